@@ -1,0 +1,70 @@
+/** What can be refused, by name. The HTTP status of each stands once, in http/errors.ts. */
+export type ErrorCode = keyof typeof MESSAGES;
+
+/** The sentence a person reads; no internals, nothing that tells whether an account exists. */
+const MESSAGES = {
+  invalid_input: 'Some of the values sent are not valid.',
+  invalid_credentials: 'The email or password is not correct.',
+  malformed_request: 'The request could not be understood.',
+  invalid_token: 'This link or code is not valid any more. Ask for a new one.',
+  unauthenticated: 'Sign in to continue.',
+  superseded: 'This page was open in another tab while the session was renewed. Try again.',
+  session_revoked: 'This session has been ended. Sign in again.',
+  forbidden: 'You do not have permission to do this.',
+  recent_login_required: 'Confirm that it is you to continue.',
+  second_factor_required: 'A second factor is needed to continue.',
+  email_not_verified: 'Confirm your email address first. The link is in your mailbox.',
+  account_suspended: 'This account is suspended.',
+  password_change_required: 'Choose a new password to continue.',
+  enrolment_required: 'Set up a second factor to continue.',
+  weak_password: 'This password is too easy to guess. Choose another one.',
+  cross_site_request: 'This request came from another site and was refused.',
+  rate_limited: 'Too many attempts. Wait a moment and try again.',
+  not_found: 'Not found.',
+  method_not_allowed: 'This method is not allowed here.',
+  conflict: 'This conflicts with something that already exists.',
+  payload_too_large: 'The request is too large.',
+  unsupported_media_type: 'Send this request as application/json.',
+  unavailable: 'The service cannot answer right now. Try again in a moment.',
+  misconfigured: 'The server is not set up correctly.',
+} as const;
+
+/** One invalid field of an input, for `invalid_input`. */
+export interface FieldError {
+  /** Dotted path of the field; empty for the body itself. */
+  field: string;
+  message: string;
+}
+
+/** Facts that go with a code: `errors` by field, `retryAfterSeconds`, `reason`. Never a secret. */
+export interface ErrorDetails {
+  /** Replaces the standard sentence of the code. */
+  message?: string;
+  errors?: readonly FieldError[];
+  retryAfterSeconds?: number;
+  reason?: string;
+  [fact: string]: unknown;
+}
+
+/**
+ * Everything this library refuses or fails at, told apart by `code`.
+ *
+ * `details` is safe to show to the caller; `cause` is for the log only.
+ */
+export class AuthTunaError extends Error {
+  override readonly name = 'AuthTunaError';
+  readonly code: ErrorCode;
+  readonly details: Omit<ErrorDetails, 'message'>;
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options?: { cause?: unknown }) {
+    const { message, ...facts } = details;
+    super(message ?? MESSAGES[code], options);
+    this.code = code;
+    this.details = facts;
+  }
+}
+
+/** A mistake of the developer: says what is wrong, where, and what to type. */
+export function misconfigured(message: string, cause?: unknown): AuthTunaError {
+  return new AuthTunaError('misconfigured', { message }, cause === undefined ? undefined : { cause });
+}
