@@ -1,0 +1,229 @@
+import { AuthTunaError, misconfigured } from '../errors.js';
+import { Prisma, type PrismaClient } from './generated/sqlite/client.js';
+
+/** The models of authtuna.prisma as a client spells them: `user`, `oneTimeToken`, … */
+export type ModelName = Uncapitalize<Prisma.ModelName>;
+
+type ScalarsOf<M extends ModelName> = Prisma.TypeMap['model'][Capitalize<M>]['payload']['scalars'];
+
+const METHODS = [
+  'findUnique',
+  'findUniqueOrThrow',
+  'findFirst',
+  'findMany',
+  'create',
+  'createMany',
+  'update',
+  'updateMany',
+  'delete',
+  'deleteMany',
+  'upsert',
+  'count',
+] as const;
+type Method = (typeof METHODS)[number];
+
+const METHODS_WITH_WHERE: ReadonlySet<string> = new Set<Method>([
+  'findUnique',
+  'findUniqueOrThrow',
+  'update',
+  'updateMany',
+  'delete',
+  'deleteMany',
+  'upsert',
+]);
+
+/**
+ * The database as managers see it, whichever client is behind it.
+ *
+ * Typed by the shipped SQLite client, whose filters both databases understand. `$transaction` takes arrays only:
+ * another request's write can join an interactive transaction and vanish with it.
+ */
+export type Db = { readonly [M in ModelName]: Pick<PrismaClient[M], Method> } & {
+  $transaction<T extends readonly Prisma.PrismaPromise<unknown>[]>(
+    batch: readonly [...T],
+  ): Promise<{ -readonly [I in keyof T]: Awaited<T[I]> }>;
+  $disconnect(): Promise<void>;
+};
+
+/** What is used of one model of a client: our columns among its columns, and the methods that managers call. */
+// Generated argument types of two clients never match each other, so the arguments are `any` here and nowhere else.
+// biome-ignore-start lint/suspicious/noExplicitAny: see above
+export interface DelegateLike<Scalars> {
+  readonly [key: symbol]: { types: { payload: { scalars: Scalars } } };
+  findUnique(args: any): any;
+  findUniqueOrThrow(args: any): any;
+  findFirst(args: any): any;
+  findMany(args: any): any;
+  create(args: any): any;
+  createMany(args: any): any;
+  update(args: any): any;
+  updateMany(args: any): any;
+  delete(args: any): any;
+  deleteMany(args: any): any;
+  upsert(args: any): any;
+  count(args: any): any;
+}
+
+/**
+ * A generated Prisma client, of either provider, that has the models of authtuna.prisma.
+ *
+ * Further models, columns and relations are welcome; a client that lacks a model or a column does not compile.
+ */
+export type PrismaLike = { readonly [M in ModelName]: DelegateLike<ScalarsOf<M>> } & {
+  $transaction(batch: any[]): Promise<any>;
+  $disconnect(): Promise<void>;
+};
+// biome-ignore-end lint/suspicious/noExplicitAny: see above
+
+type InternalColumn = 'sessionEpoch' | 'usernameKey';
+
+/** The columns of the user model of a client, the host's own among them, without those that only this library reads. */
+export type UserOf<P> = P extends {
+  readonly user: { readonly [key: symbol]: { types: { payload: { scalars: infer Scalars } } } };
+}
+  ? Omit<Scalars, InternalColumn>
+  : never;
+
+/** A person who can sign in. */
+export interface User {
+  id: string;
+  /** Lower-cased, its domain as A-label. */
+  email: string;
+  username: string | null;
+  emailVerifiedAt: Date | null;
+  suspendedAt: Date | null;
+  /** When the suspension ends by itself; null for one that must be lifted. */
+  suspendedUntil: Date | null;
+  suspendedReason: string | null;
+  deletedAt: Date | null;
+  createdAt: Date;
+  updatedAt: Date;
+  lastLoginAt: Date | null;
+}
+
+/** The columns that the host added to its user model. */
+export type ExtraColumns<U> = Omit<U, keyof User>;
+
+/** The models of authtuna.prisma, each with its columns. */
+export const MODELS: readonly { readonly model: ModelName; readonly columns: readonly string[] }[] =
+  Object.values(Prisma.ModelName).map((name) => ({
+    model: (name.charAt(0).toLowerCase() + name.slice(1)) as ModelName,
+    columns: Object.values(Prisma[`${name}ScalarFieldEnum`]),
+  }));
+
+/** True for the violation of a unique constraint (Prisma's P2002). */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(error) === 'P2002';
+}
+
+/** True when the row that an `update`, `delete` or `findUniqueOrThrow` names is not there (Prisma's P2025). */
+export function isMissing(error: unknown): boolean {
+  return codeOf(error) === 'P2025';
+}
+
+/**
+ * The client as managers may use it: it answers in time or says that it cannot, and never mistakes a missing filter for all rows.
+ *
+ * - An `undefined` anywhere in the arguments, or no `where` where one is due, is a TypeError before the database is asked:
+ *   a client without `strictUndefinedChecks` turns `deleteMany({ where: { id: undefined } })` into "every row".
+ * - A unique violation and a missing row pass through as Prisma's errors; see {@link isUniqueViolation}, {@link isMissing}.
+ * - Everything else that fails, and a call longer than `timeoutMs` (2000), is `unavailable` with the error as cause.
+ *
+ * Calls stay Prisma's lazy promises: those of one tick are still batched, and a batch for `$transaction` may hold them.
+ * @throws AuthTunaError `misconfigured` when the client lacks one of the models
+ */
+export function guardDb(client: PrismaLike, options: { timeoutMs?: number } = {}): Db {
+  const { timeoutMs = 2000 } = options;
+  const delegates = client as unknown as Record<string, Delegate | undefined>;
+  const missing = MODELS.map(({ model }) => model).filter((model) => !delegates[model]);
+  if (missing.length > 0) {
+    throw misconfigured(
+      `PrismaClient lacks the models ${missing.join(', ')}: copy node_modules/authtuna/prisma/authtuna.prisma into your schema folder and run prisma generate`,
+    );
+  }
+
+  const db: Record<string, unknown> = {
+    $disconnect: () => client.$disconnect(),
+    $transaction: (batch: unknown) => {
+      if (!Array.isArray(batch)) throw new TypeError('$transaction takes an array of calls');
+      return withinTime(client.$transaction(batch), timeoutMs);
+    },
+  };
+  for (const { model } of MODELS) {
+    const delegate = delegates[model] as Delegate;
+    const guarded: Record<string, unknown> = {};
+    for (const method of METHODS) {
+      guarded[method] = (args?: Record<string, unknown>) => {
+        if (METHODS_WITH_WHERE.has(method) && args?.where === undefined) {
+          throw new TypeError(`${model}.${method}: where is missing`);
+        }
+        if (args !== undefined) refuseUndefined(args, `${model}.${method}: `, '');
+        return guardPromise(delegate[method](args), timeoutMs);
+      };
+    }
+    db[model] = guarded;
+  }
+  return db as Db;
+}
+
+type Delegate = Record<Method, (args?: Record<string, unknown>) => PrismaPromise>;
+
+/** Prisma's lazy promise: it runs when first awaited, or when a transaction asks for it. */
+interface PrismaPromise extends PromiseLike<unknown> {
+  requestTransaction?(transaction: unknown): PromiseLike<unknown>;
+}
+
+function guardPromise(promise: PrismaPromise, timeoutMs: number): Promise<unknown> & PrismaPromise {
+  let outcome: Promise<unknown> | undefined;
+  const run = () => {
+    outcome ??= withinTime(promise, timeoutMs);
+    return outcome;
+  };
+  return {
+    // biome-ignore lint/suspicious/noThenProperty: it stands in for Prisma's promise, lazy like it
+    then: (fulfilled, rejected) => run().then(fulfilled, rejected),
+    catch: (rejected) => run().catch(rejected),
+    finally: (settled) => run().finally(settled),
+    // Inside a batch the transaction as a whole is guarded.
+    requestTransaction: (transaction) => promise.requestTransaction?.(transaction) ?? promise,
+    [Symbol.toStringTag]: 'PrismaPromise',
+  };
+}
+
+async function withinTime(call: PromiseLike<unknown>, timeoutMs: number): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the database took longer than ${timeoutMs} ms`)), timeoutMs);
+    timer.unref();
+  });
+  try {
+    return await Promise.race([call, expiry]);
+  } catch (error) {
+    throw asKnown(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function asKnown(error: unknown): unknown {
+  if (isUniqueViolation(error) || isMissing(error)) return error;
+  // Arguments that Prisma does not understand: a mistake in the code, not a database that is down.
+  if (error instanceof Error && error.name === 'PrismaClientValidationError') return error;
+  return new AuthTunaError('unavailable', { retryAfterSeconds: 1 }, { cause: error });
+}
+
+function refuseUndefined(value: object, call: string, path: string): void {
+  for (const [key, inner] of Object.entries(value)) {
+    if (inner === undefined) throw new TypeError(`${call}${path}${key} is undefined`);
+    if (isContainer(inner)) refuseUndefined(inner, call, `${path}${key}.`);
+  }
+}
+
+function isContainer(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error ? (error as { code?: unknown }).code : undefined;
+}
