@@ -96,6 +96,8 @@ export interface User {
   suspendedUntil: Date | null;
   suspendedReason: string | null;
   deletedAt: Date | null;
+  /** A new password must be chosen before anything else. */
+  mustChangePassword: boolean;
   createdAt: Date;
   updatedAt: Date;
   lastLoginAt: Date | null;

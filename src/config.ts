@@ -1,0 +1,356 @@
+import type { IncomingMessage } from 'node:http';
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { type Random, systemRandom } from './crypto/random.js';
+import type { PrismaLike, User } from './db/client.js';
+import { AuthTunaError } from './errors.js';
+
+/** Where the time comes from. */
+export interface Clock {
+  now(): Date;
+}
+
+/** Four functions any logger has; `console` fits. */
+export interface Logger {
+  debug(message: string, facts?: object): void;
+  info(message: string, facts?: object): void;
+  warn(message: string, facts?: object): void;
+  error(message: string, facts?: object): void;
+}
+
+/** One mail as it goes out; addresses are single, already checked mailboxes. */
+export interface OutgoingMail {
+  from: string;
+  to: string;
+  subject: string;
+  html: string;
+  text: string;
+  /** The same at every attempt, so that a receiver can tell a repetition. */
+  messageId: string;
+}
+
+/** Delivers mail. `send` rejects when the mail was not accepted; it is then tried again later. */
+export interface MailTransport {
+  send(mail: OutgoingMail): Promise<void>;
+  close?(): Promise<void>;
+}
+
+/** What the host knows about where a request comes from; `country` as ISO 3166 two letters. */
+export interface Region {
+  country: string;
+  network?: string;
+  relay?: boolean;
+}
+
+export type ReactionToChange = 'revoke' | 'step_up' | 'notify' | 'ignore';
+
+export interface RoleDeclaration {
+  description?: string;
+  /** Rank, 0 to 100; null (the default) is not reachable by rank. */
+  level?: number | null;
+  /** Names and patterns (`project:*`, `*`). */
+  permissions?: readonly string[];
+  includes?: readonly string[];
+  /** Scope types it may be assigned at; none given means any. */
+  at?: readonly string[];
+  /** Roles that a holder may assign. */
+  mayAssign?: readonly string[];
+}
+
+/** resource -> actions, as `definePermissions` takes and gives it. */
+export type PermissionCatalogue = Readonly<Record<string, readonly string[]>>;
+export type RoleCatalogue = Readonly<Record<string, RoleDeclaration>>;
+
+/** Throw to refuse; runs inside the operation, before anything is stored. */
+export interface Hooks {
+  beforeSignUp?(input: { email: string; username?: string }): void | Promise<void>;
+  beforeSignIn?(input: { user: User; amr: readonly string[]; ip: string | null }): void | Promise<void>;
+}
+
+/** Everything `createAuthTuna` takes. Only `baseUrl` and `secrets` are required. */
+export interface AuthTunaOptions {
+  /** Where the app is reached by browsers. Origin, cookie flags and links follow from it. `http:` on a loopback host means development. */
+  baseUrl: string;
+  /** Newest first, each at least 32 characters: the first signs and seals, all verify and open. */
+  secrets: readonly string[];
+  /** Hops, or addresses and CIDRs, that may set X-Forwarded-For. Default: none. */
+  trustedProxies?: number | readonly string[];
+  /** Further origins whose unsafe requests pass the cross-site check. */
+  trustedOrigins?: readonly string[];
+  /** Who becomes the first superadmin, at `ready()`, while there is none. */
+  bootstrapAdminEmail?: string;
+  /** Shown on pages and in mails. Default: the host of `baseUrl`. */
+  appName?: string;
+  /** `file:…`, `libsql:…` or `postgresql:…`. Default: `file:./authtuna.db`. */
+  databaseUrl?: string;
+  /** The host's own generated client, instead of the shipped one. */
+  prisma?: PrismaLike;
+  paths?: { auth?: string; account?: string; orgs?: string; admin?: string };
+  session?: {
+    /** Default 3600; 7 days with remember me. */
+    idleSeconds?: number;
+    /** Default 86 400; 30 days with remember me. */
+    absoluteSeconds?: number;
+    lifetimeFrom?: 'last_activity' | 'creation';
+    /** Whether sign-in accepts `rememberMe`. Default true. */
+    rememberMe?: boolean;
+    /** Longest time a session is trusted from memory, in seconds; 0 asks the database every time. Default 10. */
+    recheckSeconds?: number;
+    /** Shortest time between two rotations of the cookie; 0 turns rotation off. Default 300. */
+    rotateSeconds?: number;
+    /** How long a replaced cookie still works after its successor was seen. Default 30. */
+    rotationGraceSeconds?: number;
+    /** How long after that it is refused without being taken for a theft. Default 180. */
+    rotationForgiveSeconds?: number;
+    /** Live sessions a user may have; the least recently used ends. Default 20. */
+    maxPerUser?: number;
+    onDeviceChange?: ReactionToChange;
+    onRegionChange?: ReactionToChange;
+    /** Where a request comes from; a string is the country. Answers later than 50 ms count as none. */
+    region?: (req: IncomingMessage, ip: string | null) => MaybePromise<string | Region | null>;
+    /** Default `at_sess`, prefixed `__Host-` on https. */
+    cookieName?: string;
+    cookieDomain?: string;
+    sameSite?: 'lax' | 'strict';
+  };
+  password?: {
+    /** Default 15. */
+    minLength?: number;
+    /** Default 12; at least 10 on https. */
+    bcryptCost?: number;
+    /** A further secret mixed into every hash; passwords set with another one do not verify. */
+    pepper?: string;
+    /** A further check, for example a breach service; answers later than 1 s or failing count as "not breached". */
+    isBreached?: (password: string) => Promise<boolean>;
+  };
+  signUp?: {
+    /** Default true. */
+    enabled?: boolean;
+    allowedEmailDomains?: readonly string[];
+    /** Default: true where mail is configured. */
+    requireVerifiedEmail?: boolean;
+    /** Default `optional`. */
+    username?: 'required' | 'optional' | 'off';
+  };
+  mail?: { from: string; transport: MailTransport };
+  /** A folder whose templates replace ours, file by file. */
+  templatesDir?: string;
+  /** Broadcast of revocations over Redis. */
+  redisUrl?: string;
+  permissions?: PermissionCatalogue;
+  roles?: RoleCatalogue;
+  /** Parent and owner of things in the host's own tables; null when there is no such thing. */
+  resolveScope?: (scope: string) => Promise<{ parent?: string | null; ownerId?: string | null } | null>;
+  hooks?: Hooks;
+  logger?: Logger;
+  clock?: Clock;
+  random?: Random;
+}
+
+type MaybePromise<T> = T | Promise<T>;
+
+const WELL_KNOWN_SECRET = /^(change|replace|insert|your|secret|password|example|default|keyboard)[\W_]?/i;
+const MIN_SECRET_LENGTH = 32;
+const MIN_DISTINCT_CHARACTERS = 8; // a random 32-character value has about 25, in hexadecimal 14
+
+const seconds = (max: number) => z.int().min(0).max(max);
+const YEAR = 366 * 86_400;
+
+const aFunction = <T>() => z.custom<T>((value) => typeof value === 'function', 'must be a function');
+const anObjectWith = <T>(...methods: string[]) =>
+  z.custom<T>(
+    (value) => typeof value === 'object' && value !== null && methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function'),
+    `must have ${methods.map((name) => `${name}()`).join(', ')}`,
+  );
+
+const path = z.string().regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth');
+
+const schema = z.strictObject({
+  baseUrl: z.string({ error: 'is missing: where browsers reach the app, for example https://app.example.com' }),
+  secrets: z
+    .array(z.string(), { error: 'is missing: a list with one random value; make it with: npx authtuna new-secret' })
+    .min(1, 'is empty; make a secret with: npx authtuna new-secret'),
+  trustedProxies: z
+    .union([z.int().min(0).max(16), z.array(z.string())], {
+      error: 'must be the number of proxies in front of the app, or their addresses; true would trust anybody',
+    })
+    .optional(),
+  trustedOrigins: z.array(z.string()).default([]),
+  bootstrapAdminEmail: z.string().optional(),
+  appName: z.string().min(1).max(64).optional(),
+  databaseUrl: z.string().optional(),
+  prisma: z.custom<PrismaLike>((value) => typeof value === 'object' && value !== null, 'must be a PrismaClient').optional(),
+  paths: z
+    .strictObject({ auth: path.default('/auth'), account: path.default('/account'), orgs: path.default('/orgs'), admin: path.default('/admin') })
+    .prefault({}),
+  session: z
+    .strictObject({
+      idleSeconds: seconds(YEAR).min(60).optional(),
+      absoluteSeconds: seconds(YEAR).min(60).optional(),
+      lifetimeFrom: z.enum(['last_activity', 'creation']).default('last_activity'),
+      rememberMe: z.boolean().default(true),
+      recheckSeconds: seconds(300).default(10),
+      rotateSeconds: seconds(YEAR).default(300),
+      rotationGraceSeconds: seconds(3600).default(30),
+      rotationForgiveSeconds: seconds(86_400).default(180),
+      maxPerUser: z.int().min(1).max(1000).default(20),
+      onDeviceChange: z.enum(['revoke', 'step_up', 'notify', 'ignore']).optional(),
+      onRegionChange: z.enum(['revoke', 'step_up', 'notify', 'ignore']).optional(),
+      region: aFunction<NonNullable<NonNullable<AuthTunaOptions['session']>['region']>>().optional(),
+      cookieName: z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'may hold letters, digits, - and _ only').default('at_sess'),
+      cookieDomain: z.string().optional(),
+      sameSite: z.enum(['lax', 'strict']).default('lax'),
+    })
+    .prefault({}),
+  password: z
+    .strictObject({
+      minLength: z.int().min(8).max(64).default(15),
+      bcryptCost: z.int().min(4).max(16).default(12),
+      pepper: z.string().min(16, 'must have at least 16 characters').optional(),
+      isBreached: aFunction<(password: string) => Promise<boolean>>().optional(),
+    })
+    .prefault({}),
+  signUp: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      allowedEmailDomains: z.array(z.string()).optional(),
+      requireVerifiedEmail: z.boolean().optional(),
+      username: z.enum(['required', 'optional', 'off']).default('optional'),
+    })
+    .prefault({}),
+  mail: z.strictObject({ from: z.string().min(3), transport: anObjectWith<MailTransport>('send') }).optional(),
+  templatesDir: z.string().optional(),
+  redisUrl: z.string().regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://').optional(),
+  permissions: z.record(z.string(), z.array(z.string()).readonly()).optional(),
+  roles: z
+    .record(
+      z.string(),
+      z.strictObject({
+        description: z.string().max(500).optional(),
+        level: z.int().min(0).max(100).nullable().optional(),
+        permissions: z.array(z.string()).readonly().optional(),
+        includes: z.array(z.string()).readonly().optional(),
+        at: z.array(z.string()).readonly().optional(),
+        mayAssign: z.array(z.string()).readonly().optional(),
+      }),
+    )
+    .optional(),
+  resolveScope: aFunction<NonNullable<AuthTunaOptions['resolveScope']>>().optional(),
+  hooks: z.custom<Hooks>((value) => typeof value === 'object' && value !== null).optional(),
+  logger: anObjectWith<Logger>('debug', 'info', 'warn', 'error').optional(),
+  clock: anObjectWith<Clock>('now').optional(),
+  random: anObjectWith<Random>('bytes').optional(),
+});
+
+/** The parsed, complete, frozen configuration that everything else is built from. */
+export type Config = Readonly<ReturnType<typeof parseConfig>>;
+
+/**
+ * Checks the options and fills in every default.
+ *
+ * @throws AuthTunaError `misconfigured`, naming every problem at once and what to write instead; no secret is in the message
+ */
+export function parseConfig(options: AuthTunaOptions) {
+  const result = schema.safeParse(options);
+  if (!result.success) {
+    throw problems(
+      result.error.issues.map((issue) =>
+        issue.code === 'unrecognized_keys'
+          ? `${[...issue.path, issue.keys.join(', ')].join('.')}: is not an option`
+          : `${issue.path.join('.')}: ${issue.message}`,
+      ),
+    );
+  }
+  const parsed = result.data;
+  const found: string[] = [];
+  const base = parseBaseUrl(parsed.baseUrl, found);
+  checkSecrets(parsed.secrets, base.protocol === 'https:', found);
+  checkSession(parsed.session, found);
+
+  const isSecure = base.protocol === 'https:';
+  if (isSecure && parsed.password.bcryptCost < 10) found.push('password.bcryptCost: must be at least 10 on https');
+  const trustedOrigins = parsed.trustedOrigins.map((origin) => {
+    if (!isOrigin(origin)) found.push(`trustedOrigins: ${origin} is not an origin; write scheme and host only: https://admin.example.com`);
+    return origin;
+  });
+  const { databaseUrl, prisma } = parsed;
+  if (prisma === undefined && databaseUrl !== undefined && !/^(file:|libsql:|postgres(ql)?:)/.test(databaseUrl)) {
+    found.push('databaseUrl: must begin with file:, libsql: or postgresql:');
+  }
+  const requireVerifiedEmail = parsed.signUp.requireVerifiedEmail ?? parsed.mail !== undefined;
+  const mailIsMissing = parsed.mail === undefined && parsed.signUp.enabled;
+  if (mailIsMissing && (parsed.signUp.requireVerifiedEmail ?? isSecure)) {
+    found.push(
+      'mail: is missing, and sign-up confirms addresses by mail; set mail: { from, transport }, or signUp: { requireVerifiedEmail: false } to do without',
+    );
+  }
+  if (found.length > 0) throw problems(found);
+
+  return Object.freeze({
+    ...parsed,
+    baseUrl: base.origin,
+    origin: base.origin,
+    isSecure,
+    origins: new Set([base.origin, ...trustedOrigins]),
+    appName: parsed.appName ?? base.hostname,
+    databaseUrl: databaseUrl ?? (prisma === undefined ? 'file:./authtuna.db' : undefined),
+    session: Object.freeze({
+      ...parsed.session,
+      idleSeconds: parsed.session.idleSeconds ?? 3600,
+      absoluteSeconds: parsed.session.absoluteSeconds ?? 86_400,
+      rememberedIdleSeconds: Math.max(parsed.session.idleSeconds ?? 0, 7 * 86_400),
+      rememberedAbsoluteSeconds: Math.max(parsed.session.absoluteSeconds ?? 0, 30 * 86_400),
+    }),
+    signUp: Object.freeze({ ...parsed.signUp, requireVerifiedEmail }),
+    hashConcurrency: availableParallelism(),
+    hooks: parsed.hooks ?? {},
+    logger: parsed.logger ?? (console as Logger),
+    clock: parsed.clock ?? { now: () => new Date() },
+    random: parsed.random ?? systemRandom,
+  });
+}
+
+function problems(found: string[]): AuthTunaError {
+  return new AuthTunaError('misconfigured', { message: `createAuthTuna was given options it cannot work with:\n${found.map((line) => `  - ${line}`).join('\n')}` });
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+function parseBaseUrl(value: string, found: string[]): URL {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    found.push('baseUrl: is not a URL; write for example https://app.example.com');
+  } else if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)) {
+    found.push('baseUrl: http: works on localhost only, because session cookies would travel in clear; use https:');
+  } else if (url.pathname !== '/' || url.search !== '' || url.hash !== '' || url.username !== '') {
+    found.push('baseUrl: must be scheme, host and port only; routers are mounted at paths by app.use');
+  }
+  return url ?? new URL('https://invalid.invalid');
+}
+
+function isOrigin(value: string): boolean {
+  return URL.canParse(value) && new URL(value).origin === value;
+}
+
+function checkSecrets(secrets: readonly string[], isSecure: boolean, found: string[]): void {
+  for (const [index, secret] of secrets.entries()) {
+    const where = `secrets[${index}]`;
+    if (secret.length < MIN_SECRET_LENGTH) {
+      found.push(`${where}: has fewer than ${MIN_SECRET_LENGTH} characters; make one with: npx authtuna new-secret`);
+    } else if (isSecure && (new Set(secret).size < MIN_DISTINCT_CHARACTERS || WELL_KNOWN_SECRET.test(secret))) {
+      found.push(`${where}: looks like a placeholder, not like chance; make one with: npx authtuna new-secret`);
+    }
+  }
+  if (new Set(secrets).size !== secrets.length) found.push('secrets: holds the same value twice');
+}
+
+/** The bounds under which the rotation protocol was shown to lose no honest session. */
+function checkSession(session: z.infer<typeof schema>['session'], found: string[]): void {
+  const { recheckSeconds: v, rotateSeconds: r, rotationGraceSeconds: g, rotationForgiveSeconds: s } = session;
+  if (g < 20) found.push('session.rotationGraceSeconds: must be at least 20, for clocks that differ by 5 s and answers under way');
+  if (v > g / 2) found.push(`session.recheckSeconds: must be at most half of rotationGraceSeconds (${g / 2})`);
+  if (s < g) found.push('session.rotationForgiveSeconds: must be at least rotationGraceSeconds');
+  if (r !== 0 && r < s + 60) found.push(`session.rotateSeconds: must be 0 or at least rotationForgiveSeconds + 60 (${s + 60})`);
+  if ((session.idleSeconds ?? 0) > (session.absoluteSeconds ?? YEAR)) found.push('session.idleSeconds: is longer than absoluteSeconds');
+  if (session.cookieDomain !== undefined && !/^[a-z0-9.-]+$/.test(session.cookieDomain)) found.push('session.cookieDomain: is not a host name');
+}

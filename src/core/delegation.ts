@@ -1,0 +1,66 @@
+import type { Chain, Grants } from './grants.js';
+import { type CompiledRole, holds } from './role-catalogue.js';
+
+/*
+ * Who may change what: pure decisions over what an actor holds along a chain of scopes. Together they keep one promise: no sequence
+ * of permitted changes gives anybody what nobody in the sequence could have given.
+ */
+
+/** Whether a right (a name or a pattern) is held along the chain by one role that covers all of it. */
+function holdsRight(actor: Grants, right: string, chain: Chain): boolean {
+  return actor.rolesAlong(chain).some(({ set }) => set.roles.some((role) => holds(role.permissions, right)));
+}
+
+/** Whether the actor may give this role at the scope of the chain: by an explicit edge, or by rank with every right it contains. */
+export function mayAssign(actor: Grants, role: CompiledRole, chain: Chain): boolean {
+  const held = actor.rolesAlong(chain).flatMap(({ set }) => set.roles);
+  if (held.some((own) => own.assignable.has(role.id))) return true;
+  return (
+    role.level !== null &&
+    actor.levelAlong(chain) > role.level &&
+    actor.allow('roles:assign', chain) &&
+    [...role.permissions].every((right) => holdsRight(actor, right, chain)) &&
+    [...role.assignable].every((id) => isWithinReach(actor, id, chain))
+  );
+}
+
+/** A role that could be handed on by the one given must itself be within the giver's reach, or giving would open a path. */
+function isWithinReach(actor: Grants, roleId: string, chain: Chain): boolean {
+  const role = actor.catalogue.byId(roleId);
+  if (role === null) return true;
+  const held = actor.rolesAlong(chain).flatMap(({ set }) => set.roles);
+  return (
+    held.some((own) => own.assignable.has(role.id)) ||
+    (role.level !== null && actor.levelAlong(chain) > role.level && [...role.permissions].every((right) => holdsRight(actor, right, chain)))
+  );
+}
+
+/** Whether the actor may take something away from, or act upon, a person of that standing at the scope of the chain. */
+export function outranks(actor: Grants, target: Grants, chain: Chain): boolean {
+  return actor.userId !== target.userId && actor.levelAlong(chain) > target.levelAlong(chain);
+}
+
+/** What a role is to become. */
+export interface RoleDraft {
+  level: number | null;
+  permissions: readonly string[];
+  includes: readonly CompiledRole[];
+  mayAssign: readonly CompiledRole[];
+}
+
+/**
+ * Whether the actor may make a role into this, or change it from `before`: `roles:manage` where the role is defined, rank above it
+ * before and after, and everything that is put into it held by the actor there.
+ */
+export function mayEditRole(actor: Grants, before: CompiledRole | null, draft: RoleDraft, chain: Chain): boolean {
+  if (!actor.allow('roles:manage', chain)) return false;
+  const level = actor.levelAlong(chain);
+  const isBelow = (other: number | null) => other === null || other < level;
+  if (!isBelow(draft.level) || (before !== null && !isBelow(before.level))) return false;
+  const holdsAll = (rights: Iterable<string>) => [...rights].every((right) => holdsRight(actor, right, chain));
+  return (
+    holdsAll(draft.permissions) &&
+    draft.includes.every((role) => isBelow(role.level) && holdsAll(role.permissions) && [...role.assignable].every((id) => isWithinReach(actor, id, chain))) &&
+    draft.mayAssign.every((role) => mayAssign(actor, role, chain))
+  );
+}

@@ -1,0 +1,43 @@
+import type { Db } from '../db/client.js';
+import { type AuditManager, eventOf, type Fact } from './audit.js';
+import type { Topic } from './invalidation.js';
+import { type Mail, queueMail } from './outbox.js';
+import type { Runtime } from './runtime.js';
+
+/** A write that has not been sent yet. */
+export type Write = Parameters<Db['$transaction']>[0][number];
+
+export interface Change {
+  /** Conditional writes; one that misses throws and nothing of the change happens. */
+  writes: readonly Write[];
+  facts: readonly Fact[];
+  mails?: readonly Mail[];
+  /** What is no longer true in memory afterwards. */
+  invalidates?: readonly Topic[];
+}
+
+/**
+ * The one way in which things change: effects, audit entries and mails in one batch, then the caches, then the listeners.
+ *
+ * Losing a race surfaces as the database's own error (`isMissing`, `isUniqueViolation`), for the caller to name.
+ */
+export class Ledger {
+  readonly #runtime: Runtime;
+  readonly #audit: AuditManager;
+
+  constructor(runtime: Runtime, audit: AuditManager) {
+    this.#runtime = runtime;
+    this.#audit = audit;
+  }
+
+  async commit(change: Change): Promise<void> {
+    const at = this.#runtime.now();
+    await this.#runtime.db.$transaction([
+      ...change.writes,
+      ...change.facts.map((fact) => this.#audit.write(fact, at)),
+      ...(this.#runtime.config.mail === undefined ? [] : (change.mails ?? []).map((mail) => queueMail(this.#runtime, mail, at))),
+    ]);
+    if (change.invalidates !== undefined) this.#runtime.invalidation.publish(change.invalidates);
+    for (const fact of change.facts) this.#runtime.events.emit(eventOf(fact, at));
+  }
+}

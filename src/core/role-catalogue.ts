@@ -1,0 +1,170 @@
+import { matches } from './scope-name.js';
+
+/** A role as it is listed and returned. */
+export interface Role {
+  name: string;
+  description: string | null;
+  /** Rank, or null when it is not reachable by rank. */
+  level: number | null;
+  /** Names and patterns held directly, without those of included roles. */
+  permissions: string[];
+  includes: string[];
+  /** Scope types it may be assigned at; empty for any. */
+  at: string[];
+  /** Roles that its holders may assign. */
+  mayAssign: string[];
+  /** The scope that defined it for itself, or null. */
+  ownedBy: string | null;
+  origin: 'shipped' | 'code' | 'database';
+}
+
+/** A role with everything it stands for worked out. */
+export interface CompiledRole {
+  readonly id: string;
+  readonly name: string;
+  readonly ownedBy: string;
+  readonly level: number | null;
+  readonly at: readonly string[];
+  readonly description: string | null;
+  readonly origin: Role['origin'];
+  readonly direct: readonly string[];
+  readonly includes: readonly string[];
+  readonly mayAssign: readonly string[];
+  /** Ids of this role and of all it includes, at any depth. */
+  readonly closure: ReadonlySet<string>;
+  /** Names and patterns of the whole closure. */
+  readonly permissions: ReadonlySet<string>;
+  /** Ids of the roles that some role of the closure may assign. */
+  readonly assignable: ReadonlySet<string>;
+}
+
+/** The rows a catalogue is made from. */
+export interface RoleRow {
+  id: string;
+  name: string;
+  ownedBy: string;
+  description: string | null;
+  level: number | null;
+  at: string;
+  origin: string;
+  permissions: { permission: string }[];
+  includes: { includedId: string }[];
+  mayAssign: { assignableId: string }[];
+}
+
+/** All roles at one version, compiled. Replaced as a whole when a role changes; nothing in it is ever altered. */
+export class RoleCatalogue {
+  readonly version: number;
+  readonly #byId: Map<string, CompiledRole>;
+  readonly #byName = new Map<string, CompiledRole[]>();
+  readonly #sets = new Map<string, RoleSet>();
+
+  constructor(version: number, rows: readonly RoleRow[]) {
+    this.version = version;
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    this.#byId = new Map(rows.map((row) => [row.id, compile(row, byId)]));
+    for (const role of this.#byId.values()) {
+      this.#byName.set(role.name, [...(this.#byName.get(role.name) ?? []), role]);
+    }
+  }
+
+  all(): IterableIterator<CompiledRole> {
+    return this.#byId.values();
+  }
+
+  byId(id: string): CompiledRole | null {
+    return this.#byId.get(id) ?? null;
+  }
+
+  /** The role of this name that is visible along a chain of scopes: the nearest owner's own first, then everybody's. */
+  find(name: string, chain: readonly string[] = []): CompiledRole | null {
+    const candidates = this.#byName.get(name) ?? [];
+    for (const scope of chain) {
+      const own = candidates.find((role) => role.ownedBy === scope);
+      if (own !== undefined) return own;
+    }
+    return candidates.find((role) => role.ownedBy === '') ?? null;
+  }
+
+  /** What a combination of roles allows; the same object for the same combination, so its answers are worked out once. */
+  setOf(roleIds: readonly string[]): RoleSet {
+    const known = roleIds.filter((id) => this.#byId.has(id)).sort();
+    const key = known.join(' ');
+    let set = this.#sets.get(key);
+    if (set === undefined) {
+      set = new RoleSet(known.map((id) => this.#byId.get(id) as CompiledRole));
+      this.#sets.set(key, set);
+    }
+    return set;
+  }
+
+  /** The public form, with ids replaced by names. */
+  describe(role: CompiledRole): Role {
+    const names = (ids: readonly string[]) => ids.map((id) => this.#byId.get(id)?.name ?? id).sort();
+    return {
+      name: role.name,
+      description: role.description,
+      level: role.level,
+      permissions: [...role.direct].sort(),
+      includes: names(role.includes),
+      at: [...role.at],
+      mayAssign: names(role.mayAssign),
+      ownedBy: role.ownedBy === '' ? null : role.ownedBy,
+      origin: role.origin,
+    };
+  }
+}
+
+const MAX_REMEMBERED = 10_000; // names come from guards, so this is never met unless a host passes on what users send
+
+/** Several roles held together, with the answers to "is this permission in one of them" remembered. */
+export class RoleSet {
+  readonly roles: readonly CompiledRole[];
+  readonly #answers = new Map<string, boolean>();
+
+  constructor(roles: readonly CompiledRole[]) {
+    this.roles = roles;
+  }
+
+  allows(permission: string): boolean {
+    const known = this.#answers.get(permission);
+    if (known !== undefined) return known;
+    const answer = this.roles.some((role) => holds(role.permissions, permission));
+    if (this.#answers.size >= MAX_REMEMBERED) this.#answers.clear();
+    this.#answers.set(permission, answer);
+    return answer;
+  }
+}
+
+/** Whether a set of names and patterns contains a permission, or covers a pattern. */
+export function holds(held: ReadonlySet<string>, permission: string): boolean {
+  if (held.has(permission)) return true;
+  for (const entry of held) if (matches(entry, permission)) return true;
+  return false;
+}
+
+function compile(row: RoleRow, byId: ReadonlyMap<string, RoleRow>): CompiledRole {
+  const closure = new Set<string>();
+  const pending = [row.id];
+  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+    if (closure.has(id)) continue; // roles that include one another are one role
+    closure.add(id);
+    pending.push(...(byId.get(id)?.includes.map((inclusion) => inclusion.includedId) ?? []));
+  }
+  const rows = [...closure].flatMap((id) => byId.get(id) ?? []);
+  return {
+    id: row.id,
+    name: row.name,
+    ownedBy: row.ownedBy,
+    level: row.level,
+    at: row.at === '' ? [] : row.at.split(' '),
+    description: row.description,
+    origin: row.origin as Role['origin'],
+    direct: row.permissions.map((entry) => entry.permission),
+    includes: row.includes.map((entry) => entry.includedId),
+    mayAssign: row.mayAssign.map((entry) => entry.assignableId),
+    closure,
+    permissions: new Set(rows.flatMap((included) => included.permissions.map((entry) => entry.permission))),
+    assignable: new Set(rows.flatMap((included) => included.mayAssign.map((entry) => entry.assignableId))),
+  };
+}

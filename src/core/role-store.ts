@@ -1,0 +1,49 @@
+import { RoleCatalogue } from './role-catalogue.js';
+import type { Runtime } from './runtime.js';
+
+const VERSION_COUNTER = 'roles_version';
+
+/**
+ * Keeps the compiled roles, and knows whether they are still the current ones.
+ *
+ * Every change of a role moves a counter in its own batch; reading that one row tells whether to compile again.
+ */
+export class RoleStore {
+  readonly #runtime: Runtime;
+  #catalogue: RoleCatalogue | null = null;
+  #loading: { version: number; answer: Promise<RoleCatalogue> } | null = null;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /** The roles as of now: one row is read, and all roles only when they changed. */
+  async current(): Promise<RoleCatalogue> {
+    const { db } = this.#runtime;
+    const row = await db.counter.findUnique({ where: { name: VERSION_COUNTER } });
+    const version = row?.value ?? 0;
+    if (this.#catalogue?.version === version) return this.#catalogue;
+    // Several requests that notice the same new version load it once.
+    if (this.#loading?.version !== version) this.#loading = { version, answer: this.#load(version) };
+    const { answer } = this.#loading;
+    try {
+      return await answer;
+    } finally {
+      if (this.#loading?.answer === answer) this.#loading = null;
+    }
+  }
+
+  /** The write that moves the counter; it belongs into every batch that changes a role. */
+  bump() {
+    return this.#runtime.db.counter.update({ where: { name: VERSION_COUNTER }, data: { value: { increment: 1 } } });
+  }
+
+  async #load(version: number): Promise<RoleCatalogue> {
+    const rows = await this.#runtime.db.role.findMany({
+      include: { permissions: { select: { permission: true } }, includes: { select: { includedId: true } }, mayAssign: { select: { assignableId: true } } },
+    });
+    const catalogue = new RoleCatalogue(version, rows);
+    if (this.#catalogue === null || this.#catalogue.version < version) this.#catalogue = catalogue;
+    return catalogue;
+  }
+}

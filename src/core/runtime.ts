@@ -1,0 +1,35 @@
+import type { Config } from '../config.js';
+import { KeyRing } from '../crypto/key-ring.js';
+import { Vault } from '../crypto/vault.js';
+import type { Db } from '../db/client.js';
+import { Events } from '../events.js';
+import { Invalidation } from './invalidation.js';
+
+/** What every manager is given: built once, handed down, never global. */
+export interface Runtime {
+  readonly config: Config;
+  readonly db: Db;
+  readonly keys: KeyRing;
+  readonly vault: Vault;
+  readonly events: Events;
+  readonly invalidation: Invalidation;
+  now(): Date;
+}
+
+export function createRuntime(config: Config, db: Db): Runtime {
+  const keys = new KeyRing(config.secrets);
+  return {
+    config,
+    db,
+    keys,
+    vault: new Vault(keys, config.random),
+    events: new Events((error, type) => config.logger.error(`A listener of ${type} failed.`, { error })),
+    invalidation: new Invalidation(),
+    now: () => config.clock.now(),
+  };
+}
+
+/** `date` plus a number of seconds. */
+export function after(date: Date, seconds: number): Date {
+  return new Date(date.getTime() + seconds * 1000);
+}

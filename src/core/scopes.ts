@@ -1,0 +1,267 @@
+import { LRUCache } from 'lru-cache';
+import { isMissing, isUniqueViolation } from '../db/client.js';
+import { AuthTunaError } from '../errors.js';
+import { type Actor, SYSTEM } from '../events.js';
+import { Batcher } from './batcher.js';
+import { type Chain, GLOBAL_CHAIN } from './grants.js';
+import type { Ledger } from './ledger.js';
+import { type Page, type PageQuery, pageOf } from './page.js';
+import type { Runtime } from './runtime.js';
+import { isScope, parseScope } from './scope-name.js';
+
+/** A place in the tree of scopes. */
+export interface ScopeNode {
+  id: string;
+  parent: string | null;
+  ownerId: string | null;
+  name: string | null;
+}
+
+/** Says where a scope hangs that is not a row of ours; null when it knows nothing of it. */
+export interface ScopeResolver {
+  resolve(scope: string): Promise<{ parent?: string | null; ownerId?: string | null } | null>;
+}
+
+/** Decides whether an actor holds a permission, as of now; handed in by access, which stands above this. */
+export type RequirePermission = (actor: Actor, permission: string, scope: string) => Promise<void>;
+
+const MAX_DEPTH = 16;
+const MAX_CHAINS = 50_000;
+
+/**
+ * The tree of scopes: where a right given higher up reaches down to.
+ *
+ * Nodes are rows (`register`) or come from the host's own tables (`resolveScope`). A scope that nobody knows hangs directly below
+ * `global`.
+ */
+export class ScopeManager {
+  readonly resolvers: ScopeResolver[] = [];
+  readonly #runtime: Runtime;
+  readonly #ledger: Ledger;
+  readonly #chains = new LRUCache<string, { chain: Chain; loadedAt: number }>({ max: MAX_CHAINS });
+  readonly #rows: Batcher<ScopeNode>;
+  /** Counts the invalidations, so that an answer that was under way when one came is not remembered. */
+  #changes = 0;
+  #require: RequirePermission = async () => {
+    throw new AuthTunaError('forbidden');
+  };
+
+  constructor(runtime: Runtime, ledger: Ledger) {
+    this.#runtime = runtime;
+    this.#ledger = ledger;
+    this.#rows = new Batcher(async (ids) => {
+      const rows = await runtime.db.scopeNode.findMany({ where: { id: { in: ids } } });
+      return new Map(rows.map((row) => [row.id, { id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name }]));
+    });
+    const { resolveScope } = runtime.config;
+    if (resolveScope !== undefined) this.resolvers.push({ resolve: resolveScope });
+    runtime.invalidation.subscribe((topics) => {
+      if (topics.some((topic) => topic.startsWith('scope:'))) this.#forgetChains();
+    });
+  }
+
+  /** @internal */
+  guardWith(require: RequirePermission): void {
+    this.#require = require;
+  }
+
+  /** The chain if it is in memory and younger than `recheckSeconds`, without waiting; undefined otherwise. */
+  remembered(scope: string, now: number): Chain | undefined {
+    if (scope === 'global') return GLOBAL_CHAIN;
+    const entry = this.#chains.get(scope);
+    return entry !== undefined && now - entry.loadedAt < this.#runtime.config.session.recheckSeconds * 1000 ? entry.chain : undefined;
+  }
+
+  /**
+   * The scope and its ancestors up to `global`; null for a name that is not a scope, for a circle and beyond 16 levels, all of which deny.
+   *
+   * @throws AuthTunaError `unavailable` when the database or a resolver fails
+   */
+  async chainOf(scope: string, options: { fresh: boolean }): Promise<Chain | null> {
+    if (!isScope(scope)) return null;
+    const now = this.#runtime.now().getTime();
+    const known = options.fresh ? undefined : this.remembered(scope, now);
+    if (known !== undefined) return known;
+    const changes = this.#changes;
+    const scopes: string[] = [];
+    const owners: (string | null)[] = [];
+    for (let next: string | null = scope; next !== null && next !== 'global'; ) {
+      if (scopes.length >= MAX_DEPTH || scopes.includes(next)) {
+        this.#runtime.config.logger.error('A circle or more than 16 levels in the tree of scopes; access is denied.', { scope, at: next });
+        return null;
+      }
+      const node: Node = await this.#nodeOf(next);
+      scopes.push(next);
+      owners.push(node.ownerId ?? null);
+      next = node.parent ?? null;
+    }
+    const chain: Chain = { scopes: [...scopes, 'global'], owners: [...owners, null] };
+    if (changes === this.#changes) this.#chains.set(scope, { chain, loadedAt: now });
+    return chain;
+  }
+
+  async #nodeOf(scope: string): Promise<Node> {
+    if (scope === 'global') return {};
+    const row = await this.#rows.latest(scope);
+    if (row !== null) return row;
+    for (const resolver of this.resolvers) {
+      const node = await resolver.resolve(scope).catch((cause: unknown) => {
+        throw new AuthTunaError('unavailable', { reason: 'resolve_scope_failed' }, { cause });
+      });
+      if (node === null) continue;
+      if (node.parent !== undefined && node.parent !== null && !isScope(node.parent)) {
+        throw new AuthTunaError('unavailable', { reason: 'resolve_scope_failed' }, { cause: new Error(`resolveScope gave a parent that is not a scope for ${scope}`) });
+      }
+      return node;
+    }
+    return {};
+  }
+
+  /**
+   * Puts a scope into the tree. An actor other than `SYSTEM` needs `<type>:create` at the parent, and can name only itself as the owner.
+   *
+   * @throws AuthTunaError `invalid_input` for a name that is not `type:id`; `conflict` when it is there already; `forbidden`
+   */
+  async register(node: { id: string; parent?: string | null; ownerId?: string | null; name?: string | null }, actor: Actor): Promise<ScopeNode> {
+    const { type } = requireNode(node.id, 'id');
+    const parent = node.parent ?? null;
+    if (parent !== null && !isScope(parent)) throw notAScope('parent');
+    if (actor !== SYSTEM) {
+      await this.#require(actor, `${type}:create`, parent ?? 'global');
+      if (node.ownerId != null && node.ownerId !== actor.userId) throw new AuthTunaError('forbidden');
+    }
+    await this.#requireNoCircle(node.id, parent);
+    const row = { id: node.id, parentId: parent === 'global' ? null : parent, ownerId: node.ownerId ?? null, name: node.name ?? null };
+    try {
+      await this.#ledger.commit({
+        writes: [this.#runtime.db.scopeNode.create({ data: { ...row, createdAt: this.#runtime.now() } })],
+        facts: [{ type: 'scope.registered', actor, target: { type: 'scope', id: node.id }, scope: node.id, data: { parent, ownerId: row.ownerId } }],
+        invalidates: [`scope:${node.id}`],
+      });
+    } catch (error) {
+      if (isUniqueViolation(error)) throw new AuthTunaError('conflict', { message: `The scope ${node.id} is registered already.` });
+      throw error;
+    }
+    return { id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name };
+  }
+
+  /**
+   * Hangs a scope elsewhere. Needs `<type>:manage` both where it is and where it goes.
+   *
+   * @throws AuthTunaError `not_found`; `conflict` when it would hang below itself or when another change of the tree came first; `forbidden`
+   */
+  async move(id: string, parent: string | null, actor: Actor): Promise<void> {
+    const { type } = requireNode(id, 'id');
+    if (parent !== null && !isScope(parent)) throw notAScope('parent');
+    if (actor !== SYSTEM) {
+      await this.#require(actor, `${type}:manage`, id);
+      await this.#require(actor, `${type}:manage`, parent ?? 'global');
+    }
+    const moves = await this.#moves();
+    const before = await this.#rows.latest(id);
+    if (before === null) throw new AuthTunaError('not_found');
+    await this.#requireNoCircle(id, parent);
+    const parentId = parent === 'global' ? null : parent;
+    await this.#ledger
+      .commit({
+        // Two moves that are each harmless can close a circle together, so moves happen one after the other.
+        writes: [
+          this.#runtime.db.counter.update({ where: { name: 'scope_moves', value: moves }, data: { value: { increment: 1 } } }),
+          this.#runtime.db.scopeNode.update({ where: { id, parentId: before.parent }, data: { parentId } }),
+        ],
+        facts: [{ type: 'scope.moved', actor, target: { type: 'scope', id }, scope: id, data: { from: before.parent, to: parentId } }],
+        invalidates: [`scope:${id}`],
+      })
+      .catch((error: unknown) => {
+        if (isMissing(error)) throw new AuthTunaError('conflict', { message: 'The tree of scopes changed at the same moment. Try again.' });
+        throw error;
+      });
+  }
+
+  /**
+   * Takes a scope out of the tree, with every assignment made exactly there. Scopes below it stay, and hang below `global` from then on.
+   * Needs `<type>:manage`.
+   */
+  async remove(id: string, actor: Actor): Promise<void> {
+    const { type } = requireNode(id, 'id');
+    if (actor !== SYSTEM) await this.#require(actor, `${type}:manage`, id);
+    const affected = await this.#runtime.db.roleAssignment.findMany({ where: { scope: id }, select: { userId: true } });
+    try {
+      await this.#ledger.commit({
+        writes: [
+          this.#runtime.db.scopeNode.delete({ where: { id } }),
+          this.#runtime.db.roleAssignment.deleteMany({ where: { scope: id } }),
+          this.#runtime.db.scopeNode.updateMany({ where: { parentId: id }, data: { parentId: null } }),
+        ],
+        facts: [{ type: 'scope.removed', actor, target: { type: 'scope', id }, scope: id }],
+        invalidates: [`scope:${id}`, ...affected.map(({ userId }) => `user:${userId}`)],
+      });
+    } catch (error) {
+      if (isMissing(error)) throw new AuthTunaError('not_found');
+      throw error;
+    }
+  }
+
+  /** The parent of a scope, or null below `global`. */
+  async parentOf(id: string): Promise<string | null> {
+    requireNode(id, 'id');
+    return (await this.#nodeOf(id)).parent ?? null;
+  }
+
+  /** From the parent up to `global`. @throws AuthTunaError `invalid_input` for a name that is not a scope; `conflict` for a circle */
+  async ancestorsOf(id: string): Promise<string[]> {
+    if (!isScope(id)) throw notAScope('id');
+    const chain = await this.chainOf(id, { fresh: true });
+    if (chain === null) throw new AuthTunaError('conflict', { message: `The scopes above ${id} form a circle or are too deep.` });
+    return chain.scopes.slice(1);
+  }
+
+  /** The registered scopes directly below one; `global` lists those without a parent. */
+  async childrenOf(id: string, query: PageQuery = {}): Promise<Page<ScopeNode>> {
+    if (!isScope(id)) throw notAScope('id');
+    return pageOf(query, async ({ take, skip, after }) => {
+      const rows = await this.#runtime.db.scopeNode.findMany({
+        where: { parentId: id === 'global' ? null : id },
+        orderBy: { id: 'asc' },
+        take,
+        ...(after !== null && { cursor: { id: after }, skip }),
+      });
+      return rows.map((row) => ({ id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name }));
+    });
+  }
+
+  /** Tells that the host's own tables changed where a scope hangs or who owns it. */
+  changed(id: string): void {
+    this.#runtime.invalidation.publish([`scope:${id}`]);
+  }
+
+  #forgetChains(): void {
+    this.#changes += 1;
+    this.#chains.clear(); // a moved scope moves all below it; rebuilding is cheap, finding them is not
+  }
+
+  async #requireNoCircle(id: string, parent: string | null): Promise<void> {
+    if (parent === null) return;
+    const chain = await this.chainOf(parent, { fresh: true });
+    if (chain === null || chain.scopes.includes(id)) throw new AuthTunaError('conflict', { message: `${id} cannot hang below itself.` });
+    if (chain.scopes.length > MAX_DEPTH) throw new AuthTunaError('conflict', { message: `The tree of scopes is at most ${MAX_DEPTH} levels deep.` });
+  }
+
+  async #moves(): Promise<number> {
+    const row = await this.#runtime.db.counter.findUnique({ where: { name: 'scope_moves' } });
+    if (row === null) throw new AuthTunaError('unavailable', { reason: 'not_ready' });
+    return row.value;
+  }
+}
+
+type Node = { parent?: string | null; ownerId?: string | null };
+
+function requireNode(scope: string, field: string): { type: string; id: string } {
+  const parsed = scope === 'global' ? null : parseScope(scope);
+  if (parsed === null) throw notAScope(field);
+  return parsed;
+}
+
+function notAScope(field: string): AuthTunaError {
+  return new AuthTunaError('invalid_input', { errors: [{ field, message: 'must be a scope such as project:42' }] });
+}

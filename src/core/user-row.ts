@@ -1,0 +1,25 @@
+import type { User } from '../db/client.js';
+
+/** A user as the host sees it: every column, the host's own among them, but those that only this library reads. */
+export type PublicUser = User;
+
+interface InternalColumns {
+  sessionEpoch: number;
+  usernameKey: string | null;
+}
+
+/** The row without internal columns and loaded relations. */
+export function publicUser(row: User & InternalColumns): PublicUser {
+  const { sessionEpoch: _epoch, usernameKey: _key, ...rest } = row as User & InternalColumns & { assignments?: unknown; password?: unknown; sessions?: unknown };
+  const { assignments: _assignments, password: _password, sessions: _sessions, ...user } = rest;
+  return user;
+}
+
+/** Whether the account may be used: not deleted, and not suspended, or suspended until a time that has passed. */
+export function isActive(user: Pick<User, 'deletedAt' | 'suspendedAt' | 'suspendedUntil'>, now: Date): boolean {
+  return user.deletedAt === null && !isSuspended(user, now);
+}
+
+export function isSuspended(user: Pick<User, 'suspendedAt' | 'suspendedUntil'>, now: Date): boolean {
+  return user.suspendedAt !== null && (user.suspendedUntil === null || user.suspendedUntil > now);
+}

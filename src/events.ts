@@ -1,0 +1,90 @@
+/** Who does something, and from where. The last argument of everything that changes something. */
+export interface Actor {
+  userId: string | null;
+  ip: string | null;
+  userAgent: string | null;
+  sessionId?: string;
+  apiKeyId?: string;
+  impersonatorId?: string;
+  requestId?: string;
+}
+
+/** The actor of scripts and jobs; it may do everything, and never comes from a request. */
+export const SYSTEM: Actor = Object.freeze({ userId: null, ip: null, userAgent: 'system' });
+
+/** What can happen. Names are `noun.past_participle`. */
+export type EventType =
+  | 'user.created'
+  | 'user.updated'
+  | 'user.suspended'
+  | 'user.unsuspended'
+  | 'user.deleted'
+  | 'user.restored'
+  | 'user.signed_in'
+  | 'user.sign_in_failed'
+  | 'user.signed_out'
+  | 'password.changed'
+  | 'password.change_required'
+  | 'session.created'
+  | 'session.revoked'
+  | 'session.breached'
+  | 'session.locked'
+  | 'session.elevated'
+  | 'session.suspicious'
+  | 'permission.created'
+  | 'permission.updated'
+  | 'permission.deleted'
+  | 'role.created'
+  | 'role.updated'
+  | 'role.deleted'
+  | 'role.assigned'
+  | 'role.unassigned'
+  | 'access.denied'
+  | 'scope.registered'
+  | 'scope.moved'
+  | 'scope.removed';
+
+/** One thing that happened: ids and facts, never a secret. */
+export interface AuthEvent<T extends EventType = EventType> {
+  type: T;
+  at: Date;
+  outcome: 'success' | 'failure' | 'denied';
+  actor: Actor;
+  /** What it happened to: `{ type: 'user', id }`, `{ type: 'role', id }`, … */
+  target: { type: string; id: string } | null;
+  scope: string | null;
+  reason: string | null;
+  data: Readonly<Record<string, unknown>> | null;
+}
+
+export type EventListener<T extends EventType> = (event: AuthEvent<T>) => void | Promise<void>;
+
+/** The funnel out: tells listeners what has been stored. A listener that fails is logged and changes nothing. */
+export class Events {
+  readonly #listeners = new Map<string, Set<EventListener<EventType>>>();
+  readonly #onFailure: (error: unknown, type: EventType) => void;
+
+  constructor(onFailure: (error: unknown, type: EventType) => void) {
+    this.#onFailure = onFailure;
+  }
+
+  /** @returns a function that ends the subscription */
+  on<T extends EventType>(type: T | '*', listener: EventListener<T>): () => void {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners);
+    listeners.add(listener as EventListener<EventType>);
+    return () => listeners.delete(listener as EventListener<EventType>);
+  }
+
+  emit(event: AuthEvent): void {
+    for (const key of [event.type, '*']) {
+      for (const listener of this.#listeners.get(key) ?? []) {
+        try {
+          Promise.resolve(listener(event)).catch((error: unknown) => this.#onFailure(error, event.type));
+        } catch (error) {
+          this.#onFailure(error, event.type);
+        }
+      }
+    }
+  }
+}
