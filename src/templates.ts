@@ -1,0 +1,610 @@
+/**
+ * Pages and mails: finds the template (the host's file first), compiles it once, renders it.
+ *
+ * Everything below `templates/` can be replaced file by file from `templatesDir`, under the same relative path:
+ *
+ * | file | what it is |
+ * | --- | --- |
+ * | `layout.hbs` | the frame of every page; the only page file that inserts markup unescaped (`body`) |
+ * | `pages/<name>.hbs` | one page; its data is `PageData[name]`, plus `site` (see `Site`) |
+ * | `partials/<name>.hbs` | fields, icons, alerts; they see only what they are passed, and `@root` |
+ * | `emails/<name>.hbs` | one mail, rendered twice: with the blocks of `emails/html` and with those of `emails/text` |
+ * | `emails/<name>.txt.hbs` | optional text part of its own, for a host's mail that is written in plain HTML |
+ * | `emails/html/*.hbs`, `emails/text/*.hbs` | layout and blocks of the two parts |
+ * | `locales/<language>.json` | texts; a host's file is merged over ours text by text, a new file adds a language |
+ * | `assets/*.css`, `assets/*.js` | served at `paths.assets`; a host's further files are served too |
+ *
+ * What each page takes, beside `locale`. `form` stands for `csrfToken`, `problem?` and `returnTo?`.
+ *
+ * | page | data |
+ * | --- | --- |
+ * | auth/login | form, values? { login, rememberMe }, methods { rememberMe, signUp, magicLink, emailCode, passkeys, providers } |
+ * | auth/signup | form, values? { email, username }, username, minPasswordLength, providers |
+ * | auth/forgot-password | form, values? { email } |
+ * | auth/reset-password | form, email, minPasswordLength |
+ * | auth/verify-email | form, state (`confirm`: the link was opened, `waiting`: the mail is on its way), email |
+ * | auth/unlock | form, email |
+ * | auth/confirm-email-change | form, newEmail |
+ * | auth/undo-email-change | form, oldEmail |
+ * | auth/change-password | form, forced, minPasswordLength |
+ * | auth/step-up | form, methods { password, code, passkeys } |
+ * | passwordless/request | form, kind (`link`, `code`), values? { email } |
+ * | passwordless/sent | email, code (shown in the asking browser, for a link that is opened in another one) |
+ * | passwordless/confirm | form, email, needsCode |
+ * | passwordless/code | form, email |
+ * | mfa/setup | form, qrCode (data: URI), secret, otpauthUrl |
+ * | mfa/challenge | form, factors |
+ * | mfa/recovery-codes | codes, continueUrl |
+ * | passkeys/list | form, passkeys |
+ * | account/security | form, email, emailVerified, hasPassword, passwordChangedAt, totp, recoveryCodesLeft, passkeyCount, providers, sessions |
+ * | message | message, email?, continueUrl? |
+ * | error | code, status, requestId?, retryAfterSeconds? |
+ * | dev/mailbox | mails |
+ * | dev/mail | mail, text, links, htmlUrl |
+ *
+ * What each mail takes, beside `locale`, `to` and `name?`:
+ *
+ * | mail | data |
+ * | --- | --- |
+ * | verification, password-reset, account-locked, deletion-confirm | link, expiresInSeconds |
+ * | magic-link | link, expiresInSeconds, activity |
+ * | email-code | code, expiresInSeconds, activity |
+ * | welcome | link |
+ * | already-registered | loginLink, resetLink |
+ * | password-changed, new-device, session-stolen, social-linked (provider) | link, activity |
+ * | email-change-confirm | newEmail, link, expiresInSeconds |
+ * | email-changed-old | newEmail, link, expiresInSeconds, activity |
+ * | email-changed-new | link, activity |
+ * | factor-added, factor-removed, factor-failed | factor, link, activity |
+ * | passkey-added, passkey-removed | passkeyName, link, activity |
+ * | api-key-created | keyName, keyStart, link, activity |
+ * | invitation | inviterName, organisationName, link, expiresInSeconds |
+ * | deletion-requested | deletesAt, link |
+ * | deletion-cancelled | link |
+ * | deletion-done | nothing more |
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Handlebars from 'handlebars';
+import { type Brand, mailColours, themeCss } from './theme.js';
+
+/** What a refused form says: `code` is an error code or a sentence, `fields` holds one of either per field. */
+export interface FormProblem {
+  code: string;
+  fields?: Readonly<Record<string, string>>;
+}
+
+interface Page {
+  /** One of the languages of `Templates.locales`; otherwise the default one. */
+  locale?: string;
+}
+
+interface Form extends Page {
+  csrfToken: string;
+  problem?: FormProblem | null;
+  /** A path that passed the redirect check; kept in a hidden field and in links between the forms. */
+  returnTo?: string | null;
+}
+
+/** `id` as in the social router's path, `name` as people know it. */
+export interface ProviderButton {
+  id: string;
+  name: string;
+}
+
+export interface PasskeyRow {
+  id: string;
+  name: string;
+  createdAt: Date;
+  lastUsedAt: Date | null;
+  /** Copied between devices by its provider. */
+  isSynced: boolean;
+}
+
+export interface SessionRow {
+  id: string;
+  device: string;
+  ip: string | null;
+  location: string | null;
+  lastActiveAt: Date;
+  isCurrent: boolean;
+}
+
+export interface MailRow {
+  url: string;
+  to: string;
+  subject: string;
+  at: Date;
+}
+
+/** The texts of the `message` page. */
+export type MessageName =
+  | 'email_verified'
+  | 'reset_requested'
+  | 'password_changed'
+  | 'email_change_requested'
+  | 'email_changed'
+  | 'email_change_undone'
+  | 'account_unlocked'
+  | 'signed_out'
+  | 'deletion_requested'
+  | 'deletion_confirmed'
+  | 'deletion_cancelled';
+
+/** The data of each page, by the name of its file in `templates/pages`. */
+export interface PageData {
+  'auth/login': Form & {
+    values?: { login?: string; rememberMe?: boolean };
+    methods: {
+      rememberMe: boolean;
+      signUp: boolean;
+      magicLink: boolean;
+      emailCode: boolean;
+      passkeys: boolean;
+      providers: readonly ProviderButton[];
+    };
+  };
+  'auth/signup': Form & {
+    values?: { email?: string; username?: string };
+    username: 'required' | 'optional' | 'off';
+    minPasswordLength: number;
+    providers: readonly ProviderButton[];
+  };
+  'auth/forgot-password': Form & { values?: { email?: string } };
+  'auth/reset-password': Form & { email: string | null; minPasswordLength: number };
+  'auth/verify-email': Form & { state: 'confirm' | 'waiting'; email: string | null };
+  'auth/unlock': Form & { email: string | null };
+  'auth/confirm-email-change': Form & { newEmail: string };
+  'auth/undo-email-change': Form & { oldEmail: string };
+  'auth/change-password': Form & { forced: boolean; minPasswordLength: number };
+  'auth/step-up': Form & { methods: { password: boolean; code: boolean; passkeys: boolean } };
+  'passwordless/request': Form & { kind: 'link' | 'code'; values?: { email?: string } };
+  'passwordless/sent': Page & { email: string; code: string | null };
+  'passwordless/confirm': Form & { email: string; needsCode: boolean };
+  'passwordless/code': Form & { email: string };
+  'mfa/setup': Form & { qrCode: string; secret: string; otpauthUrl: string };
+  'mfa/challenge': Form & { factors: readonly ('totp' | 'recovery_code' | 'passkey')[] };
+  'mfa/recovery-codes': Page & { codes: readonly string[]; continueUrl: string };
+  'passkeys/list': Form & { passkeys: readonly PasskeyRow[] };
+  'account/security': Form & {
+    email: string;
+    emailVerified: boolean;
+    hasPassword: boolean;
+    passwordChangedAt: Date | null;
+    totp: boolean;
+    recoveryCodesLeft: number;
+    passkeyCount: number;
+    providers: readonly ProviderButton[];
+    sessions: readonly SessionRow[];
+  };
+  message: Page & { message: MessageName; email?: string | null; continueUrl?: string | null };
+  error: Page & {
+    code: string;
+    status: number;
+    requestId?: string | null;
+    retryAfterSeconds?: number | null;
+  };
+  'dev/mailbox': Page & { mails: readonly MailRow[] };
+  'dev/mail': Page & { mail: MailRow; text: string; links: readonly string[]; htmlUrl: string | null };
+}
+export type PageName = keyof PageData;
+
+interface Mail {
+  locale?: string;
+  /** The address it goes to, named at the foot. */
+  to: string;
+  /** For the greeting. */
+  name?: string | null;
+}
+
+/** Who did it, as far as the server knows. */
+export interface Activity {
+  at: Date;
+  device: string | null;
+  ip: string | null;
+  location?: string | null;
+}
+
+type WithLink = Mail & { link: string };
+type WithExpiringLink = WithLink & { expiresInSeconds: number };
+/** `link` leads to where the owner looks at the account and ends what was not theirs. */
+type Notice = WithLink & { activity: Activity };
+
+/** The data of each mail, by the name of its file in `templates/emails`. */
+export interface MailData {
+  verification: WithExpiringLink;
+  welcome: WithLink;
+  'already-registered': Mail & { loginLink: string; resetLink: string };
+  'password-reset': WithExpiringLink;
+  'password-changed': Notice;
+  'email-change-confirm': WithExpiringLink & { newEmail: string };
+  'email-changed-old': WithExpiringLink & { newEmail: string; activity: Activity };
+  'email-changed-new': Notice;
+  'new-device': Notice;
+  'session-stolen': Notice;
+  'factor-added': Notice & { factor: 'totp' | 'recovery_codes' };
+  'factor-removed': Notice & { factor: 'totp' | 'recovery_codes' };
+  'factor-failed': Notice & { factor: 'totp' | 'recovery_codes' };
+  'passkey-added': Notice & { passkeyName: string };
+  'passkey-removed': Notice & { passkeyName: string };
+  'social-linked': Notice & { provider: string };
+  /** `keyStart`: its first characters, which are no secret. */
+  'api-key-created': Notice & { keyName: string; keyStart: string };
+  'account-locked': WithExpiringLink;
+  'magic-link': WithExpiringLink & { activity: Activity };
+  'email-code': Mail & { code: string; expiresInSeconds: number; activity: Activity };
+  /** Names as people chose them: escaped here, shortened and freed of addresses by the caller. */
+  invitation: WithExpiringLink & { inviterName: string; organisationName: string };
+  'deletion-confirm': WithExpiringLink;
+  'deletion-requested': WithLink & { deletesAt: Date };
+  'deletion-cancelled': WithLink;
+  'deletion-done': Mail;
+}
+export type MailName = keyof MailData;
+
+export interface RenderedMail {
+  subject: string;
+  html: string;
+  text: string;
+}
+
+/** A stylesheet or script as it is served. */
+export interface Asset {
+  /** With the start of its hash, so that it may be cached for good. */
+  path: string;
+  contentType: string;
+  /** For `integrity` attributes: `sha256-…`. */
+  integrity: string;
+  body: Buffer;
+}
+
+export interface TemplatesOptions {
+  appName: string;
+  /** Origin of the links and images in mails. */
+  baseUrl: string;
+  templatesDir?: string;
+  brand?: Brand;
+  /** Used when nothing better is asked for; `en`. */
+  locale?: string;
+  paths?: { auth?: string; account?: string; assets?: string };
+}
+
+export interface Templates {
+  /** One whole HTML page. */
+  renderPage<N extends PageName>(name: N, data: PageData[N]): string;
+  /** Subject, HTML and text part; control characters in the data become spaces, so no value can open a line. */
+  renderMail<N extends MailName>(name: N, data: MailData[N]): RenderedMail;
+  /** The languages there are texts for. */
+  readonly locales: readonly string[];
+  /** The language that fits an `Accept-Language` header best. */
+  localeFor(acceptLanguage: string | undefined): string;
+  /** The asset of that name, such as `authtuna.css`; null when there is none. */
+  asset(name: string): Asset | null;
+  /** Path of an asset, with the start of its hash. Throws for an unknown one. */
+  assetPath(name: string): string;
+}
+
+/** What every template can say about the site, as `site`. */
+interface Site {
+  appName: string;
+  /** First letter of the name, for a site without a logo. */
+  initial: string;
+  logoUrl: string | null;
+  homeUrl: string;
+  auth: string;
+  account: string;
+  locale: string;
+  colours: ReturnType<typeof mailColours>;
+}
+
+const PACKAGE_TEMPLATES = fileURLToPath(new URL('../templates/', import.meta.url));
+const CONTENT_TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+};
+const SCRIPTS = ['authtuna.js', 'passkeys.js'];
+
+/**
+ * Templates, texts and assets of one instance.
+ *
+ * Files are read and compiled on first use and kept; a host that edits a template restarts.
+ * Rendering throws for a variable or a text that does not exist, naming the template and the place.
+ * @throws Error for a colour that is not `#rrggbb`, a logo that is not a path of this site, or a language without texts
+ */
+export function createTemplates(options: TemplatesOptions): Templates {
+  const directories = [options.templatesDir, PACKAGE_TEMPLATES].filter((dir) => dir !== undefined);
+  const auth = options.paths?.auth ?? '/auth';
+  const account = options.paths?.account ?? '/account';
+  const defaultLocale = options.locale ?? 'en';
+  const logoUrl = options.brand?.logoUrl ?? null;
+  if (logoUrl !== null && !/^\/(?![/\\])/.test(logoUrl)) {
+    throw new Error(
+      `brand.logoUrl: ${JSON.stringify(logoUrl)} is not a path of this site, such as '/logo.svg'`,
+    );
+  }
+
+  const read = (file: string): string | null => {
+    const found = directories.map((dir) => join(dir, file)).find((path) => existsSync(path));
+    return found === undefined ? null : readFileSync(found, 'utf8');
+  };
+  const texts = loadTexts(directories);
+  if (!texts.has(defaultLocale)) {
+    throw new Error(
+      `locale: there is no locales/${defaultLocale}.json; use one of: ${[...texts.keys()].join(', ')}`,
+    );
+  }
+  const translate = (locale: string, key: string): string | undefined =>
+    texts.get(locale)?.get(key) ?? texts.get(defaultLocale)?.get(key) ?? texts.get('en')?.get(key);
+
+  const pages = environment('partials', true);
+  const htmlMails = environment('emails/html', true);
+  const textMails = environment('emails/text', false);
+
+  const assets = loadAssets(
+    directories,
+    new Map([['theme.css', themeCss(options.brand)]]),
+    options.paths?.assets ?? `${auth}/assets`,
+  );
+  const asset = (name: string): Asset | null => assets.get(name) ?? null;
+  const requireAsset = (name: string): Asset => {
+    const found = assets.get(name);
+    if (found === undefined)
+      throw new Error(`there is no asset ${name}; there are: ${[...assets.keys()].join(', ')}`);
+    return found;
+  };
+
+  /** A Handlebars of its own, so that hosts' and other instances' partials and helpers stay apart. */
+  function environment(partialsDir: string, escape: boolean): (file: string, context: object) => string {
+    const handlebars = Handlebars.create();
+    const compile = (source: string) =>
+      handlebars.compile(source, { strict: true, explicitPartialContext: true, noEscape: !escape });
+    const compiled = new Map<string, HandlebarsTemplateDelegate>();
+    for (const file of listFiles(directories, partialsDir, ['.hbs'])) {
+      handlebars.registerPartial(
+        file.slice(0, -'.hbs'.length),
+        compile(read(`${partialsDir}/${file}`) ?? ''),
+      );
+    }
+    handlebars.registerHelper(helpers(translate));
+    return (file, context) => {
+      let template = compiled.get(file);
+      if (template === undefined) {
+        const source = read(file);
+        if (source === null) throw new Error(`there is no template ${file}`);
+        template = compile(source);
+        compiled.set(file, template);
+      }
+      try {
+        return template(context);
+      } catch (cause) {
+        throw new Error(`template ${file}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+      }
+    };
+  }
+
+  function siteIn(locale: string | undefined): Site {
+    return {
+      appName: options.appName,
+      initial: [...options.appName.trim()][0]?.toUpperCase() ?? '',
+      logoUrl,
+      homeUrl: options.baseUrl,
+      auth,
+      account,
+      locale: locale !== undefined && texts.has(locale) ? locale : defaultLocale,
+      colours: mailColours(options.brand),
+    };
+  }
+
+  return {
+    renderPage(name, data) {
+      const site = siteIn(data.locale);
+      const body = pages(`pages/${name}.hbs`, { ...data, site });
+      return pages('layout.hbs', {
+        site,
+        body,
+        title: translate(site.locale, titleKey(name, data)) ?? site.appName,
+        hasProblem: 'problem' in data && Boolean(data.problem),
+        styles: ['authtuna.css', 'theme.css'].map(requireAsset),
+        scripts: SCRIPTS.map(asset).filter((script) => script !== null),
+      });
+    },
+
+    renderMail(name, data) {
+      const site = siteIn(data.locale);
+      const logo = site.logoUrl === null ? null : new URL(site.logoUrl, options.baseUrl).href;
+      const context = { ...singleLined(data), site: { ...site, logoUrl: logo } };
+      const values = { ...context, appName: site.appName };
+      const subject = fill(`mails.${name}.subject`, translate(site.locale, `mails.${name}.subject`), values);
+      const preview = fill(`mails.${name}.preview`, translate(site.locale, `mails.${name}.preview`), values);
+      const frame = { ...context, subject, preview };
+      const ownText =
+        read(`emails/${name}.txt.hbs`) === null ? `emails/${name}.hbs` : `emails/${name}.txt.hbs`;
+      return {
+        subject,
+        html: htmlMails('emails/html/layout.hbs', {
+          ...frame,
+          body: htmlMails(`emails/${name}.hbs`, context),
+        }),
+        text: tidy(textMails('emails/text/layout.hbs', { ...frame, body: textMails(ownText, context) })),
+      };
+    },
+
+    locales: [...texts.keys()],
+
+    localeFor(acceptLanguage) {
+      return preferredLanguages(acceptLanguage).find((language) => texts.has(language)) ?? defaultLocale;
+    },
+
+    asset,
+    assetPath: (name) => requireAsset(name).path,
+  };
+}
+
+function titleKey(name: PageName, data: object): string {
+  if (name === 'message' && 'message' in data) return `messages.${data.message}.title`;
+  if (name === 'error' && 'code' in data) return `errors.${data.code}.title`;
+  if ('state' in data) return `pages.${name}.${data.state}.title`;
+  if ('kind' in data) return `pages.${name}.${data.kind}.title`;
+  return `pages.${name}.title`;
+}
+
+/** The text with each {name} filled in. @throws Error when the text or one of its values is missing */
+function fill(key: string, text: string | undefined, values: Readonly<Record<string, unknown>>): string {
+  if (text === undefined) throw new Error(`there is no text ${key}`);
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    if (value === undefined || value === null) throw new Error(`the text ${key} needs ${name}`);
+    return String(value);
+  });
+}
+
+/** The helpers of all templates; texts are returned plain and escaped by the template that prints them. */
+function helpers(
+  translate: (locale: string, key: string) => string | undefined,
+): Record<string, Handlebars.HelperDelegate> {
+  const localeOf = (options: Handlebars.HelperOptions): string => options.data.root.site.locale;
+  const text = (key: string, options: Handlebars.HelperOptions): string =>
+    fill(key, translate(localeOf(options), key), {
+      appName: options.data.root.site.appName,
+      ...options.hash,
+    });
+  return {
+    /** {{t "pages.auth/login.title" name=value}}: the text of that key, with {name} filled in. */
+    t: text,
+    /** {{say "problems" code}}: the text of that code, or the code itself when it is a sentence already. */
+    say: (group: string, code: string, options: Handlebars.HelperOptions) =>
+      translate(localeOf(options), `${group}.${code}`) === undefined
+        ? code
+        : text(`${group}.${code}`, options),
+    /** {{known "errors" code}}: the code when there are texts for it, `other` when not. */
+    known: (group: string, code: string, options: Handlebars.HelperOptions) =>
+      translate(localeOf(options), `${group}.${code}.title`) === undefined ? 'other' : code,
+    join: (...parts: unknown[]) => parts.slice(0, -1).join(''),
+    eq: (a: unknown, b: unknown) => a === b,
+    not: (a: unknown) => !a,
+    any: (...values: unknown[]) =>
+      values.slice(0, -1).some((value) => (Array.isArray(value) ? value.length > 0 : value)),
+    includes: (list: readonly unknown[], value: unknown) => list.includes(value),
+    urlEncode: (value: unknown) => encodeURIComponent(String(value)),
+    lines: (list: readonly string[]) => list.join('\r\n'),
+    /** 'abcdefgh' -> 'abcd efgh', for secrets that are typed over. */
+    grouped: (value: string) => value.replace(/(.{4})(?=.)/g, '$1 '),
+    /** 1800 -> '30 minutes', in the largest unit that comes out whole. */
+    duration: (seconds: number, options: Handlebars.HelperOptions) => duration(seconds, localeOf(options)),
+    /** UTC, and says so: the server does not know where the reader is. */
+    dateTime: (date: Date, options: Handlebars.HelperOptions) =>
+      `${new Intl.DateTimeFormat(localeOf(options), { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(date)} UTC`,
+    date: (date: Date, options: Handlebars.HelperOptions) =>
+      new Intl.DateTimeFormat(localeOf(options), { dateStyle: 'medium', timeZone: 'UTC' }).format(date),
+    iso: (date: Date) => date.toISOString(),
+  };
+}
+
+function duration(seconds: number, locale: string): string {
+  const units = [
+    ['day', 86_400],
+    ['hour', 3600],
+    ['minute', 60],
+  ] as const;
+  // "24 hours" reads better than "1 day" for how long a link works.
+  const [unit, size] = units.find(
+    ([, size]) => seconds >= size && seconds % size === 0 && seconds !== 86_400,
+  ) ?? ['second', 1];
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(seconds / size);
+}
+
+/** locale -> key -> text; later directories only fill what earlier ones leave out. */
+function loadTexts(directories: readonly string[]): Map<string, Map<string, string>> {
+  const texts = new Map<string, Map<string, string>>();
+  for (const directory of [...directories].reverse()) {
+    for (const file of listFiles([directory], 'locales', ['.json'])) {
+      const locale = file.slice(0, -'.json'.length);
+      const ofLocale = texts.get(locale) ?? new Map<string, string>();
+      flatten(JSON.parse(readFileSync(join(directory, 'locales', file), 'utf8')), '', ofLocale);
+      texts.set(locale, ofLocale);
+    }
+  }
+  return texts;
+}
+
+function flatten(value: unknown, key: string, into: Map<string, string>): void {
+  if (typeof value === 'object' && value !== null) {
+    for (const [name, inner] of Object.entries(value))
+      flatten(inner, key === '' ? name : `${key}.${name}`, into);
+  } else {
+    into.set(key, String(value));
+  }
+}
+
+function loadAssets(
+  directories: readonly string[],
+  generated: ReadonlyMap<string, string>,
+  prefix: string,
+): Map<string, Asset> {
+  const bodies = new Map<string, Buffer>();
+  for (const [name, body] of generated) bodies.set(name, Buffer.from(body));
+  for (const directory of [...directories].reverse()) {
+    for (const file of listFiles([directory], 'assets', Object.keys(CONTENT_TYPES))) {
+      bodies.set(file, readFileSync(join(directory, 'assets', file)));
+    }
+  }
+  const assets = new Map<string, Asset>();
+  for (const [name, body] of bodies) {
+    const hash = createHash('sha256').update(body).digest();
+    assets.set(name, {
+      path: `${prefix}/${encodeURIComponent(name)}?v=${hash.toString('hex').slice(0, 12)}`,
+      contentType: CONTENT_TYPES[extname(name)] ?? 'text/plain; charset=utf-8',
+      integrity: `sha256-${hash.toString('base64')}`,
+      body,
+    });
+  }
+  return assets;
+}
+
+/** Names of the files with such an ending, directly in that folder of any of the directories. */
+function listFiles(directories: readonly string[], folder: string, endings: readonly string[]): string[] {
+  const names = directories
+    .map((directory) => join(directory, folder))
+    .filter((path) => existsSync(path))
+    .flatMap((path) => readdirSync(path, { withFileTypes: true }))
+    .filter((entry) => entry.isFile() && endings.includes(extname(entry.name)))
+    .map((entry) => entry.name);
+  return [...new Set(names)].sort();
+}
+
+/** Line breaks would forge lines of the text part or headers, direction marks would turn names around. */
+function singleLined<T>(value: T): T {
+  if (typeof value === 'string') {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+    return value.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ') as T;
+  }
+  if (value instanceof Date || typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(singleLined) as T;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, singleLined(inner)])) as T;
+}
+
+function tidy(text: string): string {
+  return `${text
+    .replace(/[ \t]+$/gm, '')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim()}\n`;
+}
+
+/** 'de-AT,en;q=0.8' -> de-AT, de, en; languages with q=0 are left out. */
+function preferredLanguages(header: string | undefined): string[] {
+  return (header ?? '')
+    .slice(0, 500)
+    .split(',')
+    .map((part) => {
+      const [language = '', ...parameters] = part.trim().split(';');
+      const q = parameters
+        .map((parameter) => /^\s*q=([\d.]+)$/.exec(parameter)?.[1])
+        .find((found) => found !== undefined);
+      return { language, weight: q === undefined ? 1 : Number(q) };
+    })
+    .filter(({ language, weight }) => language !== '' && weight > 0)
+    .sort((a, b) => b.weight - a.weight)
+    .flatMap(({ language }) => [language, language.split('-')[0] ?? language]);
+}
