@@ -1,0 +1,35 @@
+import { rowsOf } from './rows.js';
+import { ALL_CORES } from './support/cores.js';
+import { atRate, saturate } from './support/load.js';
+import { milliseconds, table } from './support/report.js';
+import { inRounds, medianOf } from './support/rounds.js';
+
+export const title = 'Latency of /me while eight logins are always queued';
+
+/** Hashing takes every core; do people who are already signed in notice? Two hundred requests a second, on all cores. */
+export async function measure({ databases, log, short, peersOnly }) {
+  const rows = rowsOf('login-flood', { short, peersOnly });
+  const form = short
+    ? { warmUpSeconds: 0.2, rounds: 1, seconds: 0.8 }
+    : { warmUpSeconds: 2, rounds: 3, seconds: 8 };
+  const settings = { cores: ALL_CORES };
+  const entries = await inRounds(
+    rows,
+    { databases, log, settings, ...form },
+    async (server, _row, seconds) => {
+      const [result] = await Promise.all([
+        atRate(server.port, server.requests.me, { perSecond: 200, seconds }),
+        saturate(server.port, server.requests.login, { seconds, connections: 8 }),
+      ]);
+      return result;
+    },
+  );
+  return table(
+    ['', 'p50 ms', 'p99 ms'],
+    entries.map(({ row, results }) => [
+      row.server === 'authtuna' || row.server === 'better-auth' ? row.name : `${row.name}, bcrypt unbounded`,
+      milliseconds(medianOf(results, (result) => result.p50)),
+      milliseconds(medianOf(results, (result) => result.p99)),
+    ]),
+  );
+}

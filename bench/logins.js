@@ -1,0 +1,37 @@
+import { rowsOf } from './rows.js';
+import { ALL_CORES } from './support/cores.js';
+import { saturate } from './support/load.js';
+import { ratio, table } from './support/report.js';
+import { inRounds, medianOf, ratioOf } from './support/rounds.js';
+
+export const title = 'Logins per second';
+
+/**
+ * Eight people who sign in again and again, on all cores.
+ *
+ * The first row does nothing but one native bcrypt comparison at cost 12: no login that hashes so can be faster.
+ */
+export async function measure({ databases, log, short, peersOnly }) {
+  const rows = rowsOf('logins', { short, peersOnly });
+  const form = short
+    ? { warmUpSeconds: 0.2, rounds: 1, seconds: 0.8 }
+    : { warmUpSeconds: 2, rounds: 3, seconds: 8 };
+  const settings = { cores: ALL_CORES };
+  const entries = await inRounds(rows, { databases, log, settings, ...form }, (server, _row, seconds) =>
+    saturate(server.port, server.requests.login, { seconds, connections: 8 }),
+  );
+  const limit = entries[0].results;
+  return table(
+    ['', 'logins/s', 'to the limit'],
+    entries.map(({ row, results }) => [
+      nameOf(row),
+      medianOf(results, (result) => result.perSecond).toFixed(1),
+      ratio(ratioOf(results, limit, (result) => result.perSecond)),
+    ]),
+  );
+}
+
+function nameOf({ server, name }) {
+  if (server === 'bare') return 'One bcrypt comparison (the limit)';
+  return server === 'better-auth' ? `${name} (scrypt, not bcrypt)` : name;
+}

@@ -1,0 +1,54 @@
+// Who takes part. Every row is in `throughput`; `also` names the other measurements it is in.
+// `subjects` are the requests it is measured with; `brief` rows make up the short form.
+
+const EVERYWHERE = ['steady-rate', 'logins', 'login-flood'];
+
+const peers = [
+  { name: 'Express alone', server: 'bare', subjects: ['me', 'guarded'], also: EVERYWHERE, brief: true },
+  { name: 'Express + jose cookie', server: 'jose', subjects: ['me'], also: ['steady-rate', 'login-flood'] },
+  { name: 'express-session, memory', server: 'express-session', subjects: ['me'] },
+  {
+    name: 'express-session, PostgreSQL',
+    server: 'express-session',
+    settings: { database: 'postgresql' },
+    subjects: ['me'],
+    also: ['steady-rate'],
+    brief: true,
+  },
+  { name: 'passport-jwt', server: 'passport-jwt', subjects: ['me'] },
+  {
+    name: 'passport session and user, PostgreSQL',
+    server: 'express-session',
+    settings: { database: 'postgresql', passport: true },
+    subjects: ['me'],
+  },
+  betterAuth('SQLite', { database: 'sqlite' }),
+  betterAuth('SQLite, cookie cache', { database: 'sqlite', cookieCache: true }),
+  { ...betterAuth('PostgreSQL', { database: 'postgresql' }), also: EVERYWHERE, brief: true },
+  betterAuth('PostgreSQL, cookie cache', { database: 'postgresql', cookieCache: true }),
+];
+
+const ours = [
+  { ...authTuna('SQLite', { database: 'sqlite' }), also: EVERYWHERE, brief: true },
+  authTuna('SQLite, cold (V = 0)', { database: 'sqlite', recheckSeconds: 0 }),
+  authTuna('SQLite, 10,000 sessions', { database: 'sqlite', sessions: 10_000 }),
+  { ...authTuna('PostgreSQL', { database: 'postgresql' }), also: EVERYWHERE, brief: true },
+  { ...authTuna('PostgreSQL, cold (V = 0)', { database: 'postgresql', recheckSeconds: 0 }), brief: true },
+  authTuna('PostgreSQL, 10,000 sessions', { database: 'postgresql', sessions: 10_000 }),
+];
+
+function betterAuth(variant, settings) {
+  return { name: `Better Auth, ${variant}`, server: 'better-auth', settings, subjects: ['me', 'guarded'] };
+}
+
+function authTuna(variant, settings) {
+  return { name: `AuthTuna, ${variant}`, server: 'authtuna', settings, subjects: ['me', 'guarded'] };
+}
+
+/** The rows of a measurement, `Express alone` first; `peersOnly` leaves this library out. */
+export function rowsOf(measurement, { short, peersOnly }) {
+  return [...peers, ...(peersOnly ? [] : ours)].filter(
+    ({ also = [], brief }) =>
+      (measurement === 'throughput' || also.includes(measurement)) && (brief || !short),
+  );
+}

@@ -1,0 +1,29 @@
+import { rowsOf } from './rows.js';
+import { atRate } from './support/load.js';
+import { milliseconds, ratio, table } from './support/report.js';
+import { inRounds, medianOf, ratioOf } from './support/rounds.js';
+
+const PER_SECOND = 500;
+
+export const title = `Latency of /me at ${PER_SECOND} requests per second`;
+
+/** What a user notices on a server that is not at its limit. */
+export async function measure({ databases, log, short, peersOnly }) {
+  const rows = rowsOf('steady-rate', { short, peersOnly });
+  const form = short
+    ? { warmUpSeconds: 0.6, rounds: 3, seconds: 0.4 }
+    : { warmUpSeconds: 5, rounds: 3, seconds: 10 };
+  const entries = await inRounds(rows, { databases, log, ...form }, (server, _row, seconds) =>
+    atRate(server.port, server.requests.me, { perSecond: PER_SECOND, seconds }),
+  );
+  const baseline = entries[0].results;
+  return table(
+    ['', 'p50 ms', 'p99 ms', 'p99 to Express'],
+    entries.map(({ row, results }) => [
+      row.name,
+      milliseconds(medianOf(results, (result) => result.p50)),
+      milliseconds(medianOf(results, (result) => result.p99)),
+      ratio(ratioOf(results, baseline, (result) => result.p99)),
+    ]),
+  );
+}

@@ -1,0 +1,219 @@
+// A small keep-alive HTTP client over node:net. It costs a few microseconds a request, so that one core of load
+// is not the bottleneck for one core of server. One request at a time per connection, no pipelining.
+
+import { connect } from 'node:net';
+import { performance } from 'node:perf_hooks';
+
+// Some of what every browser sends: parsing it belongs to the cost of a request.
+const BROWSER = {
+  'User-Agent':
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36',
+  Accept: 'application/json',
+  'Accept-Language': 'en',
+  'Sec-Fetch-Site': 'same-origin',
+  'Sec-Fetch-Mode': 'cors',
+  'Sec-Fetch-Dest': 'empty',
+};
+const HEADER_END = Buffer.from('\r\n\r\n');
+const LAST_CHUNK = Buffer.from('\r\n0\r\n\r\n');
+
+/** A request that is sent again and again; it keeps the cookies it is answered with, as a browser would. */
+export class Request {
+  #start;
+  #headers;
+  #body;
+  #cookies = new Map();
+  cookiesSet = 0;
+
+  constructor({ host, method = 'GET', path, headers = {}, cookie = '', body }) {
+    this.#start = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n`;
+    this.#headers = { ...BROWSER, ...headers, ...(body && { 'Content-Type': 'application/json' }) };
+    this.#body = body ? JSON.stringify(body) : '';
+    for (const pair of cookie.split('; ').filter(Boolean)) this.#keep(pair);
+    this.#compose();
+  }
+
+  /** Takes the values of the Set-Cookie headers of an answer. */
+  receive(setCookies) {
+    this.cookiesSet += 1;
+    for (const line of setCookies) this.#keep(line.split(';', 1)[0]);
+    this.#compose();
+  }
+
+  #keep(pair) {
+    const at = pair.indexOf('=');
+    this.#cookies.set(pair.slice(0, at), pair.slice(at + 1));
+  }
+
+  #compose() {
+    const headers = { ...this.#headers };
+    if (this.#cookies.size > 0) {
+      headers.Cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    }
+    if (this.#body) headers['Content-Length'] = Buffer.byteLength(this.#body);
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    this.bytes = Buffer.from(`${this.#start}${lines.join('')}\r\n${this.#body}`);
+  }
+}
+
+class Connection {
+  #socket;
+  #pending = Buffer.alloc(0);
+  #current = null;
+
+  constructor(port) {
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    this.#socket.on('data', (chunk) => this.#read(chunk));
+    this.#socket.on('error', (error) => this.#fail(error));
+    this.#socket.on('close', () => this.#fail(new Error('the server closed the connection')));
+  }
+
+  /** Sends one request and calls `done(error, status)` when its answer is complete. */
+  send(request, done) {
+    this.#current = { request, done };
+    this.#socket.write(request.bytes);
+  }
+
+  close() {
+    this.#current = null;
+    this.#socket.destroy();
+  }
+
+  #fail(error) {
+    const current = this.#current;
+    this.#current = null;
+    current?.done(error);
+  }
+
+  #read(chunk) {
+    const bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    const end = bytes.indexOf(HEADER_END);
+    const head = end === -1 ? '' : bytes.latin1Slice(0, end);
+    const total = end === -1 ? Number.POSITIVE_INFINITY : end + bodyEnd(head, bytes.subarray(end));
+    if (bytes.length < total) {
+      this.#pending = bytes;
+      return;
+    }
+    this.#pending = bytes.subarray(total);
+    const { request, done } = this.#current;
+    this.#current = null;
+    if (/\r\nset-cookie: /i.test(head)) {
+      request.receive([...head.matchAll(/\r\nset-cookie: ([^\r]*)/gi)].map((match) => match[1]));
+    }
+    const isSuccess = head[9] === '2'; // HTTP/1.1 2xx
+    done(isSuccess ? null : new Error(`unexpected answer: ${bytes.utf8Slice(0, 1000)}`));
+  }
+}
+
+/** How many bytes after the header's last line the answer ends; `rest` begins with the empty line. */
+function bodyEnd(head, rest) {
+  const length = /\r\ncontent-length: (\d+)/i.exec(head);
+  if (length) return HEADER_END.length + Number(length[1]);
+  if (!/\r\ntransfer-encoding: chunked/i.test(head)) return HEADER_END.length;
+  // Only JSON comes chunked here, and JSON holds no raw line breaks that could look like the last chunk.
+  const last = rest.indexOf(LAST_CHUNK);
+  return last === -1 ? Number.POSITIVE_INFINITY : last + LAST_CHUNK.length;
+}
+
+/** Opens `count` connections for as long as `work` takes. */
+async function withConnections(port, count, work) {
+  const open = Array.from({ length: count }, () => new Connection(port));
+  try {
+    return await work(open);
+  } finally {
+    for (const connection of open) connection.close();
+  }
+}
+
+/** Value below which the fraction `part` of the sorted numbers lies. */
+export function percentile(sorted, part) {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+}
+
+function summary(latencies, seconds) {
+  const sorted = Float64Array.from(latencies).sort();
+  return {
+    answers: sorted.length,
+    perSecond: sorted.length / seconds,
+    p50: percentile(sorted, 0.5),
+    p99: percentile(sorted, 0.99),
+  };
+}
+
+/** Lets every connection send, one request after the other, until `next()` gives none; `onAnswer` gets each latency in ms. */
+function drive(connections, next, onAnswer = () => {}) {
+  const run = (connection) =>
+    new Promise((resolve, reject) => {
+      const turn = () => {
+        const request = next();
+        if (request === null) return resolve();
+        const sent = performance.now();
+        connection.send(request, (error) => {
+          if (error) return reject(error);
+          onAnswer(performance.now() - sent);
+          turn();
+        });
+      };
+      turn();
+    });
+  return Promise.all(connections.map(run));
+}
+
+/** Sends each request once and resolves when every answer is there. */
+export function sendEach(port, requests) {
+  let index = 0;
+  return withConnections(port, 16, (connections) => drive(connections, () => requests[index++] ?? null));
+}
+
+/** Keeps every connection busy for `seconds`, going round the requests: throughput, and latency at saturation in ms. */
+export function saturate(port, requests, { seconds, connections = 32 }) {
+  return withConnections(port, connections, async (open) => {
+    const latencies = [];
+    const start = performance.now();
+    let index = 0;
+    const next = () =>
+      performance.now() - start < seconds * 1000 ? requests[index++ % requests.length] : null;
+    await drive(open, next, (latency) => latencies.push(latency));
+    return summary(latencies, (performance.now() - start) / 1000);
+  });
+}
+
+/**
+ * Sends `perSecond` requests a second whether or not earlier ones were answered, for `seconds`: latency in ms.
+ *
+ * A request that finds every connection busy waits, and its waiting counts.
+ */
+export function atRate(port, requests, { perSecond, seconds, connections = 128 }) {
+  return withConnections(port, connections, async (open) => {
+    const idle = [...open];
+    const waiting = [];
+    const latencies = [];
+    const total = Math.round(perSecond * seconds);
+    const start = performance.now();
+    let due = 0;
+    await new Promise((resolve, reject) => {
+      const serve = (connection, { since, request }) => {
+        connection.send(request, (error) => {
+          if (error) return reject(error);
+          latencies.push(performance.now() - since);
+          const queued = waiting.shift();
+          if (queued) serve(connection, queued);
+          else idle.push(connection);
+          if (latencies.length === total) resolve();
+        });
+      };
+      const tick = () => {
+        const since = performance.now();
+        for (; due < total && since >= start + (due * 1000) / perSecond; due++) {
+          const job = { since, request: requests[due % requests.length] };
+          const connection = idle.pop();
+          if (connection) serve(connection, job);
+          else waiting.push(job);
+        }
+        if (due < total) setTimeout(tick, 1);
+      };
+      tick();
+    });
+    return summary(latencies, (performance.now() - start) / 1000);
+  });
+}

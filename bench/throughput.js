@@ -1,0 +1,66 @@
+import { rowsOf } from './rows.js';
+import { saturate } from './support/load.js';
+import { mebibytes, milliseconds, ratio, table, whole } from './support/report.js';
+import { inRounds, medianOf, ratioOf } from './support/rounds.js';
+
+export const title = 'Requests per second';
+
+/**
+ * Thirty-two connections that never pause, on `GET /me` and on a route guarded by a permission.
+ *
+ * Processor time per request is the server's own, without the database's; unlike requests per second it hardly changes
+ * when the machine has other work too.
+ */
+export async function measure({ databases, log, short, peersOnly }) {
+  const rows = rowsOf('throughput', { short, peersOnly });
+  const form = short
+    ? { warmUpSeconds: 0.6, rounds: 3, seconds: 0.4 }
+    : { warmUpSeconds: 3, rounds: 5, seconds: 4 };
+  const entries = await inRounds(rows, { databases, log, ...form }, async (server, row, seconds) => {
+    const result = {};
+    for (const subject of row.subjects) result[subject] = await load(server, subject, seconds);
+    return result;
+  });
+  const baseline = entries[0].results;
+  const lines = ['me', 'guarded'].flatMap((subject) =>
+    entries
+      .filter(({ row }) => row.subjects.includes(subject))
+      .map(({ row, server, results, rss }) => [
+        row.name,
+        PATHS[subject],
+        whole(medianOf(results, (result) => result[subject].perSecond)),
+        ratio(ratioOf(results, baseline, (result) => result[subject].perSecond)),
+        milliseconds(medianOf(results, (result) => result[subject].p50)),
+        milliseconds(medianOf(results, (result) => result[subject].p99)),
+        whole(medianOf(results, (result) => result[subject].cpu)),
+        ratio(1 / ratioOf(results, baseline, (result) => result[subject].cpu)),
+        whole(cookiesSet(server.requests[subject])),
+        mebibytes(rss),
+      ]),
+  );
+  return table(COLUMNS, lines);
+}
+
+const PATHS = { me: '/me', guarded: '/projects/:id' };
+const COLUMNS = [
+  '',
+  'route',
+  'requests/s',
+  'to Express',
+  'p50 ms',
+  'p99 ms',
+  'CPU µs each',
+  'Express to it',
+  'Set-Cookie',
+  'MiB',
+];
+
+async function load(server, subject, seconds) {
+  const before = await server.ask('cpu');
+  const result = await saturate(server.port, server.requests[subject], { seconds });
+  return { ...result, cpu: ((await server.ask('cpu')) - before) / result.answers };
+}
+
+function cookiesSet(requests) {
+  return requests.reduce((sum, request) => sum + request.cookiesSet, 0);
+}
