@@ -1,0 +1,5 @@
+export function startPostgresql(): Promise<{
+  /** The URL of a database on this server. */
+  urlOf(database: string): string;
+  stop(): Promise<void>;
+}>;

@@ -1,0 +1,320 @@
+// What pages and mails look like with real people's data, and with the data of people who mean harm.
+
+export const HOSTILE = '<img src=x onerror=alert(1)>"><script>alert(1)</script>{{constructor}}\';alert(1)//';
+
+const day = 86_400_000;
+const now = Date.parse('2026-03-14T09:26:00Z');
+const at = (days) => new Date(now - days * day);
+const csrfToken = 'b3f1c2a7d9.4e5f60718293a4b5c6d7e8f9';
+const form = { csrfToken, returnTo: '/projects/42?tab=files' };
+const providers = [
+  { id: 'google', name: 'Google' },
+  { id: 'github', name: 'GitHub' },
+  { id: 'microsoft', name: 'Microsoft' },
+  { id: 'acme-sso', name: 'Acme SSO' },
+];
+const methods = {
+  rememberMe: true,
+  signUp: true,
+  magicLink: true,
+  emailCode: true,
+  passkeys: true,
+  providers: providers.slice(0, 2),
+};
+const qrCode = `data:image/svg+xml;base64,${Buffer.from(qrLookalike()).toString('base64')}`;
+const passkeys = [
+  { id: 'pk_1', name: 'Ada’s MacBook', createdAt: at(210), lastUsedAt: at(1), isSynced: true },
+  { id: 'pk_2', name: 'YubiKey 5C', createdAt: at(40), lastUsedAt: null, isSynced: false },
+];
+const sessions = [
+  {
+    id: 's1',
+    device: 'Firefox on Linux',
+    ip: '203.0.113.24',
+    location: 'Vienna, Austria',
+    lastActiveAt: at(0),
+    isCurrent: true,
+  },
+  {
+    id: 's2',
+    device: 'Safari on iPhone',
+    ip: '2001:db8:4f2a:11:8c1d:77ff:fe02:9',
+    location: null,
+    lastActiveAt: at(2),
+    isCurrent: false,
+  },
+];
+const security = {
+  ...form,
+  email: 'ada@example.com',
+  emailVerified: true,
+  hasPassword: true,
+  passwordChangedAt: at(80),
+  totp: true,
+  recoveryCodesLeft: 7,
+  passkeyCount: 2,
+  providers: providers.slice(0, 1),
+  sessions,
+};
+const mail = {
+  url: '/auth/dev/mailbox/1',
+  to: 'ada@example.com',
+  subject: 'Confirm your email address',
+  at: at(0),
+};
+
+/** name, variant (for the file's name) and data of every page in every state worth looking at. */
+export const pageSamples = [
+  page('auth/login', 'full', { ...form, methods }),
+  page('auth/login', 'plain', {
+    ...form,
+    methods: {
+      rememberMe: false,
+      signUp: false,
+      magicLink: false,
+      emailCode: false,
+      passkeys: false,
+      providers: [],
+    },
+  }),
+  page('auth/login', 'refused', {
+    ...form,
+    methods,
+    values: { login: 'ada@example.com', rememberMe: true },
+    problem: { code: 'invalid_login' },
+  }),
+  page('auth/login', 'hostile', {
+    ...form,
+    methods: { ...methods, providers: [{ id: '"><script>', name: HOSTILE }] },
+    returnTo: `/${HOSTILE}`,
+    values: { login: HOSTILE },
+    problem: { code: HOSTILE, fields: { login: HOSTILE } },
+  }),
+  page('auth/login', 'deutsch', { ...form, locale: 'de', methods, problem: { code: 'invalid_login' } }),
+  page('auth/signup', 'full', { ...form, username: 'optional', minPasswordLength: 15, providers }),
+  page('auth/signup', 'refused', {
+    ...form,
+    username: 'required',
+    minPasswordLength: 15,
+    providers: [],
+    values: { email: 'ada@example', username: 'ada' },
+    problem: {
+      code: 'invalid_input',
+      fields: { email: 'invalid_email', username: 'username_taken', password: 'password_breached' },
+    },
+  }),
+  page('auth/forgot-password', 'plain', { ...form }),
+  page('auth/reset-password', 'plain', { ...form, email: 'a•••@example.com', minPasswordLength: 15 }),
+  page('auth/reset-password', 'refused', {
+    ...form,
+    email: null,
+    minPasswordLength: 8,
+    problem: { code: 'weak_password', fields: { newPassword: 'password_contains_context' } },
+  }),
+  page('auth/verify-email', 'confirm', { ...form, state: 'confirm', email: 'ada@example.com' }),
+  page('auth/verify-email', 'waiting', {
+    ...form,
+    state: 'waiting',
+    email: 'ada.with.a.very.long.mailbox.name@subdomain.example-company.com',
+  }),
+  page('auth/verify-email', 'unknown', {
+    ...form,
+    state: 'waiting',
+    email: null,
+    problem: { code: 'invalid_token' },
+  }),
+  page('auth/unlock', 'plain', { ...form, email: 'a•••@example.com' }),
+  page('auth/confirm-email-change', 'plain', { ...form, newEmail: 'ada@lovelace.example' }),
+  page('auth/undo-email-change', 'plain', { ...form, oldEmail: 'ada@example.com' }),
+  page('auth/change-password', 'plain', { ...form, forced: false, minPasswordLength: 15 }),
+  page('auth/change-password', 'forced', {
+    ...form,
+    forced: true,
+    minPasswordLength: 15,
+    problem: { code: 'invalid_credentials', fields: { currentPassword: 'invalid_credentials' } },
+  }),
+  page('auth/step-up', 'all', { ...form, methods: { password: true, code: true, passkeys: true } }),
+  page('auth/step-up', 'passkey', { ...form, methods: { password: false, code: false, passkeys: true } }),
+  page('passwordless/request', 'link', { ...form, kind: 'link' }),
+  page('passwordless/request', 'code', {
+    ...form,
+    kind: 'code',
+    locale: 'de',
+    values: { email: 'ada' },
+    problem: { code: 'invalid_input', fields: { email: 'invalid_email' } },
+  }),
+  page('passwordless/sent', 'bound', { email: 'ada@example.com', code: 'K7MPQ2XW' }),
+  page('passwordless/sent', 'free', { email: 'ada@example.com', code: null }),
+  page('passwordless/confirm', 'same', { ...form, email: 'a•••@example.com', needsCode: false }),
+  page('passwordless/confirm', 'other', {
+    ...form,
+    email: 'a•••@example.com',
+    needsCode: true,
+    problem: { code: 'invalid_code', fields: { code: 'invalid_code' } },
+  }),
+  page('passwordless/code', 'plain', { ...form, email: 'ada@example.com' }),
+  page('mfa/setup', 'plain', {
+    ...form,
+    qrCode,
+    secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP',
+    otpauthUrl: 'otpauth://totp/Harbour:ada@example.com?secret=JBSWY3DP&issuer=Harbour',
+  }),
+  page('mfa/setup', 'refused', {
+    ...form,
+    locale: 'de',
+    qrCode,
+    secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP',
+    otpauthUrl: 'otpauth://totp/x',
+    problem: { code: 'invalid_code', fields: { code: 'invalid_code' } },
+  }),
+  page('mfa/challenge', 'all', { ...form, factors: ['totp', 'passkey', 'recovery_code'] }),
+  page('mfa/challenge', 'passkey', {
+    ...form,
+    factors: ['passkey', 'recovery_code'],
+    problem: { code: 'invalid_credentials' },
+  }),
+  page('mfa/challenge', 'recovery', { ...form, factors: ['recovery_code'] }),
+  page('mfa/recovery-codes', 'plain', {
+    codes: [
+      'k4tw-9xhm-2qvd',
+      '7rzp-m3jn-w8ca',
+      'xv2d-6kfe-t9hy',
+      'b8mq-4wzs-j5rn',
+      'h3yc-p7ta-n6gk',
+      'd9fx-2vre-q4mw',
+      'w6jk-8bhz-c3pt',
+      'm5na-y4qd-7xvs',
+      't2ge-k9wr-f8jb',
+      'p8zh-c6mx-3dyq',
+    ],
+    continueUrl: '/account/security',
+  }),
+  page('passkeys/list', 'two', { ...form, passkeys }),
+  page('passkeys/list', 'empty', { ...form, passkeys: [] }),
+  page('passkeys/list', 'hostile', {
+    ...form,
+    passkeys: [{ ...passkeys[0], id: '"><script>', name: HOSTILE }],
+  }),
+  page('account/security', 'safe', security),
+  page('account/security', 'new', {
+    ...security,
+    emailVerified: false,
+    hasPassword: false,
+    passwordChangedAt: null,
+    totp: false,
+    passkeyCount: 0,
+    providers: [],
+    sessions: sessions.slice(0, 1),
+  }),
+  page('account/security', 'hostile', {
+    ...security,
+    locale: 'de',
+    email: HOSTILE,
+    providers: [{ id: HOSTILE, name: HOSTILE }],
+    sessions: [{ ...sessions[1], id: HOSTILE, device: HOSTILE, location: HOSTILE }],
+  }),
+  page('message', 'verified', { message: 'email_verified', email: 'ada@example.com', continueUrl: '/' }),
+  page('message', 'reset', { message: 'reset_requested' }),
+  page('error', 'token', { code: 'invalid_token', status: 400, requestId: '01JP8Z3M' }),
+  page('error', 'slow', { code: 'rate_limited', status: 429, retryAfterSeconds: 120 }),
+  page('error', 'superseded', { code: 'superseded', status: 401 }),
+  page('error', 'unknown', { code: HOSTILE, status: 500, requestId: HOSTILE }),
+  page('dev/mailbox', 'two', { mails: [mail, { ...mail, subject: HOSTILE, to: HOSTILE }] }),
+  page('dev/mailbox', 'empty', { mails: [] }),
+  page('dev/mail', 'plain', {
+    mail,
+    text: 'Confirm your email address\n\nThanks for joining Harbour.\n\nConfirm address:\nhttps://harbour.example/auth/verify-email?token=abc\n',
+    links: ['https://harbour.example/auth/verify-email?token=abc'],
+    htmlUrl: '/auth/dev/mailbox/1/html',
+  }),
+];
+
+const base = { to: 'ada@example.com', name: 'Ada' };
+const activity = { at: at(0), device: 'Chrome on Windows', ip: '198.51.100.7', location: 'Lyon, France' };
+const link =
+  'https://harbour.example/auth/verify-email?token=4f9a2c7be1d05836.Zk3vQ8mR1xT7wY2nB5hJ9cL4sD6gF0pA';
+const expiring = { ...base, link, expiresInSeconds: 1800 };
+const notice = { ...base, link: 'https://harbour.example/account/security', activity };
+
+/** name, variant and data of every mail. */
+export const mailSamples = [
+  page('verification', 'plain', { ...expiring, expiresInSeconds: 86_400 }),
+  page('welcome', 'plain', { ...base, link: 'https://harbour.example/' }),
+  page('already-registered', 'plain', {
+    ...base,
+    loginLink: 'https://harbour.example/auth/login',
+    resetLink: 'https://harbour.example/auth/forgot-password',
+  }),
+  page('password-reset', 'plain', expiring),
+  page('password-reset', 'deutsch', { ...expiring, locale: 'de' }),
+  page('password-changed', 'plain', notice),
+  page('email-change-confirm', 'plain', {
+    ...expiring,
+    newEmail: 'ada@lovelace.example',
+    expiresInSeconds: 3600,
+  }),
+  page('email-changed-old', 'plain', {
+    ...expiring,
+    newEmail: 'ada@lovelace.example',
+    expiresInSeconds: 7 * 86_400,
+    activity,
+  }),
+  page('email-changed-new', 'plain', notice),
+  page('new-device', 'plain', notice),
+  page('new-device', 'hostile', {
+    ...notice,
+    name: HOSTILE,
+    activity: { ...activity, device: `${HOSTILE}\r\nBcc: eve@evil.example`, location: null, ip: null },
+  }),
+  page('session-stolen', 'plain', { ...notice, name: null }),
+  page('factor-added', 'plain', { ...notice, factor: 'totp' }),
+  page('factor-removed', 'plain', { ...notice, factor: 'recovery_codes' }),
+  page('factor-failed', 'plain', { ...notice, factor: 'totp' }),
+  page('passkey-added', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
+  page('passkey-added', 'hostile', { ...notice, passkeyName: HOSTILE }),
+  page('passkey-removed', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
+  page('social-linked', 'plain', { ...notice, provider: 'Google' }),
+  page('api-key-created', 'plain', { ...notice, keyName: 'deploy', keyStart: 'at_live_7Kq' }),
+  page('account-locked', 'plain', { ...expiring, expiresInSeconds: 3600 }),
+  page('magic-link', 'plain', { ...expiring, expiresInSeconds: 600, activity }),
+  page('email-code', 'plain', { ...base, code: '482 913', expiresInSeconds: 600, activity }),
+  page('invitation', 'plain', {
+    ...expiring,
+    name: null,
+    inviterName: 'Grace Hopper',
+    organisationName: 'Compilers & Co',
+    expiresInSeconds: 7 * 86_400,
+  }),
+  page('invitation', 'hostile', {
+    ...expiring,
+    inviterName: `x\r\nBcc: e@e`,
+    organisationName: '<a href=//e>{{link}}{appName}',
+  }),
+  page('deletion-confirm', 'plain', expiring),
+  page('deletion-requested', 'plain', { ...notice, deletesAt: at(-7) }),
+  page('deletion-cancelled', 'plain', notice),
+  page('deletion-done', 'plain', base),
+];
+
+function page(name, variant, data) {
+  return { name, variant, data };
+}
+
+/** Squares that look like a QR code; it encodes nothing. */
+function qrLookalike() {
+  const size = 29;
+  let state = 7;
+  const dark = () => {
+    state = (state * 16807) % 2147483647;
+    return state % 2 === 0;
+  };
+  const finder = (x, y) => `<path d="M${x} ${y}h7v7h-7zm1 1v5h5v-5zm1 1h3v3h-3z" fill-rule="evenodd"/>`;
+  let squares = '';
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const isFinder = (x < 8 && y < 8) || (x > size - 9 && y < 8) || (x < 8 && y > size - 9);
+      if (dark() && !isFinder) squares += `M${x} ${y}h1v1h-1z`;
+    }
+  }
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size} ${size}" shape-rendering="crispEdges"><path d="${squares}"/>${finder(0, 0)}${finder(size - 7, 0)}${finder(0, size - 7)}</svg>`;
+}

@@ -1,0 +1,74 @@
+import { misconfigured } from '../errors.js';
+import type { DatabaseConnection } from './connection.js';
+import { PrismaClient } from './generated/postgresql/client.js';
+
+const LIMIT_MS = 2000; // security.md DB-1: slower than this counts as down
+const DEFAULT_CONNECTIONS = 10;
+const MIGRATION_LOCK = 4_812_960_573; // any number that nobody else uses
+
+/**
+ * Opens a PostgreSQL database (`postgresql://user:password@host/name`).
+ *
+ * `connection_limit` in the URL bounds the pool (10), `schema` names a schema other than `public`. Connecting and every
+ * statement may take 2 s.
+ * @throws AuthTunaError `misconfigured` when the optional peer `@prisma/adapter-pg` is not installed
+ */
+export async function openPostgresql(url: string): Promise<DatabaseConnection> {
+  const { PrismaPg } = await importAdapter();
+  const address = new URL(url);
+  const max = Number(address.searchParams.get('connection_limit') ?? DEFAULT_CONNECTIONS);
+  const schema = address.searchParams.get('schema') ?? undefined;
+  // Prisma's parameters of old; the driver would send them to the server, which does not know them.
+  for (const name of ['connection_limit', 'schema', 'pool_timeout', 'connect_timeout', 'pgbouncer']) {
+    address.searchParams.delete(name);
+  }
+  const connection = {
+    connectionString: address.href,
+    connectionTimeoutMillis: LIMIT_MS,
+    keepAlive: true,
+    // Unquoted names of the migrations are looked up here; the client qualifies its own.
+    ...(schema && { options: `-c search_path=${schema}` }),
+  };
+  const pool = { ...connection, max, statement_timeout: LIMIT_MS, query_timeout: LIMIT_MS };
+  // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+  const listeners = { onPoolError: () => {}, onConnectionError: () => {} };
+  const client = new PrismaClient({ adapter: new PrismaPg(pool, { schema, ...listeners }) });
+
+  return {
+    dialect: 'postgresql',
+    client,
+
+    async exclusively(work) {
+      const adapter = await new PrismaPg({ ...connection, max: 1 }, listeners).connect();
+      try {
+        const sql = await adapter.underlyingDriver().connect();
+        try {
+          await sql.query('BEGIN');
+          await sql.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+          const result = await work({
+            query: async (statement, values = []) => (await sql.query(statement, [...values])).rows,
+            script: async (statements) => {
+              await sql.query(statements);
+            },
+          });
+          await sql.query('COMMIT');
+          return result;
+        } finally {
+          sql.release(true); // ends the connection, and with it a transaction that was not committed
+        }
+      } finally {
+        await adapter.underlyingDriver().end();
+      }
+    },
+
+    close: () => client.$disconnect(),
+  };
+}
+
+async function importAdapter(): Promise<typeof import('@prisma/adapter-pg')> {
+  try {
+    return await import('@prisma/adapter-pg');
+  } catch (cause) {
+    throw misconfigured('PostgreSQL needs its adapter: npm install @prisma/adapter-pg', cause);
+  }
+}

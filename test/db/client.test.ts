@@ -1,0 +1,140 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { type Db, guardDb, isMissing, isUniqueViolation } from '../../src/db/client.js';
+import { freshDatabase, openDatabase } from '../support/database.js';
+
+async function openGuarded(timeoutMs?: number) {
+  const database = await freshDatabase();
+  const connection = await openDatabase(database);
+  onTestFinished(async () => {
+    await connection.close();
+    await database.drop();
+  });
+  return { connection, db: guardDb(connection.client, { timeoutMs }) };
+}
+
+const row = (name: string, value = 0) => ({ data: { name, value } });
+
+/** What somebody without our types may pass. */
+const untyped = (args: unknown) => args as never;
+
+test('DB-3: an undefined in a filter, at any depth, is refused and nothing is deleted', async () => {
+  const { db } = await openGuarded();
+  await db.counter.create(row('a'));
+  const filters = [
+    undefined,
+    { name: undefined },
+    { OR: [{ name: 'x' }, { name: undefined }] },
+    { AND: { name: { in: ['x', undefined] } } },
+    { NOT: [{ value: { gt: undefined } }] },
+  ];
+  for (const where of filters) {
+    expect(() => db.counter.deleteMany(untyped({ where }))).toThrow(TypeError);
+    expect(() => db.counter.updateMany(untyped({ where, data: { value: 9 } }))).toThrow(TypeError);
+  }
+  expect(() => db.counter.deleteMany(untyped(undefined))).toThrow('counter.deleteMany: where is missing');
+  expect(() => db.counter.findFirst(untyped({ where: { name: undefined } }))).toThrow(
+    'where.name is undefined',
+  );
+  expect(await db.counter.findMany()).toEqual([{ name: 'a', value: 0 }]);
+});
+
+test('DB-2: a unique violation and a missing row keep their own errors', async () => {
+  const { db } = await openGuarded();
+  await db.counter.create(row('a'));
+  const twice = await db.counter.create(row('a')).catch((error: unknown) => error);
+  expect([isUniqueViolation(twice), isMissing(twice)]).toEqual([true, false]);
+  const nobody = await db.counter
+    .update({ where: { name: 'b' }, data: { value: 1 } })
+    .catch((error: unknown) => error);
+  expect([isUniqueViolation(nobody), isMissing(nobody)]).toEqual([false, true]);
+});
+
+test('a batch is one transaction: the conditional update that misses undoes the rest', async () => {
+  const { db } = await openGuarded();
+  await db.counter.create(row('token', 1));
+  const spend = () =>
+    db.$transaction([
+      db.counter.create(row('effect')),
+      db.counter.update({ where: { name: 'token', value: 0 }, data: { value: 2 } }),
+    ]);
+  await expect(spend()).rejects.toSatisfy(isMissing);
+  expect(await db.counter.count()).toBe(1);
+  await db.counter.updateMany({ where: { name: 'token' }, data: { value: 0 } });
+  const [effect, token] = await spend();
+  expect([effect.name, token.value]).toEqual(['effect', 2]);
+});
+
+test('of twenty racing batches that spend one row, one wins', async () => {
+  const { db } = await openGuarded(20_000);
+  await db.counter.create(row('token'));
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, i) =>
+      db.$transaction([
+        db.counter.create(row(`effect-${i}`)),
+        db.counter.update({ where: { name: 'token', value: 0 }, data: { value: 1 } }),
+      ]),
+    ),
+  );
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  for (const outcome of outcomes)
+    if (outcome.status === 'rejected') expect(outcome.reason).toSatisfy(isMissing);
+  expect(await db.counter.count({ where: { name: { startsWith: 'effect' } } })).toBe(1);
+});
+
+test('only an array is a transaction', async () => {
+  const { db } = await openGuarded();
+  expect(() => db.$transaction(untyped(async () => {}))).toThrow(TypeError);
+});
+
+test('nothing runs before it is awaited, and only once', async () => {
+  const { db } = await openGuarded();
+  const creation = db.counter.create(row('lazy'));
+  expect(await db.counter.count()).toBe(0);
+  await creation;
+  await creation;
+  expect(await db.counter.count()).toBe(1);
+});
+
+test('calls of one tick are read in one query', async () => {
+  const { connection, db } = await openGuarded();
+  const queries: string[] = [];
+  const logging = connection.client as unknown as {
+    $on(type: 'query', listener: (event: { query: string }) => void): void;
+  };
+  logging.$on('query', ({ query }) => queries.push(query));
+  await db.counter.createMany({ data: ['a', 'b', 'c'].map((name) => row(name).data) });
+  queries.length = 0;
+  const found = await Promise.all(['a', 'b', 'c'].map((name) => db.counter.findUnique({ where: { name } })));
+  expect(found.map((counter) => counter?.name)).toEqual(['a', 'b', 'c']);
+});
+
+test('DB-1: a database that answers too late is unavailable', async () => {
+  const { db } = await openGuarded();
+  const never = { ...stalled(db) };
+  const slow = guardDb(never, { timeoutMs: 20 });
+  await expect(slow.counter.count()).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(slow.$transaction([db.counter.create(row('a'))])).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+});
+
+test('DB-1: a database that cannot be used is unavailable, with the cause', async () => {
+  const { connection, db } = await openGuarded();
+  await connection.exclusively((sql) => sql.script('DROP TABLE "Counter"'));
+  const error = await db.counter.count().catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'unavailable', details: { retryAfterSeconds: 1 } });
+  expect((error as Error).cause).toMatchObject({ code: 'P2021' });
+});
+
+test('a client without our models is refused by name, with the remedy', () => {
+  expect(() => guardDb(untyped({ user: {} }))).toThrow(
+    /lacks the models password, session, .*copy node_modules\/authtuna\/prisma\/authtuna\.prisma/,
+  );
+});
+
+/** The client of a database that accepts calls and never answers. */
+function stalled(db: Db): Parameters<typeof guardDb>[0] {
+  const answer = new Promise(() => {});
+  const counter = { ...db.counter, count: () => answer };
+  return { ...db, counter, $transaction: () => answer } as unknown as Parameters<typeof guardDb>[0];
+}

@@ -1,0 +1,32 @@
+import { configDefaults, defineConfig } from 'vitest/config';
+
+// Slow and special: run only when their folder is named, as in `vitest run test/race`.
+const onDemand = ['test/race', 'test/e2e'].filter(
+  (folder) => !process.argv.some((word) => word.includes(folder)),
+);
+const exclude = [...configDefaults.exclude, 'test/consumers/**', ...onDemand.map((folder) => `${folder}/**`)];
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'sqlite', exclude, provide: { dialect: 'sqlite' } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'postgresql',
+          // What never meets a database is tested once.
+          exclude: [...exclude, 'test/crypto/**', 'test/layers.test.ts', 'test/types.test.ts'],
+          provide: { dialect: 'postgresql' },
+        },
+      },
+    ],
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
