@@ -6,7 +6,7 @@
  * | file | what it is |
  * | --- | --- |
  * | `layout.hbs` | the frame of every page; the only page file that inserts markup unescaped (`body`) |
- * | `pages/<name>.hbs` | one page; its data is `PageData[name]`, plus `site` (see `Site`) |
+ * | `pages/<name>.hbs` | one page; its data is `PageData[name]`, plus `site` (see `Site`) and `errors` (`problem.fields`) |
  * | `partials/<name>.hbs` | fields, icons, alerts; they see only what they are passed, and `@root` |
  * | `emails/<name>.hbs` | one mail, rendered twice: with the blocks of `emails/html` and with those of `emails/text` |
  * | `emails/<name>.txt.hbs` | optional text part of its own, for a host's mail that is written in plain HTML |
@@ -356,10 +356,10 @@ export function createTemplates(options: TemplatesOptions): Templates {
   };
 
   /** A Handlebars of its own, so that hosts' and other instances' partials and helpers stay apart. */
-  function environment(partialsDir: string, escape: boolean): (file: string, context: object) => string {
+  function environment(partialsDir: string, isHtml: boolean): (file: string, context: object) => string {
     const handlebars = Handlebars.create();
     const compile = (source: string) =>
-      handlebars.compile(source, { strict: true, explicitPartialContext: true, noEscape: !escape });
+      handlebars.compile(source, { strict: true, explicitPartialContext: true, noEscape: !isHtml });
     const compiled = new Map<string, HandlebarsTemplateDelegate>();
     for (const file of listFiles(directories, partialsDir, ['.hbs'])) {
       handlebars.registerPartial(
@@ -400,12 +400,14 @@ export function createTemplates(options: TemplatesOptions): Templates {
   return {
     renderPage(name, data) {
       const site = siteIn(data.locale);
-      const body = pages(`pages/${name}.hbs`, { ...data, site });
+      const problem = 'problem' in data ? data.problem : null;
+      const values = 'values' in data ? data.values : null;
+      const body = pages(`pages/${name}.hbs`, { ...data, values: values ?? {}, errors: problem?.fields ?? {}, site });
       return pages('layout.hbs', {
         site,
         body,
         title: translate(site.locale, titleKey(name, data)) ?? site.appName,
-        hasProblem: 'problem' in data && Boolean(data.problem),
+        hasProblem: Boolean(problem),
         styles: ['authtuna.css', 'theme.css'].map(requireAsset),
         scripts: SCRIPTS.map(asset).filter((script) => script !== null),
       });
@@ -415,7 +417,7 @@ export function createTemplates(options: TemplatesOptions): Templates {
       const site = siteIn(data.locale);
       const logo = site.logoUrl === null ? null : new URL(site.logoUrl, options.baseUrl).href;
       const context = { ...singleLined(data), site: { ...site, logoUrl: logo } };
-      const values = { ...context, appName: site.appName };
+      const values: Record<string, unknown> = { ...context, appName: site.appName };
       const subject = fill(`mails.${name}.subject`, translate(site.locale, `mails.${name}.subject`), values);
       const preview = fill(`mails.${name}.preview`, translate(site.locale, `mails.${name}.preview`), values);
       const frame = { ...context, subject, preview };
