@@ -31,7 +31,7 @@ export async function openSqlite(url: string): Promise<DatabaseConnection> {
   // Waiting inside libsql blocks the whole process, and with it the one of its callers that holds the lock.
   const sql = adapter.createClient({ url, timeout: 0 });
   // Readers do not block the writer, nor it them. The mode is stored in the file.
-  if (isFile) await whenFree(() => sql.execute('PRAGMA journal_mode = WAL'));
+  if (isFile) await whenFree(sql, () => sql.execute('PRAGMA journal_mode = WAL'));
   const client = new PrismaClient({ adapter });
 
   return {
@@ -39,9 +39,11 @@ export async function openSqlite(url: string): Promise<DatabaseConnection> {
     client,
 
     async exclusively(work) {
-      // Rebuilding a table drops the old one, which would cascade to the rows that refer to it.
-      await sql.execute('PRAGMA foreign_keys = OFF');
-      const transaction = await whenFree(() => sql.transaction('write')); // BEGIN IMMEDIATE; takes this connection with it
+      const transaction = await whenFree(sql, async () => {
+        // Rebuilding a table drops the old one, which would cascade to the rows that refer to it.
+        await sql.execute('PRAGMA foreign_keys = OFF');
+        return sql.transaction('write'); // BEGIN IMMEDIATE; takes this connection with it
+      });
       try {
         const result = await work({
           async query(statement, values = []) {
@@ -67,7 +69,7 @@ export async function openSqlite(url: string): Promise<DatabaseConnection> {
 }
 
 /** Tries again while another connection writes, for at most half a minute. */
-async function whenFree<T>(attempt: () => Promise<T>): Promise<T> {
+async function whenFree<T>(sql: { reconnect(): void }, attempt: () => Promise<T>): Promise<T> {
   for (let waits = 0; ; waits += 1) {
     try {
       return await attempt();
@@ -75,6 +77,7 @@ async function whenFree<T>(attempt: () => Promise<T>): Promise<T> {
       const isBusy = error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY';
       if (!isBusy || waits >= 1500) throw error;
       await setTimeout(20);
+      sql.reconnect(); // a statement that was refused stays open, and no transaction commits beside it
     }
   }
 }

@@ -131,9 +131,9 @@ async function isReadable(db: Db, model: ModelName, columns: readonly string[]):
   }
 }
 
-// Prisma's codes for a table and for a column that does not exist; libsql's missing column has none of its own.
+// Prisma's codes for a table and for a column that does not exist; libsql's have none of their own.
 function isAbsence(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
-  return code === 'P2021' || code === 'P2022' || error.message.includes('no such column');
+  return code === 'P2021' || code === 'P2022' || /no such (table|column)/.test(error.message);
 }

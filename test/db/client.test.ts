@@ -123,7 +123,7 @@ test('DB-1: a database that cannot be used is unavailable, with the cause', asyn
   await connection.exclusively((sql) => sql.script('DROP TABLE "Counter"'));
   const error = await db.counter.count().catch((reason: unknown) => reason);
   expect(error).toMatchObject({ code: 'unavailable', details: { retryAfterSeconds: 1 } });
-  expect((error as Error).cause).toMatchObject({ code: 'P2021' });
+  expect((error as Error).cause).toMatchObject({ message: expect.stringContaining('Counter') });
 });
 
 test('a client without our models is refused by name, with the remedy', () => {

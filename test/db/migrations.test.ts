@@ -40,7 +40,7 @@ test('of four processes that migrate at once each migration is applied once', as
       const child = fork(script, [database.dialect, database.url], {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
-      const [applied] = await once(child, 'message');
+      const [applied] = await Promise.race([once(child, 'message'), once(child, 'exit')]);
       return applied as string[];
     }),
   );
