@@ -1,0 +1,50 @@
+// Builds data/blocklist.bin: the values that src/core/password-policy.ts refuses, as sorted 5-byte hashes.
+//   node scripts/blocklist.js [more.txt …]    further lists, one value a line
+//   node scripts/blocklist.js --check         exit 1 when the shipped file is not what the installed sources give
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const HASH_BYTES = 5; // as in src/core/password-policy.ts
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const file = join(root, 'data/blocklist.bin');
+const require = createRequire(import.meta.url);
+
+// Values from breaches, and the words and names that NIST SP 800-63B section 3.1.1.2 wants beside them.
+const { passwords, ...dictionaries } = require('zxcvbn/lib/frequency_lists');
+const breached = [...passwords, ...require('@zxcvbn-ts/language-common/src/passwords.json')];
+const words = Object.values(dictionaries).flat();
+
+const args = process.argv.slice(2);
+const further = args
+  .filter((arg) => arg !== '--check')
+  .flatMap((path) => readFileSync(path, 'utf8').split(/\r?\n/).filter(Boolean));
+
+const fold = (value) => String(value).normalize('NFKC').toLowerCase();
+const values = new Set([...breached, ...further].map(fold));
+const breachedCount = values.size;
+for (const word of words) values.add(fold(word));
+
+const hashes = new Set();
+for (const value of values) {
+  hashes.add(createHash('sha256').update(value, 'utf8').digest().readUIntBE(0, HASH_BYTES));
+}
+const bytes = Buffer.alloc(hashes.size * HASH_BYTES);
+for (const [index, hash] of [...hashes].sort((a, b) => a - b).entries()) {
+  bytes.writeUIntBE(hash, index * HASH_BYTES, HASH_BYTES);
+}
+
+if (args.includes('--check')) {
+  if (!readFileSync(file).equals(bytes)) {
+    console.error('data/blocklist.bin is not what its sources give: run node scripts/blocklist.js');
+    process.exit(1);
+  }
+} else {
+  writeFileSync(file, bytes);
+}
+console.log(
+  `${hashes.size} values (${breachedCount} breached, the rest words and names), ${bytes.length} bytes`,
+);
