@@ -19,7 +19,13 @@ export default defineConfig({
         test: {
           name: 'postgresql',
           // What never meets a database is tested once.
-          exclude: [...exclude, 'test/crypto/**', 'test/layers.test.ts', 'test/types.test.ts'],
+          exclude: [
+            ...exclude,
+            'test/crypto/**',
+            'test/layers.test.ts',
+            'test/types.test.ts',
+            'test/db/types.test.ts',
+          ],
           provide: { dialect: 'postgresql' },
         },
       },

@@ -96,16 +96,23 @@ test('nothing runs before it is awaited, and only once', async () => {
 });
 
 test('calls of one tick are read in one query', async () => {
-  const { connection, db } = await openGuarded();
-  const queries: string[] = [];
-  const logging = connection.client as unknown as {
-    $on(type: 'query', listener: (event: { query: string }) => void): void;
-  };
-  logging.$on('query', ({ query }) => queries.push(query));
+  const database = await freshDatabase();
+  const log = [{ emit: 'event' as const, level: 'query' as const }];
+  const client =
+    database.dialect === 'sqlite'
+      ? new SqliteClient({ adapter: new PrismaLibSql({ url: database.url }), log })
+      : new PostgresqlClient({ adapter: new PrismaPg(database.url), log });
+  onTestFinished(async () => {
+    await client.$disconnect();
+    await database.drop();
+  });
+  const db = guardDb(client);
   await db.counter.createMany({ data: ['a', 'b', 'c'].map((name) => row(name).data) });
-  queries.length = 0;
+  const queries: string[] = [];
+  client.$on('query', ({ query }) => queries.push(query));
   const found = await Promise.all(['a', 'b', 'c'].map((name) => db.counter.findUnique({ where: { name } })));
   expect(found.map((counter) => counter?.name)).toEqual(['a', 'b', 'c']);
+  expect(queries.filter((query) => query.startsWith('SELECT'))).toHaveLength(1);
 });
 
 test('DB-1: a database that answers too late is unavailable', async () => {

@@ -1,0 +1,2 @@
+// Every declaration the package ships is checked with this project: skipLibCheck is off.
+export * from 'authtuna';
