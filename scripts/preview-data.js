@@ -131,7 +131,7 @@ export const pageSamples = [
     ...form,
     forced: true,
     minPasswordLength: 15,
-    problem: { code: 'invalid_credentials', fields: { currentPassword: 'invalid_credentials' } },
+    problem: { code: 'invalid_input', fields: { currentPassword: 'invalid_credentials' } },
   }),
   page('auth/step-up', 'all', { ...form, methods: { password: true, code: true, passkeys: true } }),
   page('auth/step-up', 'passkey', { ...form, methods: { password: false, code: false, passkeys: true } }),
@@ -150,7 +150,7 @@ export const pageSamples = [
     ...form,
     email: 'a•••@example.com',
     needsCode: true,
-    problem: { code: 'invalid_code', fields: { code: 'invalid_code' } },
+    problem: { code: 'invalid_input', fields: { code: 'invalid_code' } },
   }),
   page('passwordless/code', 'plain', { ...form, email: 'ada@example.com' }),
   page('mfa/setup', 'plain', {
@@ -165,7 +165,7 @@ export const pageSamples = [
     qrCode,
     secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP',
     otpauthUrl: 'otpauth://totp/x',
-    problem: { code: 'invalid_code', fields: { code: 'invalid_code' } },
+    problem: { code: 'invalid_input', fields: { code: 'invalid_code' } },
   }),
   page('mfa/challenge', 'all', { ...form, factors: ['totp', 'passkey', 'recovery_code'] }),
   page('mfa/challenge', 'passkey', {
