@@ -22,6 +22,7 @@ export default defineConfig({
           exclude: [
             ...exclude,
             'test/crypto/**',
+            'test/templates.test.ts',
             'test/layers.test.ts',
             'test/types.test.ts',
             'test/db/types.test.ts',

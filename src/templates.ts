@@ -402,7 +402,12 @@ export function createTemplates(options: TemplatesOptions): Templates {
       const site = siteIn(data.locale);
       const problem = 'problem' in data ? data.problem : null;
       const values = 'values' in data ? data.values : null;
-      const body = pages(`pages/${name}.hbs`, { ...data, values: values ?? {}, errors: problem?.fields ?? {}, site });
+      const body = pages(`pages/${name}.hbs`, {
+        ...data,
+        values: values ?? {},
+        errors: problem?.fields ?? {},
+        site,
+      });
       return pages('layout.hbs', {
         site,
         body,
@@ -483,6 +488,11 @@ function helpers(
     /** {{known "errors" code}}: the code when there are texts for it, `other` when not. */
     known: (group: string, code: string, options: Handlebars.HelperOptions) =>
       translate(localeOf(options), `${group}.${code}.title`) === undefined ? 'other' : code,
+    /** {{given "url" url}}: the value; strict mode does not see that a partial was handed nothing. */
+    given: (name: string, value: unknown) => {
+      if (value === undefined || value === null) throw new Error(`${name} is missing`);
+      return value;
+    },
     join: (...parts: unknown[]) => parts.slice(0, -1).join(''),
     eq: (a: unknown, b: unknown) => a === b,
     not: (a: unknown) => !a,
@@ -493,28 +503,38 @@ function helpers(
     lines: (list: readonly string[]) => list.join('\r\n'),
     /** 'abcdefgh' -> 'abcd efgh', for secrets that are typed over. */
     grouped: (value: string) => value.replace(/(.{4})(?=.)/g, '$1 '),
-    /** 1800 -> '30 minutes', in the largest unit that comes out whole. */
+    /** 1800 -> '30 minutes'. */
     duration: (seconds: number, options: Handlebars.HelperOptions) => duration(seconds, localeOf(options)),
     /** UTC, and says so: the server does not know where the reader is. */
-    dateTime: (date: Date, options: Handlebars.HelperOptions) =>
-      `${new Intl.DateTimeFormat(localeOf(options), { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(date)} UTC`,
-    date: (date: Date, options: Handlebars.HelperOptions) =>
-      new Intl.DateTimeFormat(localeOf(options), { dateStyle: 'medium', timeZone: 'UTC' }).format(date),
-    iso: (date: Date) => date.toISOString(),
+    dateTime: (value: unknown, options: Handlebars.HelperOptions) =>
+      `${new Intl.DateTimeFormat(localeOf(options), { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' }).format(dateOf(value))} UTC`,
+    date: (value: unknown, options: Handlebars.HelperOptions) =>
+      new Intl.DateTimeFormat(localeOf(options), { dateStyle: 'medium', timeZone: 'UTC' }).format(
+        dateOf(value),
+      ),
+    iso: (value: unknown) => dateOf(value).toISOString(),
   };
 }
 
+/** Intl would take a missing date for the present. */
+function dateOf(value: unknown): Date {
+  if (!(value instanceof Date)) throw new Error(`${String(value)} is not a date`);
+  return value;
+}
+
+/** In the largest unit that comes out whole; what is odd and longer than two minutes is rounded up to minutes. */
 function duration(seconds: number, locale: string): string {
+  if (!Number.isFinite(seconds)) throw new Error(`${seconds} is not a number of seconds`);
+  const rounded = seconds > 120 ? Math.ceil(seconds / 60) * 60 : Math.ceil(seconds);
   const units = [
     ['day', 86_400],
     ['hour', 3600],
     ['minute', 60],
+    ['second', 1],
   ] as const;
-  // "24 hours" reads better than "1 day" for how long a link works.
-  const [unit, size] = units.find(
-    ([, size]) => seconds >= size && seconds % size === 0 && seconds !== 86_400,
-  ) ?? ['second', 1];
-  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(seconds / size);
+  // From two on: "24 hours" and "60 minutes" say more exactly how long a link works than "1 day" and "1 hour".
+  const [unit, size] = units.find(([, size]) => rounded >= 2 * size && rounded % size === 0) ?? units[3];
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(rounded / size);
 }
 
 /** locale -> key -> text; later directories only fill what earlier ones leave out. */
@@ -579,8 +599,7 @@ function listFiles(directories: readonly string[], folder: string, endings: read
 /** Line breaks would forge lines of the text part or headers, direction marks would turn names around. */
 function singleLined<T>(value: T): T {
   if (typeof value === 'string') {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-    return value.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ') as T;
+    return value.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ').trim() as T;
   }
   if (value instanceof Date || typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(singleLined) as T;

@@ -15,7 +15,6 @@ for (const input of document.querySelectorAll('[data-password]')) {
     input.type = visible ? 'text' : 'password';
     toggle.textContent = visible ? texts.hide : texts.show;
     toggle.setAttribute('aria-label', `${toggle.textContent} – ${label}`);
-    toggle.setAttribute('aria-pressed', String(visible));
   };
   show(false);
   toggle.setAttribute('aria-controls', input.id);
