@@ -411,7 +411,7 @@ export function createTemplates(options: TemplatesOptions): Templates {
       return pages('layout.hbs', {
         site,
         body,
-        title: translate(site.locale, titleKey(name, data)) ?? site.appName,
+        title: translate(site.locale, titleKey(name, data)) ?? translate(site.locale, 'errors.other.title'),
         hasProblem: Boolean(problem),
         styles: ['authtuna.css', 'theme.css'].map(requireAsset),
         scripts: SCRIPTS.map(asset).filter((script) => script !== null),

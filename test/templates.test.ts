@@ -385,6 +385,44 @@ describe('in a browser', () => {
     await page.close();
   }, 30_000);
 
+  test('recovery codes can be downloaded under the policy, without a script', async () => {
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(`${origin}/${pageSamples.findIndex(({ name }) => name === 'mfa/recovery-codes')}`);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('link', { name: 'Download' }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe('recovery-codes.txt');
+    expect(readFileSync(await download.path(), 'utf8')).toMatch(/^k4tw-9xhm-2qvd\r\n/);
+    await context.close();
+  }, 30_000);
+
+  test('sign-in goes from field to field by keyboard, in the order it is read', async () => {
+    const page = await browser.newPage();
+    await page.goto(
+      `${origin}/${pageSamples.findIndex(({ name, variant }) => name === 'auth/login' && variant === 'plain')}`,
+    );
+    const order: string[] = [];
+    for (let i = 0; i < 7; i++) {
+      await page.keyboard.press('Tab');
+      order.push(
+        (await page.locator(':focus').textContent())?.trim() ||
+          ((await page.locator(':focus').getAttribute('id')) ?? ''),
+      );
+    }
+    expect(order.map((text) => text.split('\n').pop())).toEqual([
+      'Skip to content',
+      'Harbour',
+      'login',
+      'password',
+      'Show',
+      'Forgot your password?',
+      'Sign in',
+    ]);
+    await page.close();
+  }, 30_000);
+
   test('a superseded page reloads once and then stays', async () => {
     const page = await browser.newPage();
     let loads = 0;
