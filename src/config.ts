@@ -159,29 +159,46 @@ const YEAR = 366 * 86_400;
 const aFunction = <T>() => z.custom<T>((value) => typeof value === 'function', 'must be a function');
 const anObjectWith = <T>(...methods: string[]) =>
   z.custom<T>(
-    (value) => typeof value === 'object' && value !== null && methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function'),
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function'),
     `must have ${methods.map((name) => `${name}()`).join(', ')}`,
   );
 
-const path = z.string().regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth');
+const path = z
+  .string()
+  .regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth');
 
 const schema = z.strictObject({
-  baseUrl: z.string({ error: 'is missing: where browsers reach the app, for example https://app.example.com' }),
+  baseUrl: z.string({
+    error: 'is missing: where browsers reach the app, for example https://app.example.com',
+  }),
   secrets: z
-    .array(z.string(), { error: 'is missing: a list with one random value; make it with: npx authtuna new-secret' })
+    .array(z.string(), {
+      error: 'is missing: a list with one random value; make it with: npx authtuna new-secret',
+    })
     .min(1, 'is empty; make a secret with: npx authtuna new-secret'),
   trustedProxies: z
     .union([z.int().min(0).max(16), z.array(z.string())], {
-      error: 'must be the number of proxies in front of the app, or their addresses; true would trust anybody',
+      error:
+        'must be the number of proxies in front of the app, or their addresses; true would trust anybody',
     })
     .optional(),
   trustedOrigins: z.array(z.string()).default([]),
   bootstrapAdminEmail: z.string().optional(),
   appName: z.string().min(1).max(64).optional(),
   databaseUrl: z.string().optional(),
-  prisma: z.custom<PrismaLike>((value) => typeof value === 'object' && value !== null, 'must be a PrismaClient').optional(),
+  prisma: z
+    .custom<PrismaLike>((value) => typeof value === 'object' && value !== null, 'must be a PrismaClient')
+    .optional(),
   paths: z
-    .strictObject({ auth: path.default('/auth'), account: path.default('/account'), orgs: path.default('/orgs'), admin: path.default('/admin') })
+    .strictObject({
+      auth: path.default('/auth'),
+      account: path.default('/account'),
+      orgs: path.default('/orgs'),
+      admin: path.default('/admin'),
+    })
     .prefault({}),
   session: z
     .strictObject({
@@ -197,7 +214,10 @@ const schema = z.strictObject({
       onDeviceChange: z.enum(['revoke', 'step_up', 'notify', 'ignore']).optional(),
       onRegionChange: z.enum(['revoke', 'step_up', 'notify', 'ignore']).optional(),
       region: aFunction<NonNullable<NonNullable<AuthTunaOptions['session']>['region']>>().optional(),
-      cookieName: z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'may hold letters, digits, - and _ only').default('at_sess'),
+      cookieName: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{1,40}$/, 'may hold letters, digits, - and _ only')
+        .default('at_sess'),
       cookieDomain: z.string().optional(),
       sameSite: z.enum(['lax', 'strict']).default('lax'),
     })
@@ -218,9 +238,14 @@ const schema = z.strictObject({
       username: z.enum(['required', 'optional', 'off']).default('optional'),
     })
     .prefault({}),
-  mail: z.strictObject({ from: z.string().min(3), transport: anObjectWith<MailTransport>('send') }).optional(),
+  mail: z
+    .strictObject({ from: z.string().min(3), transport: anObjectWith<MailTransport>('send') })
+    .optional(),
   templatesDir: z.string().optional(),
-  redisUrl: z.string().regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://').optional(),
+  redisUrl: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
+    .optional(),
   permissions: z.record(z.string(), z.array(z.string()).readonly()).optional(),
   roles: z
     .record(
@@ -268,13 +293,21 @@ export function parseConfig(options: AuthTunaOptions) {
   checkSession(parsed.session, found);
 
   const isSecure = base.protocol === 'https:';
-  if (isSecure && parsed.password.bcryptCost < 10) found.push('password.bcryptCost: must be at least 10 on https');
+  if (isSecure && parsed.password.bcryptCost < 10)
+    found.push('password.bcryptCost: must be at least 10 on https');
   const trustedOrigins = parsed.trustedOrigins.map((origin) => {
-    if (!isOrigin(origin)) found.push(`trustedOrigins: ${origin} is not an origin; write scheme and host only: https://admin.example.com`);
+    if (!isOrigin(origin))
+      found.push(
+        `trustedOrigins: ${origin} is not an origin; write scheme and host only: https://admin.example.com`,
+      );
     return origin;
   });
   const { databaseUrl, prisma } = parsed;
-  if (prisma === undefined && databaseUrl !== undefined && !/^(file:|libsql:|postgres(ql)?:)/.test(databaseUrl)) {
+  if (
+    prisma === undefined &&
+    databaseUrl !== undefined &&
+    !/^(file:|libsql:|postgres(ql)?:)/.test(databaseUrl)
+  ) {
     found.push('databaseUrl: must begin with file:, libsql: or postgresql:');
   }
   const requireVerifiedEmail = parsed.signUp.requireVerifiedEmail ?? parsed.mail !== undefined;
@@ -311,7 +344,9 @@ export function parseConfig(options: AuthTunaOptions) {
 }
 
 function problems(found: string[]): AuthTunaError {
-  return new AuthTunaError('misconfigured', { message: `createAuthTuna was given options it cannot work with:\n${found.map((line) => `  - ${line}`).join('\n')}` });
+  return new AuthTunaError('misconfigured', {
+    message: `createAuthTuna was given options it cannot work with:\n${found.map((line) => `  - ${line}`).join('\n')}`,
+  });
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
@@ -321,7 +356,9 @@ function parseBaseUrl(value: string, found: string[]): URL {
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     found.push('baseUrl: is not a URL; write for example https://app.example.com');
   } else if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)) {
-    found.push('baseUrl: http: works on localhost only, because session cookies would travel in clear; use https:');
+    found.push(
+      'baseUrl: http: works on localhost only, because session cookies would travel in clear; use https:',
+    );
   } else if (url.pathname !== '/' || url.search !== '' || url.hash !== '' || url.username !== '') {
     found.push('baseUrl: must be scheme, host and port only; routers are mounted at paths by app.use');
   }
@@ -336,9 +373,16 @@ function checkSecrets(secrets: readonly string[], isSecure: boolean, found: stri
   for (const [index, secret] of secrets.entries()) {
     const where = `secrets[${index}]`;
     if (secret.length < MIN_SECRET_LENGTH) {
-      found.push(`${where}: has fewer than ${MIN_SECRET_LENGTH} characters; make one with: npx authtuna new-secret`);
-    } else if (isSecure && (new Set(secret).size < MIN_DISTINCT_CHARACTERS || WELL_KNOWN_SECRET.test(secret))) {
-      found.push(`${where}: looks like a placeholder, not like chance; make one with: npx authtuna new-secret`);
+      found.push(
+        `${where}: has fewer than ${MIN_SECRET_LENGTH} characters; make one with: npx authtuna new-secret`,
+      );
+    } else if (
+      isSecure &&
+      (new Set(secret).size < MIN_DISTINCT_CHARACTERS || WELL_KNOWN_SECRET.test(secret))
+    ) {
+      found.push(
+        `${where}: looks like a placeholder, not like chance; make one with: npx authtuna new-secret`,
+      );
     }
   }
   if (new Set(secrets).size !== secrets.length) found.push('secrets: holds the same value twice');
@@ -347,10 +391,17 @@ function checkSecrets(secrets: readonly string[], isSecure: boolean, found: stri
 /** The bounds under which the rotation protocol was shown to lose no honest session. */
 function checkSession(session: z.infer<typeof schema>['session'], found: string[]): void {
   const { recheckSeconds: v, rotateSeconds: r, rotationGraceSeconds: g, rotationForgiveSeconds: s } = session;
-  if (g < 20) found.push('session.rotationGraceSeconds: must be at least 20, for clocks that differ by 5 s and answers under way');
-  if (v > g / 2) found.push(`session.recheckSeconds: must be at most half of rotationGraceSeconds (${g / 2})`);
+  if (g < 20)
+    found.push(
+      'session.rotationGraceSeconds: must be at least 20, for clocks that differ by 5 s and answers under way',
+    );
+  if (v > g / 2)
+    found.push(`session.recheckSeconds: must be at most half of rotationGraceSeconds (${g / 2})`);
   if (s < g) found.push('session.rotationForgiveSeconds: must be at least rotationGraceSeconds');
-  if (r !== 0 && r < s + 60) found.push(`session.rotateSeconds: must be 0 or at least rotationForgiveSeconds + 60 (${s + 60})`);
-  if ((session.idleSeconds ?? 0) > (session.absoluteSeconds ?? YEAR)) found.push('session.idleSeconds: is longer than absoluteSeconds');
-  if (session.cookieDomain !== undefined && !/^[a-z0-9.-]+$/.test(session.cookieDomain)) found.push('session.cookieDomain: is not a host name');
+  if (r !== 0 && r < s + 60)
+    found.push(`session.rotateSeconds: must be 0 or at least rotationForgiveSeconds + 60 (${s + 60})`);
+  if ((session.idleSeconds ?? 0) > (session.absoluteSeconds ?? YEAR))
+    found.push('session.idleSeconds: is longer than absoluteSeconds');
+  if (session.cookieDomain !== undefined && !/^[a-z0-9.-]+$/.test(session.cookieDomain))
+    found.push('session.cookieDomain: is not a host name');
 }

@@ -29,6 +29,11 @@ const MESSAGES = {
   misconfigured: 'The server is not set up correctly.',
 } as const;
 
+/** Whether a string is one of the codes. */
+export function isErrorCode(value: string): value is ErrorCode {
+  return Object.hasOwn(MESSAGES, value);
+}
+
 /** One invalid field of an input, for `invalid_input`. */
 export interface FieldError {
   /** Dotted path of the field; empty for the body itself. */
@@ -37,13 +42,16 @@ export interface FieldError {
 }
 
 /** Facts that go with a code: `errors` by field, `retryAfterSeconds`, `reason`. Never a secret. */
-export interface ErrorDetails {
-  /** Replaces the standard sentence of the code. */
-  message?: string;
+export interface ErrorFacts {
   errors?: readonly FieldError[];
   retryAfterSeconds?: number;
   reason?: string;
   [fact: string]: unknown;
+}
+
+export interface ErrorDetails extends ErrorFacts {
+  /** Replaces the standard sentence of the code. */
+  message?: string;
 }
 
 /**
@@ -54,7 +62,7 @@ export interface ErrorDetails {
 export class AuthTunaError extends Error {
   override readonly name = 'AuthTunaError';
   readonly code: ErrorCode;
-  readonly details: Omit<ErrorDetails, 'message'>;
+  readonly details: ErrorFacts;
 
   constructor(code: ErrorCode, details: ErrorDetails = {}, options?: { cause?: unknown }) {
     const { message, ...facts } = details;

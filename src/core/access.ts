@@ -47,11 +47,17 @@ export class Access {
   }
 
   /** Many decisions with one load; the answers stand in the order of the questions. */
-  async canAll(userId: string, checks: readonly { permission: string; scope?: string }[]): Promise<boolean[]> {
+  async canAll(
+    userId: string,
+    checks: readonly { permission: string; scope?: string }[],
+  ): Promise<boolean[]> {
     const grants = await this.grantsOf(userId);
     return Promise.all(
       checks.map(async ({ permission, scope = 'global' }) => {
-        const chain = grants === null || !isPermissionName(permission) ? null : await this.#scopes.chainOf(scope, { fresh: true });
+        const chain =
+          grants === null || !isPermissionName(permission)
+            ? null
+            : await this.#scopes.chainOf(scope, { fresh: true });
         return grants !== null && chain !== null && grants.allow(permission, chain);
       }),
     );
@@ -73,8 +79,14 @@ export class Access {
 
   /** How the decision comes about. */
   async explain(userId: string, permission: string, scope = 'global'): Promise<Explanation> {
-    const denied = (reason: string, chain: string[] = []): Explanation => ({ allowed: false, chain, grants: [], reason });
-    if (!isPermissionName(permission)) return denied(`${permission} is not the name of a permission, such as project:read.`);
+    const denied = (reason: string, chain: string[] = []): Explanation => ({
+      allowed: false,
+      chain,
+      grants: [],
+      reason,
+    });
+    if (!isPermissionName(permission))
+      return denied(`${permission} is not the name of a permission, such as project:read.`);
     if (!isScope(scope)) return denied(`${scope} is not a scope, such as project:42.`);
     const grants = await this.grantsOf(userId);
     if (grants === null) return denied('There is no such user, or the account is suspended or deleted.');
@@ -83,16 +95,31 @@ export class Access {
     const found = saying(grants, permission, chain);
     const scopes = [...chain.scopes];
     const first = found[0];
-    if (first === undefined) return denied(`No role held at ${scopes.join(', ')} contains ${permission}.`, scopes);
+    if (first === undefined)
+      return denied(`No role held at ${scopes.join(', ')} contains ${permission}.`, scopes);
     const how = first.through === 'ownership' ? 'by owning' : 'at';
-    return { allowed: true, chain: scopes, grants: found, reason: `The role ${first.role}, held ${how} ${first.scope}, contains ${permission}.` };
+    return {
+      allowed: true,
+      chain: scopes,
+      grants: found,
+      reason: `The role ${first.role}, held ${how} ${first.scope}, contains ${permission}.`,
+    };
   }
 
   /** The scopes at which the permission was given to the user, not those below them; everything when it holds at `global`. */
-  async scopesWith(userId: string, permission: string, options: { type?: string } = {}): Promise<{ all: true } | { all: false; scopes: string[] }> {
+  async scopesWith(
+    userId: string,
+    permission: string,
+    options: { type?: string } = {},
+  ): Promise<{ all: true } | { all: false; scopes: string[] }> {
     const granted = await this.#grantedScopes(userId, permission);
     if (granted === 'all') return { all: true };
-    return { all: false, scopes: granted.filter((scope) => options.type === undefined || parseScope(scope)?.type === options.type).sort() };
+    return {
+      all: false,
+      scopes: granted
+        .filter((scope) => options.type === undefined || parseScope(scope)?.type === options.type)
+        .sort(),
+    };
   }
 
   /**
@@ -101,20 +128,30 @@ export class Access {
    * `columns` says which column holds the id of which scope type, `owner` the one with the owner's user id:
    * `{ project: 'id', org: 'orgId', owner: 'ownerId' }`. `{}` when the permission holds everywhere; a filter that matches no row when nowhere.
    */
-  async whereFor(userId: string, permission: string, columns: Readonly<Record<string, string>>): Promise<object> {
+  async whereFor(
+    userId: string,
+    permission: string,
+    columns: Readonly<Record<string, string>>,
+  ): Promise<object> {
     const grants = isPermissionName(permission) ? await this.grantsOf(userId) : null;
     const nothing = { OR: [] };
     if (grants === null) return nothing;
     const granted = await this.#grantedScopes(userId, permission, grants);
     if (granted === 'all') return {};
     const idsByColumn = new Map<string, Set<string>>();
-    const place = (column: string, id: string) => idsByColumn.set(column, (idsByColumn.get(column) ?? new Set()).add(id));
+    const place = (column: string, id: string) =>
+      idsByColumn.set(column, (idsByColumn.get(column) ?? new Set()).add(id));
     for (const { type, id } of await this.#reachableScopes(granted, columns)) {
       const column = columns[type];
       if (column !== undefined) place(column, id);
     }
     const owner = grants.catalogue.find('owner');
-    if (columns.owner !== undefined && owner !== null && grants.catalogue.setOf([owner.id]).allows(permission)) place(columns.owner, userId);
+    if (
+      columns.owner !== undefined &&
+      owner !== null &&
+      grants.catalogue.setOf([owner.id]).allows(permission)
+    )
+      place(columns.owner, userId);
     return { OR: [...idsByColumn].map(([column, ids]) => ({ [column]: { in: [...ids] } })) };
   }
 
@@ -123,15 +160,26 @@ export class Access {
     const chain = isPermissionName(permission) ? await this.#scopes.chainOf(scope, { fresh: true }) : null;
     if (chain === null) return { items: [], nextCursor: null };
     const catalogue = await this.#roles.current();
-    const roleIds = [...catalogue.all()].filter((role) => catalogue.setOf([role.id]).allows(permission)).map((role) => role.id);
+    const roleIds = [...catalogue.all()]
+      .filter((role) => catalogue.setOf([role.id]).allows(permission))
+      .map((role) => role.id);
     const owner = catalogue.find('owner');
-    const owners = owner !== null && roleIds.includes(owner.id) ? chain.owners.filter((id) => id !== null) : [];
+    const owners =
+      owner !== null && roleIds.includes(owner.id) ? chain.owners.filter((id) => id !== null) : [];
     const now = this.#runtime.now();
     return this.#usersWhere(
       {
         OR: [
           { id: { in: owners } },
-          { assignments: { some: { roleId: { in: roleIds }, scope: { in: [...chain.scopes] }, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] } } },
+          {
+            assignments: {
+              some: {
+                roleId: { in: roleIds },
+                scope: { in: [...chain.scopes] },
+                OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
+              },
+            },
+          },
         ],
       },
       query,
@@ -141,14 +189,20 @@ export class Access {
   /** @internal Who holds a role exactly at a scope. */
   async holdersOf(roleId: string, scope: string, query: PageQuery): Promise<Page<PublicUser>> {
     const now = this.#runtime.now();
-    return this.#usersWhere({ assignments: { some: { roleId, scope, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] } } }, query);
+    return this.#usersWhere(
+      { assignments: { some: { roleId, scope, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] } } },
+      query,
+    );
   }
 
   async #usersWhere(condition: object, query: PageQuery): Promise<Page<PublicUser>> {
     const now = this.#runtime.now();
     return pageOf(query, async ({ take, skip, after }) => {
       const rows = await this.#runtime.db.user.findMany({
-        where: { deletedAt: null, AND: [{ OR: [{ suspendedAt: null }, { suspendedUntil: { lte: now } }] }, condition] },
+        where: {
+          deletedAt: null,
+          AND: [{ OR: [{ suspendedAt: null }, { suspendedUntil: { lte: now } }] }, condition],
+        },
         orderBy: { id: 'asc' },
         take,
         ...(after !== null && { cursor: { id: after }, skip }),
@@ -160,11 +214,16 @@ export class Access {
   /** What a user has been given, as of now; null for one who is unknown, suspended or deleted. */
   async grantsOf(userId: string): Promise<Grants | null> {
     const [user, catalogue] = await Promise.all([
-      this.#runtime.db.user.findUnique({ where: { id: userId }, include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } } }),
+      this.#runtime.db.user.findUnique({
+        where: { id: userId },
+        include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } },
+      }),
       this.#roles.current(),
     ]);
     const now = this.#runtime.now();
-    return user === null || !isActive(user, now) ? null : new Grants(userId, user.assignments, catalogue, now.getTime());
+    return user === null || !isActive(user, now)
+      ? null
+      : new Grants(userId, user.assignments, catalogue, now.getTime());
   }
 
   /** As `grantsOf`, but also for people who are suspended: their standing still counts when somebody acts upon them. */
@@ -185,7 +244,8 @@ export class Access {
     if (actor === SYSTEM) return;
     await this.require(actor, permission);
     const grants = actor.userId === null ? null : await this.grantsOf(actor.userId);
-    if (grants === null || !outranks(grants, await this.standingOf(targetId), GLOBAL_CHAIN)) throw new AuthTunaError('forbidden');
+    if (grants === null || !outranks(grants, await this.standingOf(targetId), GLOBAL_CHAIN))
+      throw new AuthTunaError('forbidden');
   }
 
   async #grantedScopes(userId: string, permission: string, known?: Grants): Promise<'all' | string[]> {
@@ -196,12 +256,18 @@ export class Access {
     const granted = [...grants.byScope].filter(([, set]) => set.allows(permission)).map(([scope]) => scope);
     const owner = grants.catalogue.find('owner');
     if (owner === null || !grants.catalogue.setOf([owner.id]).allows(permission)) return granted;
-    const owned = await this.#runtime.db.scopeNode.findMany({ where: { ownerId: userId }, select: { id: true } });
+    const owned = await this.#runtime.db.scopeNode.findMany({
+      where: { ownerId: userId },
+      select: { id: true },
+    });
     return [...new Set([...granted, ...owned.map((node) => node.id)])];
   }
 
   /** The granted scopes and the registered ones below them, leaving out what a column of another type covers already. */
-  async #reachableScopes(granted: readonly string[], columns: Readonly<Record<string, string>>): Promise<{ type: string; id: string }[]> {
+  async #reachableScopes(
+    granted: readonly string[],
+    columns: Readonly<Record<string, string>>,
+  ): Promise<{ type: string; id: string }[]> {
     const reached: { type: string; id: string }[] = [];
     const seen = new Set<string>();
     let level = granted.map((scope) => ({ scope, coveredBy: null as string | null }));
@@ -217,8 +283,16 @@ export class Access {
         parents.set(scope, isColumn ? (coveredBy ?? name.type) : coveredBy);
       }
       for (const chunk of chunks([...parents.keys()], 500)) {
-        const children = await this.#runtime.db.scopeNode.findMany({ where: { parentId: { in: chunk } }, select: { id: true, parentId: true } });
-        next.push(...children.map((child) => ({ scope: child.id, coveredBy: parents.get(child.parentId ?? '') ?? null })));
+        const children = await this.#runtime.db.scopeNode.findMany({
+          where: { parentId: { in: chunk } },
+          select: { id: true, parentId: true },
+        });
+        next.push(
+          ...children.map((child) => ({
+            scope: child.id,
+            coveredBy: parents.get(child.parentId ?? '') ?? null,
+          })),
+        );
       }
       level = next;
     }
@@ -229,7 +303,9 @@ export class Access {
 function saying(grants: Grants, permission: string, chain: Chain): Explanation['grants'] {
   const contains = (role: CompiledRole) => grants.catalogue.setOf([role.id]).allows(permission);
   return chain.scopes.flatMap((scope, index) => {
-    const assigned = (grants.byScope.get(scope)?.roles ?? []).filter(contains).map((role) => ({ role: role.name, scope, through: 'assignment' as const }));
+    const assigned = (grants.byScope.get(scope)?.roles ?? [])
+      .filter(contains)
+      .map((role) => ({ role: role.name, scope, through: 'assignment' as const }));
     const owner = grants.catalogue.find('owner');
     const owns = chain.owners[index] === grants.userId && owner !== null && contains(owner);
     return owns ? [...assigned, { role: 'owner', scope, through: 'ownership' as const }] : assigned;
@@ -237,5 +313,7 @@ function saying(grants: Grants, permission: string, chain: Chain): Explanation['
 }
 
 function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size));
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
 }

@@ -97,7 +97,9 @@ export class AuditManager {
       ...(actorId !== undefined && { actorId }),
       ...(targetId !== undefined && { targetId }),
       ...(scope !== undefined && { scope }),
-      ...((from !== undefined || to !== undefined) && { at: { ...(from && { gte: from }), ...(to && { lt: to }) } }),
+      ...((from !== undefined || to !== undefined) && {
+        at: { ...(from && { gte: from }), ...(to && { lt: to }) },
+      }),
     };
     return pageOf(query, async ({ skip, take, after }) => {
       const rows = await this.#runtime.db.auditEntry.findMany({
@@ -106,7 +108,10 @@ export class AuditManager {
         take,
         ...(after !== null && { cursor: { id: after }, skip }),
       });
-      return rows.map((row) => ({ ...row, data: row.data === null ? null : (JSON.parse(row.data) as Record<string, unknown>) }));
+      return rows.map((row) => ({
+        ...row,
+        data: row.data === null ? null : (JSON.parse(row.data) as Record<string, unknown>),
+      }));
     });
   }
 }
@@ -130,6 +135,8 @@ const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e
 /** One line, capped: control, direction and line-separator characters are written as escapes, so that a log cannot be forged. */
 function printable(text: string | null | undefined): string | null {
   if (text === null || text === undefined) return null;
-  const escaped = text.slice(0, MAX_FIELD).replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const escaped = text
+    .slice(0, MAX_FIELD)
+    .replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
   return escaped.slice(0, MAX_FIELD);
 }

@@ -14,7 +14,8 @@ export class Batcher<T> {
   }
 
   async latest(key: string): Promise<T | null> {
-    const batch = (this.#collecting ??= this.#open());
+    this.#collecting ??= this.#open();
+    const batch = this.#collecting;
     batch.keys.add(key);
     return (await batch.answer).get(key) ?? null;
   }

@@ -31,7 +31,9 @@ function isWithinReach(actor: Grants, roleId: string, chain: Chain): boolean {
   const held = actor.rolesAlong(chain).flatMap(({ set }) => set.roles);
   return (
     held.some((own) => own.assignable.has(role.id)) ||
-    (role.level !== null && actor.levelAlong(chain) > role.level && [...role.permissions].every((right) => holdsRight(actor, right, chain)))
+    (role.level !== null &&
+      actor.levelAlong(chain) > role.level &&
+      [...role.permissions].every((right) => holdsRight(actor, right, chain)))
   );
 }
 
@@ -52,15 +54,26 @@ export interface RoleDraft {
  * Whether the actor may make a role into this, or change it from `before`: `roles:manage` where the role is defined, rank above it
  * before and after, and everything that is put into it held by the actor there.
  */
-export function mayEditRole(actor: Grants, before: CompiledRole | null, draft: RoleDraft, chain: Chain): boolean {
+export function mayEditRole(
+  actor: Grants,
+  before: CompiledRole | null,
+  draft: RoleDraft,
+  chain: Chain,
+): boolean {
   if (!actor.allow('roles:manage', chain)) return false;
   const level = actor.levelAlong(chain);
   const isBelow = (other: number | null) => other === null || other < level;
   if (!isBelow(draft.level) || (before !== null && !isBelow(before.level))) return false;
-  const holdsAll = (rights: Iterable<string>) => [...rights].every((right) => holdsRight(actor, right, chain));
+  const holdsAll = (rights: Iterable<string>) =>
+    [...rights].every((right) => holdsRight(actor, right, chain));
   return (
     holdsAll(draft.permissions) &&
-    draft.includes.every((role) => isBelow(role.level) && holdsAll(role.permissions) && [...role.assignable].every((id) => isWithinReach(actor, id, chain))) &&
+    draft.includes.every(
+      (role) =>
+        isBelow(role.level) &&
+        holdsAll(role.permissions) &&
+        [...role.assignable].every((id) => isWithinReach(actor, id, chain)),
+    ) &&
     draft.mayAssign.every((role) => mayAssign(actor, role, chain))
   );
 }

@@ -25,8 +25,13 @@ export class Grants {
   constructor(userId: string, assignments: readonly AssignmentRow[], catalogue: RoleCatalogue, now: number) {
     this.userId = userId;
     this.catalogue = catalogue;
-    const live = assignments.filter((assignment) => assignment.expiresAt === null || assignment.expiresAt.getTime() > now);
-    this.expiresAt = live.reduce((first, { expiresAt }) => Math.min(first, expiresAt?.getTime() ?? Infinity), Infinity);
+    const live = assignments.filter(
+      (assignment) => assignment.expiresAt === null || assignment.expiresAt.getTime() > now,
+    );
+    this.expiresAt = live.reduce(
+      (first, { expiresAt }) => Math.min(first, expiresAt?.getTime() ?? Infinity),
+      Infinity,
+    );
     const idsByScope = new Map<string, string[]>();
     for (const { scope, roleId } of live) {
       const ids = idsByScope.get(scope);
@@ -63,7 +68,10 @@ export class Grants {
   /** Whether a role of this name is held along the chain; an included role counts. */
   holdsRole(name: string, chain: Chain): boolean {
     return this.rolesAlong(chain).some(({ set }) =>
-      set.roles.some((role) => role.name === name || [...role.closure].some((id) => this.catalogue.byId(id)?.name === name)),
+      set.roles.some(
+        (role) =>
+          role.name === name || [...role.closure].some((id) => this.catalogue.byId(id)?.name === name),
+      ),
     );
   }
 

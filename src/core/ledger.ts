@@ -35,7 +35,9 @@ export class Ledger {
     await this.#runtime.db.$transaction([
       ...change.writes,
       ...change.facts.map((fact) => this.#audit.write(fact, at)),
-      ...(this.#runtime.config.mail === undefined ? [] : (change.mails ?? []).map((mail) => queueMail(this.#runtime, mail, at))),
+      ...(this.#runtime.config.mail === undefined
+        ? []
+        : (change.mails ?? []).map((mail) => queueMail(this.#runtime, mail, at))),
     ]);
     if (change.invalidates !== undefined) this.#runtime.invalidation.publish(change.invalidates);
     for (const fact of change.facts) this.#runtime.events.emit(eventOf(fact, at));

@@ -19,7 +19,10 @@ export function queueMail(runtime: Runtime, mail: Mail, at: Date) {
     data: {
       id,
       template: mail.template,
-      sealed: runtime.vault.seal(JSON.stringify({ to: mail.to, data: mail.data, locale: mail.locale ?? null }), ['OutboxMessage', 'sealed', id]),
+      sealed: runtime.vault.seal(
+        JSON.stringify({ to: mail.to, data: mail.data, locale: mail.locale ?? null }),
+        ['OutboxMessage', 'sealed', id],
+      ),
       createdAt: at,
       availableAt: at,
     },

@@ -26,9 +26,15 @@ export async function pageOf<T extends { id: string }>(
 ): Promise<Page<T>> {
   const limit = query.limit ?? DEFAULT_LIMIT;
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new AuthTunaError('invalid_input', { errors: [{ field: 'limit', message: `must be between 1 and ${MAX_LIMIT}` }] });
+    throw new AuthTunaError('invalid_input', {
+      errors: [{ field: 'limit', message: `must be between 1 and ${MAX_LIMIT}` }],
+    });
   }
-  const rows = await read({ take: limit + 1, skip: query.cursor === undefined ? 0 : 1, after: query.cursor ?? null });
+  const rows = await read({
+    take: limit + 1,
+    skip: query.cursor === undefined ? 0 : 1,
+    after: query.cursor ?? null,
+  });
   const items = rows.slice(0, limit);
   return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
 }

@@ -33,24 +33,36 @@ export class PermissionManager {
    * Needs `permissions:manage`.
    * @throws AuthTunaError `invalid_input` for a name that is not `resource:action`; `conflict` when there is one of that name; `forbidden`
    */
-  async create(permission: { name: string; description?: string; tool?: string }, actor: Actor = SYSTEM): Promise<Permission> {
+  async create(
+    permission: { name: string; description?: string; tool?: string },
+    actor: Actor = SYSTEM,
+  ): Promise<Permission> {
     requireName(permission.name);
     await this.#access.require(actor, 'permissions:manage');
-    const row = { name: permission.name, description: permission.description ?? null, tool: permission.tool ?? null, createdAt: this.#runtime.now() };
+    const row = {
+      name: permission.name,
+      description: permission.description ?? null,
+      tool: permission.tool ?? null,
+      createdAt: this.#runtime.now(),
+    };
     try {
       await this.#ledger.commit({
         writes: [this.#runtime.db.permission.create({ data: row })],
         facts: [{ type: 'permission.created', actor, target: { type: 'permission', id: row.name } }],
       });
     } catch (error) {
-      if (isUniqueViolation(error)) throw new AuthTunaError('conflict', { message: `The permission ${row.name} exists already.` });
+      if (isUniqueViolation(error))
+        throw new AuthTunaError('conflict', { message: `The permission ${row.name} exists already.` });
       throw error;
     }
     return row;
   }
 
   /** The permission of that name, made when it is not there. */
-  async ensure(permission: { name: string; description?: string; tool?: string }, actor: Actor = SYSTEM): Promise<Permission> {
+  async ensure(
+    permission: { name: string; description?: string; tool?: string },
+    actor: Actor = SYSTEM,
+  ): Promise<Permission> {
     requireName(permission.name);
     const existing = await this.find(permission.name);
     if (existing !== null) return existing;
@@ -65,7 +77,8 @@ export class PermissionManager {
   /** @throws AuthTunaError `not_found` */
   async get(name: string): Promise<Permission> {
     const permission = await this.find(name);
-    if (permission === null) throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
+    if (permission === null)
+      throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
     return permission;
   }
 
@@ -79,26 +92,49 @@ export class PermissionManager {
   }
 
   /** Needs `permissions:manage`. @throws AuthTunaError `not_found`, `forbidden` */
-  async update(name: string, change: { description?: string | null; tool?: string | null }, actor: Actor): Promise<void> {
+  async update(
+    name: string,
+    change: { description?: string | null; tool?: string | null },
+    actor: Actor,
+  ): Promise<void> {
     await this.#access.require(actor, 'permissions:manage');
     const { description, tool } = change;
     const data = { ...(description !== undefined && { description }), ...(tool !== undefined && { tool }) };
-    await this.#commit(name, [this.#runtime.db.permission.update({ where: { name }, data })], 'permission.updated', actor);
+    await this.#commit(
+      name,
+      [this.#runtime.db.permission.update({ where: { name }, data })],
+      'permission.updated',
+      actor,
+    );
   }
 
   /** Removes it from every role as well. Needs `permissions:manage`. @throws AuthTunaError `not_found`, `forbidden` */
   async delete(name: string, actor: Actor): Promise<void> {
     await this.#access.require(actor, 'permissions:manage');
     const { db } = this.#runtime;
-    const writes = [db.permission.delete({ where: { name } }), db.rolePermission.deleteMany({ where: { permission: name } }), this.#roles.bump()];
+    const writes = [
+      db.permission.delete({ where: { name } }),
+      db.rolePermission.deleteMany({ where: { permission: name } }),
+      this.#roles.bump(),
+    ];
     await this.#commit(name, writes, 'permission.deleted', actor);
   }
 
-  async #commit(name: string, writes: Parameters<Ledger['commit']>[0]['writes'], type: 'permission.updated' | 'permission.deleted', actor: Actor): Promise<void> {
+  async #commit(
+    name: string,
+    writes: Parameters<Ledger['commit']>[0]['writes'],
+    type: 'permission.updated' | 'permission.deleted',
+    actor: Actor,
+  ): Promise<void> {
     try {
-      await this.#ledger.commit({ writes, facts: [{ type, actor, target: { type: 'permission', id: name } }], invalidates: ['roles'] });
+      await this.#ledger.commit({
+        writes,
+        facts: [{ type, actor, target: { type: 'permission', id: name } }],
+        invalidates: ['roles'],
+      });
     } catch (error) {
-      if (isMissing(error)) throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
+      if (isMissing(error))
+        throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
       throw error;
     }
   }
@@ -106,6 +142,13 @@ export class PermissionManager {
 
 function requireName(name: string): void {
   if (!isPermissionName(name)) {
-    throw new AuthTunaError('invalid_input', { errors: [{ field: 'name', message: 'must look like project:read: lower-case words, digits, - and _, joined by colons' }] });
+    throw new AuthTunaError('invalid_input', {
+      errors: [
+        {
+          field: 'name',
+          message: 'must look like project:read: lower-case words, digits, - and _, joined by colons',
+        },
+      ],
+    });
   }
 }

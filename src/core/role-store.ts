@@ -35,12 +35,19 @@ export class RoleStore {
 
   /** The write that moves the counter; it belongs into every batch that changes a role. */
   bump() {
-    return this.#runtime.db.counter.update({ where: { name: VERSION_COUNTER }, data: { value: { increment: 1 } } });
+    return this.#runtime.db.counter.update({
+      where: { name: VERSION_COUNTER },
+      data: { value: { increment: 1 } },
+    });
   }
 
   async #load(version: number): Promise<RoleCatalogue> {
     const rows = await this.#runtime.db.role.findMany({
-      include: { permissions: { select: { permission: true } }, includes: { select: { includedId: true } }, mayAssign: { select: { assignableId: true } } },
+      include: {
+        permissions: { select: { permission: true } },
+        includes: { select: { includedId: true } },
+        mayAssign: { select: { assignableId: true } },
+      },
     });
     const catalogue = new RoleCatalogue(version, rows);
     if (this.#catalogue === null || this.#catalogue.version < version) this.#catalogue = catalogue;

@@ -69,44 +69,33 @@ export class RoleManager {
    * @throws AuthTunaError `invalid_input`; `not_found` for an included role that does not exist; `conflict` when the name is taken; `forbidden`
    */
   async create(input: RoleInput, actor: Actor = SYSTEM): Promise<Role> {
-    return this.#create(input, actor, 'database');
-  }
-
-  /** The role of that name, made when it is not there; one that is there is left as it is. */
-  async ensure(input: RoleInput, actor: Actor = SYSTEM): Promise<Role> {
-    return this.ensureFrom(input, actor, 'database');
-  }
-
-  /** @internal */
-  async ensureFrom(input: RoleInput, actor: Actor, origin: Role['origin']): Promise<Role> {
-    const existing = await this.find(input.name, input.ownedBy);
-    if (existing !== null) return existing;
-    try {
-      return await this.#create(input, actor, origin);
-    } catch (error) {
-      if (error instanceof AuthTunaError && error.code === 'conflict') return this.get(input.name, input.ownedBy);
-      throw error;
-    }
-  }
-
-  async #create(input: RoleInput, actor: Actor, origin: Role['origin']): Promise<Role> {
     checkInput(input);
     const catalogue = await this.#store.current();
     const chain = await this.#definitionChain(input.ownedBy ?? '');
     const includes = (input.includes ?? []).map((name) => required(catalogue, name, chain));
     const permissions = [...new Set(input.permissions ?? [])];
-    await this.#requireMayEdit(actor, null, { level: input.level ?? null, permissions, includes, mayAssign: [] }, chain);
+    await this.#requireMayEdit(
+      actor,
+      null,
+      { level: input.level ?? null, permissions, includes, mayAssign: [] },
+      chain,
+    );
     const names = permissions.filter(isPermissionName);
-    const known = new Set((await this.#runtime.db.permission.findMany({ where: { name: { in: names } } })).map((row) => row.name));
+    const known = new Set(
+      (await this.#runtime.db.permission.findMany({ where: { name: { in: names } } })).map((row) => row.name),
+    );
     const unknown = names.filter((name) => !known.has(name));
     // A script that declares a role declares its permissions with it; a person needs them to exist.
-    if (unknown.length > 0 && actor !== SYSTEM) throw new AuthTunaError('not_found', { message: `There is no permission ${unknown[0]}.` });
+    if (unknown.length > 0 && actor !== SYSTEM)
+      throw new AuthTunaError('not_found', { message: `There is no permission ${unknown[0]}.` });
 
     const now = this.#runtime.now();
     const id = newId(this.#runtime.config.random);
     const { db } = this.#runtime;
     const writes: Write[] = [
-      ...unknown.map((name) => db.permission.upsert({ where: { name }, create: { name, createdAt: now }, update: {} })),
+      ...unknown.map((name) =>
+        db.permission.upsert({ where: { name }, create: { name, createdAt: now }, update: {} }),
+      ),
       db.role.create({
         data: {
           id,
@@ -115,7 +104,7 @@ export class RoleManager {
           description: input.description ?? null,
           level: input.level ?? null,
           at: (input.at ?? []).join(' '),
-          origin,
+          origin: 'database',
           createdAt: now,
           updatedAt: now,
         },
@@ -127,14 +116,35 @@ export class RoleManager {
     try {
       await this.#ledger.commit({
         writes,
-        facts: [{ type: 'role.created', actor, target: { type: 'role', id: input.name }, data: { permissions, level: input.level ?? null } }],
+        facts: [
+          {
+            type: 'role.created',
+            actor,
+            target: { type: 'role', id: input.name },
+            data: { permissions, level: input.level ?? null },
+          },
+        ],
         invalidates: ['roles'],
       });
     } catch (error) {
-      if (isUniqueViolation(error)) throw new AuthTunaError('conflict', { message: `The role ${input.name} exists already.` });
+      if (isUniqueViolation(error))
+        throw new AuthTunaError('conflict', { message: `The role ${input.name} exists already.` });
       throw error;
     }
     return this.get(input.name, input.ownedBy);
+  }
+
+  /** The role of that name, made when it is not there; one that is there is left as it is. */
+  async ensure(input: RoleInput, actor: Actor = SYSTEM): Promise<Role> {
+    const existing = await this.find(input.name, input.ownedBy);
+    if (existing !== null) return existing;
+    try {
+      return await this.create(input, actor);
+    } catch (error) {
+      if (error instanceof AuthTunaError && error.code === 'conflict')
+        return this.get(input.name, input.ownedBy);
+      throw error;
+    }
   }
 
   /** @throws AuthTunaError `not_found` */
@@ -164,7 +174,17 @@ export class RoleManager {
     checkInput({ name, ...change, description: change.description ?? undefined });
     const { catalogue, role, chain } = await this.#locate(name, ownedBy);
     const includes = (change.includes ?? []).map((included) => required(catalogue, included, chain));
-    await this.#requireMayEdit(actor, role, { level: change.level === undefined ? role.level : change.level, permissions: [], includes, mayAssign: [] }, chain);
+    await this.#requireMayEdit(
+      actor,
+      role,
+      {
+        level: change.level === undefined ? role.level : change.level,
+        permissions: [],
+        includes,
+        mayAssign: [],
+      },
+      chain,
+    );
     const { db } = this.#runtime;
     const data = {
       updatedAt: this.#runtime.now(),
@@ -176,7 +196,9 @@ export class RoleManager {
     if (change.includes !== undefined) {
       writes.push(
         db.roleInclusion.deleteMany({ where: { roleId: role.id } }),
-        db.roleInclusion.createMany({ data: includes.map((included) => ({ roleId: role.id, includedId: included.id })) }),
+        db.roleInclusion.createMany({
+          data: includes.map((included) => ({ roleId: role.id, includedId: included.id })),
+        }),
       );
     }
     await this.#commitEdit(role, writes, actor, { ...change });
@@ -189,7 +211,8 @@ export class RoleManager {
    */
   async delete(name: string, actor: Actor, ownedBy?: string): Promise<void> {
     const { role, chain } = await this.#locate(name, ownedBy);
-    if (role.origin === 'shipped') throw new AuthTunaError('forbidden', { message: `${name} is a role of the system and stays.` });
+    if (role.origin === 'shipped')
+      throw new AuthTunaError('forbidden', { message: `${name} is a role of the system and stays.` });
     await this.#requireMayEdit(actor, role, emptyDraft(role), chain);
     try {
       await this.#ledger.commit({
@@ -210,13 +233,27 @@ export class RoleManager {
    */
   async addPermission(name: string, permission: string, actor: Actor, ownedBy?: string): Promise<void> {
     const { role, chain } = await this.#locate(name, ownedBy);
-    if (!isPermissionPattern(permission) && (await this.#runtime.db.permission.findUnique({ where: { name: permission } })) === null) {
+    if (
+      !isPermissionPattern(permission) &&
+      (await this.#runtime.db.permission.findUnique({ where: { name: permission } })) === null
+    ) {
       throw new AuthTunaError('not_found', { message: `There is no permission ${permission}.` });
     }
     await this.#requireMayEdit(actor, role, { ...emptyDraft(role), permissions: [permission] }, chain);
     if (role.direct.includes(permission)) return;
     const row = { roleId: role.id, permission };
-    await this.#commitEdit(role, [this.#runtime.db.rolePermission.upsert({ where: { roleId_permission: row }, create: row, update: {} })], actor, { added: permission });
+    await this.#commitEdit(
+      role,
+      [
+        this.#runtime.db.rolePermission.upsert({
+          where: { roleId_permission: row },
+          create: row,
+          update: {},
+        }),
+      ],
+      actor,
+      { added: permission },
+    );
   }
 
   /** @throws AuthTunaError `not_found` when the role does not exist or does not hold it; `forbidden` */
@@ -224,7 +261,9 @@ export class RoleManager {
     const { role, chain } = await this.#locate(name, ownedBy);
     await this.#requireMayEdit(actor, role, emptyDraft(role), chain);
     const where = { roleId_permission: { roleId: role.id, permission } };
-    await this.#commitEdit(role, [this.#runtime.db.rolePermission.delete({ where })], actor, { removed: permission });
+    await this.#commitEdit(role, [this.#runtime.db.rolePermission.delete({ where })], actor, {
+      removed: permission,
+    });
   }
 
   /** Lets holders of one role assign another. @throws AuthTunaError `not_found`; `forbidden` when the actor could not assign it itself */
@@ -233,7 +272,11 @@ export class RoleManager {
     const target = required(catalogue, assignable, chain.scopes);
     await this.#requireMayEdit(actor, role, { ...emptyDraft(role), mayAssign: [target] }, chain);
     const row = { assignerId: role.id, assignableId: target.id };
-    const write = this.#runtime.db.roleAllowAssign.upsert({ where: { assignerId_assignableId: row }, create: row, update: {} });
+    const write = this.#runtime.db.roleAllowAssign.upsert({
+      where: { assignerId_assignableId: row },
+      create: row,
+      update: {},
+    });
     await this.#commitEdit(role, [write], actor, { mayAssign: assignable });
   }
 
@@ -243,7 +286,9 @@ export class RoleManager {
     const target = required(catalogue, assignable, chain.scopes);
     await this.#requireMayEdit(actor, role, emptyDraft(role), chain);
     const where = { assignerId_assignableId: { assignerId: role.id, assignableId: target.id } };
-    await this.#commitEdit(role, [this.#runtime.db.roleAllowAssign.delete({ where })], actor, { mayNoLongerAssign: assignable });
+    await this.#commitEdit(role, [this.#runtime.db.roleAllowAssign.delete({ where })], actor, {
+      mayNoLongerAssign: assignable,
+    });
   }
 
   /**
@@ -252,7 +297,10 @@ export class RoleManager {
    * @throws AuthTunaError `not_found` for an unknown user or role; `invalid_input` for a scope that is none, or of a type the role is not for,
    * or an end in the past; `forbidden` when the actor may not grant this role at this scope
    */
-  async assign(assignment: { userId: string; role: string; scope: string; expiresAt?: Date | null }, actor: Actor): Promise<void> {
+  async assign(
+    assignment: { userId: string; role: string; scope: string; expiresAt?: Date | null },
+    actor: Actor,
+  ): Promise<void> {
     const { userId, scope } = assignment;
     const expiresAt = assignment.expiresAt ?? null;
     const { role, chain } = await this.#locateAt(assignment.role, scope);
@@ -261,21 +309,34 @@ export class RoleManager {
     }
     const now = this.#runtime.now();
     if (expiresAt !== null && expiresAt <= now) throw invalid('expiresAt', 'is in the past');
-    if (isSuperadminRole(role) && expiresAt !== null) throw invalid('expiresAt', 'superadmin has no end; take it away instead');
+    if (isSuperadminRole(role) && expiresAt !== null)
+      throw invalid('expiresAt', 'superadmin has no end; take it away instead');
     if (actor !== SYSTEM) {
       const grants = await this.#grantsOf(actor);
-      if (!mayAssign(grants, role, chain)) throw await this.#refused(actor, 'role.assigned', role, scope, userId);
+      if (!mayAssign(grants, role, chain))
+        throw await this.#refused(actor, 'role.assigned', role, scope, userId);
     }
     const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
-    if (user === null || user.deletedAt !== null) throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+    if (user === null || user.deletedAt !== null)
+      throw new AuthTunaError('not_found', { message: 'There is no such user.' });
 
     const key = { userId, roleId: role.id, scope };
     const change: Change = {
       writes: [
-        this.#runtime.db.roleAssignment.create({ data: { ...key, assignedById: actor.userId, assignedAt: now, expiresAt } }),
+        this.#runtime.db.roleAssignment.create({
+          data: { ...key, assignedById: actor.userId, assignedAt: now, expiresAt },
+        }),
         ...(isSuperadminRole(role) ? this.#superadmins.added(user) : []),
       ],
-      facts: [{ type: 'role.assigned', actor, target: { type: 'user', id: userId }, scope, data: { role: role.name, expiresAt } }],
+      facts: [
+        {
+          type: 'role.assigned',
+          actor,
+          target: { type: 'user', id: userId },
+          scope,
+          data: { role: role.name, expiresAt },
+        },
+      ],
       invalidates: [`user:${userId}`],
     };
     try {
@@ -286,13 +347,26 @@ export class RoleManager {
     }
   }
 
-  async #changeEnd(key: { userId: string; roleId: string; scope: string }, expiresAt: Date | null, role: CompiledRole, actor: Actor): Promise<void> {
+  async #changeEnd(
+    key: { userId: string; roleId: string; scope: string },
+    expiresAt: Date | null,
+    role: CompiledRole,
+    actor: Actor,
+  ): Promise<void> {
     const where = { userId_roleId_scope: key };
     const existing = await this.#runtime.db.roleAssignment.findUnique({ where });
     if (existing === null || existing.expiresAt?.getTime() === expiresAt?.getTime()) return;
     await this.#ledger.commit({
       writes: [this.#runtime.db.roleAssignment.update({ where, data: { expiresAt } })],
-      facts: [{ type: 'role.assigned', actor, target: { type: 'user', id: key.userId }, scope: key.scope, data: { role: role.name, expiresAt } }],
+      facts: [
+        {
+          type: 'role.assigned',
+          actor,
+          target: { type: 'user', id: key.userId },
+          scope: key.scope,
+          data: { role: role.name, expiresAt },
+        },
+      ],
       invalidates: [`user:${key.userId}`],
     });
   }
@@ -319,13 +393,25 @@ export class RoleManager {
     const where = { userId_roleId_scope: { userId, roleId: role.id, scope } };
     try {
       await this.#ledger.commit({
-        writes: [this.#runtime.db.roleAssignment.delete({ where }), ...(isSuperadminRole(role) ? this.#superadmins.removed(user) : [])],
-        facts: [{ type: 'role.unassigned', actor, target: { type: 'user', id: userId }, scope, data: { role: role.name } }],
+        writes: [
+          this.#runtime.db.roleAssignment.delete({ where }),
+          ...(isSuperadminRole(role) ? this.#superadmins.removed(user) : []),
+        ],
+        facts: [
+          {
+            type: 'role.unassigned',
+            actor,
+            target: { type: 'user', id: userId },
+            scope,
+            data: { role: role.name },
+          },
+        ],
         invalidates: [`user:${userId}`],
       });
     } catch (error) {
       if (!isMissing(error)) throw error;
-      if ((await this.#runtime.db.roleAssignment.findUnique({ where })) !== null) throw asConflict(error, 'The last superadmin stays.');
+      if ((await this.#runtime.db.roleAssignment.findUnique({ where })) !== null)
+        throw asConflict(error, 'The last superadmin stays.');
       throw new AuthTunaError('not_found', { message: `The user does not hold ${role.name} at ${scope}.` });
     }
   }
@@ -361,7 +447,10 @@ export class RoleManager {
     return this.#access.holdersOf(role.id, scope, query);
   }
 
-  async #locate(name: string, ownedBy = ''): Promise<{ catalogue: RoleCatalogue; role: CompiledRole; chain: Chain }> {
+  async #locate(
+    name: string,
+    ownedBy = '',
+  ): Promise<{ catalogue: RoleCatalogue; role: CompiledRole; chain: Chain }> {
     const catalogue = await this.#store.current();
     const role = catalogue.find(name, ownedBy === '' ? [] : [ownedBy]);
     if (role === null || role.ownedBy !== ownedBy) throw noRole(name);
@@ -376,7 +465,8 @@ export class RoleManager {
   }
 
   async #definitionChain(ownedBy: string): Promise<Chain> {
-    if (ownedBy !== '' && (!isScope(ownedBy) || ownedBy === 'global')) throw invalid('ownedBy', 'must be a scope such as org:acme');
+    if (ownedBy !== '' && (!isScope(ownedBy) || ownedBy === 'global'))
+      throw invalid('ownedBy', 'must be a scope such as org:acme');
     return this.#chainFor(ownedBy);
   }
 
@@ -396,21 +486,46 @@ export class RoleManager {
     return grants;
   }
 
-  async #requireMayEdit(actor: Actor, before: CompiledRole | null, draft: RoleDraft, chain: Chain): Promise<void> {
+  async #requireMayEdit(
+    actor: Actor,
+    before: CompiledRole | null,
+    draft: RoleDraft,
+    chain: Chain,
+  ): Promise<void> {
     if (actor === SYSTEM) return;
     if (!mayEditRole(await this.#grantsOf(actor), before, draft, chain)) throw new AuthTunaError('forbidden');
   }
 
   /** The refusal, recorded: who tried to give or take what is worth knowing afterwards. */
-  async #refused(actor: Actor, type: 'role.assigned' | 'role.unassigned', role: CompiledRole, scope: string, userId: string): Promise<AuthTunaError> {
+  async #refused(
+    actor: Actor,
+    type: 'role.assigned' | 'role.unassigned',
+    role: CompiledRole,
+    scope: string,
+    userId: string,
+  ): Promise<AuthTunaError> {
     await this.#ledger.commit({
       writes: [],
-      facts: [{ type, outcome: 'denied', actor, target: { type: 'user', id: userId }, scope, data: { role: role.name } }],
+      facts: [
+        {
+          type,
+          outcome: 'denied',
+          actor,
+          target: { type: 'user', id: userId },
+          scope,
+          data: { role: role.name },
+        },
+      ],
     });
     return new AuthTunaError('forbidden');
   }
 
-  async #commitEdit(role: CompiledRole, writes: Write[], actor: Actor, data: Record<string, unknown>): Promise<void> {
+  async #commitEdit(
+    role: CompiledRole,
+    writes: Write[],
+    actor: Actor,
+    data: Record<string, unknown>,
+  ): Promise<void> {
     try {
       await this.#ledger.commit({
         writes: [...writes, this.#store.bump()],
@@ -418,7 +533,8 @@ export class RoleManager {
         invalidates: ['roles'],
       });
     } catch (error) {
-      if (isMissing(error)) throw new AuthTunaError('not_found', { message: `The role ${role.name} has no such entry.` });
+      if (isMissing(error))
+        throw new AuthTunaError('not_found', { message: `The role ${role.name} has no such entry.` });
       throw error;
     }
   }
@@ -442,20 +558,34 @@ function invalid(field: string, message: string): AuthTunaError {
   return new AuthTunaError('invalid_input', { errors: [{ field, message }] });
 }
 
-function asConflict(error: unknown, message = 'Something else changed at the same moment. Try again.'): unknown {
+function asConflict(
+  error: unknown,
+  message = 'Something else changed at the same moment. Try again.',
+): unknown {
   return isMissing(error) ? new AuthTunaError('conflict', { message }) : error;
 }
 
-function checkInput(input: Omit<RoleInput, 'permissions'> & { permissions?: readonly string[] }): void {
-  if (!ROLE_NAME.test(input.name)) throw invalid('name', 'must be lower-case letters, digits, - and _, beginning with a letter');
+function checkInput(input: RoleInput): void {
+  const problem = checkRole(input);
+  if (problem !== null) throw invalid(problem.field, problem.message);
+}
+
+/** @internal What is wrong with a role as it was described, or null. */
+export function checkRole(input: RoleInput): { field: string; message: string } | null {
+  if (!ROLE_NAME.test(input.name))
+    return { field: 'name', message: 'must be lower-case letters, digits, - and _, beginning with a letter' };
   const { level } = input;
   if (level !== undefined && level !== null && (!Number.isInteger(level) || level < 0 || level > 100)) {
-    throw invalid('level', 'must be a whole number from 0 to 100, or null');
+    return { field: 'level', message: 'must be a whole number from 0 to 100, or null' };
   }
-  for (const entry of input.permissions ?? []) {
-    if (!isPermissionName(entry) && !isPermissionPattern(entry)) throw invalid('permissions', `${entry} is neither a permission such as project:read nor a pattern such as project:*`);
-  }
-  for (const type of input.at ?? []) {
-    if (!SCOPE_TYPE.test(type)) throw invalid('at', `${type} is not a type of scope, such as project`);
-  }
+  const odd = input.permissions?.find((entry) => !isPermissionName(entry) && !isPermissionPattern(entry));
+  if (odd !== undefined)
+    return {
+      field: 'permissions',
+      message: `${odd} is neither a permission such as project:read nor a pattern such as project:*`,
+    };
+  const type = input.at?.find((entry) => !SCOPE_TYPE.test(entry));
+  return type === undefined
+    ? null
+    : { field: 'at', message: `${type} is not a type of scope, such as project` };
 }

@@ -51,7 +51,12 @@ export class ScopeManager {
     this.#ledger = ledger;
     this.#rows = new Batcher(async (ids) => {
       const rows = await runtime.db.scopeNode.findMany({ where: { id: { in: ids } } });
-      return new Map(rows.map((row) => [row.id, { id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name }]));
+      return new Map(
+        rows.map((row) => [
+          row.id,
+          { id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name },
+        ]),
+      );
     });
     const { resolveScope } = runtime.config;
     if (resolveScope !== undefined) this.resolvers.push({ resolve: resolveScope });
@@ -69,7 +74,9 @@ export class ScopeManager {
   remembered(scope: string, now: number): Chain | undefined {
     if (scope === 'global') return GLOBAL_CHAIN;
     const entry = this.#chains.get(scope);
-    return entry !== undefined && now - entry.loadedAt < this.#runtime.config.session.recheckSeconds * 1000 ? entry.chain : undefined;
+    return entry !== undefined && now - entry.loadedAt < this.#runtime.config.session.recheckSeconds * 1000
+      ? entry.chain
+      : undefined;
   }
 
   /**
@@ -87,7 +94,10 @@ export class ScopeManager {
     const owners: (string | null)[] = [];
     for (let next: string | null = scope; next !== null && next !== 'global'; ) {
       if (scopes.length >= MAX_DEPTH || scopes.includes(next)) {
-        this.#runtime.config.logger.error('A circle or more than 16 levels in the tree of scopes; access is denied.', { scope, at: next });
+        this.#runtime.config.logger.error(
+          'A circle or more than 16 levels in the tree of scopes; access is denied.',
+          { scope, at: next },
+        );
         return null;
       }
       const node: Node = await this.#nodeOf(next);
@@ -110,7 +120,11 @@ export class ScopeManager {
       });
       if (node === null) continue;
       if (node.parent !== undefined && node.parent !== null && !isScope(node.parent)) {
-        throw new AuthTunaError('unavailable', { reason: 'resolve_scope_failed' }, { cause: new Error(`resolveScope gave a parent that is not a scope for ${scope}`) });
+        throw new AuthTunaError(
+          'unavailable',
+          { reason: 'resolve_scope_failed' },
+          { cause: new Error(`resolveScope gave a parent that is not a scope for ${scope}`) },
+        );
       }
       return node;
     }
@@ -122,7 +136,10 @@ export class ScopeManager {
    *
    * @throws AuthTunaError `invalid_input` for a name that is not `type:id`; `conflict` when it is there already; `forbidden`
    */
-  async register(node: { id: string; parent?: string | null; ownerId?: string | null; name?: string | null }, actor: Actor): Promise<ScopeNode> {
+  async register(
+    node: { id: string; parent?: string | null; ownerId?: string | null; name?: string | null },
+    actor: Actor,
+  ): Promise<ScopeNode> {
     const { type } = requireNode(node.id, 'id');
     const parent = node.parent ?? null;
     if (parent !== null && !isScope(parent)) throw notAScope('parent');
@@ -131,15 +148,29 @@ export class ScopeManager {
       if (node.ownerId != null && node.ownerId !== actor.userId) throw new AuthTunaError('forbidden');
     }
     await this.#requireNoCircle(node.id, parent);
-    const row = { id: node.id, parentId: parent === 'global' ? null : parent, ownerId: node.ownerId ?? null, name: node.name ?? null };
+    const row = {
+      id: node.id,
+      parentId: parent === 'global' ? null : parent,
+      ownerId: node.ownerId ?? null,
+      name: node.name ?? null,
+    };
     try {
       await this.#ledger.commit({
         writes: [this.#runtime.db.scopeNode.create({ data: { ...row, createdAt: this.#runtime.now() } })],
-        facts: [{ type: 'scope.registered', actor, target: { type: 'scope', id: node.id }, scope: node.id, data: { parent, ownerId: row.ownerId } }],
+        facts: [
+          {
+            type: 'scope.registered',
+            actor,
+            target: { type: 'scope', id: node.id },
+            scope: node.id,
+            data: { parent, ownerId: row.ownerId },
+          },
+        ],
         invalidates: [`scope:${node.id}`],
       });
     } catch (error) {
-      if (isUniqueViolation(error)) throw new AuthTunaError('conflict', { message: `The scope ${node.id} is registered already.` });
+      if (isUniqueViolation(error))
+        throw new AuthTunaError('conflict', { message: `The scope ${node.id} is registered already.` });
       throw error;
     }
     return { id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name };
@@ -166,14 +197,28 @@ export class ScopeManager {
       .commit({
         // Two moves that are each harmless can close a circle together, so moves happen one after the other.
         writes: [
-          this.#runtime.db.counter.update({ where: { name: 'scope_moves', value: moves }, data: { value: { increment: 1 } } }),
+          this.#runtime.db.counter.update({
+            where: { name: 'scope_moves', value: moves },
+            data: { value: { increment: 1 } },
+          }),
           this.#runtime.db.scopeNode.update({ where: { id, parentId: before.parent }, data: { parentId } }),
         ],
-        facts: [{ type: 'scope.moved', actor, target: { type: 'scope', id }, scope: id, data: { from: before.parent, to: parentId } }],
+        facts: [
+          {
+            type: 'scope.moved',
+            actor,
+            target: { type: 'scope', id },
+            scope: id,
+            data: { from: before.parent, to: parentId },
+          },
+        ],
         invalidates: [`scope:${id}`],
       })
       .catch((error: unknown) => {
-        if (isMissing(error)) throw new AuthTunaError('conflict', { message: 'The tree of scopes changed at the same moment. Try again.' });
+        if (isMissing(error))
+          throw new AuthTunaError('conflict', {
+            message: 'The tree of scopes changed at the same moment. Try again.',
+          });
         throw error;
       });
   }
@@ -185,7 +230,10 @@ export class ScopeManager {
   async remove(id: string, actor: Actor): Promise<void> {
     const { type } = requireNode(id, 'id');
     if (actor !== SYSTEM) await this.#require(actor, `${type}:manage`, id);
-    const affected = await this.#runtime.db.roleAssignment.findMany({ where: { scope: id }, select: { userId: true } });
+    const affected = await this.#runtime.db.roleAssignment.findMany({
+      where: { scope: id },
+      select: { userId: true },
+    });
     try {
       await this.#ledger.commit({
         writes: [
@@ -212,7 +260,10 @@ export class ScopeManager {
   async ancestorsOf(id: string): Promise<string[]> {
     if (!isScope(id)) throw notAScope('id');
     const chain = await this.chainOf(id, { fresh: true });
-    if (chain === null) throw new AuthTunaError('conflict', { message: `The scopes above ${id} form a circle or are too deep.` });
+    if (chain === null)
+      throw new AuthTunaError('conflict', {
+        message: `The scopes above ${id} form a circle or are too deep.`,
+      });
     return chain.scopes.slice(1);
   }
 
@@ -243,8 +294,12 @@ export class ScopeManager {
   async #requireNoCircle(id: string, parent: string | null): Promise<void> {
     if (parent === null) return;
     const chain = await this.chainOf(parent, { fresh: true });
-    if (chain === null || chain.scopes.includes(id)) throw new AuthTunaError('conflict', { message: `${id} cannot hang below itself.` });
-    if (chain.scopes.length > MAX_DEPTH) throw new AuthTunaError('conflict', { message: `The tree of scopes is at most ${MAX_DEPTH} levels deep.` });
+    if (chain === null || chain.scopes.includes(id))
+      throw new AuthTunaError('conflict', { message: `${id} cannot hang below itself.` });
+    if (chain.scopes.length > MAX_DEPTH)
+      throw new AuthTunaError('conflict', {
+        message: `The tree of scopes is at most ${MAX_DEPTH} levels deep.`,
+      });
   }
 
   async #moves(): Promise<number> {
@@ -263,5 +318,7 @@ function requireNode(scope: string, field: string): { type: string; id: string }
 }
 
 function notAScope(field: string): AuthTunaError {
-  return new AuthTunaError('invalid_input', { errors: [{ field, message: 'must be a scope such as project:42' }] });
+  return new AuthTunaError('invalid_input', {
+    errors: [{ field, message: 'must be a scope such as project:42' }],
+  });
 }

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Key, KeyRing } from '../crypto/key-ring.js';
+import { AuthTunaError } from '../errors.js';
 
 const TYPE = 'at-sess+jwt';
 const MAX_LENGTH = 4096;
@@ -52,6 +53,29 @@ export class SessionTokens {
     return `${signed}.${signature(signed, this.#keys.current('sess'))}`;
   }
 
+  /**
+   * The cookie of one generation of a session, the same for everybody who makes it but for `iat`.
+   *
+   * @throws AuthTunaError `unavailable` when the key of the salt is no longer configured
+   */
+  issue(
+    session: { id: string; userId: string; absoluteExpiresAt: Date },
+    generation: number,
+    salt: string,
+    now: Date,
+  ): string {
+    const rotating = this.rotatingString(session.id, generation, salt);
+    if (rotating === null) throw new AuthTunaError('unavailable', { reason: 'key_unknown' });
+    const claims = {
+      sessionId: session.id,
+      userId: session.userId,
+      generation,
+      rotating,
+      expiresAt: session.absoluteExpiresAt.getTime(),
+    };
+    return this.sign(claims, now.getTime());
+  }
+
   /** The claims of a token that was signed here, is of this type and has not expired; null for everything else. Never throws. */
   verify(token: string, now: number): SessionClaims | null {
     if (token.length > MAX_LENGTH) return null;
@@ -63,7 +87,10 @@ export class SessionTokens {
     const expected = Buffer.from(signature(token.slice(0, payloadEnd), key), 'latin1');
     const presented = Buffer.from(token.slice(payloadEnd + 1), 'latin1');
     if (presented.length !== expected.length || !timingSafeEqual(presented, expected)) return null;
-    return this.#claims(JSON.parse(Buffer.from(token.slice(headerEnd + 1, payloadEnd), 'base64url').toString('utf8')), now);
+    return this.#claims(
+      JSON.parse(Buffer.from(token.slice(headerEnd + 1, payloadEnd), 'base64url').toString('utf8')),
+      now,
+    );
   }
 
   #claims(payload: Record<string, unknown>, now: number): SessionClaims | null {
@@ -73,7 +100,13 @@ export class SessionTokens {
     if (!Number.isInteger(gen) || !Number.isInteger(iat) || !Number.isInteger(exp)) return null;
     const seconds = now / 1000;
     if ((exp as number) <= seconds - SKEW_SECONDS || (iat as number) > seconds + SKEW_SECONDS) return null;
-    return { sessionId: sid, userId: sub, generation: gen as number, rotating: rnd, expiresAt: (exp as number) * 1000 };
+    return {
+      sessionId: sid,
+      userId: sub,
+      generation: gen as number,
+      rotating: rnd,
+      expiresAt: (exp as number) * 1000,
+    };
   }
 
   /** A salt for a new generation: `kid:random128`, naming the key its rotating string is derived with. */
@@ -88,7 +121,9 @@ export class SessionTokens {
   rotatingString(sessionId: string, generation: number, salt: string): string | null {
     const key = this.#keys.find('rot', salt.slice(0, salt.indexOf(':')));
     if (key === null) return null;
-    const digest = createHmac('sha256', key.bytes).update(`rot1\n${sessionId}\n${generation}\n${salt}`).digest();
+    const digest = createHmac('sha256', key.bytes)
+      .update(`rot1\n${sessionId}\n${generation}\n${salt}`)
+      .digest();
     return digest.subarray(0, ROTATING_BYTES).toString('base64url');
   }
 }

@@ -25,7 +25,10 @@ export class SuperadminGuard {
   /** For the batch that makes this user a superadmin, or lets one act again. */
   added(user: Pick<User, 'id' | 'suspendedAt'>): Write[] {
     if (user.suspendedAt !== null) return [this.#unchanged(user)];
-    return [this.#unchanged(user), this.#runtime.db.counter.update({ where: { name: SUPERADMIN }, data: { value: { increment: 1 } } })];
+    return [
+      this.#unchanged(user),
+      this.#runtime.db.counter.update({ where: { name: SUPERADMIN }, data: { value: { increment: 1 } } }),
+    ];
   }
 
   /** For the batch after which this user cannot act as one; misses, and so undoes the batch, for the last. */
@@ -33,17 +36,25 @@ export class SuperadminGuard {
     if (user.suspendedAt !== null) return [this.#unchanged(user)];
     return [
       this.#unchanged(user),
-      this.#runtime.db.counter.update({ where: { name: SUPERADMIN, value: { gt: 1 } }, data: { value: { decrement: 1 } } }),
+      this.#runtime.db.counter.update({
+        where: { name: SUPERADMIN, value: { gt: 1 } },
+        data: { value: { decrement: 1 } },
+      }),
     ];
   }
 
   /** Suspension changes what counts, so it must still be as it was read. */
   #unchanged(user: Pick<User, 'id' | 'suspendedAt'>): Write {
-    return this.#runtime.db.user.update({ where: { id: user.id, suspendedAt: user.suspendedAt }, data: { updatedAt: this.#runtime.now() } });
+    return this.#runtime.db.user.update({
+      where: { id: user.id, suspendedAt: user.suspendedAt },
+      data: { updatedAt: this.#runtime.now() },
+    });
   }
 
   async isSuperadmin(userId: string): Promise<boolean> {
-    const held = await this.#runtime.db.roleAssignment.findFirst({ where: { userId, scope: 'global', role: { name: SUPERADMIN, ownedBy: '' } } });
+    const held = await this.#runtime.db.roleAssignment.findFirst({
+      where: { userId, scope: 'global', role: { name: SUPERADMIN, ownedBy: '' } },
+    });
     return held !== null;
   }
 }

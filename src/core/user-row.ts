@@ -10,13 +10,20 @@ interface InternalColumns {
 
 /** The row without internal columns and loaded relations. */
 export function publicUser(row: User & InternalColumns): PublicUser {
-  const { sessionEpoch: _epoch, usernameKey: _key, ...rest } = row as User & InternalColumns & { assignments?: unknown; password?: unknown; sessions?: unknown };
+  const {
+    sessionEpoch: _epoch,
+    usernameKey: _key,
+    ...rest
+  } = row as User & InternalColumns & { assignments?: unknown; password?: unknown; sessions?: unknown };
   const { assignments: _assignments, password: _password, sessions: _sessions, ...user } = rest;
   return user;
 }
 
 /** Whether the account may be used: not deleted, and not suspended, or suspended until a time that has passed. */
-export function isActive(user: Pick<User, 'deletedAt' | 'suspendedAt' | 'suspendedUntil'>, now: Date): boolean {
+export function isActive(
+  user: Pick<User, 'deletedAt' | 'suspendedAt' | 'suspendedUntil'>,
+  now: Date,
+): boolean {
   return user.deletedAt === null && !isSuspended(user, now);
 }
 

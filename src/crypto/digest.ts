@@ -19,5 +19,7 @@ export function equalInConstantTime(a: string, b: string): boolean {
 
 /** 32 bytes for one purpose out of one secret. @see RFC 5869 */
 export function deriveKey(secret: string, purpose: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', Buffer.from(secret, 'utf8'), Buffer.alloc(0), `authtuna/${purpose}`, 32));
+  return Buffer.from(
+    hkdfSync('sha256', Buffer.from(secret, 'utf8'), Buffer.alloc(0), `authtuna/${purpose}`, 32),
+  );
 }

@@ -60,12 +60,17 @@ export class PasswordHasher {
     const key = this.#keys.find('pepper', parsed.kid);
     // The pepper of this hash is gone from the list: nobody can sign in with it, and the time spent must not say so.
     const usable = key ?? this.#keys.current('pepper');
-    const matches = await this.#queue.run(() => bcrypt.compare(this.#prehash(password, usable), parsed.bcryptHash));
+    const matches = await this.#queue.run(() =>
+      bcrypt.compare(this.#prehash(password, usable), parsed.bcryptHash),
+    );
     return key !== null && matches;
   }
 
   #prehash(password: string, key: Key): string {
-    return createHmac('sha384', key.bytes).update(this.#pepper).update(password.normalize('NFKC'), 'utf8').digest('base64');
+    return createHmac('sha384', key.bytes)
+      .update(this.#pepper)
+      .update(password.normalize('NFKC'), 'utf8')
+      .digest('base64');
   }
 
   #decoyHash(): Promise<string> {

@@ -24,7 +24,11 @@ export class Vault {
     const nonce = this.#random.bytes(NONCE_BYTES);
     const cipher = createCipheriv('aes-256-gcm', key.bytes, nonce).setAAD(associatedData(key.kid, place));
     const ciphertext = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final()]);
-    return ['v1', key.kid, ...[nonce, ciphertext, cipher.getAuthTag()].map((part) => part.toString('base64url'))].join('.');
+    return [
+      'v1',
+      key.kid,
+      ...[nonce, ciphertext, cipher.getAuthTag()].map((part) => part.toString('base64url')),
+    ].join('.');
   }
 
   /** The plaintext, or null when the key is unknown, the place differs or a bit was flipped. */
@@ -33,7 +37,9 @@ export class Vault {
     const key = version === 'v1' ? this.#keys.find('enc', kid) : null;
     if (key === null) return null;
     try {
-      const decipher = createDecipheriv('aes-256-gcm', key.bytes, Buffer.from(nonce, 'base64url'), { authTagLength: 16 });
+      const decipher = createDecipheriv('aes-256-gcm', key.bytes, Buffer.from(nonce, 'base64url'), {
+        authTagLength: 16,
+      });
       decipher.setAAD(associatedData(kid, place)).setAuthTag(Buffer.from(tag, 'base64url'));
       return decipher.update(ciphertext, 'base64url', 'utf8') + decipher.final('utf8');
     } catch {

@@ -6,6 +6,8 @@ export type Dialect = 'sqlite' | 'postgresql';
 export interface DatabaseConnection {
   readonly dialect: Dialect;
   readonly client: PrismaLike;
+  /** What has to be set in the database before its first use. */
+  prepare(): Promise<void>;
   /**
    * Runs `work` in one transaction that no other process can be in at the same time, without the time limits of the client.
    *

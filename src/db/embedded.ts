@@ -17,7 +17,7 @@ const BUSY_TIMEOUT_MS = 5000;
  * transaction ends.
  * @throws AuthTunaError `misconfigured` for a URL of another kind
  */
-export async function openSqlite(url: string): Promise<DatabaseConnection> {
+export function openSqlite(url: string): DatabaseConnection {
   const isFile = url.startsWith('file:');
   if (!isFile && !url.startsWith('libsql:')) {
     throw misconfigured('databaseUrl must start with file:, libsql: or postgresql:');
@@ -30,13 +30,16 @@ export async function openSqlite(url: string): Promise<DatabaseConnection> {
   const adapter = new PrismaLibSql({ url, timeout: BUSY_TIMEOUT_MS });
   // Waiting inside libsql blocks the whole process, and with it the one of its callers that holds the lock.
   const sql = adapter.createClient({ url, timeout: 0 });
-  // Readers do not block the writer, nor it them. The mode is stored in the file.
-  if (isFile) await whenFree(sql, () => sql.execute('PRAGMA journal_mode = WAL'));
   const client = new PrismaClient({ adapter });
 
   return {
     dialect: 'sqlite',
     client,
+
+    async prepare() {
+      // Readers do not block the writer, nor it them. The mode is stored in the file.
+      if (isFile) await whenFree(sql, () => sql.execute('PRAGMA journal_mode = WAL'));
+    },
 
     async exclusively(work) {
       const transaction = await whenFree(sql, async () => {

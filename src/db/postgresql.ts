@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { misconfigured } from '../errors.js';
 import type { DatabaseConnection } from './connection.js';
 import { PrismaClient } from './generated/postgresql/client.js';
@@ -13,8 +14,8 @@ const MIGRATION_LOCK = 4_812_960_573; // any number that nobody else uses
  * statement may take 2 s.
  * @throws AuthTunaError `misconfigured` when the optional peer `@prisma/adapter-pg` is not installed
  */
-export async function openPostgresql(url: string): Promise<DatabaseConnection> {
-  const { PrismaPg } = await importAdapter();
+export function openPostgresql(url: string): DatabaseConnection {
+  const { PrismaPg } = loadAdapter();
   const address = new URL(url);
   const max = Number(address.searchParams.get('connection_limit') ?? DEFAULT_CONNECTIONS);
   const schema = address.searchParams.get('schema') ?? undefined;
@@ -37,6 +38,7 @@ export async function openPostgresql(url: string): Promise<DatabaseConnection> {
   return {
     dialect: 'postgresql',
     client,
+    prepare: async () => {},
 
     async exclusively(work) {
       const adapter = await new PrismaPg({ ...connection, max: 1 }, listeners).connect();
@@ -65,9 +67,10 @@ export async function openPostgresql(url: string): Promise<DatabaseConnection> {
   };
 }
 
-async function importAdapter(): Promise<typeof import('@prisma/adapter-pg')> {
+function loadAdapter(): typeof import('@prisma/adapter-pg') {
   try {
-    return await import('@prisma/adapter-pg');
+    // Required rather than imported, because it may be missing and creating an AuthTuna is synchronous.
+    return createRequire(import.meta.url)('@prisma/adapter-pg') as typeof import('@prisma/adapter-pg');
   } catch (cause) {
     throw misconfigured('PostgreSQL needs its adapter: npm install @prisma/adapter-pg', cause);
   }

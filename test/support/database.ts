@@ -23,8 +23,12 @@ export function emptyDatabase(): Promise<TestDatabase> {
 }
 
 /** Opens a test's database with the library's own drivers. */
-export function openDatabase(database: Pick<TestDatabase, 'url' | 'dialect'>): Promise<DatabaseConnection> {
-  return database.dialect === 'sqlite' ? openSqlite(database.url) : openPostgresql(database.url);
+export async function openDatabase(
+  database: Pick<TestDatabase, 'url' | 'dialect'>,
+): Promise<DatabaseConnection> {
+  const connection = database.dialect === 'sqlite' ? openSqlite(database.url) : openPostgresql(database.url);
+  await connection.prepare();
+  return connection;
 }
 
 async function copyOfFile(migrated = true): Promise<TestDatabase> {

@@ -51,6 +51,7 @@ async function setUpPostgresql(project: TestProject): Promise<() => Promise<void
 
 async function prepare(connection: DatabaseConnection): Promise<void> {
   try {
+    await connection.prepare();
     await migrate(connection);
   } finally {
     await connection.close();

@@ -11,7 +11,8 @@ const vite = await createServer({
 const { migrate } = await vite.ssrLoadModule('/src/db/migrate.ts');
 const { openSqlite } = await vite.ssrLoadModule('/src/db/embedded.ts');
 const { openPostgresql } = await vite.ssrLoadModule('/src/db/postgresql.ts');
-const connection = await (dialect === 'sqlite' ? openSqlite(url) : openPostgresql(url));
+const connection = dialect === 'sqlite' ? openSqlite(url) : openPostgresql(url);
+await connection.prepare();
 process.send(await migrate(connection));
 await connection.close();
 await vite.close();

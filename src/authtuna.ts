@@ -1,0 +1,203 @@
+import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
+import { type AuthTunaOptions, type Config, parseConfig } from './config.js';
+import { Access } from './core/access.js';
+import { AuditManager } from './core/audit.js';
+import type { PermissionOf } from './core/definitions.js';
+import { Ledger } from './core/ledger.js';
+import { OneTimeTokens } from './core/one-time-tokens.js';
+import { PasswordManager } from './core/passwords.js';
+import { PermissionManager } from './core/permissions.js';
+import { RoleStore } from './core/role-store.js';
+import { RoleManager } from './core/roles.js';
+import { createRuntime } from './core/runtime.js';
+import { ScopeManager } from './core/scopes.js';
+import { seed } from './core/seeds.js';
+import { SessionTokens } from './core/session-token.js';
+import { SessionVerifier } from './core/session-verifier.js';
+import { SessionManager } from './core/sessions.js';
+import type { SHIPPED_PERMISSIONS } from './core/shipped.js';
+import { SignIn } from './core/sign-in.js';
+import { UserManager } from './core/users.js';
+import { PasswordHasher } from './crypto/password-hash.js';
+import { guardDb, type PrismaLike, type User, type UserOf } from './db/client.js';
+import type { DatabaseConnection } from './db/connection.js';
+import { openSqlite } from './db/embedded.js';
+import { checkTables, migrate } from './db/migrate.js';
+import { openPostgresql } from './db/postgresql.js';
+import type { EventListener, EventType } from './events.js';
+import { AuthManager } from './features/auth/manager.js';
+import { authRouter } from './features/auth/router.js';
+import { csrf } from './http/csrf.js';
+import { createErrorHandler } from './http/errors.js';
+import { type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
+import { type SecurityHeaderOptions, securityHeaders } from './http/headers.js';
+import { createHttpKit } from './http/kit.js';
+import { SessionMiddleware } from './http/session.js';
+
+/** Everything a host works with. Methods are closures, so `const { requireUser } = authTuna` works. */
+export interface AuthTuna<U extends User = User, P extends string = string> {
+  /**
+   * Migrates the shipped database (or checks the tables of the host's own), and creates the roles and permissions that are missing.
+   * @throws AuthTunaError `misconfigured`, `unavailable`
+   */
+  ready(): Promise<void>;
+  /** Stops what runs in the background and closes the database, if it is ours. */
+  close(): Promise<void>;
+  /** Calls a listener after something was stored. @returns a function that ends the subscription */
+  on<T extends EventType>(type: T | '*', listener: EventListener<T>): () => void;
+
+  /** Resolves who is calling: sets `req.auth` and `req.user`, and renews the cookie when that is due. */
+  session(): RequestHandler;
+  requireUser(options?: UserGuardOptions): RequestHandler;
+  requirePermission(permission: P | readonly P[], options?: GuardOptions): RequestHandler;
+  requireRole(role: string | readonly string[], options?: GuardOptions): RequestHandler;
+  /** Refuses unsafe requests that another site made; the routers and signed-in requests have it already. */
+  csrf(): RequestHandler;
+  securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
+  /** The last middleware of the app. */
+  errorHandler(): ErrorRequestHandler;
+
+  /** Every router at its usual place. */
+  router(): Router;
+  readonly routers: {
+    auth(): Router;
+  };
+
+  readonly users: UserManager<U>;
+  readonly passwords: PasswordManager;
+  readonly sessions: SessionManager;
+  readonly permissions: PermissionManager;
+  readonly roles: RoleManager;
+  readonly scopes: ScopeManager;
+  readonly access: Access;
+  readonly audit: AuditManager;
+  readonly auth: AuthManager<U>;
+}
+
+type ShippedPermission = keyof typeof SHIPPED_PERMISSIONS & string;
+/** The names a guard takes: those declared in code and the shipped ones; any name when none are declared. */
+type GuardedPermission<O> = O extends {
+  permissions: infer C extends Readonly<Record<string, readonly string[]>>;
+}
+  ? PermissionOf<C> | ShippedPermission
+  : string;
+type HostUser<O> = O extends { prisma: infer C extends PrismaLike }
+  ? UserOf<C> extends User
+    ? UserOf<C>
+    : User
+  : User;
+
+/**
+ * Builds an AuthTuna from its options. Synchronous: the database is touched in `ready()`, or by the first request, which awaits it.
+ *
+ * @throws AuthTunaError `misconfigured`, naming every problem of the options at once
+ */
+export function createAuthTuna<const O extends AuthTunaOptions>(
+  options: O,
+): AuthTuna<HostUser<O>, GuardedPermission<O>> {
+  type U = HostUser<O>;
+  const config: Config = parseConfig(options);
+  const connection = options.prisma === undefined ? open(config.databaseUrl ?? '') : null;
+  const client = options.prisma ?? connection?.client;
+  const runtime = createRuntime(config, guardDb(client as PrismaLike));
+
+  const audit = new AuditManager(runtime);
+  const ledger = new Ledger(runtime, audit);
+  const roleStore = new RoleStore(runtime);
+  const scopes = new ScopeManager(runtime, ledger);
+  const access = new Access(runtime, roleStore, scopes);
+  const permissions = new PermissionManager(runtime, ledger, access, roleStore);
+  const roles = new RoleManager(runtime, ledger, access, roleStore, scopes);
+  const sessionTokens = new SessionTokens(runtime.keys, config.origin);
+  const verifier = new SessionVerifier(runtime, sessionTokens, ledger, audit, roleStore);
+  const sessions = new SessionManager(runtime, ledger, sessionTokens, access);
+  const oneTimeTokens = new OneTimeTokens(runtime);
+  const hasher = new PasswordHasher(runtime.keys, {
+    cost: config.password.bcryptCost,
+    pepper: config.password.pepper,
+    concurrency: config.hashConcurrency,
+  });
+  const passwords = new PasswordManager(runtime, hasher, ledger, access, sessions, oneTimeTokens);
+  const users = new UserManager<U>(runtime, ledger, {
+    access,
+    roles: roleStore,
+    passwords,
+    sessions,
+    tokens: oneTimeTokens,
+  });
+  const signIn = new SignIn(runtime, ledger, sessions, oneTimeTokens);
+
+  const auth = new AuthManager<U>({ runtime, ledger, users, passwords, sessions, signIn });
+
+  const readiness = createReadiness(async () => {
+    if (connection !== null) {
+      await connection.prepare();
+      await migrate(connection);
+    } else {
+      await checkTables(runtime.db);
+    }
+    await seed(runtime, ledger, roleStore);
+    await hasher.warmUp();
+  });
+
+  const sessionMiddleware = new SessionMiddleware(runtime, verifier, access, scopes, readiness);
+  const guards = new Guards(runtime, scopes, audit);
+  const errorHandler = createErrorHandler(config);
+  const http = createHttpKit(config, sessionMiddleware, guards, verifier, errorHandler);
+  const routers = { auth: () => authRouter(auth, http) };
+
+  return {
+    ready: () => readiness.wait(),
+    async close() {
+      await connection?.close();
+    },
+    on: (type, listener) => runtime.events.on(type, listener),
+    session: () => sessionMiddleware.handler,
+    requireUser: (guardOptions) => guards.requireUser(guardOptions),
+    requirePermission: (permission, guardOptions) => guards.requirePermission(permission, guardOptions),
+    requireRole: (role, guardOptions) => guards.requireRole(role, guardOptions),
+    csrf: () => csrf(config.origins),
+    securityHeaders: (headerOptions) => securityHeaders(config.isSecure, headerOptions),
+    errorHandler: () => errorHandler,
+    router() {
+      const router = Router();
+      router.use(config.paths.auth, routers.auth());
+      return router;
+    },
+    routers,
+    users,
+    passwords,
+    sessions,
+    permissions,
+    roles,
+    scopes,
+    access,
+    audit,
+    auth,
+  };
+}
+
+function open(url: string): DatabaseConnection {
+  return /^postgres(ql)?:/.test(url) ? openPostgresql(url) : openSqlite(url);
+}
+
+/** Runs the preparation once, however many ask; after a failure the next one tries again. */
+function createReadiness(prepare: () => Promise<void>): { done: boolean; wait(): Promise<void> } {
+  let underWay: Promise<void> | null = null;
+  const readiness = {
+    done: false,
+    wait() {
+      underWay ??= prepare().then(
+        () => {
+          readiness.done = true;
+        },
+        (error: unknown) => {
+          underWay = null;
+          throw error;
+        },
+      );
+      return underWay;
+    },
+  };
+  return readiness;
+}

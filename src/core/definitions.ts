@@ -1,0 +1,16 @@
+/** Every permission a catalogue stands for: `{ project: ['read'] }` is `project:read`. */
+export type PermissionOf<C extends Readonly<Record<string, readonly string[]>>> = {
+  [R in keyof C & string]: `${R}:${C[R][number]}`;
+}[keyof C & string];
+
+/**
+ * Declares permissions so that their names become types: a guard with a misspelt one does not compile.
+ *
+ * @example
+ * const permissions = definePermissions({ project: ['read', 'update'], post: ['create'] });
+ */
+export function definePermissions<const C extends Readonly<Record<string, readonly string[]>>>(
+  catalogue: C,
+): C {
+  return Object.freeze(catalogue);
+}

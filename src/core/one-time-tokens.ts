@@ -1,0 +1,125 @@
+import { equalInConstantTime, sha256 } from '../crypto/digest.js';
+import { issueSplitToken, parseSplitToken } from '../crypto/split-token.js';
+import { AuthTunaError } from '../errors.js';
+import type { Write } from './ledger.js';
+import { after, type Runtime } from './runtime.js';
+
+/** What a token is for. A token of one purpose is nothing for another. */
+export type TokenPurpose = 'set_password' | (string & {});
+
+export interface TokenInput {
+  purpose: TokenPurpose;
+  /** A user's id, or a keyed digest of an address that has no user yet. */
+  subject: string;
+  lifetimeSeconds: number;
+  /** What it allows, for example the new address. */
+  data?: Readonly<Record<string, unknown>>;
+  /** What must still be as it was when the token is spent: password hash, address. Changing it kills the token. */
+  dependsOn?: string;
+  /** A value only the asking browser has. */
+  browser?: string;
+}
+
+/** A token that was looked at and found good. Spending it is a write for the batch of what it allows. */
+export interface LiveToken {
+  id: string;
+  purpose: string;
+  subject: string;
+  data: Readonly<Record<string, unknown>>;
+  /** Misses, and so undoes the batch, when somebody else spent the token first. */
+  spend: Write;
+}
+
+/**
+ * Tokens that work once: in mails, half-finished sign-ins, ceremonies.
+ *
+ * Spending is a conditional write inside the batch of its effect, so of any number of racing consumers one wins and nothing is half done.
+ * @see ASVS 5.0 6.5.1, 6.5.2; security.md EM-1 to EM-3, EM-6
+ */
+export class OneTimeTokens {
+  readonly #runtime: Runtime;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /** A new token and the writes that store it; older ones of the same purpose and subject die with it. */
+  issue(input: TokenInput): { token: string; id: string; writes: Write[] } {
+    const { db, config } = this.#runtime;
+    const { token, id, secretHash } = issueSplitToken(config.random);
+    const now = this.#runtime.now();
+    const { purpose, subject } = input;
+    return {
+      token,
+      id,
+      writes: [
+        db.oneTimeToken.updateMany({ where: { purpose, subject, usedAt: null }, data: { usedAt: now } }),
+        db.oneTimeToken.create({
+          data: {
+            id,
+            purpose,
+            subject,
+            secretHash,
+            data: JSON.stringify(input.data ?? {}),
+            stateDigest: input.dependsOn === undefined ? null : sha256(input.dependsOn),
+            browserHash: input.browser === undefined ? null : sha256(input.browser),
+            createdAt: now,
+            expiresAt: after(now, input.lifetimeSeconds),
+          },
+        }),
+      ],
+    };
+  }
+
+  /**
+   * Looks at a token without spending it.
+   *
+   * @param dependsOn the present state, given the token's subject; undefined where the purpose depends on none
+   * @throws AuthTunaError `invalid_token` when it is unknown, spent, expired, of another purpose or browser, or its state has changed
+   */
+  async peek(
+    token: string,
+    purpose: TokenPurpose,
+    options: { browser?: string; dependsOn?: (subject: string) => Promise<string | null> } = {},
+  ): Promise<LiveToken> {
+    const parsed = parseSplitToken(token);
+    if (parsed === null) throw new AuthTunaError('invalid_token');
+    const now = this.#runtime.now();
+    const row = await this.#runtime.db.oneTimeToken.findUnique({ where: { id: parsed.id } });
+    const isLive =
+      row !== null &&
+      row.purpose === purpose &&
+      equalInConstantTime(parsed.secretHash, row.secretHash) &&
+      row.usedAt === null &&
+      row.expiresAt > now;
+    if (!isLive) throw new AuthTunaError('invalid_token');
+    if (
+      row.browserHash !== null &&
+      (options.browser === undefined || !equalInConstantTime(sha256(options.browser), row.browserHash))
+    ) {
+      throw new AuthTunaError('invalid_token', { reason: 'other_browser' });
+    }
+    if (row.stateDigest !== null) {
+      const state = (await options.dependsOn?.(row.subject)) ?? null;
+      if (state === null || sha256(state) !== row.stateDigest) throw new AuthTunaError('invalid_token');
+    }
+    return {
+      id: row.id,
+      purpose: row.purpose,
+      subject: row.subject,
+      data: JSON.parse(row.data ?? '{}') as Record<string, unknown>,
+      spend: this.#runtime.db.oneTimeToken.update({
+        where: { id: row.id, purpose, secretHash: parsed.secretHash, usedAt: null, expiresAt: { gt: now } },
+        data: { usedAt: now },
+      }),
+    };
+  }
+
+  /** The write that ends every live token of a subject, of all purposes or of some. */
+  revokeAll(subject: string, purposes?: readonly TokenPurpose[]): Write {
+    return this.#runtime.db.oneTimeToken.updateMany({
+      where: { subject, usedAt: null, ...(purposes !== undefined && { purpose: { in: [...purposes] } }) },
+      data: { usedAt: this.#runtime.now() },
+    });
+  }
+}

@@ -1,0 +1,193 @@
+import type { PasswordHasher } from '../crypto/password-hash.js';
+import { isMissing } from '../db/client.js';
+import { AuthTunaError } from '../errors.js';
+import type { Actor } from '../events.js';
+import type { Access } from './access.js';
+import type { Ledger, Write } from './ledger.js';
+import type { OneTimeTokens } from './one-time-tokens.js';
+import { passwordProblem } from './password-policy.js';
+import type { Runtime } from './runtime.js';
+import type { SessionManager } from './sessions.js';
+
+/** Who a password is for, so that it is not made of their own name. */
+export interface PasswordContext {
+  email: string;
+  username?: string | null;
+}
+
+const BREACH_CHECK_MS = 1000;
+
+const PROBLEMS = {
+  too_short: (minLength: number) =>
+    `Use at least ${minLength} characters. A few unrelated words are easy to remember.`,
+  too_long: () => 'Use at most 256 characters.',
+  common: () => 'This password is on a list of known passwords. Choose another one.',
+  contextual: () => 'This password is made of your name, address or this site. Choose another one.',
+  breached: () => 'This password has appeared in a data breach. Choose another one.',
+} as const;
+
+/** Passwords: their rules, their hashes, and what changing one ends. */
+export class PasswordManager {
+  readonly #runtime: Runtime;
+  readonly #hasher: PasswordHasher;
+  readonly #ledger: Ledger;
+  readonly #access: Access;
+  readonly #sessions: SessionManager;
+  readonly #tokens: OneTimeTokens;
+
+  constructor(
+    runtime: Runtime,
+    hasher: PasswordHasher,
+    ledger: Ledger,
+    access: Access,
+    sessions: SessionManager,
+    tokens: OneTimeTokens,
+  ) {
+    this.#runtime = runtime;
+    this.#hasher = hasher;
+    this.#ledger = ledger;
+    this.#access = access;
+    this.#sessions = sessions;
+    this.#tokens = tokens;
+  }
+
+  /**
+   * Sets a password and ends every session and mailed link of the user.
+   *
+   * For scripts: over HTTP nobody chooses another person's password. An actor other than `SYSTEM` can only be the user.
+   * @throws AuthTunaError `weak_password` with `reason`; `not_found`; `forbidden`
+   */
+  async set(userId: string, password: string, actor: Actor): Promise<void> {
+    if (actor.userId !== userId) await this.#access.requireAbove(actor, userId, 'users:manage');
+    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
+    if (user === null || user.deletedAt !== null)
+      throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+    await this.check(password, user);
+    const hash = await this.hash(password);
+    await this.#ledger
+      .commit({
+        writes: [
+          ...this.replaceWrites(userId, hash),
+          ...this.#sessions.revokeAllWrites(user, { reason: 'password_changed' }),
+        ],
+        facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
+        mails: [
+          {
+            template: 'password-changed',
+            to: user.email,
+            data: { username: user.username, at: this.#runtime.now().toISOString() },
+          },
+        ],
+        invalidates: [`user:${userId}`],
+      })
+      .catch((error: unknown) => {
+        throw isMissing(error) ? new AuthTunaError('conflict') : error;
+      });
+  }
+
+  /**
+   * Whether this is the user's password; with `null` for nobody, the same work is done and the answer is false.
+   *
+   * A hash made with older parameters is replaced on success, unless the password was changed at the same moment.
+   * @throws AuthTunaError `unavailable` when too many sign-ins are waiting
+   */
+  async verify(userId: string | null, password: string): Promise<boolean> {
+    const row = userId === null ? null : await this.#runtime.db.password.findUnique({ where: { userId } });
+    const matches = await this.#hasher.verify(password, row?.hash ?? null);
+    if (matches && row !== null && this.#hasher.isOutdated(row.hash)) {
+      const hash = await this.#hasher.hash(password);
+      await this.#runtime.db.password.updateMany({
+        where: { userId: row.userId, hash: row.hash },
+        data: { hash },
+      });
+    }
+    return matches;
+  }
+
+  /** Checks a password against every rule. @throws AuthTunaError `weak_password` with `reason` and the sentence for the person */
+  async check(password: string, context: PasswordContext): Promise<void> {
+    const { minLength, isBreached } = this.#runtime.config.password;
+    const words = [
+      this.#runtime.config.appName,
+      new URL(this.#runtime.config.baseUrl).hostname,
+      context.email,
+      context.email.split('@')[0] ?? '',
+      context.username ?? '',
+    ];
+    const problem = passwordProblem(password, { minLength, words: words.filter((word) => word !== '') });
+    if (problem !== null) throw weak(problem, minLength);
+    if (isBreached !== undefined && (await this.#isBreached(isBreached, password)))
+      throw weak('breached', minLength);
+  }
+
+  async #isBreached(ask: (password: string) => Promise<boolean>, password: string): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<boolean>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${BREACH_CHECK_MS} ms`)), BREACH_CHECK_MS);
+    });
+    try {
+      return await Promise.race([ask(password), tooLate]);
+    } catch (error) {
+      this.#runtime.config.logger.warn('The breach check did not answer; only the built-in list was asked.', {
+        error,
+      });
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Makes the user choose a new password before anything else. Needs `users:manage` and rank. */
+  async requireChange(userId: string, actor: Actor): Promise<void> {
+    await this.#access.requireAbove(actor, userId, 'users:manage');
+    await this.#ledger
+      .commit({
+        writes: [this.#runtime.db.user.update({ where: { id: userId }, data: { mustChangePassword: true } })],
+        facts: [{ type: 'password.change_required', actor, target: { type: 'user', id: userId } }],
+        invalidates: [`user:${userId}`],
+      })
+      .catch((error: unknown) => {
+        throw isMissing(error)
+          ? new AuthTunaError('not_found', { message: 'There is no such user.' })
+          : error;
+      });
+  }
+
+  /** @internal */
+  hash(password: string): Promise<string> {
+    return this.#hasher.hash(password);
+  }
+
+  /** @internal The writes that make a hash the user's, and end every mailed link that was to set or use the old one. */
+  replaceWrites(userId: string, hash: string): Write[] {
+    const changedAt = this.#runtime.now();
+    return [
+      this.#runtime.db.password.upsert({
+        where: { userId },
+        create: { userId, hash, changedAt },
+        update: { hash, changedAt },
+      }),
+      this.#runtime.db.user.update({
+        where: { id: userId },
+        data: { mustChangePassword: false, updatedAt: changedAt },
+      }),
+      this.#tokens.revokeAll(userId),
+    ];
+  }
+
+  /** @internal What a mailed link depends on: it dies when password or address change. */
+  async stateOf(userId: string): Promise<string | null> {
+    const user = await this.#runtime.db.user.findUnique({
+      where: { id: userId },
+      include: { password: true },
+    });
+    return user === null || user.deletedAt !== null
+      ? null
+      : JSON.stringify([user.email, user.password?.hash ?? null]);
+  }
+}
+
+function weak(reason: keyof typeof PROBLEMS, minLength: number): AuthTunaError {
+  const message = PROBLEMS[reason](minLength);
+  return new AuthTunaError('weak_password', { message, reason, errors: [{ field: 'password', message }] });
+}

@@ -1,0 +1,442 @@
+import type { Region } from '../config.js';
+import { equalInConstantTime } from '../crypto/digest.js';
+import { isMissing } from '../db/client.js';
+import { AuthTunaError, type ErrorCode } from '../errors.js';
+import { type Actor, SYSTEM } from '../events.js';
+import type { AuditManager } from './audit.js';
+import { Batcher } from './batcher.js';
+import {
+  decodeFingerprint,
+  deviceOf,
+  encodeFingerprint,
+  type Fingerprint,
+  type ScoreChange,
+  scoreChange,
+  verdict,
+} from './device.js';
+import { Grants } from './grants.js';
+import type { Ledger } from './ledger.js';
+import type { RoleCatalogue } from './role-catalogue.js';
+import type { RoleStore } from './role-store.js';
+import { after, type Runtime } from './runtime.js';
+import { SessionCache, type VerifiedSession } from './session-cache.js';
+import type { LoadedSession } from './session-row.js';
+import type { SessionClaims, SessionTokens } from './session-token.js';
+import { toSession } from './sessions.js';
+import { isActive, publicUser } from './user-row.js';
+
+/** What a request says about itself. */
+export interface RequestFacts {
+  ip: string | null;
+  userAgent: string | null;
+  /** Asked only when a row is read; null is no information. */
+  region(): Promise<Region | null>;
+  /** Whether this answer can carry a renewed cookie to a page or a script, not to an image or a prefetch. */
+  mayRotate: boolean;
+}
+
+/** What a session cookie is worth. Only `verified` is a signed-in user. */
+export type SessionVerdict =
+  | {
+      status: 'verified';
+      verified: VerifiedSession;
+      renewedToken: string | null;
+      persistentUntil: Date | null;
+    }
+  /** Not ours, forged, expired or ended. `locked` is set for a session that waits for a step-up. */
+  | { status: 'refused'; code: ErrorCode; locked: VerifiedSession | null };
+
+const MAX_ATTEMPTS = 3;
+const TOUCH_SECONDS = 300;
+const DAY_MS = 86_400_000;
+
+/**
+ * Decides what a session cookie is worth: "acknowledge on use, single live successor".
+ *
+ * A rotation is one conditional update, so there is one successor per generation. It is derived from the row, so every instance can hand
+ * out the same one again. The replaced cookie works until the server has seen its successor, then for a short time as a straggler, and
+ * after that it is proof of a copy.
+ * @see RFC 9700 section 4.14; security.md SS-1 to SS-8, SS-14
+ */
+export class SessionVerifier {
+  readonly cache = new SessionCache();
+  readonly #runtime: Runtime;
+  readonly #tokens: SessionTokens;
+  readonly #ledger: Ledger;
+  readonly #audit: AuditManager;
+  readonly #rows: Batcher<Read>;
+  readonly #recheckMs: number;
+
+  constructor(
+    runtime: Runtime,
+    tokens: SessionTokens,
+    ledger: Ledger,
+    audit: AuditManager,
+    roles: RoleStore,
+  ) {
+    this.#runtime = runtime;
+    this.#tokens = tokens;
+    this.#ledger = ledger;
+    this.#audit = audit;
+    this.#recheckMs = runtime.config.session.recheckSeconds * 1000;
+    // Roles are asked about together with the sessions, so that nothing older than the session's own check goes into its grants.
+    this.#rows = new Batcher(async (ids) => {
+      const { changes } = this.cache;
+      const [rows, catalogue] = await Promise.all([
+        runtime.db.session.findMany({
+          where: { id: { in: ids } },
+          include: {
+            user: { include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } } },
+          },
+        }),
+        roles.current(),
+      ]);
+      return new Map(rows.map((row) => [row.id, { row, catalogue, changes }]));
+    });
+    runtime.invalidation.subscribe((topics) => this.cache.forget(topics));
+  }
+
+  /** The session of a token that was fully checked less than `recheckSeconds` ago from the same browser; synchronous, without a query. */
+  remembered(token: string, userAgent: string | null, now: number): VerifiedSession | undefined {
+    const entry = this.cache.get(token);
+    return entry !== undefined && now < entry.trustedUntil && entry.userAgent === userAgent
+      ? entry
+      : undefined;
+  }
+
+  /**
+   * Checks a token against its row.
+   *
+   * @param latest never to share an answer that was asked for before this call: for unsafe methods and `fresh` routes
+   * @throws AuthTunaError `unavailable` when the database does not answer; nothing is remembered then
+   */
+  async verify(token: string, request: RequestFacts, options: { latest: boolean }): Promise<SessionVerdict> {
+    const claims = this.#tokens.verify(token, this.#runtime.now().getTime());
+    if (claims === null) return refused('unauthenticated');
+    const ended = this.cache.endedBecause(claims.sessionId);
+    if (ended !== undefined) return refused(ended);
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const read = await (options.latest || attempt > 1
+        ? this.#rows.latest(claims.sessionId)
+        : this.#rows.shared(claims.sessionId));
+      const verdict = await this.#judge(claims, read, request, token);
+      if (verdict !== 'read again') return verdict;
+    }
+    throw new AuthTunaError('unavailable', { retryAfterSeconds: 1, reason: 'session_contended' });
+  }
+
+  async #judge(
+    claims: SessionClaims,
+    read: Read | null,
+    request: RequestFacts,
+    token: string,
+  ): Promise<SessionVerdict | 'read again'> {
+    const now = this.#runtime.now();
+    if (read === null || read.row.userId !== claims.userId)
+      return this.#bury(claims.sessionId, 'unauthenticated');
+    const { row } = read;
+    if (row.revokedAt !== null || row.epoch !== row.user.sessionEpoch)
+      return this.#bury(row.id, 'session_revoked');
+    if (!isActive(row.user, now)) return refused('session_revoked'); // not buried: a suspension can be lifted, though its sessions are ended with it
+    if (row.absoluteExpiresAt <= now || this.#idleDeadline(row) <= now.getTime())
+      return refused('unauthenticated');
+
+    const behind = row.generation - claims.generation;
+    if (behind < 0) return this.#suspicious(row, claims, 'ahead_of_database');
+    if (behind >= 2) return this.#breach(row, request);
+    const isCurrent = behind === 0;
+    if (!isCurrent && row.hardRotatedAt !== null && row.hardRotatedAt.getTime() === row.rotatedAt.getTime()) {
+      return this.#isForgiven(row, now) ? refused('superseded') : this.#breach(row, request);
+    }
+    const salt = isCurrent ? row.salt : row.previousSalt;
+    const expected = salt === null ? null : this.#tokens.rotatingString(row.id, claims.generation, salt);
+    if (expected === null || !equalInConstantTime(claims.rotating, expected))
+      return this.#suspicious(row, claims, 'wrong_rotating_string');
+
+    if (!isCurrent && row.acknowledgedAt !== null) {
+      const age = now.getTime() - row.acknowledgedAt.getTime();
+      const { rotationGraceSeconds } = this.#runtime.config.session;
+      if (age > rotationGraceSeconds * 1000)
+        return this.#isForgiven(row, now) ? refused('superseded') : this.#breach(row, request);
+    }
+
+    const looked = await this.#lookAtDevice(row, request, now);
+    if (looked !== 'fine') return looked;
+
+    let renewedToken: string | null = null;
+    if (isCurrent) {
+      const outcome = await this.#advance(row, request, now);
+      if (outcome === 'read again') return outcome;
+      renewedToken = outcome;
+    } else if (row.acknowledgedAt === null) {
+      renewedToken = this.#tokens.issue(row, row.generation, row.salt, now); // the answer that carried it may have been lost
+    }
+
+    const verified = this.#verified(read, request, now);
+    if (row.lockedAt !== null) return { status: 'refused', code: 'recent_login_required', locked: verified };
+    this.cache.remember(token, verified, read.changes);
+    return {
+      status: 'verified',
+      verified,
+      renewedToken,
+      persistentUntil: row.persistent ? row.absoluteExpiresAt : null,
+    };
+  }
+
+  /** For the current generation: acknowledge, rotate or touch, whichever is due. Gives the successor after a rotation. */
+  async #advance(
+    row: LoadedSession,
+    request: RequestFacts,
+    now: Date,
+  ): Promise<string | null | 'read again'> {
+    const { db, config } = this.#runtime;
+    const live = { id: row.id, generation: row.generation, revokedAt: null };
+    if (row.acknowledgedAt === null) {
+      const { count } = await db.session.updateMany({
+        where: { ...live, acknowledgedAt: null },
+        data: { acknowledgedAt: now, lastSeenAt: now },
+      });
+      return count === 1 ? null : 'read again';
+    }
+    const { rotateSeconds } = config.session;
+    const due = after(now, -rotateSeconds);
+    if (rotateSeconds > 0 && row.acknowledgedAt <= due && request.mayRotate && row.lockedAt === null) {
+      const salt = this.#tokens.newSalt(config.random);
+      const { count } = await db.session.updateMany({
+        where: { ...live, acknowledgedAt: { lte: due } },
+        data: {
+          generation: row.generation + 1,
+          previousSalt: row.salt,
+          salt,
+          rotatedAt: now,
+          acknowledgedAt: null,
+          lastSeenAt: now,
+        },
+      });
+      return count === 1 ? this.#tokens.issue(row, row.generation + 1, salt, now) : 'read again';
+    }
+    const touchDue = after(now, -Math.min(TOUCH_SECONDS, row.idleSeconds / 10));
+    if (row.lastSeenAt < touchDue) {
+      await db.session.updateMany({
+        where: { id: row.id, lastSeenAt: { lt: touchDue }, revokedAt: null },
+        data: { lastSeenAt: now },
+      });
+    }
+    return null;
+  }
+
+  #verified(read: Read, request: RequestFacts, now: Date): VerifiedSession {
+    const { row, catalogue } = read;
+    const grants = new Grants(row.userId, row.user.assignments, catalogue, now.getTime());
+    const trustedUntil = Math.min(
+      now.getTime() + this.#recheckMs,
+      row.absoluteExpiresAt.getTime(),
+      this.#idleDeadline({ ...row, lastSeenAt: now }),
+      grants.expiresAt,
+    );
+    return {
+      session: toSession(row),
+      user: Object.freeze(publicUser(row.user)),
+      grants,
+      trustedUntil,
+      userAgent: request.userAgent,
+    };
+  }
+
+  #idleDeadline(row: { createdAt: Date; lastSeenAt: Date; idleSeconds: number }): number {
+    const from = this.#runtime.config.session.lifetimeFrom === 'creation' ? row.createdAt : row.lastSeenAt;
+    return after(from, row.idleSeconds).getTime();
+  }
+
+  #isForgiven(row: LoadedSession, now: Date): boolean {
+    const { rotationForgiveSeconds } = this.#runtime.config.session;
+    return (
+      row.acknowledgedAt === null ||
+      now.getTime() - row.acknowledgedAt.getTime() <= rotationForgiveSeconds * 1000
+    );
+  }
+
+  #bury(sessionId: string, code: ErrorCode): SessionVerdict {
+    this.cache.bury(sessionId, code);
+    return refused(code);
+  }
+
+  /** A cookie with our signature that the row cannot have given out: forged with a leaked key, or the row is behind. The row is left alone. */
+  async #suspicious(row: LoadedSession, claims: SessionClaims, reason: string): Promise<SessionVerdict> {
+    this.#runtime.config.logger.error('A session cookie does not fit its row.', {
+      reason,
+      sessionId: row.id,
+    });
+    await this.#audit.record({
+      type: 'session.suspicious',
+      outcome: 'denied',
+      reason,
+      actor: SYSTEM,
+      target: { type: 'session', id: row.id },
+      data: { userId: row.userId, generation: claims.generation, rowGeneration: row.generation },
+    });
+    return refused('unauthenticated');
+  }
+
+  /** Two holders of one cookie: the session ends once, with one audit entry and one mail, however many requests notice. */
+  async #breach(row: LoadedSession, request: RequestFacts): Promise<SessionVerdict> {
+    await this.#end(row, request, 'breach', 'session.breached');
+    return refused('session_revoked');
+  }
+
+  async #end(
+    row: LoadedSession,
+    request: RequestFacts,
+    reason: string,
+    type: 'session.breached' | 'session.revoked',
+  ): Promise<void> {
+    const now = this.#runtime.now();
+    const actor: Actor = { ...SYSTEM, ip: request.ip, userAgent: request.userAgent };
+    try {
+      await this.#ledger.commit({
+        writes: [
+          this.#runtime.db.session.update({
+            where: { id: row.id, revokedAt: null },
+            data: { revokedAt: now, revokedReason: reason },
+          }),
+        ],
+        facts: [
+          {
+            type,
+            outcome: 'denied',
+            reason,
+            actor,
+            target: { type: 'session', id: row.id },
+            data: { userId: row.userId },
+          },
+        ],
+        mails: [
+          {
+            template: 'session-stolen',
+            to: row.user.email,
+            data: { username: row.user.username, device: toSession(row).device, at: now.toISOString() },
+          },
+        ],
+        invalidates: [`session:${row.id}`],
+      });
+    } catch (error) {
+      if (!isMissing(error)) throw error; // somebody else ended it first
+    }
+    this.cache.bury(row.id, 'session_revoked');
+  }
+
+  /** Compares where the session is used with where it was, and stores the new place once it is believed. */
+  async #lookAtDevice(
+    row: LoadedSession,
+    request: RequestFacts,
+    now: Date,
+  ): Promise<'fine' | SessionVerdict | 'read again'> {
+    const stored = decodeFingerprint(row.fingerprint);
+    const seen = await this.#fingerprintOf(request);
+    const change = this.#react(scoreChange(stored, seen, (now.getTime() - row.lastSeenAt.getTime()) / 1000));
+    if (change.reaction === 'revoke') {
+      await this.#end(row, request, 'device_changed', 'session.breached');
+      return refused('session_revoked');
+    }
+    const { db } = this.#runtime;
+    if (change.reaction === 'step_up') {
+      const recently = row.networkLockedAt !== null && now.getTime() - row.networkLockedAt.getTime() < DAY_MS;
+      if (row.lockedAt === null && !(change.networkOnly && recently)) {
+        const data = { lockedAt: now, ...(change.networkOnly && { networkLockedAt: now }) };
+        const { count } = await db.session.updateMany({
+          where: { id: row.id, generation: row.generation, lockedAt: null, revokedAt: null },
+          data,
+        });
+        if (count === 1) {
+          const actor: Actor = { ...SYSTEM, ip: request.ip, userAgent: request.userAgent };
+          await this.#ledger.commit({
+            writes: [],
+            facts: [
+              {
+                type: 'session.locked',
+                outcome: 'denied',
+                reason: change.reasons.join(' '),
+                actor,
+                target: { type: 'session', id: row.id },
+                data: { userId: row.userId, score: change.score },
+              },
+            ],
+            invalidates: [`session:${row.id}`],
+          });
+        }
+        return 'read again';
+      }
+      return 'fine';
+    }
+    const encoded = encodeFingerprint(merged(stored, seen));
+    if (encoded !== row.fingerprint && row.lockedAt === null) {
+      await db.session.updateMany({
+        where: { id: row.id, revokedAt: null, lockedAt: null },
+        data: { fingerprint: encoded, ip: request.ip },
+      });
+      if (change.score > 0) {
+        const actor: Actor = { ...SYSTEM, ip: request.ip, userAgent: request.userAgent };
+        await this.#audit.record({
+          type: 'session.suspicious',
+          reason: change.reasons.join(' '),
+          actor,
+          target: { type: 'session', id: row.id },
+          data: { userId: row.userId, score: change.score },
+        });
+      }
+    }
+    return 'fine';
+  }
+
+  /** The scored verdict, or what the options say instead for a change of device or of region. */
+  #react(change: ScoreChange): ScoreChange & { reaction: 'allow' | 'step_up' | 'revoke' } {
+    const { onDeviceChange, onRegionChange } = this.#runtime.config.session;
+    if (change.score === 0) return { ...change, reaction: 'allow' };
+    const override = change.networkOnly ? onRegionChange : onDeviceChange;
+    const notable = change.reasons.some((reason) => reason !== 'network');
+    if (override === undefined || !notable) return { ...change, reaction: verdict(change.score) };
+    return { ...change, reaction: override === 'revoke' || override === 'step_up' ? override : 'allow' };
+  }
+
+  async #fingerprintOf(request: RequestFacts): Promise<Fingerprint> {
+    const region = await request.region();
+    const network =
+      region?.network === undefined
+        ? null
+        : this.#runtime.keys.lookup(`network ${region.network}`).slice(0, 12);
+    return {
+      ...deviceOf(request.userAgent),
+      country: region?.country ?? null,
+      network,
+      relay: region?.relay ?? null,
+    };
+  }
+
+  /** @internal What a new session is compared with later. */
+  async baseline(request: RequestFacts): Promise<string> {
+    return encodeFingerprint(await this.#fingerprintOf(request));
+  }
+}
+
+interface Read {
+  row: LoadedSession;
+  catalogue: RoleCatalogue;
+  /** How many invalidations there had been when the read began. */
+  changes: number;
+}
+
+/** What is newly known replaces what was; what is missing now is kept. */
+function merged(stored: Fingerprint, seen: Fingerprint): Fingerprint {
+  return {
+    browser: seen.browser ?? stored.browser,
+    os: seen.os ?? stored.os,
+    mobile: seen.mobile ?? stored.mobile,
+    country: seen.country ?? stored.country,
+    network: seen.network ?? stored.network,
+    relay: seen.relay ?? stored.relay,
+  };
+}
+
+function refused(code: ErrorCode): SessionVerdict {
+  return { status: 'refused', code, locked: null };
+}

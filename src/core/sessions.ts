@@ -1,0 +1,342 @@
+import { newId } from '../crypto/random.js';
+import { isMissing } from '../db/client.js';
+import { AuthTunaError } from '../errors.js';
+import { type Actor, SYSTEM } from '../events.js';
+import type { Access } from './access.js';
+import type { Fact } from './audit.js';
+import { decodeFingerprint, deviceLabel, deviceOf, encodeFingerprint } from './device.js';
+import type { Ledger, Write } from './ledger.js';
+import { after, type Runtime } from './runtime.js';
+import type { Session, SessionRow } from './session-row.js';
+import type { SessionTokens } from './session-token.js';
+import { isActive } from './user-row.js';
+
+/** A new credential beside the session it belongs to. `token` is the value of the cookie. */
+export interface SessionWithToken {
+  session: Session;
+  token: string;
+}
+
+/** The proof a session is made or raised with. */
+export interface Proof {
+  amr: readonly string[];
+  assuranceLevel: 1 | 2;
+}
+
+/** Devices that are signed in, and ending them. */
+export class SessionManager {
+  readonly #runtime: Runtime;
+  readonly #ledger: Ledger;
+  readonly #tokens: SessionTokens;
+  readonly #access: Access;
+
+  constructor(runtime: Runtime, ledger: Ledger, tokens: SessionTokens, access: Access) {
+    this.#runtime = runtime;
+    this.#ledger = ledger;
+    this.#tokens = tokens;
+    this.#access = access;
+  }
+
+  /**
+   * Signs a user in without asking for anything: for scripts and tests. Whoever proves something goes through a sign-in instead.
+   *
+   * @param amr how the user proved it, RFC 8176 values
+   * @throws AuthTunaError `not_found`, `account_suspended`
+   */
+  async create(
+    userId: string,
+    amr: readonly string[],
+    actor: Actor,
+    options: { rememberMe?: boolean } = {},
+  ): Promise<SessionWithToken> {
+    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
+    if (user === null || user.deletedAt !== null)
+      throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+    if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
+    const { write, result } = this.prepare(
+      user,
+      { amr, assuranceLevel: amr.length > 1 ? 2 : 1 },
+      actor,
+      options,
+    );
+    await this.#ledger.commit({
+      writes: [write],
+      facts: [
+        {
+          type: 'session.created',
+          actor,
+          target: { type: 'session', id: result.session.id },
+          data: { userId, amr },
+        },
+      ],
+    });
+    await this.trim(userId);
+    return result;
+  }
+
+  /** @internal The write that makes a session, and what the browser gets once it is stored. Only a sign-in calls this. */
+  prepare(
+    user: { id: string; sessionEpoch: number },
+    proof: Proof,
+    actor: Actor,
+    options: { rememberMe?: boolean; fingerprint?: string } = {},
+  ): { write: Write; result: SessionWithToken } {
+    const { config } = this.#runtime;
+    const now = this.#runtime.now();
+    const persistent = config.session.rememberMe && options.rememberMe === true;
+    const id = newId(config.random);
+    const salt = this.#tokens.newSalt(config.random);
+    const row: SessionRow = {
+      id,
+      userId: user.id,
+      kind: 'cookie',
+      epoch: user.sessionEpoch,
+      generation: 0,
+      salt,
+      previousSalt: null,
+      rotatedAt: now,
+      acknowledgedAt: null,
+      hardRotatedAt: null,
+      createdAt: now,
+      lastSeenAt: now,
+      absoluteExpiresAt: after(
+        now,
+        persistent ? config.session.rememberedAbsoluteSeconds : config.session.absoluteSeconds,
+      ),
+      idleSeconds: persistent ? config.session.rememberedIdleSeconds : config.session.idleSeconds,
+      persistent,
+      authenticatedAt: now,
+      amr: proof.amr.join(' '),
+      assuranceLevel: proof.assuranceLevel,
+      lockedAt: null,
+      networkLockedAt: null,
+      fingerprint:
+        options.fingerprint ??
+        encodeFingerprint({ ...deviceOf(actor.userAgent), country: null, network: null, relay: null }),
+      ip: actor.ip,
+      impersonatorId: actor.impersonatorId ?? null,
+      revokedAt: null,
+      revokedReason: null,
+    };
+    return {
+      write: this.#runtime.db.session.create({ data: row }),
+      result: { session: toSession(row), token: this.#tokens.issue(row, row.generation, row.salt, now) },
+    };
+  }
+
+  /**
+   * @internal A hard rotation, for a batch that raises what the session may do: the old cookie stops working at once and can never be
+   * exchanged for the new one. The write misses when the session was rotated or ended meanwhile.
+   */
+  async prepareElevation(
+    sessionId: string,
+    proof: Proof,
+  ): Promise<{ write: Write; result: SessionWithToken }> {
+    const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
+    if (row === null || row.revokedAt !== null) throw new AuthTunaError('session_revoked');
+    const now = this.#runtime.now();
+    const change = {
+      generation: row.generation + 1,
+      previousSalt: null,
+      salt: this.#tokens.newSalt(this.#runtime.config.random),
+      rotatedAt: now,
+      hardRotatedAt: now,
+      acknowledgedAt: null,
+      lastSeenAt: now,
+      authenticatedAt: now,
+      amr: [...new Set([...row.amr.split(' '), ...proof.amr])].filter((method) => method !== '').join(' '),
+      assuranceLevel: Math.max(row.assuranceLevel, proof.assuranceLevel),
+      lockedAt: null,
+    };
+    const elevated = { ...row, ...change };
+    return {
+      write: this.#runtime.db.session.update({
+        where: { id: row.id, generation: row.generation, revokedAt: null },
+        data: change,
+      }),
+      result: {
+        session: toSession(elevated),
+        token: this.#tokens.issue(elevated, elevated.generation, elevated.salt, now),
+      },
+    };
+  }
+
+  /** Live sessions of a user, the last used first. */
+  async list(userId: string): Promise<Session[]> {
+    const rows = await this.#live(userId);
+    return rows.map(toSession);
+  }
+
+  /**
+   * Ends one session. Everybody may end their own; others need `sessions:manage` and a rank above the owner's.
+   *
+   * @throws AuthTunaError `not_found` when it is not there, or not the actor's to see; already ended is fine
+   */
+  async revoke(sessionId: string, actor: Actor): Promise<void> {
+    const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
+    if (row === null) throw new AuthTunaError('not_found', { message: 'There is no such session.' });
+    if (actor !== SYSTEM && actor.userId !== row.userId) await this.#requireManage(actor, row.userId);
+    await this.end(row.id, 'revoked', {
+      type: 'session.revoked',
+      actor,
+      target: { type: 'session', id: row.id },
+      data: { userId: row.userId },
+    });
+  }
+
+  /** @internal Ends one session, once; whether it was this call that did. */
+  async end(sessionId: string, reason: string, fact: Fact): Promise<boolean> {
+    try {
+      await this.#ledger.commit({
+        writes: [
+          this.#runtime.db.session.update({
+            where: { id: sessionId, revokedAt: null },
+            data: { revokedAt: this.#runtime.now(), revokedReason: reason },
+          }),
+        ],
+        facts: [fact],
+        invalidates: [`session:${sessionId}`],
+      });
+      return true;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      this.#runtime.invalidation.publish([`session:${sessionId}`]);
+      return false;
+    }
+  }
+
+  /**
+   * Ends all sessions of a user, but for one if asked. A sign-in whose password check began before does not survive it.
+   *
+   * @returns how many were live
+   * @throws AuthTunaError `forbidden` for an actor who is neither the user nor above them; `conflict` after ten lost races
+   */
+  async revokeAll(userId: string, actor: Actor, options: { except?: string } = {}): Promise<number> {
+    if (actor !== SYSTEM && actor.userId !== userId) await this.#requireManage(actor, userId);
+    const live = (await this.#live(userId)).filter((row) => row.id !== options.except);
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
+      if (user === null) throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+      try {
+        await this.#ledger.commit({
+          writes: this.revokeAllWrites(user, { ...options, reason: 'revoked' }),
+          facts: [
+            {
+              type: 'session.revoked',
+              actor,
+              target: { type: 'user', id: userId },
+              data: { sessions: live.length, except: options.except ?? null },
+            },
+          ],
+          invalidates: [`user:${userId}`],
+        });
+        return live.length;
+      } catch (error) {
+        if (!isMissing(error)) throw error; // the epoch moved or the session that stays was ended: look again
+      }
+    }
+    throw new AuthTunaError('conflict');
+  }
+
+  /** @internal For a batch that ends every session of a user: raises the epoch, and moves the one that stays to the new epoch. */
+  revokeAllWrites(
+    user: { id: string; sessionEpoch: number },
+    options: { except?: string; reason: string },
+  ): Write[] {
+    const { db } = this.#runtime;
+    const now = this.#runtime.now();
+    const epoch = user.sessionEpoch + 1;
+    return [
+      db.user.update({
+        where: { id: user.id, sessionEpoch: user.sessionEpoch },
+        data: { sessionEpoch: epoch },
+      }),
+      db.session.updateMany({
+        where: {
+          userId: user.id,
+          revokedAt: null,
+          ...(options.except !== undefined && { id: { not: options.except } }),
+        },
+        data: { revokedAt: now, revokedReason: options.reason },
+      }),
+      ...(options.except === undefined
+        ? []
+        : [
+            db.session.updateMany({
+              where: { id: options.except, userId: user.id, revokedAt: null },
+              data: { epoch },
+            }),
+          ]),
+    ];
+  }
+
+  /** @internal Ends the least recently used sessions beyond `maxPerUser`. Runs after the insert is stored, so the last to run sees them all. */
+  async trim(userId: string): Promise<void> {
+    const surplus = (await this.#live(userId))
+      .slice(this.#runtime.config.session.maxPerUser)
+      .map((row) => row.id);
+    if (surplus.length === 0) return;
+    await this.#ledger.commit({
+      writes: [
+        this.#runtime.db.session.updateMany({
+          where: { id: { in: surplus }, revokedAt: null },
+          data: { revokedAt: this.#runtime.now(), revokedReason: 'too_many' },
+        }),
+      ],
+      facts: [
+        {
+          type: 'session.revoked',
+          reason: 'too_many',
+          actor: SYSTEM,
+          target: { type: 'user', id: userId },
+          data: { sessions: surplus.length },
+        },
+      ],
+      invalidates: surplus.map((id) => `session:${id}`),
+    });
+  }
+
+  async #requireManage(actor: Actor, ownerId: string): Promise<void> {
+    // Who may not manage sessions learns nothing about whose session an id is.
+    if (actor.userId === null) throw new AuthTunaError('unauthenticated');
+    if (!(await this.#access.can(actor.userId, 'sessions:manage')))
+      throw new AuthTunaError('not_found', { message: 'There is no such session.' });
+    await this.#access.requireAbove(actor, ownerId, 'sessions:manage');
+  }
+
+  async #live(userId: string): Promise<SessionRow[]> {
+    const now = this.#runtime.now();
+    const rows = await this.#runtime.db.session.findMany({
+      where: { userId, revokedAt: null, absoluteExpiresAt: { gt: now } },
+      include: { user: { select: { sessionEpoch: true } } },
+      orderBy: [{ lastSeenAt: 'desc' }, { id: 'asc' }],
+    });
+    const fromCreation = this.#runtime.config.session.lifetimeFrom === 'creation';
+    return rows.filter(
+      (row) =>
+        row.epoch === row.user.sessionEpoch &&
+        after(fromCreation ? row.createdAt : row.lastSeenAt, row.idleSeconds) > now,
+    );
+  }
+}
+
+/** The public form: salts, generation and fingerprint stay behind. */
+export function toSession(row: SessionRow): Session {
+  const fingerprint = decodeFingerprint(row.fingerprint);
+  return {
+    id: row.id,
+    userId: row.userId,
+    kind: row.kind === 'bearer' ? 'bearer' : 'cookie',
+    createdAt: row.createdAt,
+    lastSeenAt: row.lastSeenAt,
+    expiresAt: row.absoluteExpiresAt,
+    authenticatedAt: row.authenticatedAt,
+    amr: row.amr.split(' '),
+    assuranceLevel: row.assuranceLevel,
+    persistent: row.persistent,
+    ip: row.ip,
+    device: fingerprint.browser === null && fingerprint.os === null ? null : deviceLabel(fingerprint),
+    country: fingerprint.country,
+    impersonatorId: row.impersonatorId,
+  };
+}

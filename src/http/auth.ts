@@ -1,0 +1,193 @@
+import type { Request } from 'express';
+import type { Access } from '../core/access.js';
+import type { Chain, Grants } from '../core/grants.js';
+import { isPermissionName } from '../core/scope-name.js';
+import type { ScopeManager } from '../core/scopes.js';
+import type { VerifiedSession } from '../core/session-cache.js';
+import type { Session } from '../core/session-row.js';
+import type { User } from '../db/client.js';
+import { AuthTunaError, type ErrorCode } from '../errors.js';
+import type { Actor } from '../events.js';
+
+/** An API key as a request sees it. */
+export interface ApiKey {
+  id: string;
+  name: string;
+}
+
+/** Who is calling and by what credential; on every request after `session()`. */
+export interface Auth {
+  readonly method: 'anonymous' | 'session' | 'access_token' | 'api_key';
+  readonly user: Express.User | null;
+  readonly session: Session | null;
+  readonly apiKey: ApiKey | null;
+  /** Who does what this request does; the last argument of everything that changes something. */
+  readonly actor: Actor;
+  can(permission: string, scope?: string): Promise<boolean>;
+  hasRole(role: string, scope?: string): Promise<boolean>;
+  /** @throws AuthTunaError `unauthenticated`, `forbidden` */
+  require(permission: string, scope?: string): Promise<void>;
+}
+
+declare global {
+  namespace Express {
+    interface User extends UserColumns {}
+    interface Request {
+      /** Who is calling. */
+      auth: Auth;
+      /** `auth.user`, under the name that passport made known. */
+      user?: User | undefined;
+    }
+  }
+}
+/** The columns every user has; a host's own come by declaration merging. */
+export interface UserColumns extends User {}
+
+/** What `RequestAuth` needs of its surroundings; one object per instance of the library. */
+export interface AuthContext {
+  access: Access;
+  scopes: ScopeManager;
+  now(): number;
+  actorOf(req: Request, verified: VerifiedSession | null): Actor;
+  /** Asks the row again. */
+  recheck(req: Request): Promise<VerifiedSession | { refusal: ErrorCode }>;
+}
+
+/** `req.auth`. Made for every request, so it holds four references and works everything else out when asked. */
+export class RequestAuth implements Auth {
+  readonly #context: AuthContext;
+  readonly #req: Request;
+  #verified: VerifiedSession | null;
+  /** Whether the row was read for this very request. */
+  #isLatest: boolean;
+  #refusal: ErrorCode;
+  #locked: VerifiedSession | null;
+  #actor: Actor | null = null;
+
+  constructor(
+    context: AuthContext,
+    req: Request,
+    verified: VerifiedSession | null,
+    isLatest: boolean,
+    refusal: ErrorCode,
+    locked: VerifiedSession | null,
+  ) {
+    this.#context = context;
+    this.#req = req;
+    this.#verified = verified;
+    this.#isLatest = isLatest;
+    this.#refusal = refusal;
+    this.#locked = locked;
+  }
+
+  get method(): Auth['method'] {
+    return this.#verified === null ? 'anonymous' : 'session';
+  }
+
+  get user(): Express.User | null {
+    return this.#verified === null ? null : (this.#verified.user as Express.User);
+  }
+
+  get session(): Session | null {
+    return this.#verified?.session ?? null;
+  }
+
+  get apiKey(): ApiKey | null {
+    return null;
+  }
+
+  get actor(): Actor {
+    this.#actor ??= this.#context.actorOf(this.#req, this.#verified);
+    return this.#actor;
+  }
+
+  async can(permission: string, scope = 'global'): Promise<boolean> {
+    await this.#ensureTrusted();
+    const grants = this.#verified?.grants;
+    if (grants === undefined || !isPermissionName(permission)) return false;
+    const chain = await this.#chainOf(scope);
+    return chain !== null && grants.allow(permission, chain);
+  }
+
+  async hasRole(role: string, scope = 'global'): Promise<boolean> {
+    await this.#ensureTrusted();
+    const grants = this.#verified?.grants;
+    if (grants === undefined) return false;
+    const chain = await this.#chainOf(scope);
+    return chain !== null && grants.holdsRole(role, chain);
+  }
+
+  async require(permission: string, scope = 'global'): Promise<void> {
+    if (this.#verified === null) throw this.refusal;
+    if (!(await this.can(permission, scope))) throw new AuthTunaError('forbidden');
+  }
+
+  /** @internal Why nobody is signed in. */
+  get refusal(): AuthTunaError {
+    return new AuthTunaError(this.#refusal);
+  }
+
+  /** @internal A session that waits for a step-up; only the routes that cure it or end it look here. */
+  get locked(): VerifiedSession | null {
+    return this.#locked;
+  }
+
+  /** @internal What is held, for a decision without waiting. */
+  get grants(): Grants | null {
+    return this.#verified?.grants ?? null;
+  }
+
+  /** @internal The chain of a scope if it may be taken from memory for this request; undefined when it must be asked for. */
+  rememberedChain(scope: string): Chain | undefined {
+    return this.#isLatest ? undefined : this.#context.scopes.remembered(scope, this.#context.now());
+  }
+
+  /** @internal Asks the row again, for a route that wants the answer of now. */
+  async refresh(): Promise<void> {
+    if (this.#verified === null || this.#isLatest) return;
+    const answer = await this.#context.recheck(this.#req);
+    this.#actor = null;
+    if ('refusal' in answer) {
+      this.#verified = null;
+      this.#refusal = answer.refusal;
+      this.#req.user = undefined;
+    } else {
+      this.#verified = answer;
+      this.#isLatest = true;
+    }
+  }
+
+  /** A handler that runs for long asks again once its session is older than it may be. */
+  async #ensureTrusted(): Promise<void> {
+    if (this.#verified === null || this.#context.now() < this.#verified.trustedUntil) return;
+    if (this.#isLatest && this.#context.now() === this.#verified.trustedUntil) return; // recheckSeconds 0: the row was read for this request
+    this.#isLatest = false;
+    await this.refresh();
+  }
+
+  #chainOf(scope: string): Promise<Chain | null> {
+    return this.#context.scopes.chainOf(scope, { fresh: this.#isLatest });
+  }
+}
+
+/**
+ * The user of a request behind `requireUser()` or another guard.
+ *
+ * @throws AuthTunaError `unauthenticated` when nobody is signed in, `misconfigured` when `session()` was not mounted before
+ */
+export function currentUser(req: Request): Express.User {
+  const { user } = authOf(req);
+  if (user === null) throw (req.auth as RequestAuth).refusal;
+  return user;
+}
+
+/** @internal `req.auth`, with the sentence a developer needs when it is not there. */
+export function authOf(req: Request): RequestAuth {
+  if (!(req.auth instanceof RequestAuth)) {
+    throw new AuthTunaError('misconfigured', {
+      message:
+        'req.auth is missing: put app.use(authTuna.session()) before the routes that ask who is calling.',
+    });
+  }
+  return req.auth;
+}

@@ -1,0 +1,100 @@
+import type { ServerResponse } from 'node:http';
+import type { Config } from '../config.js';
+
+/** How a cookie of ours is written. The same attributes write and clear it, or clearing would miss. */
+export interface CookieSpec {
+  readonly name: string;
+  readonly attributes: string;
+}
+
+/**
+ * `__Host-` on https, `__Secure-` where a Domain is configured (which `__Host-` forbids), and the bare name on a loopback http: base URL.
+ *
+ * @see W3C cookie prefixes; ASVS 5.0 V3.3; security.md CK-1, CK-3
+ */
+export function cookieSpec(
+  config: Config,
+  name: string,
+  options: { sameSite?: 'lax' | 'strict' } = {},
+): CookieSpec {
+  const { cookieDomain } = config.session;
+  const prefix = !config.isSecure ? '' : cookieDomain === undefined ? '__Host-' : '__Secure-';
+  const attributes = [
+    'Path=/',
+    'HttpOnly',
+    ...(config.isSecure ? ['Secure'] : []),
+    `SameSite=${options.sameSite === 'strict' ? 'Strict' : 'Lax'}`,
+    ...(cookieDomain === undefined ? [] : [`Domain=${cookieDomain}`]),
+  ].join('; ');
+  return { name: prefix + name, attributes };
+}
+
+/** A `Set-Cookie` value. `maxAge` in seconds; none makes a cookie that ends with the browser. */
+export function serialiseCookie(spec: CookieSpec, value: string, maxAge: number | null): string {
+  return `${spec.name}=${value}; ${spec.attributes}${maxAge === null ? '' : `; Max-Age=${Math.max(0, Math.floor(maxAge))}`}`;
+}
+
+/**
+ * The value of the one cookie of that name: null when there is none, `'ambiguous'` when there are several.
+ *
+ * Only space and tab are trimmed: parsers that trim Unicode space let a sibling domain smuggle a second cookie in.
+ * @see security.md CK-2
+ */
+export function readCookie(header: string | undefined, name: string): string | null | 'ambiguous' {
+  if (header === undefined) return null;
+  let found: string | null = null;
+  let start = 0;
+  while (start < header.length) {
+    let end = header.indexOf(';', start);
+    if (end < 0) end = header.length;
+    while (header[start] === ' ' || header[start] === '\t') start += 1;
+    if (header.startsWith(name, start) && header[start + name.length] === '=') {
+      if (found !== null) return 'ambiguous';
+      found = header.slice(start + name.length + 1, end);
+    }
+    start = end + 1;
+  }
+  return found;
+}
+
+/**
+ * Writes a `Set-Cookie` of ours, replacing an earlier one of the same name, so that a sign-in in the handler wins over a renewal before it.
+ * Whatever carries a cookie is not to be stored by a cache.
+ */
+export function setCookie(res: ServerResponse, spec: CookieSpec, cookie: string): void {
+  const present = res.getHeader('Set-Cookie');
+  const others = (Array.isArray(present) ? present : present === undefined ? [] : [String(present)]).filter(
+    (other) => !other.startsWith(`${spec.name}=`),
+  );
+  res.setHeader('Set-Cookie', [...others, cookie]);
+  res.setHeader('Cache-Control', 'no-store');
+}
+
+/**
+ * Keeps a cookie off an answer that comes too late, and caches away from an answer that carries one, whatever the handler does meanwhile.
+ *
+ * A late answer must not put an old generation back into the jar.
+ */
+export function guardLateCookie(
+  res: ServerResponse,
+  spec: CookieSpec,
+  cookie: string,
+  isTooLate: () => boolean,
+): void {
+  const writeHead = res.writeHead;
+  res.writeHead = function guarded(this: ServerResponse, ...args: unknown[]) {
+    res.writeHead = writeHead;
+    const present = res.getHeader('Set-Cookie');
+    if (Array.isArray(present) && present.includes(cookie)) {
+      if (isTooLate()) {
+        const others = present.filter((other) => other !== cookie);
+        if (others.length === 0) res.removeHeader('Set-Cookie');
+        else res.setHeader('Set-Cookie', others);
+      } else {
+        res.setHeader('Cache-Control', 'no-store');
+      }
+    }
+    return (writeHead as (...parameters: unknown[]) => ServerResponse).apply(res, args);
+  } as typeof res.writeHead;
+  setCookie(res, spec, cookie);
+}

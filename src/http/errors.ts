@@ -1,0 +1,177 @@
+import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express';
+import type { Config } from '../config.js';
+import { AuthTunaError, type ErrorCode } from '../errors.js';
+
+/** HTTP appears here and nowhere else. */
+export const STATUS: Readonly<Record<ErrorCode, number>> = {
+  invalid_input: 422,
+  invalid_credentials: 401,
+  malformed_request: 400,
+  invalid_token: 400,
+  unauthenticated: 401,
+  superseded: 401,
+  session_revoked: 401,
+  forbidden: 403,
+  recent_login_required: 401,
+  second_factor_required: 401,
+  email_not_verified: 403,
+  account_suspended: 403,
+  password_change_required: 403,
+  enrolment_required: 403,
+  weak_password: 422,
+  cross_site_request: 403,
+  rate_limited: 429,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  unavailable: 503,
+  misconfigured: 500,
+};
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'Bad request',
+  401: 'Sign-in required',
+  403: 'Not allowed',
+  404: 'Not found',
+  405: 'Method not allowed',
+  409: 'Conflict',
+  413: 'Too large',
+  415: 'Unsupported media type',
+  422: 'Invalid input',
+  429: 'Too many requests',
+  500: 'Server error',
+  503: 'Unavailable',
+};
+
+const RETRY_AFTER_UNAVAILABLE = 1;
+
+/** An answer as RFC 9457 describes it. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: ErrorCode;
+  detail: string;
+  [fact: string]: unknown;
+}
+
+/**
+ * The problem document of an error. Nothing of its cause is in it.
+ *
+ * @param pages where the page of each code is served: `https://app.example.com/auth/errors/`
+ */
+export function problemOf(error: AuthTunaError, pages: string): Problem {
+  const status = STATUS[error.code];
+  // A misconfiguration is explained in the log; to the visitor it is a server error like any other.
+  const detail = error.code === 'misconfigured' ? 'The server is not set up correctly.' : error.message;
+  const { reason: _internal, ...facts } = error.details;
+  const shown = error.code === 'weak_password' ? { ...facts, reason: error.details.reason } : facts;
+  return {
+    ...shown,
+    type: pages + error.code,
+    title: TITLES[status] ?? 'Error',
+    status,
+    code: error.code,
+    detail,
+  };
+}
+
+/** Headers that go with an error: `WWW-Authenticate`, `Retry-After`, `Allow`. @see RFC 9110 11.6.1, 10.2.3; RFC 9470 */
+export function headersOf(error: AuthTunaError): Record<string, string> {
+  const status = STATUS[error.code];
+  const headers: Record<string, string> = { 'Cache-Control': 'no-store' };
+  if (status === 401) headers['WWW-Authenticate'] = challengeOf(error);
+  if (status === 429 || status === 503)
+    headers['Retry-After'] = String(Math.ceil(error.details.retryAfterSeconds ?? RETRY_AFTER_UNAVAILABLE));
+  if (Array.isArray(error.details.allow)) headers.Allow = error.details.allow.join(', ');
+  return headers;
+}
+
+function challengeOf(error: AuthTunaError): string {
+  if (error.code === 'recent_login_required' || error.code === 'second_factor_required') {
+    const maxAge = typeof error.details.max_age === 'number' ? `, max_age=${error.details.max_age}` : '';
+    return `Session error="insufficient_user_authentication", error_description="${error.code}"${maxAge}`;
+  }
+  return `Session error="${error.code}"`;
+}
+
+/** Renders an error for a browser; null leaves it to the problem document. */
+export type ErrorPage = (req: Request, res: Response, error: AuthTunaError) => boolean;
+
+/** Answers with the problem document, or with a page where the browser asked for one. */
+export function sendError(
+  req: Request,
+  res: Response,
+  error: AuthTunaError,
+  pages: string,
+  page?: ErrorPage,
+): void {
+  for (const [name, value] of Object.entries(headersOf(error))) res.setHeader(name, value);
+  res.status(STATUS[error.code]);
+  if (page?.(req, res, error)) return;
+  res.type('application/problem+json').send(JSON.stringify(problemOf(error, pages)));
+}
+
+/** What a body parser or router of Express says, in our words; null for what is none of ours. */
+export function asAuthTunaError(error: unknown): AuthTunaError | null {
+  if (error instanceof AuthTunaError) return error;
+  const type = error instanceof Error ? (error as { type?: unknown }).type : undefined;
+  if (type === 'entity.too.large') return new AuthTunaError('payload_too_large');
+  if (type === 'encoding.unsupported' || type === 'charset.unsupported')
+    return new AuthTunaError('unsupported_media_type');
+  if (type === 'entity.parse.failed')
+    return new AuthTunaError('malformed_request', { message: 'The body is not valid JSON.' });
+  if (typeof type === 'string' && (type.startsWith('entity.') || type.startsWith('request.')))
+    return new AuthTunaError('malformed_request');
+  // The router of Express could not decode the path.
+  if (error instanceof URIError)
+    return new AuthTunaError('malformed_request', { message: 'The address could not be decoded.' });
+  return null;
+}
+
+/** An async handler for any Express: what it throws goes to the error handler, and database trouble in our own code is `unavailable`. */
+export function handle(
+  handler: (req: Request, res: Response, next: NextFunction) => unknown,
+): RequestHandler {
+  return (req, res, next) => {
+    try {
+      const result = handler(req, res, next);
+      if (result instanceof Promise) result.catch(next);
+    } catch (error) {
+      next(error);
+    }
+  };
+}
+
+/**
+ * The last middleware of an app: answers every error of this library as a problem document (or page), and everything else as a plain 500
+ * that shows nothing of what happened. The host's own errors with a `status` of 400 to 499 keep it.
+ */
+export function createErrorHandler(
+  config: Pick<Config, 'baseUrl' | 'paths' | 'logger'>,
+  page?: ErrorPage,
+): ErrorRequestHandler {
+  const pages = `${config.baseUrl}${config.paths.auth}/errors/`;
+  const { logger } = config;
+  return (error: unknown, req, res, next) => {
+    if (res.headersSent) return next(error);
+    const known = asAuthTunaError(error);
+    if (known !== null) {
+      if (known.code === 'misconfigured' || known.code === 'unavailable')
+        logger.error(known.message, { code: known.code, cause: known.cause });
+      return sendError(req, res, known, pages, page);
+    }
+    const status = clientStatusOf(error);
+    if (status === 500) logger.error('A request failed.', { error });
+    res.status(status).setHeader('Cache-Control', 'no-store');
+    const title = TITLES[status] ?? 'Error';
+    res.type('application/problem+json').send(JSON.stringify({ type: 'about:blank', title, status }));
+  };
+}
+
+function clientStatusOf(error: unknown): number {
+  const status = error instanceof Error ? Number((error as { status?: unknown }).status) : Number.NaN;
+  return Number.isInteger(status) && status >= 400 && status < 500 ? status : 500;
+}

@@ -1,0 +1,208 @@
+import type { Request, RequestHandler } from 'express';
+import { LRUCache } from 'lru-cache';
+import type { AuditManager } from '../core/audit.js';
+import type { Chain } from '../core/grants.js';
+import type { Runtime } from '../core/runtime.js';
+import { isPermissionName, isScope } from '../core/scope-name.js';
+import type { ScopeManager } from '../core/scopes.js';
+import { AuthTunaError, misconfigured } from '../errors.js';
+import { authOf, type RequestAuth } from './auth.js';
+
+export type Credential = 'session' | 'access_token' | 'api_key';
+
+export interface UserGuardOptions {
+  /** Ask the database although the method is safe. */
+  fresh?: boolean;
+  /** What may be presented; default all three. */
+  credentials?: readonly Credential[];
+}
+
+export interface GuardOptions extends UserGuardOptions {
+  /** A fixed scope. Default: `global`. */
+  scope?: string;
+  /**
+   * `'projectId'` is `project:<req.params.projectId>`, `'orgId'` is `org:<…>`; or a function of the request that gives a scope.
+   */
+  scopeFrom?: string | ((req: Request) => string | Promise<string>);
+  /** The type, where the parameter's name does not say it: `scopeFrom: 'id', scopeType: 'project'`. */
+  scopeType?: string;
+  /** Default: all permissions, any role. */
+  match?: 'all' | 'any';
+  /** 404 instead of 403, where existence itself is nobody's business. */
+  hide?: boolean;
+}
+
+/** Middleware that lets a request through or says why not. Every failure on the way denies. */
+export class Guards {
+  readonly #runtime: Runtime;
+  readonly #scopes: ScopeManager;
+  readonly #audit: AuditManager;
+  /** Refusals are recorded once a minute for the same question, so that a loop does not fill the log. */
+  readonly #recorded = new LRUCache<string, number>({ max: 10_000 });
+
+  constructor(runtime: Runtime, scopes: ScopeManager, audit: AuditManager) {
+    this.#runtime = runtime;
+    this.#scopes = scopes;
+    this.#audit = audit;
+  }
+
+  /** Somebody is signed in. 401 otherwise. */
+  requireUser = (
+    options: UserGuardOptions & { /** @internal */ mustChangePassword?: 'allowed' } = {},
+  ): RequestHandler => {
+    const allowPending = options.mustChangePassword === 'allowed';
+    return (req, _res, next) => {
+      try {
+        const auth = authOf(req);
+        if (options.fresh === true) {
+          auth.refresh().then(() => next(refusalOf(auth, options, allowPending)), next);
+          return;
+        }
+        next(refusalOf(auth, options, allowPending));
+      } catch (error) {
+        next(error);
+      }
+    };
+  };
+
+  /**
+   * The user holds the permission (or, with `match: 'any'`, one of several) at the scope of the request. 401 when nobody is signed in, 403
+   * when it is not held, 503 when it cannot be decided.
+   */
+  requirePermission = (
+    permission: string | readonly string[],
+    options: GuardOptions = {},
+  ): RequestHandler => {
+    const permissions = typeof permission === 'string' ? [permission] : [...permission];
+    if (permissions.length === 0) throw misconfigured('requirePermission needs at least one permission');
+    for (const name of permissions) {
+      if (!isPermissionName(name))
+        throw misconfigured(
+          `requirePermission('${name}'): a guard names concrete permissions such as project:read`,
+        );
+    }
+    const any = options.match === 'any';
+    const decide = (auth: RequestAuth, chain: Chain): boolean => {
+      const { grants } = auth;
+      if (grants === null) return false;
+      for (const name of permissions) if (grants.allow(name, chain) === any) return any;
+      return !any;
+    };
+    return this.#guard(options, decide, permissions.join(' '));
+  };
+
+  /** The user holds one of the roles (or, with `match: 'all'`, all of them) at the scope of the request. */
+  requireRole = (role: string | readonly string[], options: GuardOptions = {}): RequestHandler => {
+    const roles = typeof role === 'string' ? [role] : [...role];
+    if (roles.length === 0) throw misconfigured('requireRole needs at least one role');
+    const all = options.match === 'all';
+    const decide = (auth: RequestAuth, chain: Chain): boolean => {
+      const { grants } = auth;
+      if (grants === null) return false;
+      return all
+        ? roles.every((name) => grants.holdsRole(name, chain))
+        : roles.some((name) => grants.holdsRole(name, chain));
+    };
+    return this.#guard(options, decide, `role ${roles.join(' ')}`);
+  };
+
+  #guard(
+    options: GuardOptions,
+    decide: (auth: RequestAuth, chain: Chain) => boolean,
+    what: string,
+  ): RequestHandler {
+    const scopeOf = scopeReader(options);
+    return (req, _res, next) => {
+      try {
+        const auth = authOf(req);
+        const refusal = refusalOf(auth, options, false);
+        if (refusal !== undefined) return next(refusal);
+        if (options.fresh !== true) {
+          const scope = scopeOf(req);
+          const chain = typeof scope === 'string' ? auth.rememberedChain(scope) : undefined;
+          if (chain !== undefined && decide(auth, chain)) return next();
+        }
+        this.#decideWaiting(req, auth, options, scopeOf, decide, what).then(() => next(), next);
+      } catch (error) {
+        next(error);
+      }
+    };
+  }
+
+  /** The same decision when something has to be asked for, or when the answer is no and worth recording. */
+  async #decideWaiting(
+    req: Request,
+    auth: RequestAuth,
+    options: GuardOptions,
+    scopeOf: (req: Request) => string | Promise<string>,
+    decide: (auth: RequestAuth, chain: Chain) => boolean,
+    what: string,
+  ): Promise<void> {
+    const safe = req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS';
+    if (options.fresh === true) {
+      await auth.refresh();
+      const refusal = refusalOf(auth, options, false);
+      if (refusal !== undefined) throw refusal;
+    }
+    const scope = await scopeOf(req);
+    if (!isScope(scope)) throw new AuthTunaError('not_found'); // nothing is called that, and nothing more is said about it
+    const chain = await this.#scopes.chainOf(scope, { fresh: options.fresh === true || !safe });
+    if (chain !== null && decide(auth, chain)) return;
+    this.#record(auth, scope, what);
+    throw new AuthTunaError(options.hide === true ? 'not_found' : 'forbidden');
+  }
+
+  #record(auth: RequestAuth, scope: string, what: string): void {
+    const now = this.#runtime.now().getTime();
+    const key = `${auth.actor.userId} ${scope} ${what}`;
+    if (now - (this.#recorded.get(key) ?? -Infinity) < 60_000) return;
+    this.#recorded.set(key, now);
+    this.#audit
+      .record({ type: 'access.denied', outcome: 'denied', actor: auth.actor, scope, data: { wanted: what } })
+      .catch((error: unknown) =>
+        this.#runtime.config.logger.error('A refused request could not be recorded.', { error }),
+      );
+  }
+}
+
+function refusalOf(
+  auth: RequestAuth,
+  options: UserGuardOptions,
+  allowPending: boolean,
+): AuthTunaError | undefined {
+  const { user } = auth;
+  if (user === null) return auth.refusal;
+  if (user.mustChangePassword && !allowPending) return new AuthTunaError('password_change_required');
+  if (options.credentials !== undefined && !options.credentials.includes(auth.method as Credential))
+    return new AuthTunaError('forbidden');
+  return undefined;
+}
+
+function scopeReader(options: GuardOptions): (req: Request) => string | Promise<string> {
+  const { scope, scopeFrom, scopeType } = options;
+  if (scope !== undefined && scopeFrom !== undefined)
+    throw misconfigured('a guard takes scope or scopeFrom, not both');
+  if (scope !== undefined && !isScope(scope))
+    throw misconfigured(`scope: '${scope}' is not a scope; write global or type:id, such as org:acme`);
+  if (scopeFrom === undefined) return () => scope ?? 'global';
+  if (typeof scopeFrom === 'function') return scopeFrom;
+
+  const type = scopeType ?? /^([a-z][a-z0-9-]*?)(?:Id|_id)$/.exec(scopeFrom)?.[1];
+  if (type === undefined) {
+    throw misconfigured(
+      `scopeFrom: '${scopeFrom}' does not say what it is the id of; name the parameter projectId, or add scopeType: 'project'`,
+    );
+  }
+  const prefix = `${type}:`;
+  return (req) => {
+    const id = req.params[scopeFrom];
+    if (typeof id === 'string') return prefix + id;
+    const route = (req.route as { path?: unknown } | undefined)?.path ?? req.path;
+    const present = Object.keys(req.params);
+    const hint =
+      present.length === 0
+        ? 'it has none; put the guard on the route itself, not on app.use'
+        : `use one of: ${present.join(', ')}`;
+    throw misconfigured(`scopeFrom: '${scopeFrom}' is not a parameter of route ${String(route)}; ${hint}`);
+  };
+}

@@ -1,0 +1,214 @@
+import type { IncomingMessage } from 'node:http';
+import type { Request, RequestHandler, Response } from 'express';
+import type { Config, Region } from '../config.js';
+import type { Access } from '../core/access.js';
+import type { Runtime } from '../core/runtime.js';
+import type { ScopeManager } from '../core/scopes.js';
+import type { VerifiedSession } from '../core/session-cache.js';
+import type { RequestFacts, SessionVerdict, SessionVerifier } from '../core/session-verifier.js';
+import { AuthTunaError, type ErrorCode } from '../errors.js';
+import type { Actor } from '../events.js';
+import { type AddressResolver, createAddressResolver } from './address.js';
+import { type AuthContext, RequestAuth } from './auth.js';
+import {
+  type CookieSpec,
+  cookieSpec,
+  guardLateCookie,
+  readCookie,
+  serialiseCookie,
+  setCookie,
+} from './cookies.js';
+import { isCrossSite } from './csrf.js';
+
+const REGION_TIMEOUT_MS = 50; // a geo service that hangs must not hold requests up; no answer is no information
+const MAX_REQUEST_ID = 128;
+
+/** Resolves who is calling, and writes the session cookie; one per instance of the library. */
+export class SessionMiddleware implements AuthContext {
+  readonly access: Access;
+  readonly scopes: ScopeManager;
+  readonly cookie: CookieSpec;
+  readonly #runtime: Runtime;
+  readonly #config: Config;
+  readonly #verifier: SessionVerifier;
+  readonly #address: AddressResolver;
+  readonly #ready: { done: boolean; wait(): Promise<void> };
+  #warnedOfForwarded = false;
+
+  constructor(
+    runtime: Runtime,
+    verifier: SessionVerifier,
+    access: Access,
+    scopes: ScopeManager,
+    ready: { done: boolean; wait(): Promise<void> },
+  ) {
+    this.#runtime = runtime;
+    this.#config = runtime.config;
+    this.#verifier = verifier;
+    this.#ready = ready;
+    this.access = access;
+    this.scopes = scopes;
+    this.cookie = cookieSpec(runtime.config, runtime.config.session.cookieName, {
+      sameSite: runtime.config.session.sameSite,
+    });
+    this.#address = createAddressResolver(runtime.config.trustedProxies);
+  }
+
+  now(): number {
+    return this.#runtime.now().getTime();
+  }
+
+  /** `app.use(authTuna.session())`. Synchronous when the memory answers, which is nearly always. */
+  readonly handler: RequestHandler = (req, res, next) => {
+    if (!this.#ready.done) {
+      this.#ready.wait().then(() => this.handler(req, res, next), next);
+      return;
+    }
+    const { headers } = req;
+    if (headers.authorization !== undefined && /^bearer\b/i.test(headers.authorization)) {
+      // One credential per request: a bearer token that is no good never falls back to the cookie.
+      this.#anonymous(req, 'unauthenticated');
+      return next();
+    }
+    const token = readCookie(headers.cookie, this.cookie.name);
+    if (token === null) {
+      this.#anonymous(req, 'unauthenticated');
+      return next();
+    }
+    if (token === 'ambiguous') {
+      this.#config.logger.warn('A request carried two session cookies; neither was believed.', {
+        ip: this.ipOf(req),
+      });
+      this.#anonymous(req, 'unauthenticated');
+      return next();
+    }
+    const isSafe = req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS';
+    if (isSafe) {
+      const verified = this.#verifier.remembered(token, headers['user-agent'] ?? null, this.now());
+      if (verified !== undefined) {
+        this.#signedIn(req, res, verified, false);
+        return next();
+      }
+    } else if (isCrossSite(req, this.#config.origins)) {
+      return next(new AuthTunaError('cross_site_request'));
+    }
+    this.#verify(req, res, token, !isSafe).then(() => next(), next);
+  };
+
+  async #verify(req: Request, res: Response, token: string, latest: boolean): Promise<void> {
+    const verdict = await this.#verifier.verify(token, this.factsOf(req), { latest });
+    if (verdict.status === 'refused') return this.#anonymous(req, verdict.code, verdict.locked);
+    this.#signedIn(req, res, verdict.verified, latest);
+    this.#renew(res, verdict);
+  }
+
+  #renew(res: Response, verdict: Extract<SessionVerdict, { status: 'verified' }>): void {
+    if (verdict.renewedToken === null || res.headersSent) return;
+    const decidedAt = this.now();
+    const { rotationGraceSeconds } = this.#config.session;
+    const cookie = this.#serialise(verdict.renewedToken, verdict.persistentUntil);
+    guardLateCookie(res, this.cookie, cookie, () => this.now() - decidedAt > rotationGraceSeconds * 1000);
+  }
+
+  #signedIn(req: Request, res: Response, verified: VerifiedSession, isLatest: boolean): void {
+    req.auth = new RequestAuth(this, req, verified, isLatest, 'unauthenticated', null);
+    req.user = verified.user as Express.User;
+    // What a signed-in person is shown is for nobody else; a host may say otherwise for an answer of its own.
+    res.setHeader('Cache-Control', 'no-store');
+    const vary = res.getHeader('Vary');
+    res.setHeader('Vary', vary === undefined ? 'Cookie, Authorization' : `${vary}, Cookie, Authorization`);
+  }
+
+  #anonymous(req: Request, refusal: ErrorCode, locked: VerifiedSession | null = null): void {
+    req.auth = new RequestAuth(this, req, null, false, refusal, locked);
+    req.user = undefined;
+  }
+
+  async recheck(req: Request): Promise<VerifiedSession | { refusal: ErrorCode }> {
+    const token = readCookie(req.headers.cookie, this.cookie.name);
+    if (token === null || token === 'ambiguous') return { refusal: 'unauthenticated' };
+    const verdict = await this.#verifier.verify(
+      token,
+      { ...this.factsOf(req), mayRotate: false },
+      { latest: true },
+    );
+    return verdict.status === 'verified' ? verdict.verified : { refusal: verdict.code };
+  }
+
+  actorOf(req: Request, verified: VerifiedSession | null): Actor {
+    const requestId = req.headers['x-request-id'];
+    return {
+      userId: verified?.user.id ?? null,
+      ip: this.ipOf(req),
+      userAgent: req.headers['user-agent'] ?? null,
+      ...(verified !== null && { sessionId: verified.session.id }),
+      ...(verified?.session.impersonatorId != null && { impersonatorId: verified.session.impersonatorId }),
+      ...(typeof requestId === 'string' && { requestId: requestId.slice(0, MAX_REQUEST_ID) }),
+    };
+  }
+
+  /** The client's address, through the configured proxies only. */
+  ipOf(req: IncomingMessage): string | null {
+    const { ip, ignoredForwarded } = this.#address(req.socket.remoteAddress, req.headers['x-forwarded-for']);
+    if (ignoredForwarded && !this.#warnedOfForwarded && this.#config.trustedProxies === undefined) {
+      this.#warnedOfForwarded = true;
+      this.#config.logger.warn(
+        'X-Forwarded-For arrived and was ignored. Behind a proxy, set trustedProxies to the number of proxies or their addresses, or everybody shares one rate limit.',
+      );
+    }
+    return ip;
+  }
+
+  factsOf(req: IncomingMessage): RequestFacts {
+    const { headers } = req;
+    const destination = headers['sec-fetch-dest'];
+    let region: Promise<Region | null> | undefined;
+    return {
+      ip: this.ipOf(req),
+      userAgent: headers['user-agent'] ?? null,
+      region: () => (region ??= this.#regionOf(req)),
+      mayRotate:
+        (destination === undefined || destination === 'document' || destination === 'empty') &&
+        !/prefetch/i.test(String(headers['sec-purpose'] ?? '')),
+    };
+  }
+
+  async #regionOf(req: IncomingMessage): Promise<Region | null> {
+    const ask = this.#config.session.region;
+    if (ask === undefined) return null;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, REGION_TIMEOUT_MS, null);
+    });
+    try {
+      const answer = await Promise.race([ask(req, this.ipOf(req)), late]);
+      return typeof answer === 'string' ? { country: answer } : answer;
+    } catch (error) {
+      this.#config.logger.warn(
+        'session.region failed; the request counts as coming from nowhere in particular.',
+        { error },
+      );
+      return null;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Writes the cookie of a session that has just begun or been raised. */
+  writeCookie(res: Response, token: string, persistentUntil: Date | null): void {
+    setCookie(res, this.cookie, this.#serialise(token, persistentUntil));
+  }
+
+  /** Takes the cookie out of the browser; only the answer to a logout does this. */
+  clearCookie(res: Response): void {
+    setCookie(res, this.cookie, serialiseCookie(this.cookie, '', 0));
+  }
+
+  #serialise(token: string, persistentUntil: Date | null): string {
+    return serialiseCookie(
+      this.cookie,
+      token,
+      persistentUntil === null ? null : (persistentUntil.getTime() - this.now()) / 1000,
+    );
+  }
+}

@@ -1,0 +1,37 @@
+export { type AuthTuna, createAuthTuna } from './authtuna.js';
+export type {
+  AuthTunaOptions,
+  Clock,
+  Hooks,
+  Logger,
+  MailTransport,
+  OutgoingMail,
+  PermissionCatalogue,
+  ReactionToChange,
+  Region,
+  RoleCatalogue,
+  RoleDeclaration,
+} from './config.js';
+export type { Access, Explanation } from './core/access.js';
+export type { AuditEntry, AuditManager, AuditQuery } from './core/audit.js';
+export { definePermissions, type PermissionOf } from './core/definitions.js';
+export type { Page } from './core/page.js';
+export type { PasswordManager } from './core/passwords.js';
+export type { Permission, PermissionManager } from './core/permissions.js';
+export type { Role } from './core/role-catalogue.js';
+export type { RoleAssignment, RoleChange, RoleInput, RoleManager } from './core/roles.js';
+export type { ScopeManager, ScopeNode } from './core/scopes.js';
+export type { Session } from './core/session-row.js';
+export type { SessionManager, SessionWithToken } from './core/sessions.js';
+export type { SecondFactorName, SignInResult } from './core/sign-in.js';
+export type { UserManager, UserQuery } from './core/users.js';
+export type { Random } from './crypto/random.js';
+export type { ExtraColumns, PrismaLike, User, UserOf } from './db/client.js';
+export { optionsFromEnv } from './env.js';
+export { AuthTunaError, type ErrorCode, type ErrorFacts, type FieldError } from './errors.js';
+export { type Actor, type AuthEvent, type EventListener, type EventType, SYSTEM } from './events.js';
+export type { AuthManager } from './features/auth/manager.js';
+export { type ApiKey, type Auth, currentUser } from './http/auth.js';
+export type { Problem } from './http/errors.js';
+export type { Credential, GuardOptions, UserGuardOptions } from './http/guards.js';
+export type { SecurityHeaderOptions } from './http/headers.js';

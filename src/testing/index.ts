@@ -1,0 +1,2 @@
+export { TestClock } from './clock.js';
+export { TestMailbox } from './mailbox.js';
