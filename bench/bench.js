@@ -1,5 +1,5 @@
-// npm run bench                  everything, about a quarter of an hour
-// npm run bench -- --short       less of everything, under a minute: shows that it works, not how fast it is
+// npm run bench                  everything, about half an hour
+// npm run bench -- --short       less of everything, under a minute on an idle machine: shows that it works, not how fast it is
 //   --only throughput,logins     some measurements
 //   --peers                      without this library
 //   --out results.md             write the report to a file too

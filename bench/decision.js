@@ -1,13 +1,14 @@
 import { createMongoAbility, subject } from '@casl/ability';
 import { newEnforcer, newModelFromString, StringAdapter } from 'casbin';
+import { PERSON, SECRET } from './servers/shared.js';
 import { table, whole } from './support/report.js';
 
 export const title = 'Decisions per second, in memory';
 
 /** One user with many assignments asks about a document that inherits a right from three levels above. */
-export async function measure({ log, short, peersOnly }) {
+export async function measure({ databases, log, short, peersOnly }) {
   const sizes = short ? [10, 1000] : [10, 1000, 100_000];
-  const deciders = { ...(peersOnly ? {} : { AuthTuna: authTuna }), CASL: casl, casbin };
+  const deciders = { ...(peersOnly ? {} : { AuthTuna: await authTuna(databases) }), CASL: casl, casbin };
   const lines = [];
   for (const [name, decider] of Object.entries(deciders)) {
     const cells = [];
@@ -34,6 +35,40 @@ function opsPerSecond(decide, milliseconds) {
     elapsed = performance.now() - start;
   }
   return (count / elapsed) * 1000;
+}
+
+/** What a guard does when the memory answers: the chain of the document, then the roles held along it. */
+async function authTuna(databases) {
+  const { createAuthTuna, SYSTEM } = await import('../dist/index.js');
+  const { Grants } = await import('../dist/core/grants.js');
+  const { access, roles, scopes, users, ready } = createAuthTuna({
+    baseUrl: 'http://localhost:3000',
+    secrets: [SECRET],
+    databaseUrl: await databases.create('sqlite'),
+    roles: { reader: { permissions: ['document:read'], at: ['org'] } },
+    permissions: { document: ['read'] },
+  });
+  await ready();
+  const user = await users.create({ email: PERSON.email }, SYSTEM);
+
+  return async (size) => {
+    const organisation = organisations(size)[size >> 1];
+    const [project, team, document] = ['project', 'team', 'document'].map((type) => `${type}:${size}`);
+    await scopes.register({ id: organisation }, SYSTEM);
+    await scopes.register({ id: project, parent: organisation }, SYSTEM);
+    await scopes.register({ id: team, parent: project }, SYSTEM);
+    await scopes.register({ id: document, parent: team }, SYSTEM);
+    await roles.assign({ userId: user.id, role: 'reader', scope: organisation }, SYSTEM);
+    await access.can(user.id, 'document:read', document);
+
+    // The other assignments are not written to the database: only their number in memory matters here.
+    const { catalogue } = await access.grantsOf(user.id);
+    const roleId = catalogue.find('reader').id;
+    const assignments = organisations(size).map((scope) => ({ roleId, scope, expiresAt: null }));
+    const now = Date.now();
+    const grants = new Grants(user.id, assignments, catalogue, now);
+    return () => grants.allow('document:read', scopes.remembered(document, now));
+  };
 }
 
 /** One rule with all organisations: the quickest way CASL has to say it. */

@@ -11,7 +11,7 @@ export const title = 'Memory per cached session';
  */
 export async function measure({ databases, log, short, peersOnly }) {
   if (peersOnly) return 'Not measured: only the peers took part.';
-  const [few, most] = short ? [500, 2000] : [10_000, 50_000];
+  const [few, most] = short ? [200, 1000] : [10_000, 50_000];
   log(`making ${most} sessions`);
   const maker = await startServer(databases, 'authtuna', { database: 'sqlite', sessions: most });
   const requests = maker.requests.me;

@@ -1,10 +1,11 @@
-// Who takes part. Every row is in `throughput`; `also` names the other measurements it is in.
-// `subjects` are the requests it is measured with; `brief` rows make up the short form.
+// Who takes part. Every row is in `throughput`; `also` names the other measurements it is in, `brief` those of the
+// short form. `subjects` are the requests it is measured with.
 
-const EVERYWHERE = ['steady-rate', 'logins', 'login-flood'];
+const OTHERS = ['steady-rate', 'logins', 'login-flood'];
+const ALL = ['throughput', ...OTHERS];
 
 const peers = [
-  { name: 'Express alone', server: 'bare', subjects: ['me', 'guarded'], also: EVERYWHERE, brief: true },
+  { name: 'Express alone', server: 'bare', subjects: ['me', 'guarded'], also: OTHERS, brief: ALL },
   { name: 'Express + jose cookie', server: 'jose', subjects: ['me'], also: ['steady-rate', 'login-flood'] },
   { name: 'express-session, memory', server: 'express-session', subjects: ['me'] },
   {
@@ -13,7 +14,7 @@ const peers = [
     settings: { database: 'postgresql' },
     subjects: ['me'],
     also: ['steady-rate'],
-    brief: true,
+    brief: ['throughput'],
   },
   { name: 'passport-jwt', server: 'passport-jwt', subjects: ['me'] },
   {
@@ -24,16 +25,23 @@ const peers = [
   },
   betterAuth('SQLite', { database: 'sqlite' }),
   betterAuth('SQLite, cookie cache', { database: 'sqlite', cookieCache: true }),
-  { ...betterAuth('PostgreSQL', { database: 'postgresql' }), also: EVERYWHERE, brief: true },
+  {
+    ...betterAuth('PostgreSQL', { database: 'postgresql' }),
+    also: OTHERS,
+    brief: ['throughput', 'steady-rate', 'login-flood'],
+  },
   betterAuth('PostgreSQL, cookie cache', { database: 'postgresql', cookieCache: true }),
 ];
 
 const ours = [
-  { ...authTuna('SQLite', { database: 'sqlite' }), also: EVERYWHERE, brief: true },
+  { ...authTuna('SQLite', { database: 'sqlite' }), also: OTHERS, brief: ALL },
   authTuna('SQLite, cold (V = 0)', { database: 'sqlite', recheckSeconds: 0 }),
   authTuna('SQLite, 10,000 sessions', { database: 'sqlite', sessions: 10_000 }),
-  { ...authTuna('PostgreSQL', { database: 'postgresql' }), also: EVERYWHERE, brief: true },
-  { ...authTuna('PostgreSQL, cold (V = 0)', { database: 'postgresql', recheckSeconds: 0 }), brief: true },
+  { ...authTuna('PostgreSQL', { database: 'postgresql' }), also: OTHERS, brief: ['throughput'] },
+  {
+    ...authTuna('PostgreSQL, cold (V = 0)', { database: 'postgresql', recheckSeconds: 0 }),
+    brief: ['throughput'],
+  },
   authTuna('PostgreSQL, 10,000 sessions', { database: 'postgresql', sessions: 10_000 }),
 ];
 
@@ -47,8 +55,7 @@ function authTuna(variant, settings) {
 
 /** The rows of a measurement, `Express alone` first; `peersOnly` leaves this library out. */
 export function rowsOf(measurement, { short, peersOnly }) {
-  return [...peers, ...(peersOnly ? [] : ours)].filter(
-    ({ also = [], brief }) =>
-      (measurement === 'throughput' || also.includes(measurement)) && (brief || !short),
+  return [...peers, ...(peersOnly ? [] : ours)].filter(({ also = [], brief = [] }) =>
+    short ? brief.includes(measurement) : measurement === 'throughput' || also.includes(measurement),
   );
 }

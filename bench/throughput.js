@@ -15,7 +15,7 @@ export async function measure({ databases, log, short, peersOnly }) {
   const rows = rowsOf('throughput', { short, peersOnly });
   const form = short
     ? { warmUpSeconds: 0.6, rounds: 3, seconds: 0.4 }
-    : { warmUpSeconds: 3, rounds: 5, seconds: 4 };
+    : { warmUpSeconds: 6, rounds: 5, seconds: 4 };
   const entries = await inRounds(rows, { databases, log, ...form }, async (server, row, seconds) => {
     const result = {};
     for (const subject of row.subjects) result[subject] = await load(server, subject, seconds);

@@ -1,14 +1,17 @@
 import { createAuthTuna, SYSTEM } from '../../dist/index.js';
+import { USER_AGENT } from '../support/load.js';
 import { many, PASSWORD, routes, SECRET } from './shared.js';
 
-const PEOPLE_WITH_PASSWORD = 8; // each login ends the oldest of 20 sessions, so a few people share the work
+const BROWSER = { userId: null, ip: '127.0.0.1', userAgent: USER_AGENT };
 
 /**
  * AuthTuna as its README mounts it; the guard walks from a project to the organisation that holds the role.
  *
  * @param options.sessions as many people with one session each; 0 only serves what an earlier process made
+ * @param options.passwords as many people who can sign in with a password
  */
-export default async function authTunaServer(app, { databaseUrl, baseUrl, recheckSeconds, sessions = 1 }) {
+export default async function authTunaServer(app, options) {
+  const { databaseUrl, baseUrl, recheckSeconds, sessions = 1, passwords = 0 } = options;
   const authTuna = createAuthTuna({
     baseUrl,
     secrets: [SECRET],
@@ -33,10 +36,10 @@ export default async function authTunaServer(app, { databaseUrl, baseUrl, rechec
   const cookies = await many(sessions, async (index) => {
     const user = await authTuna.users.create({ email: `person${index}@example.com` }, SYSTEM);
     await authTuna.roles.assign({ userId: user.id, role: 'reader', scope: 'org:acme' }, SYSTEM);
-    const { token } = await authTuna.sessions.create(user.id, ['pwd'], SYSTEM);
+    const { token } = await authTuna.sessions.create(user.id, ['pwd'], BROWSER);
     return `at_sess=${token}`;
   });
-  const logins = await many(PEOPLE_WITH_PASSWORD, async (index) => {
+  const logins = await many(passwords, async (index) => {
     const email = `login${index}@example.com`;
     await authTuna.users.create({ email, password: PASSWORD, emailVerified: true }, SYSTEM);
     return { login: email, password: PASSWORD };

@@ -4,10 +4,12 @@
 import { connect } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
+export const USER_AGENT =
+  'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
+
 // Some of what every browser sends: parsing it belongs to the cost of a request.
 const BROWSER = {
-  'User-Agent':
-    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36',
+  'User-Agent': USER_AGENT,
   Accept: 'application/json',
   'Accept-Language': 'en',
   'Sec-Fetch-Site': 'same-origin',
@@ -68,7 +70,7 @@ class Connection {
     this.#socket.on('close', () => this.#fail(new Error('the server closed the connection')));
   }
 
-  /** Sends one request and calls `done(error, status)` when its answer is complete. */
+  /** Sends one request and calls `done` when its answer is complete, with an error when that is not a success. */
   send(request, done) {
     this.#current = { request, done };
     this.#socket.write(request.bytes);
@@ -100,8 +102,9 @@ class Connection {
     if (/\r\nset-cookie: /i.test(head)) {
       request.receive([...head.matchAll(/\r\nset-cookie: ([^\r]*)/gi)].map((match) => match[1]));
     }
-    const isSuccess = head[9] === '2'; // HTTP/1.1 2xx
-    done(isSuccess ? null : new Error(`unexpected answer: ${bytes.utf8Slice(0, 1000)}`));
+    const status = Number(head.slice(9, 12)); // HTTP/1.1 200 OK
+    if (status >= 200 && status < 300) done(null);
+    else done(Object.assign(new Error(`unexpected answer: ${bytes.toString('utf8', 0, 1000)}`), { status }));
   }
 }
 
@@ -140,8 +143,8 @@ function summary(latencies, seconds) {
   };
 }
 
-/** Lets every connection send, one request after the other, until `next()` gives none; `onAnswer` gets each latency in ms. */
-function drive(connections, next, onAnswer = () => {}) {
+/** Lets every connection send, one request after the other, until `next()` gives none. */
+function drive(connections, next, { mayRefuse = false, onAnswer = () => {} } = {}) {
   const run = (connection) =>
     new Promise((resolve, reject) => {
       const turn = () => {
@@ -149,7 +152,7 @@ function drive(connections, next, onAnswer = () => {}) {
         if (request === null) return resolve();
         const sent = performance.now();
         connection.send(request, (error) => {
-          if (error) return reject(error);
+          if (error && !(mayRefuse && error.status === 503)) return reject(error);
           onAnswer(performance.now() - sent);
           turn();
         });
@@ -165,15 +168,19 @@ export function sendEach(port, requests) {
   return withConnections(port, 16, (connections) => drive(connections, () => requests[index++] ?? null));
 }
 
-/** Keeps every connection busy for `seconds`, going round the requests: throughput, and latency at saturation in ms. */
-export function saturate(port, requests, { seconds, connections = 32 }) {
+/**
+ * Keeps every connection busy for `seconds`, going round the requests: throughput, and latency at saturation in ms.
+ *
+ * With `mayRefuse`, a 503 is an answer like any other.
+ */
+export function saturate(port, requests, { seconds, connections = 32, mayRefuse = false }) {
   return withConnections(port, connections, async (open) => {
     const latencies = [];
     const start = performance.now();
     let index = 0;
     const next = () =>
       performance.now() - start < seconds * 1000 ? requests[index++ % requests.length] : null;
-    await drive(open, next, (latency) => latencies.push(latency));
+    await drive(open, next, { mayRefuse, onAnswer: (latency) => latencies.push(latency) });
     return summary(latencies, (performance.now() - start) / 1000);
   });
 }

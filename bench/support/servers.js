@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { nodeOn, SERVER_CORE } from './cores.js';
 import { Request } from './load.js';
 
-const START_SECONDS = 240; // making ten thousand sessions takes a while
+const START_SECONDS = 1800; // making fifty thousand sessions takes a while
 
 /**
  * Starts servers/<name>.js in a process of its own, on `cores` (the server's own by default).
