@@ -20,10 +20,8 @@ import { SignIn } from './core/sign-in.js';
 import { UserManager } from './core/users.js';
 import { PasswordHasher } from './crypto/password-hash.js';
 import { guardDb, type PrismaLike, type User, type UserOf } from './db/client.js';
-import type { DatabaseConnection } from './db/connection.js';
-import { openSqlite } from './db/embedded.js';
 import { checkTables, migrate } from './db/migrate.js';
-import { openPostgresql } from './db/postgresql.js';
+import { openDatabase } from './db/open.js';
 import type { EventListener, EventType } from './events.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authRouter } from './features/auth/router.js';
@@ -97,7 +95,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
 ): AuthTuna<HostUser<O>, GuardedPermission<O>> {
   type U = HostUser<O>;
   const config: Config = parseConfig(options);
-  const connection = options.prisma === undefined ? open(config.databaseUrl ?? '') : null;
+  const connection = options.prisma === undefined ? openDatabase(config.databaseUrl ?? '') : null;
   const client = options.prisma ?? connection?.client;
   const runtime = createRuntime(config, guardDb(client as PrismaLike));
 
@@ -175,10 +173,6 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     audit,
     auth,
   };
-}
-
-function open(url: string): DatabaseConnection {
-  return /^postgres(ql)?:/.test(url) ? openPostgresql(url) : openSqlite(url);
 }
 
 /** Runs the preparation once, however many ask; after a failure the next one tries again. */

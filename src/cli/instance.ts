@@ -1,0 +1,18 @@
+import { type AuthTuna, createAuthTuna } from '../authtuna.js';
+import { optionsFromEnv } from '../env.js';
+
+/** Runs work with an instance made from the environment, and closes it. Sign-up and mail play no part in a command. */
+export async function withInstance<T>(work: (authTuna: AuthTuna) => Promise<T>): Promise<T> {
+  const silent = { debug() {}, info() {}, warn: console.warn, error: console.error };
+  const authTuna = createAuthTuna({
+    ...optionsFromEnv(process.env),
+    signUp: { enabled: false },
+    logger: silent,
+  });
+  try {
+    await authTuna.ready();
+    return await work(authTuna as unknown as AuthTuna);
+  } finally {
+    await authTuna.close();
+  }
+}

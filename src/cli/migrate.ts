@@ -1,0 +1,38 @@
+import { parseArgs } from 'node:util';
+import { migrate, migrationStatus } from '../db/migrate.js';
+import { openDatabase } from '../db/open.js';
+import { optionsFromEnv } from '../env.js';
+import type { Command } from './main.js';
+
+export const migrateDatabase: Command = {
+  summary: 'Bring the database to the models of this version.',
+  usage: 'npx authtuna migrate [--database-url URL] [--status]',
+  async run(args) {
+    const { values } = parseArgs({
+      args,
+      options: { 'database-url': { type: 'string' }, status: { type: 'boolean' } },
+    });
+    const connection = openDatabase(
+      values['database-url'] ?? optionsFromEnv(process.env).databaseUrl ?? 'file:./authtuna.db',
+    );
+    try {
+      await connection.prepare();
+      if (values.status === true) {
+        const { applied, pending } = await migrationStatus(connection);
+        console.log(
+          `${applied.length} applied, ${pending.length} pending${pending.map((name) => `\n  ${name}`).join('')}`,
+        );
+        return pending.length === 0 ? 0 : 1;
+      }
+      const applied = await migrate(connection);
+      console.log(
+        applied.length === 0
+          ? 'Nothing to do: the database is up to date.'
+          : `Applied:${applied.map((name) => `\n  ${name}`).join('')}`,
+      );
+      return 0;
+    } finally {
+      await connection.close();
+    }
+  },
+};
