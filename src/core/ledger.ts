@@ -1,7 +1,7 @@
 import type { Db } from '../db/client.js';
 import { type AuditManager, eventOf, type Fact } from './audit.js';
 import type { Topic } from './invalidation.js';
-import { type Mail, queueMail } from './outbox.js';
+import { type Mail, Outbox } from './outbox.js';
 import type { Runtime } from './runtime.js';
 
 /** A write that has not been sent yet. */
@@ -24,22 +24,24 @@ export interface Change {
 export class Ledger {
   readonly #runtime: Runtime;
   readonly #audit: AuditManager;
+  readonly outbox: Outbox;
 
   constructor(runtime: Runtime, audit: AuditManager) {
     this.#runtime = runtime;
     this.#audit = audit;
+    this.outbox = new Outbox(runtime);
   }
 
   async commit(change: Change): Promise<void> {
     const at = this.#runtime.now();
+    const mails = this.#runtime.config.mail === undefined ? [] : (change.mails ?? []);
     await this.#runtime.db.$transaction([
       ...change.writes,
       ...change.facts.map((fact) => this.#audit.write(fact, at)),
-      ...(this.#runtime.config.mail === undefined
-        ? []
-        : (change.mails ?? []).map((mail) => queueMail(this.#runtime, mail, at))),
+      ...mails.map((mail) => this.outbox.write(mail, at)),
     ]);
     if (change.invalidates !== undefined) this.#runtime.invalidation.publish(change.invalidates);
     for (const fact of change.facts) this.#runtime.events.emit(eventOf(fact, at));
+    if (mails.length > 0) this.outbox.announce();
   }
 }

@@ -5,6 +5,7 @@ import type { Actor } from '../events.js';
 import type { Access } from './access.js';
 import type { Ledger, Write } from './ledger.js';
 import type { OneTimeTokens } from './one-time-tokens.js';
+import { noticeTo } from './outbox.js';
 import { passwordProblem } from './password-policy.js';
 import type { Runtime } from './runtime.js';
 import type { SessionManager } from './sessions.js';
@@ -71,13 +72,7 @@ export class PasswordManager {
           ...this.#sessions.revokeAllWrites(user, { reason: 'password_changed' }),
         ],
         facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
-        mails: [
-          {
-            template: 'password-changed',
-            to: user.email,
-            data: { username: user.username, at: this.#runtime.now().toISOString() },
-          },
-        ],
+        mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
         invalidates: [`user:${userId}`],
       })
       .catch((error: unknown) => {

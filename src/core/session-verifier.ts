@@ -16,10 +16,11 @@ import {
 } from './device.js';
 import { Grants } from './grants.js';
 import type { Ledger } from './ledger.js';
+import { noticeTo } from './outbox.js';
 import type { RoleCatalogue } from './role-catalogue.js';
 import type { RoleStore } from './role-store.js';
 import { after, type Runtime } from './runtime.js';
-import { SessionCache, type VerifiedSession } from './session-cache.js';
+import { SessionCache, VerifiedSession } from './session-cache.js';
 import type { LoadedSession } from './session-row.js';
 import type { SessionClaims, SessionTokens } from './session-token.js';
 import { toSession } from './sessions.js';
@@ -59,7 +60,7 @@ const DAY_MS = 86_400_000;
  * @see RFC 9700 section 4.14; security.md SS-1 to SS-8, SS-14
  */
 export class SessionVerifier {
-  readonly cache = new SessionCache();
+  readonly cache: SessionCache;
   readonly #runtime: Runtime;
   readonly #tokens: SessionTokens;
   readonly #ledger: Ledger;
@@ -79,9 +80,10 @@ export class SessionVerifier {
     this.#ledger = ledger;
     this.#audit = audit;
     this.#recheckMs = runtime.config.session.recheckSeconds * 1000;
+    this.cache = new SessionCache(runtime.config.session.recheckSeconds);
     // Roles are asked about together with the sessions, so that nothing older than the session's own check goes into its grants.
     this.#rows = new Batcher(async (ids) => {
-      const { changes } = this.cache;
+      const readAt = this.cache.invalidations;
       const [rows, catalogue] = await Promise.all([
         runtime.db.session.findMany({
           where: { id: { in: ids } },
@@ -91,17 +93,15 @@ export class SessionVerifier {
         }),
         roles.current(),
       ]);
-      return new Map(rows.map((row) => [row.id, { row, catalogue, changes }]));
+      return new Map(rows.map((row) => [row.id, { row, catalogue, readAt }]));
     });
-    runtime.invalidation.subscribe((topics) => this.cache.forget(topics));
+    runtime.invalidation.subscribe((topics) => this.cache.forget(topics, runtime.now().getTime()));
   }
 
   /** The session of a token that was fully checked less than `recheckSeconds` ago from the same browser; synchronous, without a query. */
   remembered(token: string, userAgent: string | null, now: number): VerifiedSession | undefined {
-    const entry = this.cache.get(token);
-    return entry !== undefined && now < entry.trustedUntil && entry.userAgent === userAgent
-      ? entry
-      : undefined;
+    const verified = this.cache.get(token, now);
+    return verified !== undefined && verified.userAgent === userAgent ? verified : undefined;
   }
 
   /**
@@ -174,7 +174,7 @@ export class SessionVerifier {
 
     const verified = this.#verified(read, request, now);
     if (row.lockedAt !== null) return { status: 'refused', code: 'recent_login_required', locked: verified };
-    this.cache.remember(token, verified, read.changes);
+    this.cache.remember(token, verified, now.getTime());
     return {
       status: 'verified',
       verified,
@@ -310,13 +310,7 @@ export class SessionVerifier {
             data: { userId: row.userId },
           },
         ],
-        mails: [
-          {
-            template: 'session-stolen',
-            to: row.user.email,
-            data: { username: row.user.username, device: toSession(row).device, at: now.toISOString() },
-          },
-        ],
+        mails: [{ template: 'session-stolen', ...noticeTo(this.#runtime, row.user, actor) }],
         invalidates: [`session:${row.id}`],
       });
     } catch (error) {
@@ -422,7 +416,7 @@ interface Read {
   row: LoadedSession;
   catalogue: RoleCatalogue;
   /** How many invalidations there had been when the read began. */
-  changes: number;
+  readAt: number;
 }
 
 /** What is newly known replaces what was; what is missing now is kept. */

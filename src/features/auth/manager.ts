@@ -1,5 +1,6 @@
 import { maskedEmail } from '../../core/identifiers.js';
 import type { Ledger } from '../../core/ledger.js';
+import { noticeTo } from '../../core/outbox.js';
 import type { PasswordManager } from '../../core/passwords.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { SessionManager, SessionWithToken } from '../../core/sessions.js';
@@ -175,13 +176,7 @@ export class AuthManager<U extends User = User> {
           ...(kept === null ? [] : [kept.write]),
         ],
         facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
-        mails: [
-          {
-            template: 'password-changed',
-            to: user.email,
-            data: { username: user.username, at: this.#runtime.now().toISOString() },
-          },
-        ],
+        mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
         invalidates: [`user:${userId}`],
       });
     } catch (error) {

@@ -159,9 +159,22 @@ CREATE TABLE "Throttle" (
 );
 
 -- CreateTable
+CREATE TABLE "RateWindow" (
+    "key" TEXT NOT NULL,
+    "startedAt" TIMESTAMP(3) NOT NULL,
+    "count" INTEGER NOT NULL,
+    "previous" INTEGER NOT NULL,
+    "lastAt" TIMESTAMP(3) NOT NULL,
+    "expiresAt" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "RateWindow_pkey" PRIMARY KEY ("key")
+);
+
+-- CreateTable
 CREATE TABLE "OutboxMessage" (
     "id" TEXT NOT NULL,
     "template" TEXT NOT NULL,
+    "recipient" TEXT NOT NULL,
     "sealed" TEXT NOT NULL,
     "createdAt" TIMESTAMP(3) NOT NULL,
     "availableAt" TIMESTAMP(3) NOT NULL,
@@ -213,6 +226,125 @@ CREATE TABLE "AuditEntry" (
     "data" TEXT,
 
     CONSTRAINT "AuditEntry_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "SocialAccount" (
+    "id" TEXT NOT NULL,
+    "userId" TEXT NOT NULL,
+    "provider" TEXT NOT NULL,
+    "subject" TEXT NOT NULL,
+    "email" TEXT,
+    "emailVerified" BOOLEAN NOT NULL DEFAULT false,
+    "name" TEXT,
+    "tokens" TEXT,
+    "createdAt" TIMESTAMP(3) NOT NULL,
+    "lastUsedAt" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "SocialAccount_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "SsoConnection" (
+    "id" TEXT NOT NULL,
+    "scope" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "clientId" TEXT NOT NULL,
+    "clientSecret" TEXT,
+    "rolesClaim" TEXT,
+    "roleMapping" TEXT NOT NULL DEFAULT '{}',
+    "linkVerifiedEmails" BOOLEAN NOT NULL DEFAULT false,
+    "createdAt" TIMESTAMP(3) NOT NULL,
+    "updatedAt" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "SsoConnection_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "SsoDomain" (
+    "connectionId" TEXT NOT NULL,
+    "domain" TEXT NOT NULL,
+    "challenge" TEXT NOT NULL,
+    "verifiedDomain" TEXT,
+    "verifiedAt" TIMESTAMP(3),
+    "required" BOOLEAN NOT NULL DEFAULT false,
+    "createdAt" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "SsoDomain_pkey" PRIMARY KEY ("connectionId","domain")
+);
+
+-- CreateTable
+CREATE TABLE "Totp" (
+    "id" TEXT NOT NULL,
+    "userId" TEXT NOT NULL,
+    "sealed" TEXT NOT NULL,
+    "lastStep" INTEGER NOT NULL DEFAULT 0,
+    "createdAt" TIMESTAMP(3) NOT NULL,
+    "confirmedAt" TIMESTAMP(3),
+
+    CONSTRAINT "Totp_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "RecoveryCode" (
+    "userId" TEXT NOT NULL,
+    "number" INTEGER NOT NULL,
+    "hash" TEXT NOT NULL,
+    "createdAt" TIMESTAMP(3) NOT NULL,
+    "usedAt" TIMESTAMP(3),
+
+    CONSTRAINT "RecoveryCode_pkey" PRIMARY KEY ("userId","number")
+);
+
+-- CreateTable
+CREATE TABLE "Passkey" (
+    "id" TEXT NOT NULL,
+    "userId" TEXT NOT NULL,
+    "credentialId" TEXT NOT NULL,
+    "publicKey" TEXT NOT NULL,
+    "userHandle" TEXT NOT NULL,
+    "counter" BIGINT NOT NULL DEFAULT 0,
+    "transports" TEXT NOT NULL DEFAULT '',
+    "isBackupEligible" BOOLEAN NOT NULL,
+    "isBackedUp" BOOLEAN NOT NULL,
+    "aaguid" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "createdAt" TIMESTAMP(3) NOT NULL,
+    "lastUsedAt" TIMESTAMP(3),
+
+    CONSTRAINT "Passkey_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "TrustedDevice" (
+    "id" TEXT NOT NULL,
+    "userId" TEXT NOT NULL,
+    "secretHash" TEXT NOT NULL,
+    "epoch" INTEGER NOT NULL,
+    "device" TEXT,
+    "createdAt" TIMESTAMP(3) NOT NULL,
+    "expiresAt" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "TrustedDevice_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
+CREATE TABLE "FactorReset" (
+    "userId" TEXT NOT NULL,
+    "requestedById" TEXT,
+    "createdAt" TIMESTAMP(3) NOT NULL,
+    "effectiveAt" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "FactorReset_pkey" PRIMARY KEY ("userId")
+);
+
+-- CreateTable
+CREATE TABLE "FactorRequirement" (
+    "userId" TEXT NOT NULL,
+    "since" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "FactorRequirement_pkey" PRIMARY KEY ("userId")
 );
 
 -- CreateIndex
@@ -273,7 +405,13 @@ CREATE INDEX "ScopeNode_ownerId_idx" ON "ScopeNode"("ownerId");
 CREATE INDEX "Throttle_seenAt_idx" ON "Throttle"("seenAt");
 
 -- CreateIndex
+CREATE INDEX "RateWindow_expiresAt_idx" ON "RateWindow"("expiresAt");
+
+-- CreateIndex
 CREATE INDEX "OutboxMessage_sentAt_deadAt_availableAt_idx" ON "OutboxMessage"("sentAt", "deadAt", "availableAt");
+
+-- CreateIndex
+CREATE INDEX "OutboxMessage_recipient_idx" ON "OutboxMessage"("recipient");
 
 -- CreateIndex
 CREATE INDEX "AuditEntry_at_idx" ON "AuditEntry"("at");
@@ -289,6 +427,33 @@ CREATE INDEX "AuditEntry_type_at_idx" ON "AuditEntry"("type", "at");
 
 -- CreateIndex
 CREATE INDEX "AuditEntry_scope_at_idx" ON "AuditEntry"("scope", "at");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "SocialAccount_provider_subject_key" ON "SocialAccount"("provider", "subject");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "SocialAccount_userId_provider_key" ON "SocialAccount"("userId", "provider");
+
+-- CreateIndex
+CREATE INDEX "SsoConnection_scope_idx" ON "SsoConnection"("scope");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "SsoDomain_verifiedDomain_key" ON "SsoDomain"("verifiedDomain");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Totp_userId_key" ON "Totp"("userId");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Passkey_credentialId_key" ON "Passkey"("credentialId");
+
+-- CreateIndex
+CREATE INDEX "Passkey_userId_idx" ON "Passkey"("userId");
+
+-- CreateIndex
+CREATE INDEX "TrustedDevice_userId_idx" ON "TrustedDevice"("userId");
+
+-- CreateIndex
+CREATE INDEX "TrustedDevice_expiresAt_idx" ON "TrustedDevice"("expiresAt");
 
 -- AddForeignKey
 ALTER TABLE "Password" ADD CONSTRAINT "Password_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;
@@ -316,3 +481,27 @@ ALTER TABLE "RoleAssignment" ADD CONSTRAINT "RoleAssignment_userId_fkey" FOREIGN
 
 -- AddForeignKey
 ALTER TABLE "RoleAssignment" ADD CONSTRAINT "RoleAssignment_roleId_fkey" FOREIGN KEY ("roleId") REFERENCES "Role"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "SocialAccount" ADD CONSTRAINT "SocialAccount_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "SsoDomain" ADD CONSTRAINT "SsoDomain_connectionId_fkey" FOREIGN KEY ("connectionId") REFERENCES "SsoConnection"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "Totp" ADD CONSTRAINT "Totp_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "RecoveryCode" ADD CONSTRAINT "RecoveryCode_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "Passkey" ADD CONSTRAINT "Passkey_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "TrustedDevice" ADD CONSTRAINT "TrustedDevice_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "FactorReset" ADD CONSTRAINT "FactorReset_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- AddForeignKey
+ALTER TABLE "FactorRequirement" ADD CONSTRAINT "FactorRequirement_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User"("id") ON DELETE CASCADE ON UPDATE CASCADE;

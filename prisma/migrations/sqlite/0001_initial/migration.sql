@@ -152,9 +152,20 @@ CREATE TABLE "Throttle" (
 );
 
 -- CreateTable
+CREATE TABLE "RateWindow" (
+    "key" TEXT NOT NULL PRIMARY KEY,
+    "startedAt" DATETIME NOT NULL,
+    "count" INTEGER NOT NULL,
+    "previous" INTEGER NOT NULL,
+    "lastAt" DATETIME NOT NULL,
+    "expiresAt" DATETIME NOT NULL
+);
+
+-- CreateTable
 CREATE TABLE "OutboxMessage" (
     "id" TEXT NOT NULL PRIMARY KEY,
     "template" TEXT NOT NULL,
+    "recipient" TEXT NOT NULL,
     "sealed" TEXT NOT NULL,
     "createdAt" DATETIME NOT NULL,
     "availableAt" DATETIME NOT NULL,
@@ -198,6 +209,119 @@ CREATE TABLE "AuditEntry" (
     "userAgent" TEXT,
     "requestId" TEXT,
     "data" TEXT
+);
+
+-- CreateTable
+CREATE TABLE "SocialAccount" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "userId" TEXT NOT NULL,
+    "provider" TEXT NOT NULL,
+    "subject" TEXT NOT NULL,
+    "email" TEXT,
+    "emailVerified" BOOLEAN NOT NULL DEFAULT false,
+    "name" TEXT,
+    "tokens" TEXT,
+    "createdAt" DATETIME NOT NULL,
+    "lastUsedAt" DATETIME NOT NULL,
+    CONSTRAINT "SocialAccount_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "SsoConnection" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "scope" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "issuer" TEXT NOT NULL,
+    "clientId" TEXT NOT NULL,
+    "clientSecret" TEXT,
+    "rolesClaim" TEXT,
+    "roleMapping" TEXT NOT NULL DEFAULT '{}',
+    "linkVerifiedEmails" BOOLEAN NOT NULL DEFAULT false,
+    "createdAt" DATETIME NOT NULL,
+    "updatedAt" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "SsoDomain" (
+    "connectionId" TEXT NOT NULL,
+    "domain" TEXT NOT NULL,
+    "challenge" TEXT NOT NULL,
+    "verifiedDomain" TEXT,
+    "verifiedAt" DATETIME,
+    "required" BOOLEAN NOT NULL DEFAULT false,
+    "createdAt" DATETIME NOT NULL,
+
+    PRIMARY KEY ("connectionId", "domain"),
+    CONSTRAINT "SsoDomain_connectionId_fkey" FOREIGN KEY ("connectionId") REFERENCES "SsoConnection" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Totp" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "userId" TEXT NOT NULL,
+    "sealed" TEXT NOT NULL,
+    "lastStep" INTEGER NOT NULL DEFAULT 0,
+    "createdAt" DATETIME NOT NULL,
+    "confirmedAt" DATETIME,
+    CONSTRAINT "Totp_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "RecoveryCode" (
+    "userId" TEXT NOT NULL,
+    "number" INTEGER NOT NULL,
+    "hash" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+    "usedAt" DATETIME,
+
+    PRIMARY KEY ("userId", "number"),
+    CONSTRAINT "RecoveryCode_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Passkey" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "userId" TEXT NOT NULL,
+    "credentialId" TEXT NOT NULL,
+    "publicKey" TEXT NOT NULL,
+    "userHandle" TEXT NOT NULL,
+    "counter" BIGINT NOT NULL DEFAULT 0,
+    "transports" TEXT NOT NULL DEFAULT '',
+    "isBackupEligible" BOOLEAN NOT NULL,
+    "isBackedUp" BOOLEAN NOT NULL,
+    "aaguid" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL,
+    "lastUsedAt" DATETIME,
+    CONSTRAINT "Passkey_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "TrustedDevice" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "userId" TEXT NOT NULL,
+    "secretHash" TEXT NOT NULL,
+    "epoch" INTEGER NOT NULL,
+    "device" TEXT,
+    "createdAt" DATETIME NOT NULL,
+    "expiresAt" DATETIME NOT NULL,
+    CONSTRAINT "TrustedDevice_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "FactorReset" (
+    "userId" TEXT NOT NULL PRIMARY KEY,
+    "requestedById" TEXT,
+    "createdAt" DATETIME NOT NULL,
+    "effectiveAt" DATETIME NOT NULL,
+    CONSTRAINT "FactorReset_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "FactorRequirement" (
+    "userId" TEXT NOT NULL PRIMARY KEY,
+    "since" DATETIME NOT NULL,
+    CONSTRAINT "FactorRequirement_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
 -- CreateIndex
@@ -258,7 +382,13 @@ CREATE INDEX "ScopeNode_ownerId_idx" ON "ScopeNode"("ownerId");
 CREATE INDEX "Throttle_seenAt_idx" ON "Throttle"("seenAt");
 
 -- CreateIndex
+CREATE INDEX "RateWindow_expiresAt_idx" ON "RateWindow"("expiresAt");
+
+-- CreateIndex
 CREATE INDEX "OutboxMessage_sentAt_deadAt_availableAt_idx" ON "OutboxMessage"("sentAt", "deadAt", "availableAt");
+
+-- CreateIndex
+CREATE INDEX "OutboxMessage_recipient_idx" ON "OutboxMessage"("recipient");
 
 -- CreateIndex
 CREATE INDEX "AuditEntry_at_idx" ON "AuditEntry"("at");
@@ -274,3 +404,30 @@ CREATE INDEX "AuditEntry_type_at_idx" ON "AuditEntry"("type", "at");
 
 -- CreateIndex
 CREATE INDEX "AuditEntry_scope_at_idx" ON "AuditEntry"("scope", "at");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "SocialAccount_provider_subject_key" ON "SocialAccount"("provider", "subject");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "SocialAccount_userId_provider_key" ON "SocialAccount"("userId", "provider");
+
+-- CreateIndex
+CREATE INDEX "SsoConnection_scope_idx" ON "SsoConnection"("scope");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "SsoDomain_verifiedDomain_key" ON "SsoDomain"("verifiedDomain");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Totp_userId_key" ON "Totp"("userId");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Passkey_credentialId_key" ON "Passkey"("credentialId");
+
+-- CreateIndex
+CREATE INDEX "Passkey_userId_idx" ON "Passkey"("userId");
+
+-- CreateIndex
+CREATE INDEX "TrustedDevice_userId_idx" ON "TrustedDevice"("userId");
+
+-- CreateIndex
+CREATE INDEX "TrustedDevice_expiresAt_idx" ON "TrustedDevice"("expiresAt");
