@@ -29,8 +29,10 @@ import { csrf } from './http/csrf.js';
 import { createErrorHandler } from './http/errors.js';
 import { type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
 import { type SecurityHeaderOptions, securityHeaders } from './http/headers.js';
-import { createHttpKit } from './http/kit.js';
+import { createHttpKit, type RouterOptions } from './http/kit.js';
 import { SessionMiddleware } from './http/session.js';
+import { Views } from './http/views.js';
+import { createTemplates } from './templates.js';
 
 /** Everything a host works with. Methods are closures, so `const { requireUser } = authTuna` works. */
 export interface AuthTuna<U extends User = User, P extends string = string> {
@@ -58,7 +60,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   /** Every router at its usual place. */
   router(): Router;
   readonly routers: {
-    auth(): Router;
+    auth(options?: RouterOptions): Router;
   };
 
   readonly users: UserManager<U>;
@@ -98,6 +100,12 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const connection = options.prisma === undefined ? openDatabase(config.databaseUrl ?? '') : null;
   const client = options.prisma ?? connection?.client;
   const runtime = createRuntime(config, guardDb(client as PrismaLike));
+  const templates = createTemplates({
+    appName: config.appName,
+    baseUrl: config.baseUrl,
+    paths: config.paths,
+    ...(config.templatesDir !== undefined && { templatesDir: config.templatesDir }),
+  });
 
   const audit = new AuditManager(runtime);
   const ledger = new Ledger(runtime, audit);
@@ -140,9 +148,10 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
 
   const sessionMiddleware = new SessionMiddleware(runtime, verifier, access, scopes, readiness);
   const guards = new Guards(runtime, scopes, audit);
-  const errorHandler = createErrorHandler(config);
-  const http = createHttpKit(config, sessionMiddleware, guards, verifier, errorHandler);
-  const routers = { auth: () => authRouter(auth, http) };
+  const views = new Views(runtime, templates);
+  const errorHandler = createErrorHandler(config, views.errorPage);
+  const http = createHttpKit(config, sessionMiddleware, guards, verifier, errorHandler, views);
+  const routers = { auth: (routerOptions?: RouterOptions) => authRouter(auth, http, routerOptions) };
 
   return {
     ready: () => readiness.wait(),

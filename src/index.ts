@@ -35,3 +35,4 @@ export { type ApiKey, type Auth, currentUser } from './http/auth.js';
 export type { Problem } from './http/errors.js';
 export type { Credential, GuardOptions, UserGuardOptions } from './http/guards.js';
 export type { SecurityHeaderOptions } from './http/headers.js';
+export type { RouterOptions } from './http/kit.js';

@@ -97,8 +97,12 @@ function challengeOf(error: AuthTunaError): string {
   return `Session error="${error.code}"`;
 }
 
-/** Renders an error for a browser; null leaves it to the problem document. */
-export type ErrorPage = (req: Request, res: Response, error: AuthTunaError) => boolean;
+/** Answers an error with a page; false leaves it to the problem document. `code` is `other` for what is no error of this library. */
+export type ErrorPage = (
+  req: Request,
+  res: Response,
+  failure: { code: string; status: number; retryAfterSeconds?: number },
+) => boolean;
 
 /** Answers with the problem document, or with a page where the browser asked for one. */
 export function sendError(
@@ -110,7 +114,9 @@ export function sendError(
 ): void {
   for (const [name, value] of Object.entries(headersOf(error))) res.setHeader(name, value);
   res.status(STATUS[error.code]);
-  if (page?.(req, res, error)) return;
+  const { retryAfterSeconds } = error.details;
+  const failure = { code: error.code, status: STATUS[error.code] };
+  if (page?.(req, res, retryAfterSeconds === undefined ? failure : { ...failure, retryAfterSeconds })) return;
   res.type('application/problem+json').send(JSON.stringify(problemOf(error, pages)));
 }
 
@@ -123,7 +129,10 @@ export function asAuthTunaError(error: unknown): AuthTunaError | null {
     return new AuthTunaError('unsupported_media_type');
   if (type === 'entity.parse.failed')
     return new AuthTunaError('malformed_request', { message: 'The body is not valid JSON.' });
-  if (typeof type === 'string' && (type.startsWith('entity.') || type.startsWith('request.')))
+  if (
+    typeof type === 'string' &&
+    (type.startsWith('entity.') || type.startsWith('request.') || type === 'parameters.too.many')
+  )
     return new AuthTunaError('malformed_request');
   // The router of Express could not decode the path.
   if (error instanceof URIError)
@@ -166,6 +175,7 @@ export function createErrorHandler(
     const status = clientStatusOf(error);
     if (status === 500) logger.error('A request failed.', { error });
     res.status(status).setHeader('Cache-Control', 'no-store');
+    if (page?.(req, res, { code: status === 404 ? 'not_found' : 'other', status })) return;
     const title = TITLES[status] ?? 'Error';
     res.type('application/problem+json').send(JSON.stringify({ type: 'about:blank', title, status }));
   };

@@ -1,14 +1,31 @@
-import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config.js';
 import type { SessionVerifier } from '../core/session-verifier.js';
-import type { SignInOptions } from '../core/sign-in.js';
+import type { SignInOptions, SignInResult } from '../core/sign-in.js';
 import { AuthTunaError } from '../errors.js';
+import type { ProviderButton } from '../templates.js';
 import { authOf } from './auth.js';
 import { type CookieSpec, cookieSpec } from './cookies.js';
 import { csrf } from './csrf.js';
 import type { Guards } from './guards.js';
 import { securityHeaders } from './headers.js';
 import type { SessionMiddleware } from './session.js';
+import { type SignInResponse, sendSignIn } from './sign-in-response.js';
+import type { Views } from './views.js';
+
+/** Options of every router that has pages. */
+export interface RouterOptions {
+  /** False: JSON only, no pages and no forms. Default true. */
+  pages?: boolean;
+}
+
+/** The further ways in that the sign-in page offers; each feature says so when its router is made. */
+export interface SignInMethods {
+  magicLink: boolean;
+  emailCode: boolean;
+  passkeys: boolean;
+  providers: ProviderButton[];
+}
 
 /** What every router is given of HTTP. */
 export interface HttpKit {
@@ -17,10 +34,15 @@ export interface HttpKit {
   readonly guards: Guards;
   readonly errorHandler: ErrorRequestHandler;
   readonly pendingCookie: CookieSpec;
+  /** Pages and forms. */
+  readonly views: Views;
+  readonly signInMethods: SignInMethods;
   /** First in every router: headers, the caller when `session()` was not mounted before, and the cross-site check. */
   readonly prepare: RequestHandler[];
   /** What a sign-in must know of the browser. */
   signInOptions(req: Request): Promise<SignInOptions>;
+  /** The answer to every way in, for scripts and forms. */
+  sendSignIn(req: Request, res: Response, result: SignInResult, options?: SignInResponse): void;
 }
 
 export function createHttpKit(
@@ -29,14 +51,19 @@ export function createHttpKit(
   guards: Guards,
   verifier: SessionVerifier,
   errorHandler: ErrorRequestHandler,
+  views: Views,
 ): HttpKit {
   const checkOrigin = csrf(config.origins);
+  const pendingCookie = cookieSpec(config, 'at_pending');
+  const surroundings = { sessions, pendingCookie, views, authPath: config.paths.auth };
   return {
     config,
     sessions,
     guards,
     errorHandler,
-    pendingCookie: cookieSpec(config, 'at_pending'),
+    pendingCookie,
+    views,
+    signInMethods: { magicLink: false, emailCode: false, passkeys: false, providers: [] },
     prepare: [
       securityHeaders(config.isSecure),
       (_req, res, next) => {
@@ -53,6 +80,7 @@ export function createHttpKit(
         fingerprint: await verifier.baseline(sessions.factsOf(req)),
       };
     },
+    sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),
   };
 }
 

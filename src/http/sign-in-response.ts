@@ -1,28 +1,55 @@
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import type { SignInResult } from '../core/sign-in.js';
 import type { CookieSpec } from './cookies.js';
 import { serialiseCookie, setCookie } from './cookies.js';
 import type { SessionMiddleware } from './session.js';
+import type { Views } from './views.js';
 
 const PENDING_SECONDS = 600;
 
+export interface SignInResponse {
+  /** For a script and a completed sign-in: 200, or 201 after a sign-up. */
+  status?: number;
+  /** Where a form goes; by default where its `returnTo` says, or home. */
+  redirectTo?: string;
+}
+
+/** What the answer to a sign-in is made with. */
+export interface SignInSurroundings {
+  sessions: SessionMiddleware;
+  pendingCookie: CookieSpec;
+  views: Views;
+  /** Where the pages of the auth router are. */
+  authPath: string;
+}
+
 /**
- * The answer to every way in: the session cookie and the user, or a short pending cookie and what is still to be proved.
- *
- * @param status for a completed sign-in: 200, or 201 after a sign-up
+ * The answer to every way in: the session cookie and the user, or a short pending cookie and what is still to be proved. A form is sent on:
+ * to where it wanted, to the second factor, or to the change of a password that must be changed.
  */
 export function sendSignIn(
+  { sessions, pendingCookie, views, authPath }: SignInSurroundings,
+  req: Request,
   res: Response,
   result: SignInResult,
-  sessions: SessionMiddleware,
-  pending: CookieSpec,
-  status = 200,
+  { status = 200, redirectTo }: SignInResponse = {},
 ): void {
+  const returnTo = redirectTo ?? views.returnTo(req);
   if (result.status === 'second_factor_required') {
-    setCookie(res, pending, serialiseCookie(pending, result.pendingToken, PENDING_SECONDS));
-    res.status(202).json({ secondFactor: { factors: result.factors } });
+    setCookie(res, pendingCookie, serialiseCookie(pendingCookie, result.pendingToken, PENDING_SECONDS));
+    views.answer(req, res, {
+      json: { secondFactor: { factors: result.factors } },
+      status: 202,
+      redirectTo: views.withReturnTo(`${authPath}/mfa/challenge`, returnTo),
+    });
     return;
   }
   sessions.writeCookie(res, result.token, result.session.persistent ? result.session.expiresAt : null);
-  res.status(status).json({ user: result.user });
+  views.answer(req, res, {
+    json: { user: result.user },
+    status,
+    redirectTo: result.user.mustChangePassword
+      ? views.withReturnTo(`${authPath}/change-password`, returnTo)
+      : (returnTo ?? '/'),
+  });
 }

@@ -3,7 +3,8 @@ import type { z } from 'zod';
 import { AuthTunaError } from '../errors.js';
 import { asAuthTunaError } from './errors.js';
 
-const BODY_LIMIT = 32 * 1024;
+/** Bytes of a body, JSON or form. @see security.md DO-2 */
+export const BODY_LIMIT = 32 * 1024;
 const MAX_DEPTH = 8;
 const MAX_KEYS = 64;
 

@@ -1,63 +1,73 @@
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
 import type { User } from '../../db/client.js';
 import { AuthTunaError, isErrorCode } from '../../errors.js';
 import { authOf, currentUser } from '../../http/auth.js';
 import { handle, STATUS } from '../../http/errors.js';
-import type { HttpKit } from '../../http/kit.js';
-import { sendSignIn } from '../../http/sign-in-response.js';
+import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { jsonBody, validate } from '../../http/validate.js';
+import type { FormBodyOptions, FormView } from '../../http/views.js';
 import type { AuthManager } from './manager.js';
+import { authPages } from './pages.js';
 import { changePasswordBody, loginBody, signUpBody } from './schemas.js';
 
-/** `POST signup login logout change-password`, `GET user-info`. */
-export function authRouter<U extends User>(auth: AuthManager<U>, http: HttpKit): Router {
+/** `POST signup login logout change-password`, `GET user-info`, and their pages. */
+export function authRouter<U extends User>(
+  auth: AuthManager<U>,
+  http: HttpKit,
+  options: RouterOptions = {},
+): Router {
+  const { views } = http;
   const router = Router();
   const signedIn = http.guards.requireUser({ mustChangePassword: 'allowed', credentials: ['session'] });
+  const pages = options.pages === false ? null : authPages(auth, http);
+  const body = (bodyOptions?: FormBodyOptions) =>
+    pages === null ? jsonBody() : views.formOrJson(bodyOptions);
+
+  if (pages !== null) router.get('/assets/:name', views.assets()); // before what keeps everything else out of caches
   router.use(http.prepare);
+  if (pages !== null) router.use(pages.router);
 
   router
     .route('/signup')
     .post(
-      jsonBody(),
+      body(),
       handle(async (req, res) => {
         const user = await auth.signUp(validate(signUpBody, req.body), authOf(req).actor);
         if (http.config.signUp.requireVerifiedEmail)
           return void res.status(202).json({ status: 'verification_required' });
-        sendSignIn(
+        http.sendSignIn(
+          req,
           res,
           await auth.signInAfterSignUp(user.id, authOf(req).actor, await http.signInOptions(req)),
-          http.sessions,
-          http.pendingCookie,
-          201,
+          { status: 201 },
         );
       }),
+      ...problem(pages?.signUp),
     )
     .all(only('POST'));
 
   router
     .route('/login')
     .post(
-      jsonBody(),
+      body({ checkboxes: ['rememberMe'] }),
       handle(async (req, res) => {
-        const result = await auth.login(
-          validate(loginBody, req.body),
-          authOf(req).actor,
-          await http.signInOptions(req),
-        );
-        sendSignIn(res, result, http.sessions, http.pendingCookie);
+        const input = validate(loginBody, req.body);
+        http.sendSignIn(req, res, await auth.login(input, authOf(req).actor, await http.signInOptions(req)));
       }),
+      ...problem(pages?.login),
     )
     .all(only('POST'));
 
   router
     .route('/logout')
     .post(
+      body(),
       handle(async (req, res) => {
         const session = authOf(req).session ?? authOf(req).locked?.session ?? null;
         if (session !== null) await auth.logout(session.id, authOf(req).actor);
         http.sessions.clearCookie(res);
         res.setHeader('Clear-Site-Data', '"cache"');
-        res.status(204).end();
+        views.answer(req, res, { redirectTo: views.returnTo(req) ?? `${http.config.paths.auth}/login` });
       }),
     )
     .all(only('POST'));
@@ -73,7 +83,7 @@ export function authRouter<U extends User>(auth: AuthManager<U>, http: HttpKit):
     .route('/change-password')
     .post(
       signedIn,
-      jsonBody(),
+      body(),
       handle(async (req, res) => {
         const input = validate(changePasswordBody, req.body);
         const { session, actor } = authOf(req);
@@ -84,8 +94,12 @@ export function authRouter<U extends User>(auth: AuthManager<U>, http: HttpKit):
         );
         if (kept !== null)
           http.sessions.writeCookie(res, kept.token, kept.session.persistent ? kept.session.expiresAt : null);
-        res.json({ user: await auth.userInfo(currentUser(req).id) });
+        views.answer(req, res, {
+          json: { user: await auth.userInfo(currentUser(req).id) },
+          redirectTo: views.returnTo(req) ?? '/',
+        });
       }),
+      ...problem(pages?.changePassword),
     )
     .all(only('POST'));
 
@@ -97,6 +111,10 @@ export function authRouter<U extends User>(auth: AuthManager<U>, http: HttpKit):
 
   router.use(http.errorHandler);
   return router;
+}
+
+function problem(view: FormView | undefined): ErrorRequestHandler[] {
+  return view === undefined ? [] : [view.problem];
 }
 
 function only(...allow: string[]): RequestHandler {
