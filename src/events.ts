@@ -10,7 +10,7 @@ export interface Actor {
 }
 
 /** The actor of scripts and jobs; it may do everything, and never comes from a request. */
-export const SYSTEM: Actor = Object.freeze({ userId: null, ip: null, userAgent: 'system' });
+export const SYSTEM: Actor = Object.freeze({ userId: null, ip: null, userAgent: null });
 
 /** What can happen. Names are `noun.past_participle`. */
 export type EventType =

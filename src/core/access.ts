@@ -253,7 +253,7 @@ export class Access {
     const grants = known ?? (await this.grantsOf(userId));
     if (grants === null) return [];
     if (grants.allow(permission, GLOBAL_CHAIN)) return 'all';
-    const granted = [...grants.byScope].filter(([, set]) => set.allows(permission)).map(([scope]) => scope);
+    const granted = grants.scopes.filter((scope) => grants.at(scope)?.allows(permission));
     const owner = grants.catalogue.find('owner');
     if (owner === null || !grants.catalogue.setOf([owner.id]).allows(permission)) return granted;
     const owned = await this.#runtime.db.scopeNode.findMany({
@@ -303,7 +303,7 @@ export class Access {
 function saying(grants: Grants, permission: string, chain: Chain): Explanation['grants'] {
   const contains = (role: CompiledRole) => grants.catalogue.setOf([role.id]).allows(permission);
   return chain.scopes.flatMap((scope, index) => {
-    const assigned = (grants.byScope.get(scope)?.roles ?? [])
+    const assigned = (grants.at(scope)?.roles ?? [])
       .filter(contains)
       .map((role) => ({ role: role.name, scope, through: 'assignment' as const }));
     const owner = grants.catalogue.find('owner');

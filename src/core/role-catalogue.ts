@@ -58,6 +58,8 @@ export class RoleCatalogue {
   readonly #byId: Map<string, CompiledRole>;
   readonly #byName = new Map<string, CompiledRole[]>();
   readonly #sets = new Map<string, RoleSet>();
+  /** What owning a scope allows there. */
+  readonly owner: RoleSet;
 
   constructor(version: number, rows: readonly RoleRow[]) {
     this.version = version;
@@ -66,6 +68,8 @@ export class RoleCatalogue {
     for (const role of this.#byId.values()) {
       this.#byName.set(role.name, [...(this.#byName.get(role.name) ?? []), role]);
     }
+    const owner = this.find('owner');
+    this.owner = this.setOf(owner === null ? [] : [owner.id]);
   }
 
   all(): IterableIterator<CompiledRole> {

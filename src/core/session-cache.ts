@@ -2,54 +2,119 @@ import { LRUCache } from 'lru-cache';
 import type { AuthTunaError } from '../errors.js';
 import type { Grants } from './grants.js';
 import type { Topic } from './invalidation.js';
+import { type Packed, Packer } from './packed.js';
 import type { Session } from './session-row.js';
 import type { PublicUser } from './user-row.js';
 
 /** A session that was fully checked, and what it may be used for until when. */
-export interface VerifiedSession {
-  readonly session: Session;
-  readonly user: PublicUser;
+export class VerifiedSession {
+  readonly sessionId: string;
+  readonly userId: string;
   readonly grants: Grants;
   /** Milliseconds; from then on the row is asked again. */
   readonly trustedUntil: number;
   /** The User-Agent it was checked with; another one is looked at. */
   readonly userAgent: string | null;
+  /** How many invalidations there had been when the read behind it began. */
+  readonly readAt: number;
+  readonly #session: Packed<Session>;
+  readonly #user: Packed<PublicUser>;
+
+  constructor(
+    facts: { session: Packed<Session>; user: Packed<PublicUser> } & Pick<
+      VerifiedSession,
+      'sessionId' | 'userId' | 'grants' | 'trustedUntil' | 'userAgent' | 'readAt'
+    >,
+  ) {
+    this.sessionId = facts.sessionId;
+    this.userId = facts.userId;
+    this.grants = facts.grants;
+    this.trustedUntil = facts.trustedUntil;
+    this.userAgent = facts.userAgent;
+    this.readAt = facts.readAt;
+    this.#session = facts.session;
+    this.#user = facts.user;
+  }
+
+  /** A new object at every call. */
+  get session(): Session {
+    return this.#session.unpack();
+  }
+
+  /** A new object at every call. */
+  get user(): PublicUser {
+    return this.#user.unpack();
+  }
+}
+
+interface Entry {
+  /** Of everything before the signature. */
+  fingerprint: number;
+  verified: VerifiedSession;
 }
 
 const MAX_SESSIONS = 50_000;
+const MAX_USER_AGENTS = 1000;
+const READ_SECONDS = 10; // longer than any read may take
 
 /**
- * What is known about sessions without asking the database: verified ones by the raw cookie, and ended ones by id.
+ * What is known about sessions without asking the database: verified ones by their cookie, and ended ones by id.
  *
- * Only a token that passed every check is a key, so a hit needs no hash. Answers that were under way when an invalidation came are not
- * remembered: `changes` counts the invalidations, and `remember` compares.
+ * An entry is found by the signature of a token that passed every check. Whoever can present that signature has seen the cookie, so what
+ * stands before it is compared by a plain fingerprint, and keeping the 400 characters is not needed.
+ *
+ * Invalidations are numbered and remembered for as long as anything read before them could still be used. An entry counts only if its read
+ * began after the last invalidation that concerns it, which also settles reads that were under way.
  */
 export class SessionCache {
-  readonly #verified: LRUCache<string, VerifiedSession>;
-  readonly #tokensBySession = new Map<string, string[]>();
-  readonly #sessionsByUser = new Map<string, string[]>();
+  readonly #trustedMs: number;
+  /** Two halves that take turns: all that is in the older one has outlived its use when they change places. */
+  #young = new Map<string, Entry>();
+  #old = new Map<string, Entry>();
+  #turnedAt = 0;
+  readonly #invalidated = new Map<Topic, { number: number; at: number }>();
   readonly #ended = new LRUCache<string, AuthTunaError['code']>({ max: MAX_SESSIONS });
-  /** Moves with every invalidation. */
-  changes = 0;
+  readonly #userAgents = new LRUCache<string, string>({ max: MAX_USER_AGENTS });
+  readonly sessions = new Packer<Session>();
+  readonly users = new Packer<PublicUser>();
+  /** How many invalidations there have been. */
+  invalidations = 0;
 
-  constructor() {
-    this.#verified = new LRUCache({
-      max: MAX_SESSIONS,
-      dispose: (entry, token) => this.#unlink(entry, token),
-    });
+  constructor(recheckSeconds: number) {
+    this.#trustedMs = recheckSeconds * 1000;
   }
 
-  get(token: string): VerifiedSession | undefined {
-    return this.#verified.get(token);
+  get(token: string, now: number): VerifiedSession | undefined {
+    const end = token.lastIndexOf('.') + 1;
+    const signature = token.slice(end);
+    const entry = this.#young.get(signature) ?? this.#old.get(signature);
+    if (
+      entry === undefined ||
+      now >= entry.verified.trustedUntil ||
+      entry.fingerprint !== fingerprint(token, end)
+    )
+      return undefined;
+    return this.#isStale(entry.verified) ? undefined : entry.verified;
   }
 
-  /** Keeps what was found by a read that began at `changes`. */
-  remember(token: string, entry: VerifiedSession, changes: number): void {
-    if (changes !== this.changes) return;
-    const key = Buffer.from(token, 'latin1').toString('latin1'); // a slice of the Cookie header would keep all of the header alive
-    this.#verified.set(key, entry);
-    link(this.#tokensBySession, entry.session.id, key);
-    link(this.#sessionsByUser, entry.user.id, entry.session.id);
+  remember(token: string, verified: VerifiedSession, now: number): void {
+    if (verified.trustedUntil <= now || this.#isStale(verified)) return;
+    if (now - this.#turnedAt >= this.#trustedMs || this.#young.size >= MAX_SESSIONS / 2) {
+      this.#old = now - this.#turnedAt >= 2 * this.#trustedMs ? new Map() : this.#young;
+      this.#young = new Map();
+      this.#turnedAt = now;
+    }
+    const end = token.lastIndexOf('.') + 1;
+    const signature = Buffer.from(token.slice(end), 'latin1').toString('latin1'); // a slice would keep the whole Cookie header alive
+    this.#young.set(signature, { fingerprint: fingerprint(token, end), verified });
+  }
+
+  /** The same text as one that was seen before, so that a browser's name is kept once and not for every session. */
+  sharedUserAgent(userAgent: string | null): string | null {
+    if (userAgent === null) return null;
+    const known = this.#userAgents.get(userAgent);
+    if (known === undefined) this.#userAgents.set(userAgent, userAgent);
+    return known ?? userAgent;
   }
 
   /** Why a session is known to be over, or undefined. */
@@ -62,39 +127,35 @@ export class SessionCache {
     this.#ended.set(sessionId, code);
   }
 
-  forget(topics: readonly Topic[]): void {
-    this.changes += 1;
+  forget(topics: readonly Topic[], now: number): void {
+    this.invalidations += 1;
+    const outlived = now - this.#trustedMs - READ_SECONDS * 1000;
+    for (const [topic, { at }] of this.#invalidated) {
+      if (at > outlived) break; // in the order they came
+      this.#invalidated.delete(topic);
+    }
     for (const topic of topics) {
-      if (topic === 'roles' || topic === 'all') this.#verified.clear();
-      else if (topic.startsWith('session:')) this.#forgetSession(topic.slice('session:'.length));
-      else if (topic.startsWith('user:')) {
-        for (const sessionId of [...(this.#sessionsByUser.get(topic.slice('user:'.length)) ?? [])])
-          this.#forgetSession(sessionId);
-      }
+      if (topic.startsWith('scope:')) continue; // chains are kept elsewhere
+      this.#invalidated.delete(topic);
+      this.#invalidated.set(topic, { number: this.invalidations, at: now });
     }
   }
 
-  #forgetSession(sessionId: string): void {
-    for (const token of [...(this.#tokensBySession.get(sessionId) ?? [])]) this.#verified.delete(token);
-  }
-
-  #unlink(entry: VerifiedSession, token: string): void {
-    unlink(this.#tokensBySession, entry.session.id, token);
-    if (!this.#tokensBySession.has(entry.session.id))
-      unlink(this.#sessionsByUser, entry.user.id, entry.session.id);
+  #isStale(verified: VerifiedSession): boolean {
+    if (this.#invalidated.size === 0) return false;
+    const since = (topic: Topic) => (this.#invalidated.get(topic)?.number ?? 0) > verified.readAt;
+    return (
+      since('all') ||
+      since('roles') ||
+      since(`user:${verified.userId}`) ||
+      since(`session:${verified.sessionId}`)
+    );
   }
 }
 
-function link(index: Map<string, string[]>, key: string, value: string): void {
-  const values = index.get(key);
-  if (values === undefined) index.set(key, [value]);
-  else if (!values.includes(value)) values.push(value);
-}
-
-function unlink(index: Map<string, string[]>, key: string, value: string): void {
-  const values = index.get(key);
-  if (values === undefined) return;
-  const rest = values.filter((other) => other !== value);
-  if (rest.length === 0) index.delete(key);
-  else index.set(key, rest);
+/** FNV-1a over the characters before `end`; tells a changed token from the one that was checked, not an attacker from a user. */
+function fingerprint(text: string, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < end; index += 1) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
+  return hash | 0;
 }

@@ -84,6 +84,7 @@ export class SessionVerifier {
     // Roles are asked about together with the sessions, so that nothing older than the session's own check goes into its grants.
     this.#rows = new Batcher(async (ids) => {
       const readAt = this.cache.invalidations;
+      const startedAt = runtime.now().getTime();
       const [rows, catalogue] = await Promise.all([
         runtime.db.session.findMany({
           where: { id: { in: ids } },
@@ -93,7 +94,7 @@ export class SessionVerifier {
         }),
         roles.current(),
       ]);
-      return new Map(rows.map((row) => [row.id, { row, catalogue, readAt }]));
+      return new Map(rows.map((row) => [row.id, { row, catalogue, readAt, startedAt }]));
     });
     runtime.invalidation.subscribe((topics) => this.cache.forget(topics, runtime.now().getTime()));
   }
@@ -228,19 +229,21 @@ export class SessionVerifier {
   #verified(read: Read, request: RequestFacts, now: Date): VerifiedSession {
     const { row, catalogue } = read;
     const grants = new Grants(row.userId, row.user.assignments, catalogue, now.getTime());
-    const trustedUntil = Math.min(
-      now.getTime() + this.#recheckMs,
-      row.absoluteExpiresAt.getTime(),
-      this.#idleDeadline({ ...row, lastSeenAt: now }),
-      grants.expiresAt,
-    );
-    return {
-      session: toSession(row),
-      user: Object.freeze(publicUser(row.user)),
+    return new VerifiedSession({
+      sessionId: row.id,
+      userId: row.userId,
+      session: this.cache.sessions.pack(toSession(row)),
+      user: this.cache.users.pack(publicUser(row.user)),
       grants,
-      trustedUntil,
-      userAgent: request.userAgent,
-    };
+      trustedUntil: Math.min(
+        read.startedAt + this.#recheckMs,
+        row.absoluteExpiresAt.getTime(),
+        this.#idleDeadline({ ...row, lastSeenAt: now }),
+        grants.expiresAt,
+      ),
+      userAgent: this.cache.sharedUserAgent(request.userAgent),
+      readAt: read.readAt,
+    });
   }
 
   #idleDeadline(row: { createdAt: Date; lastSeenAt: Date; idleSeconds: number }): number {
@@ -417,6 +420,8 @@ interface Read {
   catalogue: RoleCatalogue;
   /** How many invalidations there had been when the read began. */
   readAt: number;
+  /** Milliseconds; what is read counts as known from here on, not from when the answer came. */
+  startedAt: number;
 }
 
 /** What is newly known replaces what was; what is missing now is kept. */

@@ -63,6 +63,8 @@ export class RequestAuth implements Auth {
   #refusal: ErrorCode;
   #locked: VerifiedSession | null;
   #actor: Actor | null = null;
+  #user: Express.User | null = null;
+  #session: Session | null = null;
 
   constructor(
     context: AuthContext,
@@ -85,11 +87,15 @@ export class RequestAuth implements Auth {
   }
 
   get user(): Express.User | null {
-    return this.#verified === null ? null : (this.#verified.user as Express.User);
+    if (this.#verified === null) return null;
+    this.#user ??= this.#verified.user as Express.User;
+    return this.#user;
   }
 
   get session(): Session | null {
-    return this.#verified?.session ?? null;
+    if (this.#verified === null) return null;
+    this.#session ??= this.#verified.session;
+    return this.#session;
   }
 
   get apiKey(): ApiKey | null {
@@ -147,6 +153,8 @@ export class RequestAuth implements Auth {
     if (this.#verified === null || this.#isLatest) return;
     const answer = await this.#context.recheck(this.#req);
     this.#actor = null;
+    this.#user = null;
+    this.#session = null;
     if ('refusal' in answer) {
       this.#verified = null;
       this.#refusal = answer.refusal;
@@ -154,6 +162,7 @@ export class RequestAuth implements Auth {
     } else {
       this.#verified = answer;
       this.#isLatest = true;
+      this.#req.user = this.user ?? undefined;
     }
   }
 

@@ -111,8 +111,9 @@ export class SessionMiddleware implements AuthContext {
   }
 
   #signedIn(req: Request, res: Response, verified: VerifiedSession, isLatest: boolean): void {
-    req.auth = new RequestAuth(this, req, verified, isLatest, 'unauthenticated', null);
-    req.user = verified.user as Express.User;
+    const auth = new RequestAuth(this, req, verified, isLatest, 'unauthenticated', null);
+    req.auth = auth;
+    req.user = auth.user ?? undefined;
     // What a signed-in person is shown is for nobody else; a host may say otherwise for an answer of its own.
     res.setHeader('Cache-Control', 'no-store');
     const vary = res.getHeader('Vary');
@@ -138,10 +139,10 @@ export class SessionMiddleware implements AuthContext {
   actorOf(req: Request, verified: VerifiedSession | null): Actor {
     const requestId = req.headers['x-request-id'];
     return {
-      userId: verified?.user.id ?? null,
+      userId: verified?.userId ?? null,
       ip: this.ipOf(req),
       userAgent: req.headers['user-agent'] ?? null,
-      ...(verified !== null && { sessionId: verified.session.id }),
+      ...(verified !== null && { sessionId: verified.sessionId }),
       ...(verified?.session.impersonatorId != null && { impersonatorId: verified.session.impersonatorId }),
       ...(typeof requestId === 'string' && { requestId: requestId.slice(0, MAX_REQUEST_ID) }),
     };
