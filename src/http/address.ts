@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { canonicalAddress, parseAddress } from '../core/network.js';
 import { misconfigured } from '../errors.js';
 
 /** An address and how many of its leading bits count. */
@@ -21,17 +22,6 @@ export type AddressResolver = (
   forwardedFor: string | string[] | undefined,
 ) => ClientAddress;
 
-/** The two rate-limit keys of one caller. */
-export interface NetworkKeys {
-  /** One IPv4 address, or the /64 that one IPv6 customer line has. */
-  host: string;
-  /** The /24 or /48 around it. */
-  network: string;
-}
-
-// "No address" must not mean "no limit", nor one limit per spelling of garbage.
-const UNKNOWN = 'unknown';
-
 /**
  * `10.0.0.0/8`, `2001:db8::/32`, or a plain address (all bits count); null for anything else.
  *
@@ -47,7 +37,7 @@ export function parseCidr(text: string): Cidr | null {
   const prefix = bits === undefined ? width : Number(bits);
   if (prefix > width) return null;
 
-  const address = canonical(written);
+  const address = canonicalAddress(written);
   if (version === 6 && isIP(address) === 4) {
     return prefix < 96 ? null : { address, prefix: prefix - 96, family: 'ipv4' };
   }
@@ -76,21 +66,6 @@ export function createAddressResolver(
     `trustedProxies: ${String(trustedProxies)} would let anybody choose their address; ` +
       "give the number of proxies in front (1) or their ranges (['10.0.0.0/8'])",
   );
-}
-
-/**
- * The keys under which an address is counted: /32 and /24 for IPv4, /64 and /48 for IPv6.
- *
- * Missing and unparsable addresses share one key, so leaving it out buys nothing.
- */
-export function networkKeys(ip: string | null): NetworkKeys {
-  const address = parseAddress(ip ?? undefined);
-  if (address === null) return { host: UNKNOWN, network: UNKNOWN };
-  if (isIP(address) === 4) {
-    return { host: `${address}/32`, network: `${address.slice(0, address.lastIndexOf('.'))}.0/24` };
-  }
-  const groups = ipv6Groups(address);
-  return { host: ipv6Network(groups, 4), network: ipv6Network(groups, 3) };
 }
 
 function byHops(hops: number): AddressResolver {
@@ -143,45 +118,4 @@ function entriesOf(forwardedFor: string | string[] | undefined): string[] {
   if (forwardedFor === undefined) return [];
   const line = Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor;
   return line.trim() === '' ? [] : line.split(',');
-}
-
-/** One entry in its canonical spelling, or null. Azure and others add a port: `1.2.3.4:5678`, `[2001:db8::1]:443`. */
-function parseAddress(text: string | undefined): string | null {
-  const trimmed = text?.trim() ?? '';
-  if (trimmed.length > 60) return null;
-  const [, address = trimmed] =
-    /^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/.exec(trimmed) ?? /^\[([^\]]*)\](?::\d{1,5})?$/.exec(trimmed) ?? [];
-  return isIP(address) === 0 ? null : canonical(address);
-}
-
-/** The one spelling of a valid address: without zone, IPv4-mapped unwrapped, IPv6 compressed. */
-function canonical(address: string): string {
-  if (isIP(address) === 4) return address;
-  const groups = ipv6Groups(address);
-  const [a, b, c, d, e, f, high = 0, low = 0] = groups;
-  if (a === 0 && b === 0 && c === 0 && d === 0 && e === 0 && f === 0xffff) {
-    return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
-  }
-  const written = groups.map((group) => group.toString(16)).join(':');
-  return new URL(`http://[${written}]`).hostname.slice(1, -1);
-}
-
-function ipv6Groups(address: string): number[] {
-  const [withoutZone = ''] = address.split('%');
-  // `::ffff:1.2.3.4`: the last two groups may be written as IPv4.
-  const hex = withoutZone.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...octets: string[]) => {
-    const [a = 0, b = 0, c = 0, d = 0] = octets.slice(0, 4).map(Number);
-    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
-  });
-  const [head = '', tail] = hex.split('::');
-  const groupsOf = (part: string) =>
-    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
-  const left = groupsOf(head);
-  const right = groupsOf(tail ?? '');
-  return [...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right];
-}
-
-function ipv6Network(groups: readonly number[], kept: number): string {
-  const network = groups.map((group, index) => (index < kept ? group : 0).toString(16)).join(':');
-  return `${canonical(network)}/${kept * 16}`;
 }

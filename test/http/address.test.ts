@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createAddressResolver, networkKeys, parseCidr } from '../../src/http/address.js';
+import { networkKeys } from '../../src/core/network.js';
+import { createAddressResolver, parseCidr } from '../../src/http/address.js';
 
 const PROXY = '10.0.0.9';
 

@@ -161,10 +161,7 @@ CREATE TABLE "Throttle" (
 -- CreateTable
 CREATE TABLE "RateWindow" (
     "key" TEXT NOT NULL,
-    "startedAt" TIMESTAMP(3) NOT NULL,
-    "count" INTEGER NOT NULL,
-    "previous" INTEGER NOT NULL,
-    "lastAt" TIMESTAMP(3) NOT NULL,
+    "state" TEXT NOT NULL,
     "expiresAt" TIMESTAMP(3) NOT NULL,
 
     CONSTRAINT "RateWindow_pkey" PRIMARY KEY ("key")

@@ -154,10 +154,7 @@ CREATE TABLE "Throttle" (
 -- CreateTable
 CREATE TABLE "RateWindow" (
     "key" TEXT NOT NULL PRIMARY KEY,
-    "startedAt" DATETIME NOT NULL,
-    "count" INTEGER NOT NULL,
-    "previous" INTEGER NOT NULL,
-    "lastAt" DATETIME NOT NULL,
+    "state" TEXT NOT NULL,
     "expiresAt" DATETIME NOT NULL
 );
 
