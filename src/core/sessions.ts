@@ -127,10 +127,13 @@ export class SessionManager {
   /**
    * @internal A hard rotation, for a batch that raises what the session may do: the old cookie stops working at once and can never be
    * exchanged for the new one. The write misses when the session was rotated or ended meanwhile.
+   *
+   * @param options.replaces the user proved everything anew: what was proved earlier no longer counts
    */
   async prepareElevation(
     sessionId: string,
     proof: Proof,
+    options: { replaces?: boolean } = {},
   ): Promise<{ write: Write; result: SessionWithToken }> {
     const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
     if (row === null || row.revokedAt !== null) throw new AuthTunaError('session_revoked');
@@ -144,8 +147,12 @@ export class SessionManager {
       acknowledgedAt: null,
       lastSeenAt: now,
       authenticatedAt: now,
-      amr: [...new Set([...row.amr.split(' '), ...proof.amr])].filter((method) => method !== '').join(' '),
-      assuranceLevel: Math.max(row.assuranceLevel, proof.assuranceLevel),
+      amr:
+        options.replaces === true
+          ? proof.amr.join(' ')
+          : [...new Set([...row.amr.split(' '), ...proof.amr])].filter((method) => method !== '').join(' '),
+      assuranceLevel:
+        options.replaces === true ? proof.assuranceLevel : Math.max(row.assuranceLevel, proof.assuranceLevel),
       lockedAt: null,
     };
     const elevated = { ...row, ...change };

@@ -1,7 +1,10 @@
+import { isMissing } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import type { Actor } from '../events.js';
+import type { Fact } from './audit.js';
 import type { Ledger, Write } from './ledger.js';
 import type { OneTimeTokens } from './one-time-tokens.js';
+import type { Mail } from './outbox.js';
 import type { Runtime } from './runtime.js';
 import type { Session, UserRow } from './session-row.js';
 import type { Proof, SessionManager } from './sessions.js';
@@ -18,6 +21,30 @@ export type SignInResult =
 export interface SecondFactor {
   /** The ways this user can pass; empty when not enrolled. */
   factorsOf(userId: string): Promise<SecondFactorName[]>;
+  /** Whether the user said in this browser, after a full sign-in, that it need not be asked for again. */
+  trusts?(user: UserRow, deviceToken: string): Promise<boolean>;
+}
+
+/** A second factor that was proved: how, and what must be stored together with what it allows. */
+export interface FactorProof {
+  factor: SecondFactorName;
+  /** RFC 8176 values. */
+  amr: readonly string[];
+  /** Spends it; misses, and so undoes the batch, when somebody else spent it first. */
+  writes: readonly Write[];
+  facts: readonly Fact[];
+  mails: readonly Mail[];
+}
+
+/** A sign-in that waits for its second factor. */
+export interface PendingSignIn {
+  /** Of the row behind the token; no credential. */
+  id: string;
+  user: UserRow;
+  amr: readonly string[];
+  rememberMe: boolean;
+  factors: readonly SecondFactorName[];
+  spend: Write;
 }
 
 export interface SignInOptions {
@@ -28,6 +55,12 @@ export interface SignInOptions {
   fingerprint?: string;
   /** What happens together with the sign-in: spending the token that proved it. */
   writes?: readonly Write[];
+  facts?: readonly Fact[];
+  mails?: readonly Mail[];
+  /** The cookie of a browser in which the second factor need not be asked for. */
+  trustedDevice?: string | null;
+  /** A factor whose proof is not believed alone: another one must follow, and without another one the sign-in is refused. */
+  doubtful?: SecondFactorName;
 }
 
 const PENDING_SECONDS = 600;
@@ -68,18 +101,27 @@ export class SignIn {
       throw new AuthTunaError('email_not_verified');
     await config.hooks.beforeSignIn?.({ user: publicUser(user), amr: proof.amr, ip: actor.ip });
 
-    const factors =
-      proof.assuranceLevel >= 2
-        ? []
-        : (await Promise.all(this.secondFactors.map((factor) => factor.factorsOf(user.id)))).flat();
-    if (factors.length > 0) {
+    const enrolled = proof.assuranceLevel >= 2 ? [] : await this.factorsOf(user.id);
+    const factors = enrolled.filter((factor) => factor !== options.doubtful);
+    if (options.doubtful !== undefined && factors.length === 0)
+      throw new AuthTunaError('invalid_credentials');
+    if (factors.length > 0 && !(options.doubtful === undefined && (await this.#isTrusted(user, options)))) {
       const pending = this.#tokens.issue({
         purpose: 'pending_sign_in',
         subject: user.id,
         lifetimeSeconds: PENDING_SECONDS,
-        data: { amr: proof.amr, epoch: user.sessionEpoch, rememberMe: options.rememberMe === true },
+        data: {
+          amr: proof.amr,
+          epoch: user.sessionEpoch,
+          rememberMe: options.rememberMe === true,
+          ...(options.doubtful !== undefined && { doubtful: options.doubtful }),
+        },
       });
-      await this.#ledger.commit({ writes: [...(options.writes ?? []), ...pending.writes], facts: [] });
+      await this.#ledger.commit({
+        writes: [...(options.writes ?? []), ...pending.writes],
+        facts: options.facts ?? [],
+        mails: options.mails ?? [],
+      });
       return {
         status: 'second_factor_required',
         user: publicUser(user),
@@ -106,6 +148,7 @@ export class SignIn {
             ]),
       ],
       facts: [
+        ...(options.facts ?? []),
         {
           type: 'user.signed_in',
           actor: { ...actor, userId: user.id, sessionId: result.session.id },
@@ -113,9 +156,74 @@ export class SignIn {
           data: { amr: proof.amr },
         },
       ],
+      mails: options.mails ?? [],
       invalidates: presented === null ? [] : [`session:${presented}`],
     });
     await this.#sessions.trim(user.id);
     return { status: 'signed_in', user: publicUser({ ...user, lastLoginAt: now }), ...result };
   }
+
+  /** The ways in which a user can prove a second factor; empty when none is enrolled. */
+  async factorsOf(userId: string): Promise<SecondFactorName[]> {
+    const found: SecondFactorName[] = [];
+    // In turn: the first may find that all factors are to be removed today, and removes them.
+    for (const factor of this.secondFactors) found.push(...(await factor.factorsOf(userId)));
+    return found.every((factor) => factor === 'recovery_code') ? [] : found; // codes stand in for a factor and are none
+  }
+
+  /**
+   * Looks at a sign-in that waits for its second factor, without spending it.
+   *
+   * @throws AuthTunaError `invalid_token` when it is over, spent, or every session was ended since; `account_suspended`
+   */
+  async pending(token: string): Promise<PendingSignIn> {
+    const live = await this.#tokens.peek(token, 'pending_sign_in');
+    const user = await this.#runtime.db.user.findUnique({ where: { id: live.subject } });
+    const { amr, epoch, rememberMe, doubtful } = live.data as unknown as PendingData;
+    if (user === null || user.sessionEpoch !== epoch) throw new AuthTunaError('invalid_token');
+    if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
+    const factors = (await this.factorsOf(user.id)).filter((factor) => factor !== doubtful);
+    return { id: live.id, user, amr, rememberMe, factors, spend: live.spend };
+  }
+
+  /**
+   * Turns a waiting sign-in into a session: the waiting one and the factor's proof are spent in the batch that makes it.
+   *
+   * @throws AuthTunaError `invalid_credentials` when the factor is none of those asked for, or was spent at the same moment
+   */
+  async finish(
+    pending: PendingSignIn,
+    proof: FactorProof,
+    actor: Actor,
+    options: Omit<SignInOptions, 'rememberMe' | 'doubtful'> = {},
+  ): Promise<SignInResult> {
+    if (!pending.factors.includes(proof.factor)) throw new AuthTunaError('invalid_credentials');
+    const amr = [...new Set([...pending.amr, ...proof.amr])];
+    try {
+      return await this.complete(pending.user, { amr, assuranceLevel: 2 }, actor, {
+        ...options,
+        rememberMe: pending.rememberMe,
+        writes: [pending.spend, ...proof.writes, ...(options.writes ?? [])],
+        facts: [...proof.facts, ...(options.facts ?? [])],
+        mails: [...proof.mails, ...(options.mails ?? [])],
+      });
+    } catch (error) {
+      throw isMissing(error) ? new AuthTunaError('invalid_credentials') : error;
+    }
+  }
+
+  async #isTrusted(user: UserRow, { trustedDevice }: SignInOptions): Promise<boolean> {
+    if (trustedDevice === undefined || trustedDevice === null) return false;
+    for (const factor of this.secondFactors) {
+      if ((await factor.trusts?.(user, trustedDevice)) === true) return true;
+    }
+    return false;
+  }
+}
+
+interface PendingData {
+  amr: string[];
+  epoch: number;
+  rememberMe: boolean;
+  doubtful?: SecondFactorName;
 }

@@ -18,9 +18,9 @@ export interface ThrottlePolicy {
   maxConsecutive?: number;
 }
 
-/** What a try comes to. `isClosed`: no wait opens it again, only `clear` does. */
+/** What a try comes to. `tries`: without a success in between, this one counted. `isClosed`: no wait opens it again, only `clear` does. */
 export type ThrottleVerdict =
-  | { allowed: true }
+  | { allowed: true; tries: number }
   | { allowed: false; retryAfterSeconds: number; isClosed: boolean };
 
 /**
@@ -123,7 +123,7 @@ export class Throttle {
       if (row === null) {
         try {
           await db.throttle.create({ data: { key: id, ...countOf(1, 1, now, policy) } });
-          return { allowed: true };
+          return { allowed: true, tries: 1 };
         } catch (error) {
           if (isUniqueViolation(error)) continue;
           throw error;
@@ -145,7 +145,7 @@ export class Throttle {
         },
         data: countOf(failures, row.consecutive + 1, now, policy),
       });
-      if (count === 1) return { allowed: true };
+      if (count === 1) return { allowed: true, tries: failures };
     }
     throw new AuthTunaError('unavailable', { retryAfterSeconds: 1 });
   }
