@@ -21,10 +21,8 @@ export class Grants {
   readonly catalogue: RoleCatalogue;
   /** When the first assignment in it ends, in milliseconds; the whole is not to be used after that. */
   readonly expiresAt: number;
-  /** Scopes and the roles held there, side by side. A map only where there are many: a small one costs more than all the rest. */
-  readonly #scopes: readonly string[];
-  readonly #sets: readonly RoleSet[];
-  readonly #byScope: ReadonlyMap<string, RoleSet> | null;
+  /** Scopes, each followed by the roles held there; a map only where there are many, because a small one costs more than all the rest. */
+  readonly #held: readonly (string | RoleSet)[] | ReadonlyMap<string, RoleSet>;
 
   constructor(userId: string, assignments: readonly AssignmentRow[], catalogue: RoleCatalogue, now: number) {
     this.userId = userId;
@@ -39,43 +37,53 @@ export class Grants {
       else ids.push(roleId);
     }
     this.expiresAt = expiresAt;
-    this.#scopes = [...idsByScope.keys()];
-    this.#sets = [...idsByScope.values()].map((ids) => catalogue.setOf(ids));
-    this.#byScope =
-      this.#scopes.length <= FEW
-        ? null
-        : new Map(this.#scopes.map((scope, index) => [scope, this.#sets[index] as RoleSet]));
+    const held = [...idsByScope].map(([scope, ids]) => [scope, catalogue.setOf(ids)] as const);
+    this.#held = held.length <= FEW ? held.flat() : new Map(held);
   }
 
   /** The roles held exactly at a scope, not those above it. */
   at(scope: string): RoleSet | undefined {
-    if (this.#byScope !== null) return this.#byScope.get(scope);
-    for (let index = 0; index < this.#scopes.length; index += 1) {
-      if (this.#scopes[index] === scope) return this.#sets[index];
-    }
+    const held = this.#held;
+    if (!Array.isArray(held)) return (held as ReadonlyMap<string, RoleSet>).get(scope);
+    for (let index = 0; index < held.length; index += 2)
+      if (held[index] === scope) return held[index + 1] as RoleSet;
     return undefined;
   }
 
   /** The scopes at which something is held. */
   get scopes(): readonly string[] {
-    return this.#scopes;
+    const held = this.#held;
+    return Array.isArray(held)
+      ? held.filter((entry) => typeof entry === 'string')
+      : [...(held as ReadonlyMap<string, RoleSet>).keys()];
   }
 
   /** The one decision: some role held at the scope or above it contains the permission. */
   allow(permission: string, chain: Chain): boolean {
     const { scopes, owners } = chain;
     for (let index = 0; index < scopes.length; index += 1) {
-      const set = this.at(scopes[index] as string);
-      if (set?.allows(permission)) return true;
+      if (this.heldAt(chain, index)?.allows(permission)) return true;
       if (owners[index] === this.userId && this.catalogue.owner.allows(permission)) return true;
     }
     return false;
   }
 
+  /**
+   * The roles assigned at one place of a chain that count there. A role that a scope defined for itself counts there and below only: when the
+   * place is moved away from below it, whoever edits that role no longer speaks for the place.
+   */
+  heldAt(chain: Chain, index: number): RoleSet | undefined {
+    const set = this.at(chain.scopes[index] as string);
+    if (set === undefined || !set.isBound) return set;
+    const above = chain.scopes.slice(index);
+    const counting = set.roles.filter((role) => role.owners.every((owner) => above.includes(owner)));
+    return this.catalogue.setOf(counting.map((role) => role.id));
+  }
+
   /** The roles held at the scope of a chain or above it, with where. */
   rolesAlong(chain: Chain): { scope: string; set: RoleSet }[] {
     return chain.scopes.flatMap((scope, index) => {
-      const set = this.at(scope);
+      const set = this.heldAt(chain, index);
       return [
         ...(set === undefined ? [] : [{ scope, set }]),
         ...(chain.owners[index] === this.userId ? [{ scope, set: this.catalogue.owner }] : []),
@@ -83,13 +91,13 @@ export class Grants {
     });
   }
 
-  /** Whether a role of this name is held along the chain; an included role counts. */
+  /** Whether the role of this name is held along the chain; an included role counts. */
   holdsRole(name: string, chain: Chain): boolean {
-    return this.rolesAlong(chain).some(({ set }) =>
-      set.roles.some(
-        (role) =>
-          role.name === name || [...role.closure].some((id) => this.catalogue.byId(id)?.name === name),
-      ),
+    // Everybody's role first: a role that a scope made for itself must not pass for it by taking its name.
+    const role = this.catalogue.find(name) ?? this.catalogue.find(name, chain.scopes);
+    return (
+      role !== null &&
+      this.rolesAlong(chain).some(({ set }) => set.roles.some((held) => held.closure.has(role.id)))
     );
   }
 
@@ -100,6 +108,14 @@ export class Grants {
       for (const role of set.roles) if (role.level !== null && role.level > level) level = role.level;
     }
     return level;
+  }
+
+  /** The highest level of a role held anywhere; -1 for none. */
+  get highestLevel(): number {
+    const levels = this.scopes
+      .flatMap((scope) => this.at(scope) ?? [])
+      .flatMap((set) => set.roles.map((role) => role.level ?? -1));
+    return Math.max(-1, ...levels);
   }
 }
 

@@ -17,44 +17,47 @@ export class VerifiedSession {
   readonly userAgent: string | null;
   /** How many invalidations there had been when the read behind it began. */
   readonly readAt: number;
+  /** @internal Of everything in the cookie before the signature. */
+  fingerprint = 0;
+  readonly #cache: SessionCache;
   readonly #session: Packed<Session>;
   readonly #user: Packed<PublicUser>;
 
   constructor(
-    facts: { session: Packed<Session>; user: Packed<PublicUser> } & Pick<
+    cache: SessionCache,
+    facts: { session: Session; user: PublicUser } & Pick<
       VerifiedSession,
-      'sessionId' | 'userId' | 'grants' | 'trustedUntil' | 'userAgent' | 'readAt'
+      'grants' | 'trustedUntil' | 'userAgent' | 'readAt'
     >,
   ) {
-    this.sessionId = facts.sessionId;
-    this.userId = facts.userId;
+    this.sessionId = facts.session.id;
+    this.userId = facts.session.userId;
     this.grants = facts.grants;
     this.trustedUntil = facts.trustedUntil;
-    this.userAgent = facts.userAgent;
+    this.userAgent = cache.sharedText(facts.userAgent);
     this.readAt = facts.readAt;
-    this.#session = facts.session;
-    this.#user = facts.user;
+    this.#cache = cache;
+    this.#session = cache.sessions.pack({
+      ...facts.session,
+      device: cache.sharedText(facts.session.device),
+      country: cache.sharedText(facts.session.country),
+    });
+    this.#user = cache.users.pack({ ...facts.user, id: this.userId });
   }
 
   /** A new object at every call. */
   get session(): Session {
-    return this.#session.unpack();
+    return this.#cache.sessions.unpack(this.#session);
   }
 
   /** A new object at every call. */
   get user(): PublicUser {
-    return this.#user.unpack();
+    return this.#cache.users.unpack(this.#user);
   }
 }
 
-interface Entry {
-  /** Of everything before the signature. */
-  fingerprint: number;
-  verified: VerifiedSession;
-}
-
 const MAX_SESSIONS = 50_000;
-const MAX_USER_AGENTS = 1000;
+const MAX_SHARED_TEXTS = 2000;
 const READ_SECONDS = 10; // longer than any read may take
 
 /**
@@ -69,32 +72,34 @@ const READ_SECONDS = 10; // longer than any read may take
 export class SessionCache {
   readonly #trustedMs: number;
   /** Two halves that take turns: all that is in the older one has outlived its use when they change places. */
-  #young = new Map<string, Entry>();
-  #old = new Map<string, Entry>();
+  #young = new Map<string, VerifiedSession>();
+  #old = new Map<string, VerifiedSession>();
   #turnedAt = 0;
   readonly #invalidated = new Map<Topic, { number: number; at: number }>();
   readonly #ended = new LRUCache<string, AuthTunaError['code']>({ max: MAX_SESSIONS });
-  readonly #userAgents = new LRUCache<string, string>({ max: MAX_USER_AGENTS });
-  readonly sessions = new Packer<Session>();
-  readonly users = new Packer<PublicUser>();
+  readonly #texts = new LRUCache<string, string>({ max: MAX_SHARED_TEXTS });
+  /** @internal */
+  readonly sessions: Packer<Session>;
+  /** @internal */
+  readonly users: Packer<PublicUser>;
   /** How many invalidations there have been. */
   invalidations = 0;
 
-  constructor(recheckSeconds: number) {
+  /** @param now milliseconds; times are kept as the distance to it */
+  constructor(recheckSeconds: number, now: number) {
     this.#trustedMs = recheckSeconds * 1000;
+    this.sessions = new Packer(now);
+    this.users = new Packer(now);
   }
 
   get(token: string, now: number): VerifiedSession | undefined {
     const end = token.lastIndexOf('.') + 1;
     const signature = token.slice(end);
-    const entry = this.#young.get(signature) ?? this.#old.get(signature);
-    if (
-      entry === undefined ||
-      now >= entry.verified.trustedUntil ||
-      entry.fingerprint !== fingerprint(token, end)
-    )
-      return undefined;
-    return this.#isStale(entry.verified) ? undefined : entry.verified;
+    const verified = this.#young.get(signature) ?? this.#old.get(signature);
+    if (verified === undefined || now >= verified.trustedUntil) return undefined;
+    return verified.fingerprint === fingerprint(token, end) && !this.#isStale(verified)
+      ? verified
+      : undefined;
   }
 
   remember(token: string, verified: VerifiedSession, now: number): void {
@@ -105,16 +110,16 @@ export class SessionCache {
       this.#turnedAt = now;
     }
     const end = token.lastIndexOf('.') + 1;
-    const signature = Buffer.from(token.slice(end), 'latin1').toString('latin1'); // a slice would keep the whole Cookie header alive
-    this.#young.set(signature, { fingerprint: fingerprint(token, end), verified });
+    verified.fingerprint = fingerprint(token, end);
+    this.#young.set(Buffer.from(token.slice(end), 'latin1').toString('latin1'), verified); // a slice would keep the whole Cookie header alive
   }
 
-  /** The same text as one that was seen before, so that a browser's name is kept once and not for every session. */
-  sharedUserAgent(userAgent: string | null): string | null {
-    if (userAgent === null) return null;
-    const known = this.#userAgents.get(userAgent);
-    if (known === undefined) this.#userAgents.set(userAgent, userAgent);
-    return known ?? userAgent;
+  /** The same text as one that was seen before: there are few browsers, and many sessions. */
+  sharedText(text: string | null): string | null {
+    if (text === null) return null;
+    const known = this.#texts.get(text);
+    if (known === undefined) this.#texts.set(text, text);
+    return known ?? text;
   }
 
   /** Why a session is known to be over, or undefined. */

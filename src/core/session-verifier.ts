@@ -80,7 +80,7 @@ export class SessionVerifier {
     this.#ledger = ledger;
     this.#audit = audit;
     this.#recheckMs = runtime.config.session.recheckSeconds * 1000;
-    this.cache = new SessionCache(runtime.config.session.recheckSeconds);
+    this.cache = new SessionCache(runtime.config.session.recheckSeconds, runtime.now().getTime());
     // Roles are asked about together with the sessions, so that nothing older than the session's own check goes into its grants.
     this.#rows = new Batcher(async (ids) => {
       const readAt = this.cache.invalidations;
@@ -116,33 +116,66 @@ export class SessionVerifier {
     if (claims === null) return refused('unauthenticated');
     const ended = this.cache.endedBecause(claims.sessionId);
     if (ended !== undefined) return refused(ended);
+    let previous: Read | null = null;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const read = await (options.latest || attempt > 1
         ? this.#rows.latest(claims.sessionId)
         : this.#rows.shared(claims.sessionId));
-      const verdict = await this.#judge(claims, read, request, token);
+      const verdict = await this.#judge(claims, read, previous, request, token);
       if (verdict !== 'read again') return verdict;
+      previous = read;
     }
-    throw new AuthTunaError('unavailable', { retryAfterSeconds: 1, reason: 'session_contended' });
+    throw contended();
+  }
+
+  /**
+   * Asks again about a session whose cookie was checked when a stream or a slow handler began, by its row alone: that cookie has been
+   * rotated away meanwhile, and showing it again would look like a copy. A hard rotation ends what was begun before it.
+   *
+   * @throws AuthTunaError `unavailable`
+   */
+  async follow(verified: VerifiedSession): Promise<VerifiedSession | { refusal: ErrorCode }> {
+    const { session, userAgent } = verified;
+    let previous: Read | null = null;
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const read: Read | null = await this.#rows.latest(session.id);
+      if (read === null) return { refusal: 'unauthenticated' };
+      const { row } = read;
+      const now = this.#runtime.now();
+      if (isOutOfEpoch(row) && row.revokedAt === null && previous?.row.epoch !== row.epoch) {
+        previous = read;
+        continue;
+      }
+      const ended = this.#endedBecause(row, now);
+      if (ended !== null) return { refusal: ended };
+      if (row.lockedAt !== null) return { refusal: 'recent_login_required' };
+      if (row.hardRotatedAt !== null && row.hardRotatedAt > session.authenticatedAt)
+        return { refusal: 'superseded' };
+      return this.#verified(read, { userAgent }, now);
+    }
+    throw contended();
   }
 
   async #judge(
     claims: SessionClaims,
     read: Read | null,
+    previous: Read | null,
     request: RequestFacts,
     token: string,
   ): Promise<SessionVerdict | 'read again'> {
     const now = this.#runtime.now();
-    if (read === null || read.row.userId !== claims.userId)
-      return this.#bury(claims.sessionId, 'unauthenticated');
+    if (read === null) return this.#bury(claims.sessionId, 'unauthenticated');
     const { row } = read;
-    if (row.revokedAt !== null || row.epoch !== row.user.sessionEpoch)
-      return this.#bury(row.id, 'session_revoked');
-    if (!isActive(row.user, now)) return refused('session_revoked'); // not buried: a suspension can be lifted, though its sessions are ended with it
-    if (row.absoluteExpiresAt <= now || this.#idleDeadline(row) <= now.getTime())
-      return refused('unauthenticated');
+    if (row.userId !== claims.userId) return this.#suspicious(row, claims, 'other_user');
+    // The user is read after the session: what raised the epoch in between may have kept this session. Twice the same is no coincidence.
+    if (isOutOfEpoch(row) && row.revokedAt === null && previous?.row.epoch !== row.epoch) return 'read again';
+    const ended = this.#endedBecause(row, now);
+    if (ended === 'session_revoked' && isActive(row.user, now)) return this.#bury(row.id, ended); // a suspension can be lifted
+    if (ended !== null) return refused(ended);
 
     const behind = row.generation - claims.generation;
+    // A read that was shared may have begun before the rotation that this cookie comes from.
+    if (behind < 0 && previous === null) return 'read again';
     if (behind < 0) return this.#suspicious(row, claims, 'ahead_of_database');
     if (behind >= 2) return this.#breach(row, request);
     const isCurrent = behind === 0;
@@ -226,14 +259,12 @@ export class SessionVerifier {
     return null;
   }
 
-  #verified(read: Read, request: RequestFacts, now: Date): VerifiedSession {
+  #verified(read: Read, request: Pick<RequestFacts, 'userAgent'>, now: Date): VerifiedSession {
     const { row, catalogue } = read;
     const grants = new Grants(row.userId, row.user.assignments, catalogue, now.getTime());
-    return new VerifiedSession({
-      sessionId: row.id,
-      userId: row.userId,
-      session: this.cache.sessions.pack(toSession(row)),
-      user: this.cache.users.pack(publicUser(row.user)),
+    return new VerifiedSession(this.cache, {
+      session: toSession(row),
+      user: publicUser(row.user),
       grants,
       trustedUntil: Math.min(
         read.startedAt + this.#recheckMs,
@@ -241,9 +272,16 @@ export class SessionVerifier {
         this.#idleDeadline({ ...row, lastSeenAt: now }),
         grants.expiresAt,
       ),
-      userAgent: this.cache.sharedUserAgent(request.userAgent),
+      userAgent: request.userAgent,
       readAt: read.readAt,
     });
+  }
+
+  /** Why a session is over whatever cookie is shown, or null. */
+  #endedBecause(row: LoadedSession, now: Date): ErrorCode | null {
+    if (row.revokedAt !== null || isOutOfEpoch(row) || !isActive(row.user, now)) return 'session_revoked';
+    if (row.absoluteExpiresAt <= now || this.#idleDeadline(row) <= now.getTime()) return 'unauthenticated';
+    return null;
   }
 
   #idleDeadline(row: { createdAt: Date; lastSeenAt: Date; idleSeconds: number }): number {
@@ -261,6 +299,7 @@ export class SessionVerifier {
 
   #bury(sessionId: string, code: ErrorCode): SessionVerdict {
     this.cache.bury(sessionId, code);
+    this.#runtime.invalidation.receive([`session:${sessionId}`]); // an older cookie of it may still be remembered, a stream still open
     return refused(code);
   }
 
@@ -422,6 +461,14 @@ interface Read {
   readAt: number;
   /** Milliseconds; what is read counts as known from here on, not from when the answer came. */
   startedAt: number;
+}
+
+function isOutOfEpoch(row: LoadedSession): boolean {
+  return row.epoch !== row.user.sessionEpoch;
+}
+
+function contended(): AuthTunaError {
+  return new AuthTunaError('unavailable', { retryAfterSeconds: 1, reason: 'session_contended' });
 }
 
 /** What is newly known replaces what was; what is missing now is kept. */
