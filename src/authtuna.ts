@@ -23,6 +23,7 @@ import { guardDb, type PrismaLike, type User, type UserOf } from './db/client.js
 import { checkTables, migrate } from './db/migrate.js';
 import { openDatabase } from './db/open.js';
 import type { EventListener, EventType } from './events.js';
+import { devMailboxRouter } from './features/auth/dev-mailbox.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authRouter } from './features/auth/router.js';
 import { csrf } from './http/csrf.js';
@@ -32,6 +33,8 @@ import { type SecurityHeaderOptions, securityHeaders } from './http/headers.js';
 import { createHttpKit, type RouterOptions } from './http/kit.js';
 import { SessionMiddleware } from './http/session.js';
 import { Views } from './http/views.js';
+import { createDevMailbox } from './mail/dev-mailbox.js';
+import { Mailer } from './mail/mailer.js';
 import { createTemplates } from './templates.js';
 
 /** Everything a host works with. Methods are closures, so `const { requireUser } = authTuna` works. */
@@ -72,6 +75,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly access: Access;
   readonly audit: AuditManager;
   readonly auth: AuthManager<U>;
+  readonly mailer: Mailer;
 }
 
 type ShippedPermission = keyof typeof SHIPPED_PERMISSIONS & string;
@@ -96,7 +100,12 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   options: O,
 ): AuthTuna<HostUser<O>, GuardedPermission<O>> {
   type U = HostUser<O>;
-  const config: Config = parseConfig(options);
+  const parsed = parseConfig(options);
+  const devMailbox = createDevMailbox(parsed);
+  const config: Config =
+    devMailbox === null
+      ? parsed
+      : Object.freeze({ ...parsed, mail: { from: 'noreply@localhost', transport: devMailbox } });
   const connection = options.prisma === undefined ? openDatabase(config.databaseUrl ?? '') : null;
   const client = options.prisma ?? connection?.client;
   const runtime = createRuntime(config, guardDb(client as PrismaLike));
@@ -105,10 +114,13 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     baseUrl: config.baseUrl,
     paths: config.paths,
     ...(config.templatesDir !== undefined && { templatesDir: config.templatesDir }),
+    ...(config.brand !== undefined && { brand: config.brand }),
+    ...(config.locale !== undefined && { locale: config.locale }),
   });
 
   const audit = new AuditManager(runtime);
   const ledger = new Ledger(runtime, audit);
+  const mailer = new Mailer(runtime, ledger.outbox, templates);
   const roleStore = new RoleStore(runtime);
   const scopes = new ScopeManager(runtime, ledger);
   const access = new Access(runtime, roleStore, scopes);
@@ -144,6 +156,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     }
     await seed(runtime, ledger, roleStore);
     await hasher.warmUp();
+    mailer.start();
   });
 
   const sessionMiddleware = new SessionMiddleware(runtime, verifier, access, scopes, readiness);
@@ -151,11 +164,18 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const views = new Views(runtime, templates);
   const errorHandler = createErrorHandler(config, views.errorPage);
   const http = createHttpKit(config, sessionMiddleware, guards, verifier, errorHandler, views);
-  const routers = { auth: (routerOptions?: RouterOptions) => authRouter(auth, http, routerOptions) };
+  const routers = {
+    auth(routerOptions?: RouterOptions) {
+      const router = authRouter(auth, http, routerOptions);
+      if (devMailbox === null) return router;
+      return Router().use('/dev/mailbox', devMailboxRouter(devMailbox, http)).use(router);
+    },
+  };
 
   return {
     ready: () => readiness.wait(),
     async close() {
+      await mailer.close();
       await connection?.close();
     },
     on: (type, listener) => runtime.events.on(type, listener),
@@ -181,6 +201,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     access,
     audit,
     auth,
+    mailer,
   };
 }
 

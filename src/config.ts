@@ -1,9 +1,11 @@
+import { statSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type Random, systemRandom } from './crypto/random.js';
 import type { PrismaLike, User } from './db/client.js';
 import { AuthTunaError } from './errors.js';
+import type { Brand } from './theme.js';
 
 /** Where the time comes from. */
 export interface Clock {
@@ -29,7 +31,11 @@ export interface OutgoingMail {
   messageId: string;
 }
 
-/** Delivers mail. `send` rejects when the mail was not accepted; it is then tried again later. */
+/**
+ * Delivers mail. `send` rejects when the mail was not accepted; it is then tried again later, unless the error says `permanent: true`.
+ *
+ * Of such an error only its `code`, `responseCode`, `command` and the plain words of its message are kept.
+ */
 export interface MailTransport {
   send(mail: OutgoingMail): Promise<void>;
   close?(): Promise<void>;
@@ -132,9 +138,17 @@ export interface AuthTunaOptions {
     /** Default `optional`. */
     username?: 'required' | 'optional' | 'off';
   };
+  /**
+   * `from` is one mailbox, `App <noreply@example.com>`; `transport` is `smtp({ … })` or your own. Without it a developer's machine
+   * keeps mails at `/auth/dev/mailbox`, and elsewhere none are sent.
+   */
   mail?: { from: string; transport: MailTransport };
   /** A folder whose templates replace ours, file by file. */
   templatesDir?: string;
+  /** Logo and colours of pages and mails. */
+  brand?: Brand;
+  /** Language of pages and mails where nothing better is known: `en` (default), `de`, or one that `templatesDir` adds. */
+  locale?: string;
   /** Broadcast of revocations over Redis. */
   redisUrl?: string;
   permissions?: PermissionCatalogue;
@@ -169,6 +183,26 @@ const anObjectWith = <T>(...methods: string[]) =>
 const path = z
   .string()
   .regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth');
+
+const colour = z
+  .string()
+  .regex(/^#[0-9a-f]{6}$/i, 'must be written as #rrggbb')
+  .optional();
+const palette = z
+  .strictObject({
+    accent: colour,
+    onAccent: colour,
+    background: colour,
+    surface: colour,
+    text: colour,
+    muted: colour,
+    border: colour,
+    danger: colour,
+    success: colour,
+  })
+  .optional();
+
+const ONE_MAILBOX = /^(?:[^<>@\p{Cc}]*<[^\s<>@,;]+@[^\s<>@,;]+>|[^\s<>@,;]+@[^\s<>@,;]+)$/u;
 
 const schema = z.strictObject({
   baseUrl: z.string({
@@ -239,9 +273,30 @@ const schema = z.strictObject({
     })
     .prefault({}),
   mail: z
-    .strictObject({ from: z.string().min(3), transport: anObjectWith<MailTransport>('send') })
+    .strictObject({
+      from: z
+        .string()
+        .regex(ONE_MAILBOX, 'must be one mailbox: noreply@example.com or App <noreply@example.com>'),
+      transport: anObjectWith<MailTransport>('send'),
+    })
     .optional(),
-  templatesDir: z.string().optional(),
+  templatesDir: z
+    .string()
+    .refine((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory(), 'is not a folder')
+    .optional(),
+  brand: z
+    .strictObject({
+      logoUrl: z
+        .string()
+        .regex(/^\/(?![/\\])/, 'must be a path of this site, such as /logo.svg')
+        .optional(),
+      colours: z.strictObject({ light: palette, dark: palette }).optional(),
+    })
+    .optional(),
+  locale: z
+    .string()
+    .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language, such as en')
+    .optional(),
   redisUrl: z
     .string()
     .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')

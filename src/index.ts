@@ -36,3 +36,6 @@ export type { Problem } from './http/errors.js';
 export type { Credential, GuardOptions, UserGuardOptions } from './http/guards.js';
 export type { SecurityHeaderOptions } from './http/headers.js';
 export type { RouterOptions } from './http/kit.js';
+export type { DeadLetter, Mailer } from './mail/mailer.js';
+export { type SmtpOptions, smtp } from './mail/smtp.js';
+export type { Brand, Palette } from './theme.js';
