@@ -1,8 +1,12 @@
+import type { IncomingMessage } from 'node:http';
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
 import { type AuthTunaOptions, type Config, parseConfig } from './config.js';
 import { Access } from './core/access.js';
 import { AuditManager } from './core/audit.js';
+import { Broadcast, type BroadcastHealth } from './core/broadcast.js';
+import { cleanUp } from './core/clean-up.js';
 import type { PermissionOf } from './core/definitions.js';
+import { JobManager, type JobStatus } from './core/jobs.js';
 import { Ledger } from './core/ledger.js';
 import { OneTimeTokens } from './core/one-time-tokens.js';
 import { PasswordManager } from './core/passwords.js';
@@ -26,12 +30,14 @@ import type { EventListener, EventType } from './events.js';
 import { devMailboxRouter } from './features/auth/dev-mailbox.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authRouter } from './features/auth/router.js';
+import type { Auth } from './http/auth.js';
 import { csrf } from './http/csrf.js';
 import { createErrorHandler } from './http/errors.js';
 import { type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
 import { type SecurityHeaderOptions, securityHeaders } from './http/headers.js';
 import { createHttpKit, type RouterOptions } from './http/kit.js';
 import { SessionMiddleware } from './http/session.js';
+import { Upgrades } from './http/upgrade.js';
 import { Views } from './http/views.js';
 import { createDevMailbox } from './mail/dev-mailbox.js';
 import { Mailer } from './mail/mailer.js';
@@ -46,6 +52,8 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   ready(): Promise<void>;
   /** Stops what runs in the background and closes the database, if it is ours. */
   close(): Promise<void>;
+  /** How it stands with the database, the other instances and the jobs, for a health route. Never rejects. */
+  health(): Promise<Health>;
   /** Calls a listener after something was stored. @returns a function that ends the subscription */
   on<T extends EventType>(type: T | '*', listener: EventListener<T>): () => void;
 
@@ -59,6 +67,12 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
   /** The last middleware of the app. */
   errorHandler(): ErrorRequestHandler;
+
+  /**
+   * Who asks for a WebSocket: for a server's `upgrade` event. `req.socket` is destroyed when the session or its user ends.
+   * @throws AuthTunaError `cross_site_request` when a page of another site asks; `unavailable`
+   */
+  authenticateUpgrade(req: IncomingMessage): Promise<Auth>;
 
   /** Every router at its usual place. */
   router(): Router;
@@ -74,8 +88,17 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly scopes: ScopeManager;
   readonly access: Access;
   readonly audit: AuditManager;
+  readonly jobs: JobManager;
   readonly auth: AuthManager<U>;
   readonly mailer: Mailer;
+}
+
+export interface Health {
+  /** Whether the database answered just now. */
+  database: 'up' | 'down';
+  broadcast: BroadcastHealth;
+  /** Empty while the database is down. */
+  jobs: JobStatus[];
 }
 
 type ShippedPermission = keyof typeof SHIPPED_PERMISSIONS & string;
@@ -147,6 +170,10 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
 
   const auth = new AuthManager<U>({ runtime, ledger, users, passwords, sessions, signIn });
 
+  const jobs = new JobManager(runtime);
+  jobs.add(cleanUp(runtime));
+  const broadcast = new Broadcast(runtime);
+
   const readiness = createReadiness(async () => {
     if (connection !== null) {
       await connection.prepare();
@@ -156,10 +183,15 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     }
     await seed(runtime, ledger, roleStore);
     await hasher.warmUp();
+    if (isClosed) return;
     mailer.start();
+    await broadcast.start();
+    jobs.start();
   });
+  let isClosed = false;
 
   const sessionMiddleware = new SessionMiddleware(runtime, verifier, access, scopes, readiness);
+  const upgrades = new Upgrades(runtime, verifier, sessionMiddleware, readiness);
   const guards = new Guards(runtime, scopes, audit);
   const views = new Views(runtime, templates);
   const errorHandler = createErrorHandler(config, views.errorPage);
@@ -175,8 +207,19 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   return {
     ready: () => readiness.wait(),
     async close() {
+      isClosed = true;
+      upgrades.close();
+      await jobs.stop();
+      await broadcast.stop();
       await mailer.close();
       await connection?.close();
+    },
+    async health() {
+      try {
+        return { database: 'up', broadcast: broadcast.health, jobs: await jobs.status() };
+      } catch {
+        return { database: 'down', broadcast: broadcast.health, jobs: [] };
+      }
     },
     on: (type, listener) => runtime.events.on(type, listener),
     session: () => sessionMiddleware.handler,
@@ -186,6 +229,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     csrf: () => csrf(config.origins),
     securityHeaders: (headerOptions) => securityHeaders(config.isSecure, headerOptions),
     errorHandler: () => errorHandler,
+    authenticateUpgrade: upgrades.authenticate,
     router() {
       const router = Router();
       router.use(config.paths.auth, routers.auth());
@@ -200,6 +244,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     scopes,
     access,
     audit,
+    jobs,
     auth,
     mailer,
   };

@@ -1,4 +1,4 @@
-export { type AuthTuna, createAuthTuna } from './authtuna.js';
+export { type AuthTuna, createAuthTuna, type Health } from './authtuna.js';
 export type {
   AuthTunaOptions,
   Clock,
@@ -14,7 +14,9 @@ export type {
 } from './config.js';
 export type { Access, Explanation } from './core/access.js';
 export type { AuditEntry, AuditManager, AuditQuery } from './core/audit.js';
+export type { BroadcastHealth } from './core/broadcast.js';
 export { definePermissions, type PermissionOf } from './core/definitions.js';
+export type { Job, JobManager, JobStatus } from './core/jobs.js';
 export type { Page } from './core/page.js';
 export type { PasswordManager } from './core/passwords.js';
 export type { Permission, PermissionManager } from './core/permissions.js';

@@ -11,6 +11,7 @@ export async function withInstance<T>(work: (authTuna: AuthTuna) => Promise<T>):
   });
   try {
     await authTuna.ready();
+    await authTuna.jobs.stop(); // a command does its own work only
     return await work(authTuna as unknown as AuthTuna);
   } finally {
     await authTuna.close();

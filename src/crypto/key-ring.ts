@@ -11,7 +11,8 @@ export type KeyPurpose =
   | 'lookup'
   | 'device'
   | 'audit'
-  | 'flow';
+  | 'flow'
+  | 'bus';
 
 export interface Key {
   /** Names the secret it came from, without revealing it. */
@@ -43,6 +44,7 @@ export class KeyRing {
         'device',
         'audit',
         'flow',
+        'bus',
       ];
       return {
         kid,

@@ -16,20 +16,7 @@ const MIGRATION_LOCK = 4_812_960_573; // any number that nobody else uses
  */
 export function openPostgresql(url: string): DatabaseConnection {
   const { PrismaPg } = loadAdapter();
-  const address = new URL(url);
-  const max = Number(address.searchParams.get('connection_limit') ?? DEFAULT_CONNECTIONS);
-  const schema = address.searchParams.get('schema') ?? undefined;
-  // Prisma's parameters of old; the driver would send them to the server, which does not know them.
-  for (const name of ['connection_limit', 'schema', 'pool_timeout', 'connect_timeout', 'pgbouncer']) {
-    address.searchParams.delete(name);
-  }
-  const connection = {
-    connectionString: address.href,
-    connectionTimeoutMillis: LIMIT_MS,
-    keepAlive: true,
-    // Unquoted names of the migrations are looked up here; the client qualifies its own.
-    ...(schema && { options: `-c search_path=${schema}` }),
-  };
+  const { connection, max, schema } = connectionOf(url);
   const pool = { ...connection, max, statement_timeout: LIMIT_MS, query_timeout: LIMIT_MS };
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   const listeners = { onPoolError: () => {}, onConnectionError: () => {} };
@@ -67,7 +54,27 @@ export function openPostgresql(url: string): DatabaseConnection {
   };
 }
 
-function loadAdapter(): typeof import('@prisma/adapter-pg') {
+/** How to reach the server of a URL, for the pool and for connections beside it. */
+export function connectionOf(url: string) {
+  const address = new URL(url);
+  const max = Number(address.searchParams.get('connection_limit') ?? DEFAULT_CONNECTIONS);
+  const schema = address.searchParams.get('schema') ?? undefined;
+  // Prisma's parameters of old; the driver would send them to the server, which does not know them.
+  for (const name of ['connection_limit', 'schema', 'pool_timeout', 'connect_timeout', 'pgbouncer']) {
+    address.searchParams.delete(name);
+  }
+  const connection = {
+    connectionString: address.href,
+    connectionTimeoutMillis: LIMIT_MS,
+    keepAlive: true,
+    // Unquoted names of the migrations are looked up here; the client qualifies its own.
+    ...(schema && { options: `-c search_path=${schema}` }),
+  };
+  return { connection, max, schema };
+}
+
+/** The optional peer, with the sentence that helps when it is not there. */
+export function loadAdapter(): typeof import('@prisma/adapter-pg') {
   try {
     // Required rather than imported, because it may be missing and creating an AuthTuna is synchronous.
     return createRequire(import.meta.url)('@prisma/adapter-pg') as typeof import('@prisma/adapter-pg');

@@ -49,8 +49,8 @@ export interface AuthContext {
   scopes: ScopeManager;
   now(): number;
   actorOf(req: Request, verified: VerifiedSession | null): Actor;
-  /** Asks the row again. */
-  recheck(req: Request): Promise<VerifiedSession | { refusal: ErrorCode }>;
+  /** Asks the row again about what this request was found to be. */
+  recheck(req: Request, verified: VerifiedSession): Promise<VerifiedSession | { refusal: ErrorCode }>;
 }
 
 /** `req.auth`. Made for every request, so it holds four references and works everything else out when asked. */
@@ -151,7 +151,7 @@ export class RequestAuth implements Auth {
   /** @internal Asks the row again, for a route that wants the answer of now. */
   async refresh(): Promise<void> {
     if (this.#verified === null || this.#isLatest) return;
-    const answer = await this.#context.recheck(this.#req);
+    const answer = await this.#context.recheck(this.#req, this.#verified);
     this.#actor = null;
     this.#user = null;
     this.#session = null;

@@ -125,7 +125,9 @@ export class SessionMiddleware implements AuthContext {
     req.user = undefined;
   }
 
-  async recheck(req: Request): Promise<VerifiedSession | { refusal: ErrorCode }> {
+  async recheck(req: Request, verified: VerifiedSession): Promise<VerifiedSession | { refusal: ErrorCode }> {
+    // A stream outlives its cookie: shown again after a rotation it would be taken for a copy, and end an honest session.
+    if (this.now() >= verified.trustedUntil) return this.#verifier.follow(verified);
     const token = readCookie(req.headers.cookie, this.cookie.name);
     if (token === null || token === 'ambiguous') return { refusal: 'unauthenticated' };
     const verdict = await this.#verifier.verify(

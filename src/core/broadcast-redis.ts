@@ -1,0 +1,53 @@
+import { createRequire } from 'node:module';
+import { misconfigured } from '../errors.js';
+import type { Channel } from './broadcast.js';
+
+const LIMIT_MS = 2000;
+
+/**
+ * Redis publish and subscribe (`redis://…`, `rediss://…`), two connections.
+ *
+ * @throws AuthTunaError `misconfigured` when the optional peer `redis` is not installed
+ */
+export function redisChannel(url: string, name: string): Channel {
+  const { createClient } = loadRedis();
+  return {
+    kind: 'redis',
+    async open(onMessage, onLost) {
+      const publisher = createClient({
+        url,
+        disableOfflineQueue: true, // what cannot be sent now is stale later
+        socket: { connectTimeout: LIMIT_MS, reconnectStrategy: false },
+      });
+      const subscriber = publisher.duplicate();
+      const clients = [publisher, subscriber];
+      for (const client of clients) client.on('error', onLost).on('end', () => onLost());
+      const close = async () => {
+        for (const client of clients) if (client.isOpen) client.destroy();
+      };
+      try {
+        await publisher.connect();
+        await subscriber.connect();
+        await subscriber.subscribe(name, onMessage);
+      } catch (error) {
+        await close();
+        throw error;
+      }
+      return {
+        send: async (payload) => {
+          await publisher.publish(name, payload);
+        },
+        close,
+      };
+    },
+  };
+}
+
+function loadRedis(): typeof import('redis') {
+  try {
+    // Required rather than imported, because it may be missing and creating an AuthTuna is synchronous.
+    return createRequire(import.meta.url)('redis') as typeof import('redis');
+  } catch (cause) {
+    throw misconfigured('redisUrl needs the Redis client: npm install redis', cause);
+  }
+}

@@ -1,0 +1,80 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Job } from './jobs.js';
+import { after, type Runtime } from './runtime.js';
+
+const EVERY_SECONDS = 3600;
+const BATCH = 500; // short enough that no request waits long for the rows of one statement
+const DAY = 86_400;
+const KEPT_SECONDS = DAY; // what has ended stays a day, so that a look can still tell how
+const THROTTLE_KEPT_SECONDS = 7 * DAY;
+const CONSECUTIVE_KEPT_SECONDS = 366 * DAY; // the count of consecutive failures is forgotten by success, not by waiting
+
+/**
+ * Removes what is over: sessions that expired, idled out or were revoked, one-time tokens, throttle counters, expired assignments.
+ *
+ * Nothing depends on it: what has ended is refused whether or not its row is still there.
+ */
+export function cleanUp(runtime: Runtime): Job {
+  return {
+    name: 'clean-up',
+    everySeconds: EVERY_SECONDS,
+    async run(signal) {
+      const { db, config } = runtime;
+      const now = runtime.now();
+      const before = after(now, -KEPT_SECONDS);
+      const idledOut = (idleSeconds: number) => {
+        const last = { lt: after(before, -idleSeconds) };
+        return {
+          idleSeconds: { lte: idleSeconds },
+          ...(config.session.lifetimeFrom === 'creation' ? { createdAt: last } : { lastSeenAt: last }),
+        };
+      };
+      const endedSession = {
+        OR: [
+          { absoluteExpiresAt: { lt: before } },
+          { revokedAt: { lt: before } },
+          // Rows made under longer limits than these go when their absolute limit has passed.
+          idledOut(config.session.idleSeconds),
+          idledOut(config.session.rememberedIdleSeconds),
+        ],
+      };
+      const deadToken = { OR: [{ expiresAt: { lt: before } }, { usedAt: { lt: before } }] };
+      const oldThrottle = {
+        blockedUntil: { lt: now },
+        OR: [
+          { consecutive: 0, seenAt: { lt: after(now, -THROTTLE_KEPT_SECONDS) } },
+          { seenAt: { lt: after(now, -CONSECUTIVE_KEPT_SECONDS) } },
+        ],
+      };
+      const expiredAssignment = { expiresAt: { lt: before } };
+
+      const sessions = await inBatches(signal, () =>
+        db.session.deleteMany({ where: endedSession, limit: BATCH }),
+      );
+      const tokens = await inBatches(signal, () =>
+        db.oneTimeToken.deleteMany({ where: deadToken, limit: BATCH }),
+      );
+      const throttles = await inBatches(signal, () =>
+        db.throttle.deleteMany({ where: oldThrottle, limit: BATCH }),
+      );
+      const assignments = await inBatches(signal, () =>
+        db.roleAssignment.deleteMany({ where: expiredAssignment, limit: BATCH }),
+      );
+      return `removed ${sessions} sessions, ${tokens} tokens, ${throttles} throttle counters, ${assignments} assignments`;
+    },
+  };
+}
+
+async function inBatches(
+  signal: AbortSignal,
+  removeSome: () => PromiseLike<{ count: number }>,
+): Promise<number> {
+  let removed = 0;
+  while (!signal.aborted) {
+    const { count } = await removeSome();
+    removed += count;
+    if (count < BATCH) break;
+    await setImmediate();
+  }
+  return removed;
+}
