@@ -153,6 +153,8 @@ export const pageSamples = [
     problem: { code: 'invalid_input', fields: { code: 'invalid_code' } },
   }),
   page('passwordless/code', 'plain', { ...form, email: 'ada@example.com' }),
+  page('mfa/begin', 'plain', form),
+  page('mfa/cancel-reset', 'plain', form),
   page('mfa/setup', 'plain', {
     ...form,
     qrCode,
@@ -270,6 +272,13 @@ export const mailSamples = [
   page('factor-added', 'plain', { ...notice, factor: 'totp' }),
   page('factor-removed', 'plain', { ...notice, factor: 'recovery_codes' }),
   page('factor-failed', 'plain', { ...notice, factor: 'totp' }),
+  page('recovery-code-used', 'plain', { ...notice, left: 9 }),
+  page('factor-reset', 'plain', {
+    name: notice.name,
+    to: notice.to,
+    link: notice.link,
+    effectiveAt: new Date('2030-01-04T12:00:00Z'),
+  }),
   page('passkey-added', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
   page('passkey-added', 'hostile', { ...notice, passkeyName: HOSTILE }),
   page('passkey-removed', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),

@@ -1,10 +1,13 @@
 import { statSync } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import type { RateLimit } from './core/rate-limiter.js';
 import { type Random, systemRandom } from './crypto/random.js';
 import type { PrismaLike, User } from './db/client.js';
 import { AuthTunaError } from './errors.js';
+import type { SocialProvider } from './features/social/provider.js';
+import type { Auth } from './http/auth.js';
 import type { Brand } from './theme.js';
 
 /** Where the time comes from. */
@@ -73,6 +76,45 @@ export interface Hooks {
   beforeSignIn?(input: { user: User; amr: readonly string[]; ip: string | null }): void | Promise<void>;
 }
 
+/**
+ * The limits that the library itself sets, each for one address (IPv6: its /64) unless said otherwise. Guesses at a password or code have
+ * a throttle of their own beside them, which is no option.
+ *
+ * | name | limits | default |
+ * | --- | --- | --- |
+ * | `signUp` | sign-ups | 60 in 10 minutes |
+ * | `mailRequest` | forgotten passwords, verification mails, magic links, codes, changes of address | 60 in 10 minutes |
+ * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
+ * | `invitation` | invitations, by user | 50 an hour |
+ * | `mailAddress` | mails that strangers can ask for, to one address, at least a minute apart | 3 an hour |
+ * | `mailNetwork` | such mails, asked for from one network (/24, IPv6 /48) | 10 an hour |
+ * | `mailPurpose` | such mails of one kind, to one address from one network | 5 a day |
+ */
+export const RATE_LIMITS = {
+  signUp: { limit: 60, windowSeconds: 600 },
+  mailRequest: { limit: 60, windowSeconds: 600 },
+  mailToken: { limit: 60, windowSeconds: 600 },
+  invitation: { limit: 50, windowSeconds: 3600 },
+  mailAddress: { limit: 3, windowSeconds: 3600 },
+  mailNetwork: { limit: 10, windowSeconds: 3600 },
+  mailPurpose: { limit: 5, windowSeconds: 86_400 },
+} as const;
+export type RateLimitName = keyof typeof RATE_LIMITS;
+
+/** Where `humanCheck` is asked. */
+export type HumanCheckAction = 'signup' | 'login' | 'forgot';
+
+/** What `humanCheck` is told of a request. */
+export interface HumanCheckRequest {
+  /**
+   * What the widget produced: the body's `humanCheck`, `cf-turnstile-response`, `h-captcha-response`, `g-recaptcha-response` or `altcha`, or
+   * the header `X-Human-Check`; null when there is none.
+   */
+  token: string | null;
+  ip: string | null;
+  headers: IncomingHttpHeaders;
+}
+
 /** Everything `createAuthTuna` takes. Only `baseUrl` and `secrets` are required. */
 export interface AuthTunaOptions {
   /** Where the app is reached by browsers. Origin, cookie flags and links follow from it. `http:` on a loopback host means development. */
@@ -138,6 +180,39 @@ export interface AuthTunaOptions {
     /** Default `optional`. */
     username?: 'required' | 'optional' | 'off';
   };
+  mfa?: {
+    /** Shown in authenticator apps. Default: `appName`. */
+    issuer?: string;
+    /** Default 10. */
+    recoveryCodeCount?: number;
+    /** Holders of these roles, at any scope, must have a second factor. */
+    requiredForRoles?: readonly string[];
+    /** How long a user who must have a second factor may do without. Default 0. */
+    graceDays?: number;
+    /** Who else must have a second factor; `auth` is the request's. Asked again when the session is looked at again. */
+    policy?: (user: User, auth: Auth) => MaybePromise<'required' | 'optional'>;
+  };
+  passkeys?: {
+    /** The domain that passkeys are made for; it can never change. Default: the host of `baseUrl`. */
+    rpId?: string;
+    /** Default: `appName`. */
+    rpName?: string;
+    /** Exact origins whose pages may use them. Default: the origin of `baseUrl`. */
+    origins?: readonly string[];
+    /** Whether a passkey is asked for after a password. Default true: who has one is protected by it whichever way is tried. */
+    secondFactor?: boolean;
+  };
+  social?: {
+    /** `google({ … })`, `github({ … })`, …, `oidc({ issuer, … })`. */
+    providers?: readonly SocialProvider[];
+    /**
+     * Whether a provider's verified address enters the account that has verified the same address: for all providers, or for those named
+     * by id. Default false: the person signs in as before and links from the account.
+     */
+    linkVerifiedEmails?: boolean | readonly string[];
+    /** Looks up TXT records that prove an organisation's domain. Default: the system's resolver. */
+    resolveTxt?: (name: string) => Promise<string[][]>;
+  };
   /**
    * `from` is one mailbox, `App <noreply@example.com>`; `transport` is `smtp({ … })` or your own. Without it a developer's machine
    * keeps mails at `/auth/dev/mailbox`, and elsewhere none are sent.
@@ -149,7 +224,14 @@ export interface AuthTunaOptions {
   brand?: Brand;
   /** Language of pages and mails where nothing better is known: `en` (default), `de`, or one that `templatesDir` adds. */
   locale?: string;
-  /** Broadcast of revocations over Redis. */
+  /** Limits other than the defaults of {@link RATE_LIMITS}: `{ signUp: { limit: 10, windowSeconds: 3600 } }`. */
+  rateLimits?: Partial<Record<RateLimitName, RateLimit>>;
+  /**
+   * Asked before every sign-up, sign-in with a password and forgotten password: a CAPTCHA or a proof of work. True lets pass, false answers
+   * 403; one that fails or takes longer than 5 s refuses with 503.
+   */
+  humanCheck?: (request: HumanCheckRequest, action: HumanCheckAction) => MaybePromise<boolean>;
+  /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
   redisUrl?: string;
   permissions?: PermissionCatalogue;
   roles?: RoleCatalogue;
@@ -180,6 +262,12 @@ const anObjectWith = <T>(...methods: string[]) =>
     `must have ${methods.map((name) => `${name}()`).join(', ')}`,
   );
 
+const aProvider = z.custom<SocialProvider>(
+  (value) =>
+    typeof value === 'object' && value !== null && typeof (value as SocialProvider).profile === 'function',
+  'is not a provider; make one with google({ … }), github({ … }) or oidc({ … })',
+);
+
 const path = z
   .string()
   .regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth');
@@ -203,6 +291,14 @@ const palette = z
   .optional();
 
 const ONE_MAILBOX = /^(?:[^<>@\p{Cc}]*<[^\s<>@,;]+@[^\s<>@,;]+>|[^\s<>@,;]+@[^\s<>@,;]+)$/u;
+
+const rateLimit = z.strictObject({
+  limit: z.int().min(0),
+  windowSeconds: z
+    .int()
+    .min(1)
+    .max(7 * 86_400),
+});
 
 const schema = z.strictObject({
   baseUrl: z.string({
@@ -272,6 +368,33 @@ const schema = z.strictObject({
       username: z.enum(['required', 'optional', 'off']).default('optional'),
     })
     .prefault({}),
+  mfa: z
+    .strictObject({
+      issuer: z
+        .string()
+        .regex(/^[^:]{1,64}$/, 'may not hold a colon, and at most 64 characters')
+        .optional(),
+      recoveryCodeCount: z.int().min(4).max(20).default(10),
+      requiredForRoles: z.array(z.string()).default([]),
+      graceDays: z.int().min(0).max(365).default(0),
+      policy: aFunction<NonNullable<NonNullable<AuthTunaOptions['mfa']>['policy']>>().optional(),
+    })
+    .prefault({}),
+  passkeys: z
+    .strictObject({
+      rpId: z.string().optional(),
+      rpName: z.string().min(1).max(64).optional(),
+      origins: z.array(z.string()).min(1).optional(),
+      secondFactor: z.boolean().default(true),
+    })
+    .prefault({}),
+  social: z
+    .strictObject({
+      providers: z.array(aProvider).readonly().default([]),
+      linkVerifiedEmails: z.union([z.boolean(), z.array(z.string()).readonly()]).default(false),
+      resolveTxt: aFunction<(name: string) => Promise<string[][]>>().optional(),
+    })
+    .prefault({}),
   mail: z
     .strictObject({
       from: z
@@ -297,6 +420,14 @@ const schema = z.strictObject({
     .string()
     .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language, such as en')
     .optional(),
+  rateLimits: z
+    .strictObject(
+      Object.fromEntries(
+        Object.entries(RATE_LIMITS).map(([name, limit]) => [name, rateLimit.default(limit)]),
+      ) as Record<RateLimitName, z.ZodDefault<typeof rateLimit>>,
+    )
+    .prefault({}),
+  humanCheck: aFunction<NonNullable<AuthTunaOptions['humanCheck']>>().optional(),
   redisUrl: z
     .string()
     .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
@@ -348,6 +479,7 @@ export function parseConfig(options: AuthTunaOptions) {
   checkSession(parsed.session, found);
 
   const isSecure = base.protocol === 'https:';
+  checkProviders(parsed.social, isSecure, found);
   if (isSecure && parsed.password.bcryptCost < 10)
     found.push('password.bcryptCost: must be at least 10 on https');
   const trustedOrigins = parsed.trustedOrigins.map((origin) => {
@@ -372,6 +504,13 @@ export function parseConfig(options: AuthTunaOptions) {
       'mail: is missing, and sign-up confirms addresses by mail; set mail: { from, transport }, or signUp: { requireVerifiedEmail: false } to do without',
     );
   }
+  const passkeys = {
+    ...parsed.passkeys,
+    rpId: parsed.passkeys.rpId ?? base.hostname,
+    rpName: parsed.passkeys.rpName ?? parsed.appName ?? base.hostname,
+    origins: parsed.passkeys.origins ?? [base.origin],
+  };
+  checkPasskeys(passkeys, base, found);
   if (found.length > 0) throw problems(found);
 
   return Object.freeze({
@@ -390,6 +529,8 @@ export function parseConfig(options: AuthTunaOptions) {
       rememberedAbsoluteSeconds: Math.max(parsed.session.absoluteSeconds ?? 0, 30 * 86_400),
     }),
     signUp: Object.freeze({ ...parsed.signUp, requireVerifiedEmail }),
+    mfa: Object.freeze({ ...parsed.mfa, issuer: parsed.mfa.issuer ?? parsed.appName ?? base.hostname }),
+    passkeys: Object.freeze(passkeys),
     hashConcurrency: availableParallelism(),
     hooks: parsed.hooks ?? {},
     logger: parsed.logger ?? (console as Logger),
@@ -443,6 +584,32 @@ function checkSecrets(secrets: readonly string[], isSecure: boolean, found: stri
   if (new Set(secrets).size !== secrets.length) found.push('secrets: holds the same value twice');
 }
 
+const PROVIDER_ID = /^[a-z][a-z0-9-]{0,31}$/;
+
+function checkProviders(social: z.infer<typeof schema>['social'], isSecure: boolean, found: string[]): void {
+  const ids = social.providers.map(({ id }) => id);
+  for (const [index, provider] of social.providers.entries()) {
+    const where = `social.providers[${index}] (${provider.id})`;
+    if (!PROVIDER_ID.test(provider.id))
+      found.push(`${where}: the id may hold lower-case letters, digits and - only`);
+    if (provider.id === 'sso' || provider.id.startsWith('sso-'))
+      found.push(`${where}: ids that begin with sso belong to the connections of organisations`);
+    if (ids.indexOf(provider.id) !== index)
+      found.push(`${where}: the id is taken by another provider; give oidc() an id of its own`);
+    if (typeof provider.clientId !== 'string' || provider.clientId === '')
+      found.push(`${where}: clientId is missing`);
+    const { endpoints } = provider;
+    const url = 'discover' in endpoints ? endpoints.discover : endpoints.authorization;
+    const { protocol, hostname } = URL.canParse(url) ? new URL(url) : { protocol: '', hostname: '' };
+    if (protocol !== 'https:' && (isSecure || protocol !== 'http:' || !LOOPBACK.test(hostname)))
+      found.push(`${where}: ${url} must be https; http works on localhost in development only`);
+  }
+  if (Array.isArray(social.linkVerifiedEmails)) {
+    for (const id of social.linkVerifiedEmails.filter((name) => !ids.includes(name)))
+      found.push(`social.linkVerifiedEmails: ${id} is not one of the providers`);
+  }
+}
+
 /** The bounds under which the rotation protocol was shown to lose no honest session. */
 function checkSession(session: z.infer<typeof schema>['session'], found: string[]): void {
   const { recheckSeconds: v, rotateSeconds: r, rotationGraceSeconds: g, rotationForgiveSeconds: s } = session;
@@ -459,4 +626,20 @@ function checkSession(session: z.infer<typeof schema>['session'], found: string[
     found.push('session.idleSeconds: is longer than absoluteSeconds');
   if (session.cookieDomain !== undefined && !/^[a-z0-9.-]+$/.test(session.cookieDomain))
     found.push('session.cookieDomain: is not a host name');
+}
+
+function checkPasskeys(
+  passkeys: { rpId: string; origins: readonly string[] },
+  base: URL,
+  found: string[],
+): void {
+  const { rpId, origins } = passkeys;
+  if (base.hostname !== rpId && !base.hostname.endsWith(`.${rpId}`))
+    found.push(`passkeys.rpId: ${rpId} is neither the host of baseUrl nor a domain above it`);
+  for (const origin of origins) {
+    if (!isOrigin(origin))
+      found.push(
+        `passkeys.origins: ${origin} is not an origin; write scheme and host only: https://admin.example.com`,
+      );
+  }
 }

@@ -32,6 +32,8 @@
  * | passwordless/sent | email, code (shown in the asking browser, for a link that is opened in another one) |
  * | passwordless/confirm | form, email, needsCode |
  * | passwordless/code | form, email |
+ * | mfa/begin | form |
+ * | mfa/cancel-reset | form |
  * | mfa/setup | form, qrCode (data: URI), secret, otpauthUrl |
  * | mfa/challenge | form, factors |
  * | mfa/recovery-codes | codes, continueUrl |
@@ -56,6 +58,8 @@
  * | email-changed-old | newEmail, link, expiresInSeconds, activity |
  * | email-changed-new | link, activity |
  * | factor-added, factor-removed, factor-failed | factor, link, activity |
+ * | recovery-code-used | left, link, activity |
+ * | factor-reset | effectiveAt, link (stops it) |
  * | passkey-added, passkey-removed | passkeyName, link, activity |
  * | api-key-created | keyName, keyStart, link, activity |
  * | invitation | inviterName, organisationName, link, expiresInSeconds |
@@ -65,7 +69,8 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Handlebars from 'handlebars';
 import { type Brand, mailColours, themeCss } from './theme.js';
@@ -164,6 +169,8 @@ export interface PageData {
   'passwordless/sent': Page & { email: string; code: string | null };
   'passwordless/confirm': Form & { email: string; needsCode: boolean };
   'passwordless/code': Form & { email: string };
+  'mfa/begin': Form;
+  'mfa/cancel-reset': Form;
   'mfa/setup': Form & { qrCode: string; secret: string; otpauthUrl: string };
   'mfa/challenge': Form & { factors: readonly ('totp' | 'recovery_code' | 'passkey')[] };
   'mfa/recovery-codes': Page & { codes: readonly string[]; continueUrl: string };
@@ -227,6 +234,9 @@ export interface MailData {
   'factor-added': Notice & { factor: 'totp' | 'recovery_codes' };
   'factor-removed': Notice & { factor: 'totp' | 'recovery_codes' };
   'factor-failed': Notice & { factor: 'totp' | 'recovery_codes' };
+  'recovery-code-used': Notice & { left: number };
+  /** `link` stops it; until `effectiveAt` the factors stay. */
+  'factor-reset': WithLink & { effectiveAt: Date };
   'passkey-added': Notice & { passkeyName: string };
   'passkey-removed': Notice & { passkeyName: string };
   'social-linked': Notice & { provider: string };
@@ -304,7 +314,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
 };
-const SCRIPTS = ['authtuna.js', 'passkeys.js'];
+const SCRIPTS = ['authtuna.js', 'simplewebauthn.js', 'passkeys.js'];
 
 /**
  * Templates, texts and assets of one instance.
@@ -344,7 +354,10 @@ export function createTemplates(options: TemplatesOptions): Templates {
 
   const assets = loadAssets(
     directories,
-    new Map([['theme.css', themeCss(options.brand)]]),
+    new Map([
+      ['theme.css', themeCss(options.brand)],
+      ['simplewebauthn.js', webAuthnBundle()],
+    ]),
     options.paths?.assets ?? `${auth}/assets`,
   );
   const asset = (name: string): Asset | null => assets.get(name) ?? null;
@@ -535,6 +548,12 @@ function duration(seconds: number, locale: string): string {
   // From two on: "24 hours" and "60 minutes" say more exactly how long a link works than "1 day" and "1 hour".
   const [unit, size] = units.find(([, size]) => rounded >= 2 * size && rounded % size === 0) ?? units[3];
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(rounded / size);
+}
+
+/** The ceremonies of @simplewebauthn/browser as a plain script (`SimpleWebAuthnBrowser`), as its package ships it. */
+function webAuthnBundle(): string {
+  const entry = createRequire(import.meta.url).resolve('@simplewebauthn/browser');
+  return readFileSync(join(dirname(entry), '../dist/bundle/index.umd.min.js'), 'utf8');
 }
 
 /** locale -> key -> text; later directories only fill what earlier ones leave out. */

@@ -1,0 +1,656 @@
+import type { Access } from '../../core/access.js';
+import type { Fact } from '../../core/audit.js';
+import { deviceLabel, deviceOf } from '../../core/device.js';
+import type { Ledger, Write } from '../../core/ledger.js';
+import type { OneTimeTokens } from '../../core/one-time-tokens.js';
+import { noticeTo } from '../../core/outbox.js';
+import { after, type Runtime } from '../../core/runtime.js';
+import type { UserRow } from '../../core/session-row.js';
+import type { SessionManager, SessionWithToken } from '../../core/sessions.js';
+import type {
+  FactorProof,
+  SecondFactor,
+  SecondFactorName,
+  SignIn,
+  SignInOptions,
+  SignInResult,
+} from '../../core/sign-in.js';
+import { GUESSING, rateLimited, type Throttle } from '../../core/throttle.js';
+import { isActive } from '../../core/user-row.js';
+import type { PasswordHasher } from '../../crypto/password-hash.js';
+import { issueSplitToken, parseSplitToken, secretMatches } from '../../crypto/split-token.js';
+import { isMissing, isUniqueViolation } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import { type Actor, SYSTEM } from '../../events.js';
+import { newRecoveryCodes, parseRecoveryCode, printRecoveryCode } from './recovery-codes.js';
+import { enrolment, matchingStep, newSeed } from './totp.js';
+
+export interface MfaDependencies {
+  runtime: Runtime;
+  ledger: Ledger;
+  access: Access;
+  sessions: SessionManager;
+  signIn: SignIn;
+  throttle: Throttle;
+  tokens: OneTimeTokens;
+  /** For recovery codes: of high cost they need not be, since nobody chooses them. */
+  hasher: PasswordHasher;
+}
+
+/** What an authenticator app is told. `qrCode` is a `data:` URI of an image. */
+export interface TotpEnrolment {
+  secret: string;
+  otpauthUrl: string;
+  qrCode: string;
+}
+
+/** A browser in which the second factor is not asked for. */
+export interface TrustedDevice {
+  id: string;
+  device: string | null;
+  createdAt: Date;
+  expiresAt: Date;
+}
+
+/** How a user's sign-in is protected. */
+export interface MfaStatus {
+  totp: boolean;
+  recoveryCodesLeft: number;
+  /** All ways in which a second factor can be proved. */
+  factors: SecondFactorName[];
+  trustedDevices: TrustedDevice[];
+  /** When an administrator's removal of the factors takes effect; null when none was asked for. */
+  resetAt: Date | null;
+}
+
+const ENROLMENT_SECONDS = 600;
+const TRUST_SECONDS = 30 * 86_400;
+const RESET_SECONDS = 72 * 3600;
+const TELL_AFTER_FAILURES = 5; // from here on waits begin: more than a slip of the finger
+
+/**
+ * Second factors: authenticator apps, recovery codes, browsers that are trusted for a while, and getting back in without any of them.
+ *
+ * @see RFC 6238; NIST SP 800-63B-4 3.1.2, 3.1.5; security.md TO-1 to TO-6, MB-1 to MB-5
+ */
+export class MfaManager implements SecondFactor {
+  readonly #runtime: Runtime;
+  readonly #ledger: Ledger;
+  readonly #access: Access;
+  readonly #sessions: SessionManager;
+  readonly #signIn: SignIn;
+  readonly #throttle: Throttle;
+  readonly #tokens: OneTimeTokens;
+  readonly #hasher: PasswordHasher;
+
+  constructor(dependencies: MfaDependencies) {
+    this.#runtime = dependencies.runtime;
+    this.#ledger = dependencies.ledger;
+    this.#access = dependencies.access;
+    this.#sessions = dependencies.sessions;
+    this.#signIn = dependencies.signIn;
+    this.#throttle = dependencies.throttle;
+    this.#tokens = dependencies.tokens;
+    this.#hasher = dependencies.hasher;
+  }
+
+  /** @internal The ways this manager knows; a removal that an administrator asked for happens here once it is due. */
+  async factorsOf(userId: string): Promise<SecondFactorName[]> {
+    const { db } = this.#runtime;
+    const [totp, codes, reset] = await Promise.all([
+      db.totp.findUnique({ where: { userId }, select: { confirmedAt: true } }),
+      db.recoveryCode.count({ where: { userId, usedAt: null } }),
+      db.factorReset.findUnique({ where: { userId } }),
+    ]);
+    if (reset !== null && reset.effectiveAt <= this.#runtime.now()) {
+      await this.#removeAll(userId, { ...SYSTEM, userId: reset.requestedById });
+      return [];
+    }
+    const hasTotp = totp !== null && totp.confirmedAt !== null;
+    return [...(hasTotp ? (['totp'] as const) : []), ...(codes > 0 ? (['recovery_code'] as const) : [])];
+  }
+
+  /** @internal */
+  async trusts(user: UserRow, deviceToken: string): Promise<boolean> {
+    const parsed = parseSplitToken(deviceToken);
+    if (parsed === null) return false;
+    const row = await this.#runtime.db.trustedDevice.findUnique({ where: { id: parsed.id } });
+    return (
+      row !== null &&
+      secretMatches(parsed.secretHash, row.secretHash) &&
+      row.userId === user.id &&
+      row.epoch === user.sessionEpoch &&
+      row.expiresAt > this.#runtime.now()
+    );
+  }
+
+  /** How the user's sign-in is protected. */
+  async status(userId: string): Promise<MfaStatus> {
+    const factors = await this.#signIn.factorsOf(userId);
+    const { db } = this.#runtime;
+    const [recoveryCodesLeft, trustedDevices, reset] = await Promise.all([
+      db.recoveryCode.count({ where: { userId, usedAt: null } }),
+      this.listTrustedDevices(userId),
+      db.factorReset.findUnique({ where: { userId } }),
+    ]);
+    return {
+      totp: factors.includes('totp'),
+      recoveryCodesLeft,
+      factors,
+      trustedDevices,
+      resetAt: reset?.effectiveAt ?? null,
+    };
+  }
+
+  /**
+   * Begins enrolment of an authenticator app; it is no factor until a code confirms it, within ten minutes.
+   *
+   * Asked again meanwhile (a second tab, a reload) it gives the same seed, so that what was scanned first stays good.
+   * @throws AuthTunaError `conflict` when an app is enrolled already
+   */
+  async beginTotp(userId: string, actor: Actor): Promise<TotpEnrolment> {
+    const user = await this.#own(userId, actor);
+    const { db, config, vault } = this.#runtime;
+    const now = this.#runtime.now();
+    const row = await db.totp.findUnique({ where: { userId } });
+    if (row !== null && row.confirmedAt !== null) throw enrolledAlready();
+    const isFresh = row !== null && row.createdAt > after(now, -ENROLMENT_SECONDS);
+    const pending = isFresh ? vault.open(row.sealed, placeOf(row.id)) : null;
+    if (pending !== null) return enrolment(pending, config.mfa.issuer, user.email);
+
+    const seed = newSeed(config.random);
+    const { id } = issueSplitToken(config.random);
+    const data = { id, sealed: vault.seal(seed, placeOf(id)), lastStep: 0, createdAt: now };
+    try {
+      if (row === null) await db.totp.create({ data: { ...data, userId } });
+      else await db.totp.update({ where: { id: row.id, confirmedAt: null }, data });
+    } catch (error) {
+      if (!isUniqueViolation(error) && !isMissing(error)) throw error;
+      return this.beginTotp(userId, actor); // another tab was first: its seed counts
+    }
+    return enrolment(seed, config.mfa.issuer, user.email);
+  }
+
+  /**
+   * Confirms enrolment with a TOTP code, and makes recovery codes, which are shown this once.
+   *
+   * Every other session of the user ends; the actor's goes on under a new cookie (`session`).
+   * @throws AuthTunaError `invalid_token` when nothing was begun within ten minutes; `invalid_credentials` for a wrong code; `rate_limited`
+   */
+  async confirmTotp(
+    userId: string,
+    code: string,
+    actor: Actor,
+  ): Promise<{ recoveryCodes: string[]; session: SessionWithToken | null }> {
+    const user = await this.#own(userId, actor);
+    const { db } = this.#runtime;
+    const now = this.#runtime.now();
+    await this.#throttle.reserve(throttleKey(userId), GUESSING);
+    const row = await db.totp.findUnique({ where: { userId } });
+    if (row !== null && row.confirmedAt !== null) throw enrolledAlready();
+    if (row === null || row.createdAt <= after(now, -ENROLMENT_SECONDS))
+      throw new AuthTunaError('invalid_token', { message: 'The setup took too long. Begin again.' });
+    const step = this.#stepOf(row, code);
+    if (step === null)
+      throw new AuthTunaError('invalid_credentials', { message: 'This code is not correct.' });
+
+    const codes = await this.#newCodes(userId);
+    const session = await this.#commitChange(user, actor, {
+      amr: ['otp'],
+      writes: [
+        db.totp.update({
+          where: { id: row.id, confirmedAt: null },
+          data: { confirmedAt: now, lastStep: step },
+        }),
+        ...codes.writes,
+        this.#throttle.clear(throttleKey(userId)),
+      ],
+      facts: [
+        { type: 'factor.added', actor, target: { type: 'user', id: userId }, data: { factor: 'totp' } },
+      ],
+      mail: 'factor-added',
+    });
+    return { recoveryCodes: codes.printed, session };
+  }
+
+  /**
+   * Removes the authenticator app; with the last factor the recovery codes go too. Every other session of the user ends.
+   *
+   * @throws AuthTunaError `not_found` when there is none
+   */
+  async disable(userId: string, actor: Actor): Promise<{ session: SessionWithToken | null }> {
+    const user = await this.#own(userId, actor);
+    const { db } = this.#runtime;
+    const factors = await this.#signIn.factorsOf(userId);
+    if (!factors.includes('totp')) throw new AuthTunaError('not_found', { message: 'No app is enrolled.' });
+    const session = await this.#commitChange(user, actor, {
+      amr: [],
+      writes: [
+        db.totp.delete({ where: { userId } }),
+        ...(factors.includes('passkey') ? [] : [db.recoveryCode.deleteMany({ where: { userId } })]),
+      ],
+      facts: [
+        { type: 'factor.removed', actor, target: { type: 'user', id: userId }, data: { factor: 'totp' } },
+      ],
+      mail: 'factor-removed',
+    });
+    return { session };
+  }
+
+  /**
+   * New recovery codes, shown this once; the old ones are void.
+   *
+   * @throws AuthTunaError `conflict` for a user without a second factor
+   */
+  async regenerateRecoveryCodes(userId: string, actor: Actor): Promise<string[]> {
+    const user = await this.#own(userId, actor);
+    if ((await this.#signIn.factorsOf(userId)).length === 0)
+      throw new AuthTunaError('conflict', { message: 'Set up a second factor first.' });
+    const codes = await this.#newCodes(userId);
+    const { to, data } = noticeTo(this.#runtime, user, actor);
+    await this.#ledger.commit({
+      writes: codes.writes,
+      facts: [{ type: 'recovery_codes.created', actor, target: { type: 'user', id: userId } }],
+      mails: [{ template: 'factor-added', to, data: { ...data, factor: 'recovery_codes' } }],
+    });
+    return codes.printed;
+  }
+
+  /**
+   * Whether this is a code of the user's app or an unused recovery code; either is spent by it.
+   *
+   * @throws AuthTunaError `rate_limited` after 5 failures, for 1, 2, 4 … 900 s
+   */
+  async verify(userId: string, code: string, actor: Actor): Promise<boolean> {
+    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
+    if (user === null) return false;
+    try {
+      const proof = await this.checkCode(user, code, actor);
+      await this.#ledger.commit(proof);
+      return true;
+    } catch (error) {
+      if (isMissing(error) || (error instanceof AuthTunaError && error.code === 'invalid_credentials'))
+        return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Completes a sign-in with a code of the app or a recovery code. A wrong one leaves the sign-in waiting.
+   *
+   * @param options.trustDevice do not ask again in this browser for 30 days; `trustedDevice` is the value of its cookie
+   * @throws AuthTunaError `invalid_token` when the sign-in is over; `invalid_credentials`; `rate_limited`; `account_suspended`
+   */
+  async completeSignIn(
+    pendingToken: string,
+    code: string,
+    actor: Actor,
+    options: SignInOptions & { trustDevice?: boolean } = {},
+  ): Promise<{ result: SignInResult; trustedDevice: string | null }> {
+    const pending = await this.#signIn.pending(pendingToken);
+    const who = { ...actor, userId: pending.user.id };
+    const proof = await this.checkCode(pending.user, code, who);
+    const { trustDevice, ...signInOptions } = options;
+    const device = trustDevice === true ? this.#trust(pending.user, who) : null;
+    const result = await this.#signIn.finish(pending, proof, actor, {
+      ...signInOptions,
+      ...(device !== null && { writes: [device.write], facts: [device.fact] }),
+    });
+    return { result, trustedDevice: device?.token ?? null };
+  }
+
+  /**
+   * @internal Checks a code and says what must be stored with what it allows. Failures are counted per user, whatever they were for.
+   *
+   * A recovery code names its row, so that no guess costs more than one hash.
+   * @throws AuthTunaError `invalid_credentials`, `rate_limited`
+   */
+  async checkCode(user: UserRow, code: string, actor: Actor): Promise<FactorProof> {
+    const attempt = await this.#throttle.attempt(throttleKey(user.id), GUESSING);
+    if (!attempt.allowed) throw rateLimited(attempt.retryAfterSeconds);
+    const recovery = parseRecoveryCode(code);
+    const proof =
+      recovery === null
+        ? await this.#checkTotp(user, code)
+        : await this.#checkRecovery(user, recovery, actor);
+    if (proof === null) {
+      await this.#recordFailure(user, recovery === null ? 'totp' : 'recovery_codes', attempt.tries, actor);
+      throw new AuthTunaError('invalid_credentials', { message: 'This code is not correct.' });
+    }
+    return { ...proof, writes: [...proof.writes, this.#throttle.clear(throttleKey(user.id))] };
+  }
+
+  /** Browsers in which the user's second factor is not asked for. */
+  async listTrustedDevices(userId: string): Promise<TrustedDevice[]> {
+    const rows = await this.#runtime.db.trustedDevice.findMany({
+      where: { userId, expiresAt: { gt: this.#runtime.now() } },
+      include: { user: { select: { sessionEpoch: true } } },
+      orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
+    });
+    return rows
+      .filter((row) => row.epoch === row.user.sessionEpoch)
+      .map(({ id, device, createdAt, expiresAt }) => ({ id, device, createdAt, expiresAt }));
+  }
+
+  /** Asks for the second factor in that browser again. @throws AuthTunaError `not_found` */
+  async revokeTrustedDevice(userId: string, id: string, actor: Actor): Promise<void> {
+    await this.#own(userId, actor);
+    try {
+      await this.#ledger.commit({
+        writes: [this.#runtime.db.trustedDevice.delete({ where: { id, userId } })],
+        facts: [{ type: 'device.untrusted', actor, target: { type: 'user', id: userId }, data: { id } }],
+      });
+    } catch (error) {
+      throw isMissing(error) ? new AuthTunaError('not_found') : error;
+    }
+  }
+
+  /**
+   * Removes every factor of somebody who has lost them: for `SYSTEM` at once, for an administrator in 72 hours, unless the user stops it
+   * by the link that is mailed.
+   *
+   * Needs `users:manage` and a rank above the user's. Nobody can read or set the factors of others.
+   * @returns when it takes effect
+   * @throws AuthTunaError `forbidden`, `not_found`; `conflict` when it was asked for already
+   * @see NIST SP 800-63B-4 4.2; security.md MB-5
+   */
+  async reset(userId: string, actor: Actor): Promise<Date> {
+    await this.#access.requireAbove(actor, userId, 'users:manage');
+    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
+    if (user === null || user.deletedAt !== null) throw noUser();
+    const now = this.#runtime.now();
+    if (actor === SYSTEM) {
+      await this.#removeAll(userId, actor);
+      return now;
+    }
+    const { config, db } = this.#runtime;
+    const effectiveAt = after(now, RESET_SECONDS);
+    const { token, writes } = this.#tokens.issue({
+      purpose: CANCEL_RESET,
+      subject: userId,
+      lifetimeSeconds: RESET_SECONDS,
+    });
+    try {
+      await this.#ledger.commit({
+        writes: [
+          db.factorReset.create({
+            data: { userId, requestedById: actor.userId, createdAt: now, effectiveAt },
+          }),
+          ...writes,
+        ],
+        facts: [{ type: 'factor.reset_requested', actor, target: { type: 'user', id: userId } }],
+        mails: [
+          {
+            template: 'factor-reset',
+            to: user.email,
+            data: {
+              name: user.username,
+              effectiveAt,
+              link: `${config.baseUrl}${config.paths.auth}/mfa/reset/cancel?token=${token}`,
+            },
+          },
+        ],
+      });
+    } catch (error) {
+      throw isUniqueViolation(error)
+        ? new AuthTunaError('conflict', { message: 'This was asked for already.' })
+        : error;
+    }
+    return effectiveAt;
+  }
+
+  /** Stops a removal of factors by the link of its mail. @throws AuthTunaError `invalid_token` */
+  async cancelReset(token: string, actor: Actor): Promise<void> {
+    const live = await this.#tokens.peek(token, CANCEL_RESET);
+    await this.#stopReset(live.subject, actor, [live.spend]).catch((error: unknown) => {
+      throw isMissing(error) ? new AuthTunaError('invalid_token') : error;
+    });
+  }
+
+  /** Stops the removal of one's own factors. @throws AuthTunaError `not_found` */
+  async cancelOwnReset(userId: string, actor: Actor): Promise<void> {
+    await this.#own(userId, actor);
+    await this.#stopReset(userId, actor, []).catch((error: unknown) => {
+      throw isMissing(error) ? new AuthTunaError('not_found') : error;
+    });
+  }
+
+  #stopReset(userId: string, actor: Actor, writes: readonly Write[]): Promise<void> {
+    return this.#ledger.commit({
+      writes: [
+        ...writes,
+        this.#runtime.db.factorReset.delete({
+          where: { userId, effectiveAt: { gt: this.#runtime.now() } },
+        }),
+        this.#tokens.revokeAll(userId, [CANCEL_RESET]),
+      ],
+      facts: [{ type: 'factor.reset_cancelled', actor, target: { type: 'user', id: userId } }],
+    });
+  }
+
+  async #checkTotp(user: UserRow, code: string): Promise<FactorProof | null> {
+    const { db, vault } = this.#runtime;
+    const row = await db.totp.findUnique({ where: { userId: user.id } });
+    if (row === null || row.confirmedAt === null) return null;
+    const step = this.#stepOf(row, code);
+    if (step === null || step <= row.lastStep) return null;
+    const seed = vault.isCurrent(row.sealed) ? null : vault.open(row.sealed, placeOf(row.id));
+    return {
+      factor: 'totp',
+      amr: ['otp'],
+      writes: [
+        db.totp.update({
+          where: { id: row.id, confirmedAt: row.confirmedAt, lastStep: { lt: step } },
+          data: { lastStep: step, ...(seed !== null && { sealed: vault.seal(seed, placeOf(row.id)) }) },
+        }),
+      ],
+      facts: [],
+      mails: [],
+    };
+  }
+
+  async #checkRecovery(
+    user: UserRow,
+    { number, secret }: { number: number; secret: string },
+    actor: Actor,
+  ): Promise<FactorProof | null> {
+    const { db } = this.#runtime;
+    const userId = user.id;
+    const row = await db.recoveryCode.findUnique({ where: { userId_number: { userId, number } } });
+    if (row === null || row.usedAt !== null || !(await this.#hasher.verify(secret, row.hash))) return null;
+    const left = (await db.recoveryCode.count({ where: { userId, usedAt: null } })) - 1;
+    const { to, data } = noticeTo(this.#runtime, user, actor);
+    return {
+      factor: 'recovery_code',
+      amr: ['recovery'],
+      writes: [
+        db.recoveryCode.update({
+          where: { userId_number: { userId, number }, hash: row.hash, usedAt: null },
+          data: { usedAt: this.#runtime.now() },
+        }),
+      ],
+      facts: [{ type: 'recovery_code.used', actor, target: { type: 'user', id: userId }, data: { left } }],
+      mails: [{ template: 'recovery-code-used', to, data: { ...data, left } }],
+    };
+  }
+
+  #stepOf(row: { id: string; sealed: string }, code: string): number | null {
+    const digits = code.replace(/\s/g, '');
+    if (!/^\d{6}$/.test(digits)) return null;
+    const seed = this.#runtime.vault.open(row.sealed, placeOf(row.id));
+    if (seed === null) {
+      this.#runtime.config.logger.error(
+        'A TOTP seed could not be opened: it was sealed with a secret that is no longer in `secrets`, or is not of this row.',
+        { totpId: row.id },
+      );
+      return null;
+    }
+    return matchingStep(seed, digits, this.#runtime.now());
+  }
+
+  /** The user hears of it when the failures are more than a slip: whoever gets this far knows the password. */
+  async #recordFailure(
+    user: UserRow,
+    factor: 'totp' | 'recovery_codes',
+    tries: number,
+    actor: Actor,
+  ): Promise<void> {
+    const { to, data } = noticeTo(this.#runtime, user, actor);
+    await this.#ledger.commit({
+      writes: [],
+      facts: [
+        {
+          type: 'factor.failed',
+          outcome: 'failure',
+          reason: 'invalid_credentials',
+          actor,
+          target: { type: 'user', id: user.id },
+          data: { factor },
+        },
+      ],
+      mails:
+        tries === TELL_AFTER_FAILURES ? [{ template: 'factor-failed', to, data: { ...data, factor } }] : [],
+    });
+  }
+
+  async #newCodes(userId: string): Promise<{ printed: string[]; writes: Write[] }> {
+    const { db, config } = this.#runtime;
+    const codes = newRecoveryCodes(config.random, config.mfa.recoveryCodeCount);
+    const createdAt = this.#runtime.now();
+    const data = [];
+    for (const code of codes)
+      data.push({ userId, number: code.number, hash: await this.#hasher.hash(code.secret), createdAt });
+    return {
+      printed: codes.map(printRecoveryCode),
+      writes: [db.recoveryCode.deleteMany({ where: { userId } }), db.recoveryCode.createMany({ data })],
+    };
+  }
+
+  #trust(user: UserRow, actor: Actor): { token: string; write: Write; fact: Fact } {
+    const { db, config } = this.#runtime;
+    const { token, id, secretHash } = issueSplitToken(config.random);
+    const now = this.#runtime.now();
+    const device = actor.userAgent === null ? null : deviceLabel(deviceOf(actor.userAgent));
+    return {
+      token,
+      write: db.trustedDevice.create({
+        data: {
+          id,
+          userId: user.id,
+          secretHash,
+          epoch: user.sessionEpoch,
+          device,
+          createdAt: now,
+          expiresAt: after(now, TRUST_SECONDS),
+        },
+      }),
+      fact: { type: 'device.trusted', actor, target: { type: 'user', id: user.id }, data: { id } },
+    };
+  }
+
+  /** A change of factors: with it every other session ends, and the actor's goes on under a cookie that no copy has. */
+  async #commitChange(
+    user: UserRow,
+    actor: Actor,
+    change: {
+      amr: readonly string[];
+      writes: readonly Write[];
+      facts: readonly Fact[];
+      mail: 'factor-added' | 'factor-removed';
+    },
+  ): Promise<SessionWithToken | null> {
+    const { sessionId } = actor;
+    const kept =
+      sessionId === undefined
+        ? null
+        : await this.#sessions.prepareElevation(sessionId, {
+            amr: change.amr,
+            assuranceLevel: change.amr.length > 0 ? 2 : 1,
+          });
+    const { to, data } = noticeTo(this.#runtime, user, actor);
+    try {
+      await this.#ledger.commit({
+        writes: [
+          ...change.writes,
+          this.#runtime.db.trustedDevice.deleteMany({ where: { userId: user.id } }),
+          ...this.#sessions.revokeAllWrites(user, {
+            reason: 'factor_changed',
+            ...(sessionId !== undefined && { except: sessionId }),
+          }),
+          ...(kept === null ? [] : [kept.write]),
+        ],
+        facts: change.facts,
+        mails: [{ template: change.mail, to, data: { ...data, factor: 'totp' } }],
+        invalidates: [`user:${user.id}`],
+      });
+    } catch (error) {
+      throw isMissing(error)
+        ? new AuthTunaError('conflict', { message: 'The account changed at the same moment. Try again.' })
+        : error;
+    }
+    return kept?.result ?? null;
+  }
+
+  /** Removes every factor and ends every session; done already is fine. */
+  async #removeAll(userId: string, actor: Actor): Promise<void> {
+    const { db } = this.#runtime;
+    const user = await db.user.findUnique({ where: { id: userId } });
+    if (user === null) throw noUser();
+    const { to, data } = noticeTo(this.#runtime, user, actor);
+    try {
+      await this.#ledger.commit({
+        writes: [
+          db.totp.deleteMany({ where: { userId } }),
+          db.recoveryCode.deleteMany({ where: { userId } }),
+          db.passkey.deleteMany({ where: { userId } }),
+          db.trustedDevice.deleteMany({ where: { userId } }),
+          db.factorReset.deleteMany({ where: { userId } }),
+          this.#tokens.revokeAll(userId, [CANCEL_RESET]),
+          this.#throttle.clear(throttleKey(userId)),
+          ...this.#sessions.revokeAllWrites(user, { reason: 'factors_reset' }),
+        ],
+        facts: [
+          {
+            type: 'factor.removed',
+            reason: 'reset',
+            actor,
+            target: { type: 'user', id: userId },
+            data: { factor: 'all' },
+          },
+        ],
+        mails: [{ template: 'factor-removed', to, data: { ...data, factor: 'totp' } }],
+        invalidates: [`user:${userId}`],
+      });
+    } catch (error) {
+      if (!isMissing(error)) throw error; // the epoch moved: somebody else was doing the same, or the next look does it
+      throw new AuthTunaError('conflict');
+    }
+  }
+
+  /** Factors are nobody's but the user's own; `SYSTEM` is for scripts. */
+  async #own(userId: string, actor: Actor): Promise<UserRow> {
+    if (actor !== SYSTEM && actor.userId !== userId) throw new AuthTunaError('forbidden');
+    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
+    if (user === null || !isActive(user, this.#runtime.now())) throw noUser();
+    return user;
+  }
+}
+
+const CANCEL_RESET = 'cancel_factor_reset';
+
+/** Shared by everything that takes a code, so that guesses cannot be spread over several doors. */
+export function throttleKey(userId: string): string {
+  return `mfa:${userId}`;
+}
+
+function placeOf(id: string): string[] {
+  return ['Totp', 'sealed', id];
+}
+
+function enrolledAlready(): AuthTunaError {
+  return new AuthTunaError('conflict', { message: 'An authenticator app is set up already.' });
+}
+
+function noUser(): AuthTunaError {
+  return new AuthTunaError('not_found', { message: 'There is no such user.' });
+}
