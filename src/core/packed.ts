@@ -15,6 +15,8 @@ export class Packer<T extends object> {
   /** Times are kept as the distance to this, which is a small integer for what happened lately. */
   readonly #epoch: number;
   #keys: readonly string[] = [];
+  /** Has every key already: copying it and filling it in is several times faster than adding one key after the other. */
+  #blank: Record<string, unknown> = {};
   readonly #lists = new Map<string, readonly unknown[]>();
 
   constructor(epoch: number) {
@@ -23,8 +25,10 @@ export class Packer<T extends object> {
 
   pack(object: T): Packed<T> {
     const keys = Object.keys(object);
-    if (keys.length !== this.#keys.length || keys.some((key, index) => key !== this.#keys[index]))
+    if (keys.length !== this.#keys.length || keys.some((key, index) => key !== this.#keys[index])) {
       this.#keys = keys;
+      this.#blank = Object.fromEntries(keys.map((key) => [key, null]));
+    }
     const values: unknown[] = Object.values(object);
     const packed = new Array<unknown>(values.length + HEAD); // of the exact size: a list that grows keeps room to spare
     let times = 0;
@@ -45,7 +49,7 @@ export class Packer<T extends object> {
   /** The object again, new at every call, so that whoever changes it changes nothing that is kept. */
   unpack(packed: Packed<T>): T {
     const [keys, times] = packed;
-    const object: Record<string, unknown> = {};
+    const object: Record<string, unknown> = keys === this.#keys ? { ...this.#blank } : {};
     for (let index = 0; index < keys.length; index += 1) {
       const value = packed[index + HEAD];
       const isTime = index < MASKED && (times & (1 << index)) !== 0;
