@@ -1,9 +1,9 @@
 import { AuthTunaError } from '../errors.js';
 import { type Actor, SYSTEM } from '../events.js';
-import { outranks } from './delegation.js';
+import { mayLetIn } from './delegation.js';
 import { type AssignmentRow, type Chain, GLOBAL_CHAIN, Grants } from './grants.js';
 import { type Page, type PageQuery, pageOf } from './page.js';
-import type { CompiledRole } from './role-catalogue.js';
+import { type CompiledRole, holds } from './role-catalogue.js';
 import type { RoleStore } from './role-store.js';
 import type { Runtime } from './runtime.js';
 import { isPermissionName, isScope, parseScope } from './scope-name.js';
@@ -38,7 +38,10 @@ export class Access {
     this.#runtime = runtime;
     this.#roles = roles;
     this.#scopes = scopes;
-    scopes.guardWith((actor, permission, scope) => this.require(actor, permission, scope));
+    scopes.guardWith({
+      require: (actor, permission, scope) => this.require(actor, permission, scope),
+      requireMayLetIn: (actor, chain, above) => this.#requireMayLetIn(actor, chain, above),
+    });
   }
 
   async can(userId: string, permission: string, scope = 'global'): Promise<boolean> {
@@ -141,8 +144,9 @@ export class Access {
     const idsByColumn = new Map<string, Set<string>>();
     const place = (column: string, id: string) =>
       idsByColumn.set(column, (idsByColumn.get(column) ?? new Set()).add(id));
-    for (const { type, id } of await this.#reachableScopes(granted, columns)) {
-      const column = columns[type];
+    const columnOf = new Map(Object.entries(columns).filter(([type]) => type !== 'owner'));
+    for (const { type, id } of await this.#reachableScopes(granted, columnOf)) {
+      const column = columnOf.get(type);
       if (column !== undefined) place(column, id);
     }
     const owner = grants.catalogue.find('owner');
@@ -160,12 +164,14 @@ export class Access {
     const chain = isPermissionName(permission) ? await this.#scopes.chainOf(scope, { fresh: true }) : null;
     if (chain === null) return { items: [], nextCursor: null };
     const catalogue = await this.#roles.current();
-    const roleIds = [...catalogue.all()]
-      .filter((role) => catalogue.setOf([role.id]).allows(permission))
-      .map((role) => role.id);
-    const owner = catalogue.find('owner');
-    const owners =
-      owner !== null && roleIds.includes(owner.id) ? chain.owners.filter((id) => id !== null) : [];
+    const roles = [...catalogue.all()].filter((role) => catalogue.setOf([role.id]).allows(permission));
+    const placesOf = (role: CompiledRole) =>
+      chain.scopes.filter((_scope, index) =>
+        catalogue.within(catalogue.setOf([role.id]), chain.scopes.slice(index)).allows(permission),
+      );
+    const owners = roles.some((role) => role === catalogue.find('owner'))
+      ? chain.owners.filter((id) => id !== null)
+      : [];
     const now = this.#runtime.now();
     return this.#usersWhere(
       {
@@ -174,9 +180,10 @@ export class Access {
           {
             assignments: {
               some: {
-                roleId: { in: roleIds },
-                scope: { in: [...chain.scopes] },
-                OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
+                AND: [
+                  { OR: roles.map((role) => ({ roleId: role.id, scope: { in: placesOf(role) } })) },
+                  { OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
+                ],
               },
             },
           },
@@ -236,7 +243,7 @@ export class Access {
   }
 
   /**
-   * Checks that an actor may act upon a person: the permission, and a rank above theirs at `global`.
+   * Checks that an actor may act upon a person: the permission, and a rank at `global` above every rank they hold anywhere.
    *
    * @throws AuthTunaError `unauthenticated`, `forbidden`
    */
@@ -244,8 +251,41 @@ export class Access {
     if (actor === SYSTEM) return;
     await this.require(actor, permission);
     const grants = actor.userId === null ? null : await this.grantsOf(actor.userId);
-    if (grants === null || !outranks(grants, await this.standingOf(targetId), GLOBAL_CHAIN))
+    if (
+      grants === null ||
+      actor.userId === targetId ||
+      grants.levelAlong(GLOBAL_CHAIN) <= (await this.standingOf(targetId)).highestLevel
+    )
       throw new AuthTunaError('forbidden');
+  }
+
+  /**
+   * Checks that a scope may be hung below `above`: whoever holds something there comes to hold it here, so the actor must hold all of it here
+   * already.
+   */
+  async #requireMayLetIn(actor: Actor, chain: Chain, above: Chain): Promise<void> {
+    if (actor === SYSTEM) return;
+    const grants = actor.userId === null ? null : await this.grantsOf(actor.userId);
+    if (grants === null) throw new AuthTunaError('forbidden');
+    const gained = above.scopes.filter((scope) => !chain.scopes.includes(scope));
+    const assigned = await this.#runtime.db.roleAssignment.findMany({
+      where: { scope: { in: gained } },
+      distinct: ['roleId'],
+      select: { roleId: true },
+    });
+    const isOwned = above.owners.some(
+      (owner, index) => owner !== null && gained.includes(above.scopes[index] as string),
+    );
+    const ids = new Set(assigned.map(({ roleId }) => roleId));
+    const owner = grants.catalogue.find('owner');
+    const arriving = [...grants.catalogue.all()].filter(
+      (role) =>
+        ids.has(role.id) ||
+        (isOwned && role === owner) ||
+        // Assignments that stopped counting when the scope was taken away from below their role's owner count again.
+        role.owners.some((scope) => gained.includes(scope)),
+    );
+    if (!mayLetIn(grants, arriving, chain)) throw new AuthTunaError('forbidden');
   }
 
   async #grantedScopes(userId: string, permission: string, known?: Grants): Promise<'all' | string[]> {
@@ -253,7 +293,15 @@ export class Access {
     const grants = known ?? (await this.grantsOf(userId));
     if (grants === null) return [];
     if (grants.allow(permission, GLOBAL_CHAIN)) return 'all';
-    const granted = grants.scopes.filter((scope) => grants.at(scope)?.allows(permission));
+    const granted: string[] = [];
+    for (const scope of grants.scopes) {
+      const set = grants.at(scope);
+      if (set === undefined || !set.allows(permission)) continue;
+      const chain: Chain | null | undefined =
+        set.owners.length > 0 ? await this.#scopes.chainOf(scope, { fresh: true }) : undefined;
+      if (chain === undefined || (chain !== null && grants.heldAt(chain, 0)?.allows(permission)))
+        granted.push(scope);
+    }
     const owner = grants.catalogue.find('owner');
     if (owner === null || !grants.catalogue.setOf([owner.id]).allows(permission)) return granted;
     const owned = await this.#runtime.db.scopeNode.findMany({
@@ -266,7 +314,7 @@ export class Access {
   /** The granted scopes and the registered ones below them, leaving out what a column of another type covers already. */
   async #reachableScopes(
     granted: readonly string[],
-    columns: Readonly<Record<string, string>>,
+    columnOf: ReadonlyMap<string, string>,
   ): Promise<{ type: string; id: string }[]> {
     const reached: { type: string; id: string }[] = [];
     const seen = new Set<string>();
@@ -278,7 +326,7 @@ export class Access {
         const name = parseScope(scope);
         if (name === null || seen.has(scope)) continue;
         seen.add(scope);
-        const isColumn = columns[name.type] !== undefined && name.type !== 'owner';
+        const isColumn = columnOf.has(name.type);
         if (isColumn && (coveredBy === null || coveredBy === name.type)) reached.push(name);
         parents.set(scope, isColumn ? (coveredBy ?? name.type) : coveredBy);
       }
@@ -301,13 +349,11 @@ export class Access {
 }
 
 function saying(grants: Grants, permission: string, chain: Chain): Explanation['grants'] {
-  const contains = (role: CompiledRole) => grants.catalogue.setOf([role.id]).allows(permission);
   return chain.scopes.flatMap((scope, index) => {
-    const assigned = (grants.at(scope)?.roles ?? [])
-      .filter(contains)
+    const assigned = (grants.heldAt(chain, index)?.roles ?? [])
+      .filter((role) => holds(role.permissions, permission))
       .map((role) => ({ role: role.name, scope, through: 'assignment' as const }));
-    const owner = grants.catalogue.find('owner');
-    const owns = chain.owners[index] === grants.userId && owner !== null && contains(owner);
+    const owns = chain.owners[index] === grants.userId && grants.catalogue.owner.allows(permission);
     return owns ? [...assigned, { role: 'owner', scope, through: 'ownership' as const }] : assigned;
   });
 }

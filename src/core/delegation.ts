@@ -11,30 +11,46 @@ function holdsRight(actor: Grants, right: string, chain: Chain): boolean {
   return actor.rolesAlong(chain).some(({ set }) => set.roles.some((role) => holds(role.permissions, right)));
 }
 
-/** Whether the actor may give this role at the scope of the chain: by an explicit edge, or by rank with every right it contains. */
+/** Whether a role held along the chain has an explicit edge to this one. */
+function hasEdgeTo(actor: Grants, role: CompiledRole, chain: Chain): boolean {
+  return actor.rolesAlong(chain).some(({ set }) => set.roles.some((own) => own.assignable.has(role.id)));
+}
+
+/** Whether the actor may give this role at the scope of the chain: by an explicit edge, or by rank with everything it stands for. */
 export function mayAssign(actor: Grants, role: CompiledRole, chain: Chain): boolean {
-  const held = actor.rolesAlong(chain).flatMap(({ set }) => set.roles);
-  if (held.some((own) => own.assignable.has(role.id))) return true;
+  if (hasEdgeTo(actor, role, chain)) return true;
   return (
     role.level !== null &&
     actor.levelAlong(chain) > role.level &&
     actor.allow('roles:assign', chain) &&
+    covers(actor, role, chain)
+  );
+}
+
+/** Whether the actor holds every right of the role along the chain, and could hand on whatever its holder could, at any number of steps. */
+function covers(
+  actor: Grants,
+  role: CompiledRole,
+  chain: Chain,
+  seen: ReadonlySet<string> = new Set(),
+): boolean {
+  const path = new Set([...seen, role.id]);
+  return (
     [...role.permissions].every((right) => holdsRight(actor, right, chain)) &&
-    [...role.assignable].every((id) => isWithinReach(actor, id, chain))
+    [...role.assignable].every((id) => path.has(id) || isWithinReach(actor, id, chain, path))
   );
 }
 
 /** A role that could be handed on by the one given must itself be within the giver's reach, or giving would open a path. */
-function isWithinReach(actor: Grants, roleId: string, chain: Chain): boolean {
+function isWithinReach(actor: Grants, roleId: string, chain: Chain, seen: ReadonlySet<string>): boolean {
   const role = actor.catalogue.byId(roleId);
-  if (role === null) return true;
-  const held = actor.rolesAlong(chain).flatMap(({ set }) => set.roles);
-  return (
-    held.some((own) => own.assignable.has(role.id)) ||
-    (role.level !== null &&
-      actor.levelAlong(chain) > role.level &&
-      [...role.permissions].every((right) => holdsRight(actor, right, chain)))
-  );
+  if (role === null || hasEdgeTo(actor, role, chain)) return true;
+  return role.level !== null && actor.levelAlong(chain) > role.level && covers(actor, role, chain, seen);
+}
+
+/** Whether people who hold these roles higher up may come to hold them at the scope of the chain, because it is hung below theirs. */
+export function mayLetIn(actor: Grants, arriving: Iterable<CompiledRole>, chain: Chain): boolean {
+  return [...arriving].every((role) => covers(actor, role, chain));
 }
 
 /** Whether the actor may take something away from, or act upon, a person of that standing at the scope of the chain. */
@@ -64,16 +80,9 @@ export function mayEditRole(
   const level = actor.levelAlong(chain);
   const isBelow = (other: number | null) => other === null || other < level;
   if (!isBelow(draft.level) || (before !== null && !isBelow(before.level))) return false;
-  const holdsAll = (rights: Iterable<string>) =>
-    [...rights].every((right) => holdsRight(actor, right, chain));
   return (
-    holdsAll(draft.permissions) &&
-    draft.includes.every(
-      (role) =>
-        isBelow(role.level) &&
-        holdsAll(role.permissions) &&
-        [...role.assignable].every((id) => isWithinReach(actor, id, chain)),
-    ) &&
+    draft.permissions.every((right) => holdsRight(actor, right, chain)) &&
+    draft.includes.every((role) => isBelow(role.level) && covers(actor, role, chain)) &&
     draft.mayAssign.every((role) => mayAssign(actor, role, chain))
   );
 }

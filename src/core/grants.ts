@@ -68,16 +68,12 @@ export class Grants {
     return false;
   }
 
-  /**
-   * The roles assigned at one place of a chain that count there. A role that a scope defined for itself counts there and below only: when the
-   * place is moved away from below it, whoever edits that role no longer speaks for the place.
-   */
+  /** The roles assigned at one place of a chain, as far as they count there. */
   heldAt(chain: Chain, index: number): RoleSet | undefined {
     const set = this.at(chain.scopes[index] as string);
-    if (set === undefined || !set.isBound) return set;
-    const above = chain.scopes.slice(index);
-    const counting = set.roles.filter((role) => role.owners.every((owner) => above.includes(owner)));
-    return this.catalogue.setOf(counting.map((role) => role.id));
+    return set === undefined || set.owners.length === 0
+      ? set
+      : this.catalogue.within(set, chain.scopes.slice(index));
   }
 
   /** The roles held at the scope of a chain or above it, with where. */

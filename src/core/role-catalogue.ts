@@ -36,6 +36,8 @@ export interface CompiledRole {
   readonly permissions: ReadonlySet<string>;
   /** Ids of the roles that some role of the closure may assign. */
   readonly assignable: ReadonlySet<string>;
+  /** The scopes that defined roles of the closure for themselves; what those contain counts only at them and below. */
+  readonly owners: readonly string[];
 }
 
 /** The rows a catalogue is made from. */
@@ -55,6 +57,7 @@ export interface RoleRow {
 /** All roles at one version, compiled. Replaced as a whole when a role changes; nothing in it is ever altered. */
 export class RoleCatalogue {
   readonly version: number;
+  readonly #rows: ReadonlyMap<string, RoleRow>;
   readonly #byId: Map<string, CompiledRole>;
   readonly #byName = new Map<string, CompiledRole[]>();
   readonly #sets = new Map<string, RoleSet>();
@@ -63,8 +66,8 @@ export class RoleCatalogue {
 
   constructor(version: number, rows: readonly RoleRow[]) {
     this.version = version;
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    this.#byId = new Map(rows.map((row) => [row.id, compile(row, byId)]));
+    this.#rows = new Map(rows.map((row) => [row.id, row]));
+    this.#byId = new Map(rows.map((row) => [row.id, compile(row, this.#rows)]));
     for (const role of this.#byId.values()) {
       this.#byName.set(role.name, [...(this.#byName.get(role.name) ?? []), role]);
     }
@@ -102,6 +105,29 @@ export class RoleCatalogue {
     return set;
   }
 
+  /**
+   * What of a set counts at a place with these scopes at and above it. A role that a scope defined for itself counts there and below only:
+   * when a place is moved away from below it, whoever edits that role no longer speaks for the place.
+   */
+  within(set: RoleSet, above: readonly string[]): RoleSet {
+    const present = set.owners.filter((owner) => above.includes(owner));
+    if (present.length === set.owners.length) return set;
+    const counts = (role: Pick<RoleRow, 'ownedBy'>) => role.ownedBy === '' || present.includes(role.ownedBy);
+    const key = `${set.roles.map((role) => role.id).join(' ')} | ${present.join(' ')}`;
+    let part = this.#sets.get(key);
+    if (part === undefined) {
+      const rows = new Map([...this.#rows].filter(([, row]) => counts(row)));
+      part = new RoleSet(
+        set.roles.flatMap(({ id }) => {
+          const row = rows.get(id);
+          return row === undefined ? [] : [compile(row, rows)];
+        }),
+      );
+      this.#sets.set(key, part);
+    }
+    return part;
+  }
+
   /** The public form, with ids replaced by names. */
   describe(role: CompiledRole): Role {
     const names = (ids: readonly string[]) => ids.map((id) => this.#byId.get(id)?.name ?? id).sort();
@@ -124,10 +150,13 @@ const MAX_REMEMBERED = 10_000; // names come from guards, so this is never met u
 /** Several roles held together, with the answers to "is this permission in one of them" remembered. */
 export class RoleSet {
   readonly roles: readonly CompiledRole[];
+  /** The scopes without which some of it does not count. */
+  readonly owners: readonly string[];
   readonly #answers = new Map<string, boolean>();
 
   constructor(roles: readonly CompiledRole[]) {
     this.roles = roles;
+    this.owners = [...new Set(roles.flatMap((role) => role.owners))];
   }
 
   allows(permission: string): boolean {
@@ -170,5 +199,6 @@ function compile(row: RoleRow, byId: ReadonlyMap<string, RoleRow>): CompiledRole
     closure,
     permissions: new Set(rows.flatMap((included) => included.permissions.map((entry) => entry.permission))),
     assignable: new Set(rows.flatMap((included) => included.mayAssign.map((entry) => entry.assignableId))),
+    owners: [...new Set(rows.map((included) => included.ownedBy).filter((owner) => owner !== ''))],
   };
 }

@@ -43,6 +43,7 @@ export interface RoleChange {
 }
 
 const ROLE_NAME = /^[a-z][a-z0-9_-]{0,63}$/;
+const LAST_SUPERADMIN = 'The last superadmin stays.';
 const SCOPE_TYPE = /^[a-z][a-z0-9_-]*$/;
 
 /** Roles and who holds them where. Whoever is not `SYSTEM` can pass on only what they hold, below their own rank. */
@@ -72,6 +73,10 @@ export class RoleManager {
     checkInput(input);
     const catalogue = await this.#store.current();
     const chain = await this.#definitionChain(input.ownedBy ?? '');
+    // A second role of a name that is visible here would be taken for the first.
+    const namesake = catalogue.find(input.name, chain.scopes);
+    if (namesake !== null && namesake.ownedBy !== (input.ownedBy ?? ''))
+      throw new AuthTunaError('conflict', { message: `The role ${input.name} exists already.` });
     const includes = (input.includes ?? []).map((name) => required(catalogue, name, chain));
     const permissions = [...new Set(input.permissions ?? [])];
     await this.#requireMayEdit(
@@ -180,7 +185,8 @@ export class RoleManager {
       {
         level: change.level === undefined ? role.level : change.level,
         permissions: [],
-        includes,
+        // Where a role may be assigned decides who can pass it on, so widening that takes all that the role contains.
+        includes: change.at === undefined ? includes : [...includes, role],
         mayAssign: [],
       },
       chain,
@@ -316,6 +322,7 @@ export class RoleManager {
       if (!mayAssign(grants, role, chain))
         throw await this.#refused(actor, 'role.assigned', role, scope, userId);
     }
+    const superadmins = isSuperadminRole(role) ? await this.#superadmins.observe() : null;
     const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
     if (user === null || user.deletedAt !== null)
       throw new AuthTunaError('not_found', { message: 'There is no such user.' });
@@ -326,7 +333,7 @@ export class RoleManager {
         this.#runtime.db.roleAssignment.create({
           data: { ...key, assignedById: actor.userId, assignedAt: now, expiresAt },
         }),
-        ...(isSuperadminRole(role) ? this.#superadmins.added(user) : []),
+        ...(superadmins === null ? [] : this.#superadmins.added(user, superadmins)),
       ],
       facts: [
         {
@@ -343,7 +350,7 @@ export class RoleManager {
       await this.#ledger.commit(change);
     } catch (error) {
       if (!isUniqueViolation(error)) throw asConflict(error);
-      await this.#changeEnd(key, expiresAt, role, actor);
+      await this.#changeEnd(key, expiresAt, role, chain, actor);
     }
   }
 
@@ -351,11 +358,23 @@ export class RoleManager {
     key: { userId: string; roleId: string; scope: string },
     expiresAt: Date | null,
     role: CompiledRole,
+    chain: Chain,
     actor: Actor,
   ): Promise<void> {
     const where = { userId_roleId_scope: key };
     const existing = await this.#runtime.db.roleAssignment.findUnique({ where });
     if (existing === null || existing.expiresAt?.getTime() === expiresAt?.getTime()) return;
+    const endsEarlier =
+      expiresAt !== null && expiresAt.getTime() < (existing.expiresAt?.getTime() ?? Infinity);
+    // To let it end earlier is to take it away.
+    if (endsEarlier && actor !== SYSTEM && actor.userId !== key.userId) {
+      const [grants, target] = await Promise.all([
+        this.#grantsOf(actor),
+        this.#access.standingOf(key.userId),
+      ]);
+      if (!outranks(grants, target, chain))
+        throw await this.#refused(actor, 'role.assigned', role, key.scope, key.userId);
+    }
     await this.#ledger.commit({
       writes: [this.#runtime.db.roleAssignment.update({ where, data: { expiresAt } })],
       facts: [
@@ -388,6 +407,7 @@ export class RoleManager {
     } else if (actor !== SYSTEM) {
       await this.#grantsOf(actor);
     }
+    const superadmins = isSuperadminRole(role) ? await this.#superadmins.observe() : null;
     const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
     if (user === null) throw new AuthTunaError('not_found', { message: 'There is no such user.' });
     const where = { userId_roleId_scope: { userId, roleId: role.id, scope } };
@@ -395,7 +415,7 @@ export class RoleManager {
       await this.#ledger.commit({
         writes: [
           this.#runtime.db.roleAssignment.delete({ where }),
-          ...(isSuperadminRole(role) ? this.#superadmins.removed(user) : []),
+          ...(superadmins === null ? [] : this.#superadmins.removed(user, superadmins)),
         ],
         facts: [
           {
@@ -411,7 +431,10 @@ export class RoleManager {
     } catch (error) {
       if (!isMissing(error)) throw error;
       if ((await this.#runtime.db.roleAssignment.findUnique({ where })) !== null)
-        throw asConflict(error, 'The last superadmin stays.');
+        throw asConflict(
+          error,
+          superadmins !== null && (await this.#superadmins.isLast(user)) ? LAST_SUPERADMIN : undefined,
+        );
       throw new AuthTunaError('not_found', { message: `The user does not hold ${role.name} at ${scope}.` });
     }
   }

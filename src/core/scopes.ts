@@ -22,8 +22,12 @@ export interface ScopeResolver {
   resolve(scope: string): Promise<{ parent?: string | null; ownerId?: string | null } | null>;
 }
 
-/** Decides whether an actor holds a permission, as of now; handed in by access, which stands above this. */
-export type RequirePermission = (actor: Actor, permission: string, scope: string) => Promise<void>;
+/** Decides what an actor may do, as of now; handed in by access, which stands above this. */
+export interface ScopeGuard {
+  require(actor: Actor, permission: string, scope: string): Promise<void>;
+  /** Whether what people hold along `above` may reach down to the scope of `chain`. */
+  requireMayLetIn(actor: Actor, chain: Chain, above: Chain): Promise<void>;
+}
 
 const MAX_DEPTH = 16;
 const MAX_CHAINS = 50_000;
@@ -42,9 +46,7 @@ export class ScopeManager {
   readonly #rows: Batcher<ScopeNode>;
   /** Counts the invalidations, so that an answer that was under way when one came is not remembered. */
   #changes = 0;
-  #require: RequirePermission = async () => {
-    throw new AuthTunaError('forbidden');
-  };
+  #guard: ScopeGuard = { require: refuse, requireMayLetIn: refuse };
 
   constructor(runtime: Runtime, ledger: Ledger) {
     this.#runtime = runtime;
@@ -61,13 +63,13 @@ export class ScopeManager {
     const { resolveScope } = runtime.config;
     if (resolveScope !== undefined) this.resolvers.push({ resolve: resolveScope });
     runtime.invalidation.subscribe((topics) => {
-      if (topics.some((topic) => topic.startsWith('scope:'))) this.#forgetChains();
+      if (topics.some((topic) => topic === 'all' || topic.startsWith('scope:'))) this.#forgetChains();
     });
   }
 
   /** @internal */
-  guardWith(require: RequirePermission): void {
-    this.#require = require;
+  guardWith(guard: ScopeGuard): void {
+    this.#guard = guard;
   }
 
   /** The chain if it is in memory and younger than `recheckSeconds`, without waiting; undefined otherwise. */
@@ -113,11 +115,13 @@ export class ScopeManager {
   async #nodeOf(scope: string): Promise<Node> {
     if (scope === 'global') return {};
     const row = await this.#rows.latest(scope);
-    if (row !== null) return row;
+    return row ?? (await this.#resolve(scope)) ?? {};
+  }
+
+  /** What the host's own tables know of a scope, or null. */
+  async #resolve(scope: string): Promise<Node | null> {
     for (const resolver of this.resolvers) {
-      const node = await resolver.resolve(scope).catch((cause: unknown) => {
-        throw new AuthTunaError('unavailable', { reason: 'resolve_scope_failed' }, { cause });
-      });
+      const node = await ask(resolver, scope);
       if (node === null) continue;
       if (node.parent !== undefined && node.parent !== null && !isScope(node.parent)) {
         throw new AuthTunaError(
@@ -128,13 +132,14 @@ export class ScopeManager {
       }
       return node;
     }
-    return {};
+    return null;
   }
 
   /**
-   * Puts a scope into the tree. An actor other than `SYSTEM` needs `<type>:create` at the parent, and can name only itself as the owner.
+   * Puts a scope into the tree. An actor other than `SYSTEM` needs `<type>:create` at the parent, can name only itself as the owner, and
+   * can name only a scope that nobody has used: hanging one that is in use below one's own would be taking it.
    *
-   * @throws AuthTunaError `invalid_input` for a name that is not `type:id`; `conflict` when it is there already; `forbidden`
+   * @throws AuthTunaError `invalid_input` for a name that is not `type:id`; `conflict` when it is there already or in use; `forbidden`
    */
   async register(
     node: { id: string; parent?: string | null; ownerId?: string | null; name?: string | null },
@@ -144,8 +149,10 @@ export class ScopeManager {
     const parent = node.parent ?? null;
     if (parent !== null && !isScope(parent)) throw notAScope('parent');
     if (actor !== SYSTEM) {
-      await this.#require(actor, `${type}:create`, parent ?? 'global');
+      await this.#guard.require(actor, `${type}:create`, parent ?? 'global');
       if (node.ownerId != null && node.ownerId !== actor.userId) throw new AuthTunaError('forbidden');
+      if (await this.#isInUse(node.id))
+        throw new AuthTunaError('conflict', { message: `The scope ${node.id} is in use.` });
     }
     await this.#requireNoCircle(node.id, parent);
     const row = {
@@ -177,7 +184,8 @@ export class ScopeManager {
   }
 
   /**
-   * Hangs a scope elsewhere. Needs `<type>:manage` both where it is and where it goes.
+   * Hangs a scope elsewhere. Needs `<type>:manage` both where it is and where it goes, and, at the scope, everything that people hold above
+   * the new place: they will hold it at the scope as well.
    *
    * @throws AuthTunaError `not_found`; `conflict` when it would hang below itself or when another change of the tree came first; `forbidden`
    */
@@ -185,13 +193,21 @@ export class ScopeManager {
     const { type } = requireNode(id, 'id');
     if (parent !== null && !isScope(parent)) throw notAScope('parent');
     if (actor !== SYSTEM) {
-      await this.#require(actor, `${type}:manage`, id);
-      await this.#require(actor, `${type}:manage`, parent ?? 'global');
+      await this.#guard.require(actor, `${type}:manage`, id);
+      await this.#guard.require(actor, `${type}:manage`, parent ?? 'global');
     }
     const moves = await this.#moves();
     const before = await this.#rows.latest(id);
     if (before === null) throw new AuthTunaError('not_found');
     await this.#requireNoCircle(id, parent);
+    const [chain, above] = await Promise.all(
+      [id, parent ?? 'global'].map((scope) => this.chainOf(scope, { fresh: true })),
+    );
+    if (chain == null || above == null)
+      throw new AuthTunaError('conflict', {
+        message: `The scopes above ${id} form a circle or are too deep.`,
+      });
+    await this.#guard.requireMayLetIn(actor, chain, above);
     const parentId = parent === 'global' ? null : parent;
     await this.#ledger
       .commit({
@@ -229,7 +245,7 @@ export class ScopeManager {
    */
   async remove(id: string, actor: Actor): Promise<void> {
     const { type } = requireNode(id, 'id');
-    if (actor !== SYSTEM) await this.#require(actor, `${type}:manage`, id);
+    if (actor !== SYSTEM) await this.#guard.require(actor, `${type}:manage`, id);
     const affected = await this.#runtime.db.roleAssignment.findMany({
       where: { scope: id },
       select: { userId: true },
@@ -286,6 +302,20 @@ export class ScopeManager {
     this.#runtime.invalidation.publish([`scope:${id}`]);
   }
 
+  /** Whether anything was ever said of a scope that is no row: given at it, hung below it, known to the host, or removed. */
+  async #isInUse(id: string): Promise<boolean> {
+    const { db } = this.#runtime;
+    const [assignment, child, role, removal, known] = await Promise.all([
+      db.roleAssignment.findFirst({ where: { scope: id }, select: { scope: true } }),
+      db.scopeNode.findFirst({ where: { parentId: id }, select: { id: true } }),
+      db.role.findFirst({ where: { ownedBy: id }, select: { id: true } }),
+      // Names are not given out twice: what the host keeps under the old one would belong to the new one's people.
+      db.auditEntry.findFirst({ where: { targetId: id, type: 'scope.removed' }, select: { id: true } }),
+      this.#resolve(id),
+    ]);
+    return [assignment, child, role, removal, known].some((found) => found !== null);
+  }
+
   #forgetChains(): void {
     this.#changes += 1;
     this.#chains.clear(); // a moved scope moves all below it; rebuilding is cheap, finding them is not
@@ -306,6 +336,19 @@ export class ScopeManager {
     const row = await this.#runtime.db.counter.findUnique({ where: { name: 'scope_moves' } });
     if (row === null) throw new AuthTunaError('unavailable', { reason: 'not_ready' });
     return row.value;
+  }
+}
+
+async function refuse(): Promise<never> {
+  throw new AuthTunaError('forbidden');
+}
+
+/** The host's function may throw at once, or give nothing where null is meant. */
+async function ask(resolver: ScopeResolver, scope: string): Promise<Node | null> {
+  try {
+    return (await resolver.resolve(scope)) ?? null;
+  } catch (cause) {
+    throw new AuthTunaError('unavailable', { reason: 'resolve_scope_failed' }, { cause });
   }
 }
 

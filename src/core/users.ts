@@ -1,5 +1,5 @@
 import { newId } from '../crypto/random.js';
-import { type ExtraColumns, isMissing, isUniqueViolation, type User } from '../db/client.js';
+import { type ExtraColumns, isMissing, isUniqueViolation, MODELS, type User } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import { type Actor, type EventType, SYSTEM } from '../events.js';
 import type { Access } from './access.js';
@@ -13,7 +13,7 @@ import type { Runtime } from './runtime.js';
 import type { UserRow } from './session-row.js';
 import type { SessionManager } from './sessions.js';
 import { SuperadminGuard } from './superadmins.js';
-import { isActive, publicUser } from './user-row.js';
+import { publicUser } from './user-row.js';
 
 export interface UserQuery {
   /** Part of an address or username, at most 64 characters. */
@@ -29,8 +29,18 @@ export interface UserQuery {
 
 const MAX_SEARCH = 64;
 
+/** A feature that keeps ways in for a user: passkeys, linked identities, keys, second factors. */
+export interface CredentialHolder {
+  /** The writes that remove all of a user's, for the batch that needs them gone. */
+  removeAllWrites(userId: string): Write[];
+  /** How many of a user's can begin a sign-in by themselves; left out where none can. */
+  waysIn?(userId: string): Promise<number>;
+}
+
 /** People: making, finding, changing, suspending and deleting them. */
 export class UserManager<U extends User = User> {
+  /** @internal What features keep beside the password; `authtuna.ts` says so in one line each. */
+  readonly credentials: CredentialHolder[] = [];
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #access: Access;
@@ -193,6 +203,7 @@ export class UserManager<U extends User = User> {
     if (input.password !== undefined)
       await this.#passwords.check(input.password, { email, username: username?.username ?? null });
     const hash = input.password === undefined ? null : await this.#passwords.hash(input.password);
+    requireHostColumns(input.data);
     const userRole = (await this.#roles.current()).find('user');
 
     const id = newId(config.random);
@@ -274,6 +285,7 @@ export class UserManager<U extends User = User> {
     if (email === null) throw invalid('email', 'must be one plain email address');
     const username = change.username == null ? null : canonicalUsername(change.username);
     if (change.username != null && username === null) throw invalid('username', USERNAME_RULE);
+    requireHostColumns(change.data);
     const emailChanged = email !== user.email;
     const now = this.#runtime.now();
     const verifiedAt =
@@ -333,11 +345,14 @@ export class UserManager<U extends User = User> {
   async suspend(id: string, reason: string, actor: Actor, options: { until?: Date } = {}): Promise<void> {
     if (actor.userId === id) throw new AuthTunaError('conflict', { message: 'You cannot suspend yourself.' });
     await this.#access.requireAbove(actor, id, 'users:manage');
+    const superadmins = await this.#superadmins.observe();
     const user = await this.#row(id);
     const now = this.#runtime.now();
     if (options.until !== undefined && options.until <= now) throw invalid('until', 'is in the past');
     await this.#commit(user, actor, 'user.suspended', reason, [
-      ...((await this.#superadmins.isSuperadmin(id)) ? this.#superadmins.removed(user) : []),
+      ...((await this.#superadmins.isSuperadmin(id))
+        ? this.#superadmins.removed(user, superadmins)
+        : this.#superadmins.unaffected(superadmins)),
       ...this.#sessions.revokeAllWrites(user, { reason: 'suspended' }),
       this.#tokens.revokeAll(id),
       this.#runtime.db.user.update({
@@ -355,6 +370,7 @@ export class UserManager<U extends User = User> {
   /** @throws AuthTunaError `not_found`, `forbidden` */
   async unsuspend(id: string, reason: string, actor: Actor): Promise<void> {
     await this.#access.requireAbove(actor, id, 'users:manage');
+    const superadmins = await this.#superadmins.observe();
     const user = await this.#row(id);
     if (user.suspendedAt === null) return;
     const now = this.#runtime.now();
@@ -364,8 +380,8 @@ export class UserManager<U extends User = User> {
         data: { suspendedAt: null, suspendedUntil: null, suspendedReason: null, updatedAt: now },
       }),
       ...((await this.#superadmins.isSuperadmin(id))
-        ? this.#superadmins.added({ id, suspendedAt: null })
-        : []),
+        ? this.#superadmins.added({ id, suspendedAt: null }, superadmins)
+        : this.#superadmins.unaffected(superadmins)),
     ]);
   }
 
@@ -377,10 +393,13 @@ export class UserManager<U extends User = User> {
    */
   async delete(id: string, actor: Actor): Promise<void> {
     if (actor.userId !== id) await this.#access.requireAbove(actor, id, 'users:manage');
+    const superadmins = await this.#superadmins.observe();
     const user = await this.#row(id);
     const now = this.#runtime.now();
     await this.#commit(user, actor, 'user.deleted', null, [
-      ...((await this.#superadmins.isSuperadmin(id)) ? this.#superadmins.removed(user) : []),
+      ...((await this.#superadmins.isSuperadmin(id))
+        ? this.#superadmins.removed(user, superadmins)
+        : this.#superadmins.unaffected(superadmins)),
       this.#runtime.db.roleAssignment.deleteMany({ where: { userId: id } }),
       ...this.#sessions.revokeAllWrites(user, { reason: 'deleted' }),
       this.#tokens.revokeAll(id),
@@ -404,6 +423,7 @@ export class UserManager<U extends User = User> {
         where: { id, deletedAt: user.deletedAt },
         data: { deletedAt: null, updatedAt: now },
       }),
+      this.#runtime.db.roleAssignment.deleteMany({ where: { userId: id } }), // one that was given while the account was being deleted
       ...(userRole === null
         ? []
         : [
@@ -418,6 +438,42 @@ export class UserManager<U extends User = User> {
             }),
           ]),
     ]);
+  }
+
+  /**
+   * @internal The writes for the first proof of a mailbox: the address is verified, and everything that could have been left there by somebody
+   * who signed up with another person's address goes (password, sessions, mailed links, and what features keep). None for an address that is
+   * verified already; they miss when the account changed since `user` was read.
+   *
+   * A token that is spent in the same batch must be spent before these. Reload the user afterwards: its epoch is one higher.
+   * @param except a feature that takes care of its own, because one of its credentials is the proof
+   * @see security.md EM-11; USENIX Security 2022, "Pre-hijacked accounts"
+   */
+  proveMailboxWrites(user: UserRow, options: { except?: CredentialHolder } = {}): Write[] {
+    if (user.emailVerifiedAt !== null) return [];
+    const { db } = this.#runtime;
+    const now = this.#runtime.now();
+    return [
+      db.user.update({
+        where: { id: user.id, email: user.email, emailVerifiedAt: null },
+        data: { emailVerifiedAt: now, mustChangePassword: false, updatedAt: now },
+      }),
+      db.password.deleteMany({ where: { userId: user.id } }),
+      ...this.#sessions.revokeAllWrites(user, { reason: 'mailbox_proved' }),
+      this.#tokens.revokeAll(user.id),
+      ...this.credentials
+        .filter((holder) => holder !== options.except)
+        .flatMap((holder) => holder.removeAllWrites(user.id)),
+    ];
+  }
+
+  /** @internal In how many ways a user can begin a sign-in: the last one is not to be removed. */
+  async countWaysIn(userId: string): Promise<number> {
+    const counts = await Promise.all([
+      this.#runtime.db.password.count({ where: { userId } }),
+      ...this.credentials.map((holder) => holder.waysIn?.(userId) ?? 0),
+    ]);
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** @internal */
@@ -467,7 +523,7 @@ export class UserManager<U extends User = User> {
       });
     } catch (error) {
       if (!isMissing(error)) throw error;
-      const isLast = isActive(user, this.#runtime.now()) && (await this.#superadmins.isSuperadmin(user.id));
+      const isLast = await this.#superadmins.isLast(user);
       throw new AuthTunaError('conflict', {
         message: isLast ? 'The last superadmin stays.' : 'The account changed at the same moment. Try again.',
       });
@@ -493,6 +549,21 @@ export interface PreparedUser {
 
 const USERNAME_RULE =
   'must have 3 to 32 letters or digits of one script, with . _ or - between them, and not look like a reserved name';
+
+const OUR_COLUMNS: ReadonlySet<string> = new Set(MODELS.find(({ model }) => model === 'user')?.columns);
+const NESTED_WRITE = /^(create|connect|update|upsert|delete|set|disconnect)/;
+
+/** A host may pass on what a browser sent as `data`, so neither our own columns nor rows of other models are written from there. */
+function requireHostColumns(data: object | undefined): void {
+  for (const [key, value] of Object.entries(data ?? {})) {
+    if (OUR_COLUMNS.has(key)) throw invalid(`data.${key}`, 'is not a column of your own');
+    const isNested =
+      typeof value === 'object' &&
+      value !== null &&
+      Object.keys(value).some((word) => NESTED_WRITE.test(word));
+    if (isNested) throw invalid(`data.${key}`, 'must be a value');
+  }
+}
 
 function noUser(): AuthTunaError {
   return new AuthTunaError('not_found', { message: 'There is no such user.' });
