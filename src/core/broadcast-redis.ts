@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module';
-import { misconfigured } from '../errors.js';
 import type { Channel } from './broadcast.js';
+import { loadRedis } from './redis.js';
 
 const LIMIT_MS = 2000;
 
@@ -41,13 +40,4 @@ export function redisChannel(url: string, name: string): Channel {
       };
     },
   };
-}
-
-function loadRedis(): typeof import('redis') {
-  try {
-    // Required rather than imported, because it may be missing and creating an AuthTuna is synchronous.
-    return createRequire(import.meta.url)('redis') as typeof import('redis');
-  } catch (cause) {
-    throw misconfigured('redisUrl needs the Redis client: npm install redis', cause);
-  }
 }

@@ -57,6 +57,8 @@ export interface SignInOptions {
   writes?: readonly Write[];
   facts?: readonly Fact[];
   mails?: readonly Mail[];
+  /** The value of the `at_device` cookie: a browser that signed in before is counted apart from strangers. */
+  deviceCookie?: string | null;
   /** The cookie of a browser in which the second factor need not be asked for. */
   trustedDevice?: string | null;
   /** A factor whose proof is not believed alone: another one must follow, and without another one the sign-in is refused. */
@@ -73,6 +75,8 @@ const PENDING_SECONDS = 600;
  */
 export class SignIn {
   readonly secondFactors: SecondFactor[] = [];
+  /** Asked after the proof and before anything else is said; one that throws refuses the sign-in. */
+  readonly gates: ((user: UserRow, amr: readonly string[]) => Promise<void>)[] = [];
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #sessions: SessionManager;
@@ -99,6 +103,7 @@ export class SignIn {
     if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
     if (config.signUp.requireVerifiedEmail && user.emailVerifiedAt === null)
       throw new AuthTunaError('email_not_verified');
+    for (const gate of this.gates) await gate(user, proof.amr);
     await config.hooks.beforeSignIn?.({ user: publicUser(user), amr: proof.amr, ip: actor.ip });
 
     const enrolled = proof.assuranceLevel >= 2 ? [] : await this.factorsOf(user.id);

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { isUniqueViolation } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
+import { InOrder } from './in-order.js';
 import type { Write } from './ledger.js';
 import { after, type Runtime } from './runtime.js';
 
@@ -38,8 +39,6 @@ export const GUESSING: ThrottlePolicy = Object.freeze({
 
 const REMEMBERED_KEYS = 10_000;
 const REMEMBER_SECONDS = 1; // how long another instance's `clear` may go unnoticed here
-const KEEP_CONSECUTIVE_SECONDS = 90 * 86_400; // NIST sets no end; without one, tries at made-up names would stay for ever
-const FORGET_SECONDS = 86_400;
 const MAX_ROUNDS = 200; // every lost round is somebody else's step towards the block, so this is never reached by honest means
 
 /**
@@ -55,7 +54,7 @@ export class Throttle {
   readonly #waits = new LRUCache<string, { until: number; isClosed: boolean; believedUntil: number }>({
     max: REMEMBERED_KEYS,
   });
-  readonly #underWay = new Map<string, Promise<ThrottleVerdict>>();
+  readonly #inOrder = new InOrder();
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -75,16 +74,7 @@ export class Throttle {
   /** Like {@link Throttle.reserve}, for a caller that does something of its own about a refusal. */
   attempt(key: string, policy: ThrottlePolicy): Promise<ThrottleVerdict> {
     const id = this.#idOf(key);
-    const before = this.#underWay.get(id);
-    // When the database failed the one before, those who waited for it fail with it instead of each waiting in turn.
-    const verdict =
-      before === undefined ? this.#attempt(id, policy) : before.then(() => this.#attempt(id, policy));
-    this.#underWay.set(id, verdict);
-    const done = () => {
-      if (this.#underWay.get(id) === verdict) this.#underWay.delete(id);
-    };
-    verdict.then(done, done);
-    return verdict;
+    return this.#inOrder.run(id, () => this.#attempt(id, policy));
   }
 
   /** The write that forgets every failure of a key, for the batch of the success or the unlocking. */
@@ -92,24 +82,6 @@ export class Throttle {
     const id = this.#idOf(key);
     this.#waits.delete(id);
     return this.#runtime.db.throttle.deleteMany({ where: { key: id } });
-  }
-
-  /**
-   * Deletes what no longer counts. @returns how many rows
-   *
-   * Counts of consecutive failures are kept for 90 days after the last one, all others for one.
-   */
-  async sweep(): Promise<number> {
-    const now = this.#runtime.now();
-    const { count } = await this.#runtime.db.throttle.deleteMany({
-      where: {
-        OR: [
-          { consecutive: 0, seenAt: { lt: after(now, -FORGET_SECONDS) } },
-          { seenAt: { lt: after(now, -KEEP_CONSECUTIVE_SECONDS) } },
-        ],
-      },
-    });
-    return count;
   }
 
   async #attempt(id: string, policy: ThrottlePolicy): Promise<ThrottleVerdict> {

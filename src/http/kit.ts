@@ -1,5 +1,7 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
-import type { Config } from '../config.js';
+import type { Config, HumanCheckAction } from '../config.js';
+import type { KnownDevices } from '../core/known-devices.js';
+import type { RateLimiter } from '../core/rate-limiter.js';
 import type { SessionVerifier } from '../core/session-verifier.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in.js';
 import { AuthTunaError } from '../errors.js';
@@ -7,8 +9,11 @@ import type { ProviderButton } from '../templates.js';
 import { authOf } from './auth.js';
 import { type CookieSpec, cookieSpec } from './cookies.js';
 import { csrf } from './csrf.js';
+import { DeviceCookie } from './device-cookie.js';
 import type { Guards } from './guards.js';
 import { securityHeaders } from './headers.js';
+import { createHumanCheck } from './human-check.js';
+import { createRateLimit, type RateLimitFactory } from './rate-limit.js';
 import type { SessionMiddleware } from './session.js';
 import { type SignInResponse, sendSignIn } from './sign-in-response.js';
 import type { Views } from './views.js';
@@ -41,6 +46,10 @@ export interface HttpKit {
   readonly prepare: RequestHandler[];
   /** What a sign-in must know of the browser. */
   signInOptions(req: Request): Promise<SignInOptions>;
+  /** Limits a route by the caller's address, or user: `http.rateLimit('mailRequest')`. */
+  readonly rateLimit: RateLimitFactory;
+  /** Asks the host's `humanCheck`; stands behind the parsing of the body and before everything that costs. */
+  humanCheck(action: HumanCheckAction): RequestHandler;
   /** The answer to every way in, for scripts and forms. */
   sendSignIn(req: Request, res: Response, result: SignInResult, options?: SignInResponse): void;
 }
@@ -52,10 +61,12 @@ export function createHttpKit(
   verifier: SessionVerifier,
   errorHandler: ErrorRequestHandler,
   views: Views,
+  { limiter, devices }: { limiter: RateLimiter; devices: KnownDevices },
 ): HttpKit {
   const checkOrigin = csrf(config.origins);
   const pendingCookie = cookieSpec(config, 'at_pending');
-  const surroundings = { sessions, pendingCookie, views, authPath: config.paths.auth };
+  const deviceCookie = new DeviceCookie(config, devices);
+  const surroundings = { deviceCookie, sessions, pendingCookie, views, authPath: config.paths.auth };
   return {
     config,
     sessions,
@@ -76,10 +87,13 @@ export function createHttpKit(
     async signInOptions(req) {
       const auth = authOf(req);
       return {
+        deviceCookie: deviceCookie.read(req),
         presentedSessionId: auth.session?.id ?? auth.locked?.session.id ?? null,
         fingerprint: await verifier.baseline(sessions.factsOf(req)),
       };
     },
+    rateLimit: createRateLimit(config, limiter, sessions),
+    humanCheck: createHumanCheck(config, sessions),
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),
   };
 }

@@ -2,8 +2,9 @@ import type { Request, Response } from 'express';
 import type { SignInResult } from '../core/sign-in.js';
 import type { CookieSpec } from './cookies.js';
 import { serialiseCookie, setCookie } from './cookies.js';
+import type { DeviceCookie } from './device-cookie.js';
 import type { SessionMiddleware } from './session.js';
-import type { Views } from './views.js';
+import type { Answer, Views } from './views.js';
 
 const PENDING_SECONDS = 600;
 
@@ -12,12 +13,15 @@ export interface SignInResponse {
   status?: number;
   /** Where a form goes; by default where its `returnTo` says, or home. */
   redirectTo?: string;
+  /** The browser opened an address (it came back from a provider): it is sent on like a form. */
+  isNavigation?: boolean;
 }
 
 /** What the answer to a sign-in is made with. */
 export interface SignInSurroundings {
   sessions: SessionMiddleware;
   pendingCookie: CookieSpec;
+  deviceCookie: DeviceCookie;
   views: Views;
   /** Where the pages of the auth router are. */
   authPath: string;
@@ -28,24 +32,27 @@ export interface SignInSurroundings {
  * to where it wanted, to the second factor, or to the change of a password that must be changed.
  */
 export function sendSignIn(
-  { sessions, pendingCookie, views, authPath }: SignInSurroundings,
+  { sessions, pendingCookie, deviceCookie, views, authPath }: SignInSurroundings,
   req: Request,
   res: Response,
   result: SignInResult,
-  { status = 200, redirectTo }: SignInResponse = {},
+  { status = 200, redirectTo, isNavigation = false }: SignInResponse = {},
 ): void {
   const returnTo = redirectTo ?? views.returnTo(req);
+  const send = (answer: Answer) =>
+    isNavigation ? views.redirect(res, answer.redirectTo) : views.answer(req, res, answer);
   if (result.status === 'second_factor_required') {
     setCookie(res, pendingCookie, serialiseCookie(pendingCookie, result.pendingToken, PENDING_SECONDS));
-    views.answer(req, res, {
+    send({
       json: { secondFactor: { factors: result.factors } },
       status: 202,
       redirectTo: views.withReturnTo(`${authPath}/mfa/challenge`, returnTo),
     });
     return;
   }
+  deviceCookie.write(req, res, result.user.id);
   sessions.writeCookie(res, result.token, result.session.persistent ? result.session.expiresAt : null);
-  views.answer(req, res, {
+  send({
     json: { user: result.user },
     status,
     redirectTo: result.user.mustChangePassword

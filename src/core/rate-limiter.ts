@@ -1,0 +1,292 @@
+import { LRUCache } from 'lru-cache';
+import { isUniqueViolation } from '../db/client.js';
+import { AuthTunaError } from '../errors.js';
+import { InOrder } from './in-order.js';
+import type { Redis } from './redis.js';
+import type { Runtime } from './runtime.js';
+
+/** At most `limit` in any `windowSeconds`. */
+export interface RateLimit {
+  limit: number;
+  windowSeconds: number;
+}
+
+/** A limit whose uses are also kept apart from each other. */
+export interface SpacedLimit extends RateLimit {
+  gapSeconds?: number;
+}
+
+/** How a limit stands after it was asked. */
+export interface RateVerdict {
+  allowed: boolean;
+  limit: number;
+  /** How many more would pass now. */
+  remaining: number;
+  /** Until the next one frees up, when none is left; until all are free otherwise. */
+  resetSeconds: number;
+}
+
+/**
+ * What passed lately. Uses are counted by tenths of the window; a tenth counts until all of it lies outside, so that no window, wherever
+ * it begins, ever holds more than the limit, at a constant size of the row.
+ */
+interface Uses {
+  /** When the last one passed, in ms. */
+  last: number;
+  /** [tenth, uses in it], oldest first. */
+  tenths: [number, number][];
+}
+
+/** For distinct things: the tenth in which each was last seen. */
+type Members = Record<string, number>;
+
+/** Where counters are kept: a value that is replaced only if it is still what was read. */
+interface CounterStore {
+  read(id: string): Promise<string | null>;
+  /** @returns false when somebody else was faster */
+  replace(id: string, seen: string | null, next: string, lifetimeSeconds: number): Promise<boolean>;
+}
+
+const TENTHS = 10;
+const REMEMBERED_KEYS = 10_000;
+const REMEMBER_MS = 1000; // a refusal is repeated from memory at most this long
+const MAX_ROUNDS = 200;
+
+/**
+ * Named things that may happen only so often: exact under any parallelism, in the database or, where `redisUrl` is set, in Redis.
+ *
+ * Within one process uses of one key go one after the other; between processes the store settles who was first. A refusal is remembered for
+ * a second, so that a flood is answered from memory.
+ */
+export class RateLimiter {
+  readonly #runtime: Runtime;
+  readonly #store: CounterStore;
+  readonly #refusals = new LRUCache<string, { verdict: RateVerdict; from: number; until: number }>({
+    max: REMEMBERED_KEYS,
+  });
+  readonly #inOrder = new InOrder();
+
+  constructor(runtime: Runtime, redis: Redis | null = null) {
+    this.#runtime = runtime;
+    this.#store = redis === null ? databaseStore(runtime) : redisStore(redis);
+  }
+
+  /**
+   * Uses the limit once, if it may be used.
+   *
+   * @param key what is limited, and for whom, in clear: `forgotPassword 203.0.113.7/32`; stored as a keyed digest
+   * @throws AuthTunaError `unavailable` when it cannot be counted: who cannot count does not let pass
+   */
+  take(key: string, limit: SpacedLimit): Promise<RateVerdict> {
+    const id = this.#idOf(key, limit);
+    return this.#inOrder.run(id, async () => {
+      const remembered = this.#remembered(id);
+      if (remembered !== null) return remembered;
+      return this.#change(id, limit, (state, now) => {
+        const uses = currentUses(state, limit, now);
+        const wait = waitFor(uses, limit, now);
+        if (wait > 0) return { verdict: this.#refuse(id, limit, wait, now) };
+        addUse(uses, limit, now);
+        return { verdict: verdictOf(uses, limit, now), next: JSON.stringify(uses) };
+      });
+    });
+  }
+
+  /** Takes one use back that had no effect. */
+  async giveBack(key: string, limit: SpacedLimit): Promise<void> {
+    const id = this.#idOf(key, limit);
+    this.#refusals.delete(id);
+    await this.#inOrder.run(id, () =>
+      this.#change(id, limit, (state, now) => {
+        const uses = currentUses(state, limit, now);
+        const newest = uses.tenths.at(-1);
+        if (newest === undefined) return { verdict: null };
+        newest[1] -= 1;
+        if (newest[1] === 0) uses.tenths.pop();
+        uses.last = 0;
+        return { verdict: null, next: JSON.stringify(uses) };
+      }),
+    );
+  }
+
+  /**
+   * Counts distinct things: passes for one that was seen within the window already, and for new ones while there are fewer than `limit`.
+   * `isNew` says which it was.
+   */
+  takeDistinct(key: string, member: string, limit: RateLimit): Promise<RateVerdict & { isNew: boolean }> {
+    const id = this.#idOf(key, limit);
+    const name = this.#nameOf(member);
+    return this.#inOrder.run(id, () =>
+      this.#change(id, limit, (state, now) => {
+        const members = currentMembers(state, limit, now);
+        const isNew = members[name] === undefined;
+        const count = Object.keys(members).length;
+        if (isNew && count >= limit.limit) {
+          const oldest = Math.min(...Object.values(members));
+          return { verdict: { ...this.#refusal(limit, endOf(oldest, limit) - now), isNew } };
+        }
+        const tenth = tenthOf(now, limit);
+        const remaining = limit.limit - count - (isNew ? 1 : 0);
+        const verdict = {
+          allowed: true,
+          limit: limit.limit,
+          remaining,
+          resetSeconds: limit.windowSeconds,
+          isNew,
+        };
+        if (members[name] === tenth) return { verdict };
+        return { verdict, next: JSON.stringify({ ...members, [name]: tenth }) };
+      }),
+    );
+  }
+
+  /** Forgets one of the distinct things. */
+  async forgetDistinct(key: string, member: string, limit: RateLimit): Promise<void> {
+    const id = this.#idOf(key, limit);
+    const name = this.#nameOf(member);
+    await this.#inOrder.run(id, () =>
+      this.#change(id, limit, (state, now) => {
+        const { [name]: forgotten, ...others } = currentMembers(state, limit, now);
+        return forgotten === undefined ? { verdict: null } : { verdict: null, next: JSON.stringify(others) };
+      }),
+    );
+  }
+
+  async #change<V>(
+    id: string,
+    limit: RateLimit,
+    step: (state: string | null, now: number) => { verdict: V; next?: string },
+  ): Promise<V> {
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const state = await this.#store.read(id);
+      const { verdict, next } = step(state, this.#runtime.now().getTime());
+      if (next === undefined) return verdict;
+      const lifetime = limit.windowSeconds * (1 + 2 / TENTHS);
+      if (await this.#store.replace(id, state, next, Math.ceil(lifetime))) return verdict;
+    }
+    throw new AuthTunaError('unavailable', { retryAfterSeconds: 1 });
+  }
+
+  #refuse(id: string, limit: RateLimit, waitMs: number, now: number): RateVerdict {
+    const verdict = this.#refusal(limit, waitMs);
+    this.#refusals.set(id, { verdict, from: now, until: now + Math.min(waitMs, REMEMBER_MS) });
+    return verdict;
+  }
+
+  #refusal(limit: RateLimit, waitMs: number): RateVerdict {
+    const resetSeconds = Math.max(1, Math.ceil(waitMs / 1000));
+    return { allowed: false, limit: limit.limit, remaining: 0, resetSeconds };
+  }
+
+  #remembered(id: string): RateVerdict | null {
+    const refusal = this.#refusals.get(id);
+    const now = this.#runtime.now().getTime();
+    return refusal === undefined || now >= refusal.until || now < refusal.from ? null : refusal.verdict;
+  }
+
+  /** The window is part of it: numbers of tenths mean something else in another window. */
+  #idOf(key: string, limit: RateLimit): string {
+    return this.#runtime.keys.lookup(`rate ${limit.windowSeconds} ${key}`);
+  }
+
+  #nameOf(member: string): string {
+    return this.#runtime.keys.lookup(`member ${member}`).slice(0, 12); // 72 bits, compared among a hundred
+  }
+}
+
+function tenthOf(now: number, limit: RateLimit): number {
+  return Math.floor(now / ((limit.windowSeconds * 1000) / TENTHS));
+}
+
+/** When a whole window has passed since the end of a tenth, in ms. */
+function endOf(tenth: number, limit: RateLimit): number {
+  return (tenth + 1 + TENTHS) * ((limit.windowSeconds * 1000) / TENTHS);
+}
+
+function currentUses(state: string | null, limit: RateLimit, now: number): Uses {
+  const uses = state === null ? { last: 0, tenths: [] } : (JSON.parse(state) as Uses);
+  return { last: uses.last, tenths: uses.tenths.filter(([tenth]) => endOf(tenth, limit) > now) };
+}
+
+function currentMembers(state: string | null, limit: RateLimit, now: number): Members {
+  const members = state === null ? {} : (JSON.parse(state) as Members);
+  return Object.fromEntries(Object.entries(members).filter(([, tenth]) => endOf(tenth, limit) > now));
+}
+
+/** Milliseconds until one more may pass; 0 for now. */
+function waitFor(uses: Uses, limit: SpacedLimit, now: number): number {
+  const gap = uses.last + (limit.gapSeconds ?? 0) * 1000 - now;
+  let over = sumOf(uses) + 1 - limit.limit;
+  for (const [tenth, count] of uses.tenths) {
+    if (over <= 0) break;
+    over -= count;
+    if (over <= 0) return Math.max(gap, endOf(tenth, limit) - now);
+  }
+  return over > 0 ? limit.windowSeconds * 1000 : Math.max(0, gap); // a limit of 0 lets nothing pass
+}
+
+function addUse(uses: Uses, limit: RateLimit, now: number): void {
+  const tenth = tenthOf(now, limit);
+  const newest = uses.tenths.at(-1);
+  // A clock that was set back adds to the newest tenth, so that they stay in order.
+  if (newest !== undefined && newest[0] >= tenth) newest[1] += 1;
+  else uses.tenths.push([tenth, 1]);
+  uses.last = now;
+}
+
+function verdictOf(uses: Uses, limit: SpacedLimit, now: number): RateVerdict {
+  const remaining = Math.max(0, limit.limit - sumOf(uses));
+  const newest = uses.tenths.at(-1)?.[0] ?? tenthOf(now, limit);
+  const wait = remaining > 0 ? endOf(newest, limit) - now : waitFor(uses, limit, now);
+  return { allowed: true, limit: limit.limit, remaining, resetSeconds: Math.max(1, Math.ceil(wait / 1000)) };
+}
+
+function sumOf(uses: Uses): number {
+  return uses.tenths.reduce((sum, [, count]) => sum + count, 0);
+}
+
+function databaseStore(runtime: Runtime): CounterStore {
+  const { db } = runtime;
+  return {
+    async read(id) {
+      return (await db.rateWindow.findUnique({ where: { key: id } }))?.state ?? null;
+    },
+    async replace(id, seen, next, lifetimeSeconds) {
+      const expiresAt = new Date(runtime.now().getTime() + lifetimeSeconds * 1000);
+      if (seen !== null) {
+        const { count } = await db.rateWindow.updateMany({
+          where: { key: id, state: seen },
+          data: { state: next, expiresAt },
+        });
+        return count === 1;
+      }
+      try {
+        await db.rateWindow.create({ data: { key: id, state: next, expiresAt } });
+        return true;
+      } catch (error) {
+        if (isUniqueViolation(error)) return false;
+        throw error;
+      }
+    },
+  };
+}
+
+// Redis runs a script as one step. An empty string stands for "was not there".
+const REPLACE = `
+local present = redis.call('GET', KEYS[1])
+if (present or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1`;
+
+function redisStore(redis: Redis): CounterStore {
+  const keyOf = (id: string) => `authtuna:rate:${id}`;
+  return {
+    read: (id) => redis.run((client) => client.get(keyOf(id))),
+    async replace(id, seen, next, lifetimeSeconds) {
+      const replaced = await redis.run((client) =>
+        client.eval(REPLACE, { keys: [keyOf(id)], arguments: [seen ?? '', next, String(lifetimeSeconds)] }),
+      );
+      return replaced === 1;
+    },
+  };
+}
