@@ -213,6 +213,13 @@ export interface AuthTunaOptions {
     /** Looks up TXT records that prove an organisation's domain. Default: the system's resolver. */
     resolveTxt?: (name: string) => Promise<string[][]>;
   };
+  /** Signing in by mail. Default: both, where mail is configured. */
+  passwordless?: {
+    /** `bindToBrowser` (default true): the link signs in the browser that asked; elsewhere it asks for a code shown there. */
+    magicLink?: boolean | { bindToBrowser?: boolean };
+    /** Six digits, to be typed where they were asked for. */
+    emailCode?: boolean;
+  };
   /**
    * `from` is one mailbox, `App <noreply@example.com>`; `transport` is `smtp({ … })` or your own. Without it a developer's machine
    * keeps mails at `/auth/dev/mailbox`, and elsewhere none are sent.
@@ -395,6 +402,12 @@ const schema = z.strictObject({
       resolveTxt: aFunction<(name: string) => Promise<string[][]>>().optional(),
     })
     .prefault({}),
+  passwordless: z
+    .strictObject({
+      magicLink: z.union([z.boolean(), z.strictObject({ bindToBrowser: z.boolean().optional() })]).optional(),
+      emailCode: z.boolean().optional(),
+    })
+    .prefault({}),
   mail: z
     .strictObject({
       from: z
@@ -511,6 +524,15 @@ export function parseConfig(options: AuthTunaOptions) {
     origins: parsed.passkeys.origins ?? [base.origin],
   };
   checkPasskeys(passkeys, base, found);
+  const { passwordless } = parsed;
+  const canMail = parsed.mail !== undefined || !isSecure; // a developer's machine keeps its mails
+  if (!canMail && (passwordless.emailCode === true || (passwordless.magicLink ?? false) !== false))
+    found.push('passwordless: signs in by mail, so set mail: { from, transport }');
+  const { magicLink: linkOption = canMail } = passwordless;
+  const magicLink = {
+    enabled: linkOption !== false,
+    bindToBrowser: typeof linkOption === 'object' ? (linkOption.bindToBrowser ?? true) : true,
+  };
   if (found.length > 0) throw problems(found);
 
   return Object.freeze({
@@ -529,6 +551,7 @@ export function parseConfig(options: AuthTunaOptions) {
       rememberedAbsoluteSeconds: Math.max(parsed.session.absoluteSeconds ?? 0, 30 * 86_400),
     }),
     signUp: Object.freeze({ ...parsed.signUp, requireVerifiedEmail }),
+    passwordless: Object.freeze({ magicLink, emailCode: passwordless.emailCode ?? canMail }),
     mfa: Object.freeze({ ...parsed.mfa, issuer: parsed.mfa.issuer ?? parsed.appName ?? base.hostname }),
     passkeys: Object.freeze(passkeys),
     hashConcurrency: availableParallelism(),

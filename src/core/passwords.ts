@@ -153,6 +153,11 @@ export class PasswordManager {
     return this.#hasher.hash(password);
   }
 
+  /** @internal Whether a value is the one of a hash that is no user's password, such as a mailed code; null does the same work and is false. */
+  verifyHash(hash: string | null, value: string): Promise<boolean> {
+    return this.#hasher.verify(value, hash);
+  }
+
   /** @internal The writes that make a hash the user's, and end every mailed link that was to set or use the old one. */
   replaceWrites(userId: string, hash: string): Write[] {
     const changedAt = this.#runtime.now();

@@ -55,6 +55,8 @@ export interface FormView {
 export interface FormViewOptions {
   /** Texts of `problems.*` that say it better here than the code's own: `{ invalid_credentials: 'invalid_login' }`. */
   texts?: Partial<Record<ErrorCode, string>>;
+  /** Further refusals that this form cures: a dead link, where the form asks for a new one. */
+  cures?: readonly ErrorCode[];
 }
 
 export interface FormBodyOptions {
@@ -145,8 +147,9 @@ export class Views {
       show: handle(async (req, res) => this.page(req, res, name, await data(req, res))),
       problem: (error, req, res, next) => {
         const known = asAuthTunaError(error);
-        if (known === null || !CURED_IN_FORM.has(known.code) || res.headersSent || !this.wantsPage(req))
-          return next(error);
+        const isCuredHere =
+          known !== null && (CURED_IN_FORM.has(known.code) || options.cures?.includes(known.code) === true);
+        if (!isCuredHere || res.headersSent || !this.wantsPage(req)) return next(error);
         Promise.resolve(data(req, res))
           .then((input) => {
             for (const [header, value] of Object.entries(headersOf(known))) res.setHeader(header, value);
@@ -192,7 +195,7 @@ export class Views {
         if (holder === null || !this.#formTokens.isValid(csrfToken, holder))
           return next(new AuthTunaError('cross_site_request'));
         if (link !== undefined && req.body.token === undefined) {
-          const token = this.linkToken(req, link);
+          const token = this.kept(req, link);
           if (token === null) return next(new AuthTunaError('invalid_token'));
           req.body.token = token;
         }
@@ -266,22 +269,27 @@ export class Views {
     return (req, res, next) => {
       const { token } = req.query;
       if (token === undefined) return next();
-      if (typeof token === 'string' && LINK_TOKEN_SHAPE.test(token)) {
-        setCookie(res, this.#link, serialiseCookie(this.#link, `${purpose}.${token}`, LINK_SECONDS));
-      }
+      if (typeof token === 'string' && LINK_TOKEN_SHAPE.test(token)) this.keep(res, purpose, token);
       this.#headers(req, res, () => {});
       this.redirect(res, path);
     };
   }
 
-  /** The token of the link that this browser opened for a purpose, or null. */
-  linkToken(req: Request, purpose: string): string | null {
-    const cookie = readCookie(req.headers.cookie, this.#link.name);
-    return cookie?.startsWith(`${purpose}.`) === true ? cookie.slice(purpose.length + 1) : null;
+  /** Keeps a value for the next pages of this browser, for ten minutes; one at a time. What should not stand in an address goes here. */
+  keep(res: Response, name: string, value: string): void {
+    const kept = `${name}.${Buffer.from(value, 'utf8').toString('base64url')}`;
+    setCookie(res, this.#link, serialiseCookie(this.#link, kept, LINK_SECONDS));
   }
 
-  /** Takes the link's cookie out of the browser, once its token is spent. */
-  forgetLink(res: Response): void {
+  /** The value kept under that name, null when there is none. It comes from the browser: treat it as input. */
+  kept(req: Request, name: string): string | null {
+    const cookie = readCookie(req.headers.cookie, this.#link.name);
+    if (cookie === null || !cookie.startsWith(`${name}.`)) return null;
+    return Buffer.from(cookie.slice(name.length + 1), 'base64url').toString('utf8');
+  }
+
+  /** Takes the kept value out of the browser, once it has served. */
+  forget(res: Response): void {
     setCookie(res, this.#link, serialiseCookie(this.#link, '', 0));
   }
 

@@ -1,16 +1,22 @@
-import { maskedEmail } from '../../core/identifiers.js';
-import type { Ledger } from '../../core/ledger.js';
-import { noticeTo } from '../../core/outbox.js';
+import { canonicalEmail, canonicalUsername, maskedEmail } from '../../core/identifiers.js';
+import type { Change, Ledger, Write } from '../../core/ledger.js';
+import type { MailQuota } from '../../core/mail-quota.js';
+import type { MailboxProof } from '../../core/mailbox-proof.js';
+import { type LiveToken, type OneTimeTokens, TOKEN_SECONDS } from '../../core/one-time-tokens.js';
+import { activityOf, type Mail, noticeTo } from '../../core/outbox.js';
 import type { PasswordManager } from '../../core/passwords.js';
 import type { Runtime } from '../../core/runtime.js';
+import type { UserRow } from '../../core/session-row.js';
 import type { SessionManager, SessionWithToken } from '../../core/sessions.js';
 import type { SignIn, SignInOptions, SignInResult } from '../../core/sign-in.js';
-import { type PublicUser, publicUser } from '../../core/user-row.js';
-import type { UserManager } from '../../core/users.js';
+import type { SignInThrottle } from '../../core/sign-in-throttle.js';
+import { GUESSING, type Throttle } from '../../core/throttle.js';
+import { isActive, type PublicUser, publicUser } from '../../core/user-row.js';
+import type { PreparedUser, UserManager } from '../../core/users.js';
 import type { ExtraColumns, User } from '../../db/client.js';
-import { isMissing } from '../../db/client.js';
+import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Actor } from '../../events.js';
+import type { Actor, EventType } from '../../events.js';
 
 export interface AuthDependencies<U extends User> {
   runtime: Runtime;
@@ -19,9 +25,32 @@ export interface AuthDependencies<U extends User> {
   passwords: PasswordManager;
   sessions: SessionManager;
   signIn: SignIn;
+  tokens: OneTimeTokens;
+  mailboxProof: MailboxProof;
+  mailQuota: MailQuota;
+  throttle: Throttle;
+  signInThrottle: SignInThrottle;
 }
 
-/** Sign-up, sign-in and passwords. */
+export interface SignUpInput<U extends User = User> {
+  email: string;
+  username?: string;
+  password: string;
+  data?: Partial<ExtraColumns<U>>;
+}
+
+/** What a mailed link allows, as its page names it. */
+export interface LinkSubject {
+  /** The account's address, masked: whoever holds the link need not be its owner. */
+  email: string;
+  /** For a change of address: the one that takes effect, in full. */
+  newEmail: string | null;
+}
+
+/** What a mailed link is for. */
+export type LinkPurpose = keyof typeof TOKEN_SECONDS;
+
+/** Sign-up, sign-in, passwords and addresses. */
 export class AuthManager<U extends User = User> {
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
@@ -29,6 +58,11 @@ export class AuthManager<U extends User = User> {
   readonly #passwords: PasswordManager;
   readonly #sessions: SessionManager;
   readonly #signIn: SignIn;
+  readonly #tokens: OneTimeTokens;
+  readonly #mailboxProof: MailboxProof;
+  readonly #mailQuota: MailQuota;
+  readonly #throttle: Throttle;
+  readonly #signInThrottle: SignInThrottle;
 
   constructor(dependencies: AuthDependencies<U>) {
     this.#runtime = dependencies.runtime;
@@ -37,17 +71,21 @@ export class AuthManager<U extends User = User> {
     this.#passwords = dependencies.passwords;
     this.#sessions = dependencies.sessions;
     this.#signIn = dependencies.signIn;
+    this.#tokens = dependencies.tokens;
+    this.#mailboxProof = dependencies.mailboxProof;
+    this.#mailQuota = dependencies.mailQuota;
+    this.#throttle = dependencies.throttle;
+    this.#signInThrottle = dependencies.signInThrottle;
   }
 
   /**
-   * Makes an account for whoever asks.
+   * Makes an account for whoever asks, and mails the link that confirms its address where that is required. The owner of an address that
+   * has an account already is told so by mail.
    *
-   * @throws AuthTunaError `forbidden` when sign-up is closed or the domain is not allowed; `invalid_input`; `weak_password`; `conflict`
+   * @throws AuthTunaError `forbidden` when sign-up is closed; `invalid_input`; `weak_password`; `conflict` with `field` for a taken address
+   * or username: whether an *address* is taken is nobody's business, see {@link AuthManager.register}
    */
-  async signUp(
-    input: { email: string; username?: string; password: string; data?: Partial<ExtraColumns<U>> },
-    actor: Actor,
-  ): Promise<U> {
+  async signUp(input: SignUpInput<U>, actor: Actor): Promise<U> {
     const { signUp, hooks } = this.#runtime.config;
     if (!signUp.enabled) throw new AuthTunaError('forbidden', { message: 'Sign-up is closed.' });
     if (signUp.username === 'required' && input.username === undefined)
@@ -62,15 +100,85 @@ export class AuthManager<U extends User = User> {
       email: prepared.email,
       ...(prepared.username !== null && { username: prepared.username }),
     });
-    await this.#users.store(prepared, actor);
+    const { writes, mail } = signUp.requireVerifiedEmail
+      ? this.#verification({ id: prepared.id, email: prepared.email, username: prepared.username })
+      : { writes: [], mail: this.#welcome(prepared) };
+    const mayMail = await this.#mailQuota.reserve({ purpose: 'sign_up', address: prepared.email, actor });
+    try {
+      await this.#users.store(
+        prepared,
+        actor,
+        mayMail ? { writes, mails: [mail] } : { writes: [], mails: [] },
+      );
+    } catch (error) {
+      if (!(error instanceof AuthTunaError) || error.code !== 'conflict') throw error;
+      throw await this.#taken(prepared, actor, error, mayMail);
+    }
     return this.#users.get(prepared.id);
+  }
+
+  /**
+   * Sign-up for a stranger: signs in at once, or, where the address must be confirmed first, says the same for a new address and a known one.
+   *
+   * @throws AuthTunaError as `signUp`, but for a taken address only where sign-up signs in
+   */
+  async register(
+    input: SignUpInput<U>,
+    actor: Actor,
+    options: SignInOptions = {},
+  ): Promise<SignInResult | { status: 'verification_required' }> {
+    const { requireVerifiedEmail } = this.#runtime.config.signUp;
+    try {
+      const user = await this.signUp(input, actor);
+      if (!requireVerifiedEmail) return await this.signInAfterSignUp(user.id, actor, options);
+    } catch (error) {
+      const isTakenAddress =
+        error instanceof AuthTunaError && error.code === 'conflict' && error.details.field === 'email';
+      if (!requireVerifiedEmail || !isTakenAddress) throw error;
+    }
+    return { status: 'verification_required' };
+  }
+
+  /** A taken username is told whatever the address is; a taken address is told to its owner. */
+  async #taken(
+    prepared: PreparedUser,
+    actor: Actor,
+    error: AuthTunaError,
+    mayMail: boolean,
+  ): Promise<AuthTunaError> {
+    const { db, config } = this.#runtime;
+    const username = prepared.username === null ? null : canonicalUsername(prepared.username);
+    if (username !== null) {
+      const holder = await db.user.findFirst({
+        where: { OR: [{ username: username.username }, { usernameKey: username.key }] },
+      });
+      if (holder !== null)
+        return new AuthTunaError('conflict', { message: 'This username is taken.', field: 'username' });
+    }
+    const owner = await db.user.findUnique({ where: { email: prepared.email } });
+    if (owner === null || !config.signUp.requireVerifiedEmail) return error;
+    await this.#ledger.commit({
+      writes: [],
+      facts: [
+        {
+          type: 'user.created',
+          outcome: 'failure',
+          reason: 'email_taken',
+          actor,
+          target: { type: 'user', id: owner.id },
+        },
+      ],
+      mails: mayMail && owner.deletedAt === null ? [this.#alreadyRegistered(owner)] : [],
+    });
+    return error;
   }
 
   /**
    * Signs in with an address or username and a password.
    *
    * @throws AuthTunaError `invalid_credentials` for an unknown user, a wrong password and a user without one, alike in answer and time;
-   * only after the right password: `account_suspended`, `email_not_verified`; `unavailable` when too many sign-ins are waiting
+   * only after the right password: `account_suspended`, `email_not_verified`; `rate_limited` after too many failures, alike for known and
+   * unknown; `unavailable` when too many sign-ins are waiting
    */
   async login(
     input: { login: string; password: string; rememberMe?: boolean },
@@ -78,6 +186,7 @@ export class AuthManager<U extends User = User> {
     options: Omit<SignInOptions, 'rememberMe'> = {},
   ): Promise<SignInResult> {
     const user = await this.#users.rowByLogin(input.login);
+    const admission = await this.#signInThrottle.admit(input.login, user, actor, options.deviceCookie);
     if (!(await this.#passwords.verify(user?.id ?? null, input.password)) || user === null) {
       await this.#ledger.commit({
         writes: [],
@@ -98,16 +207,18 @@ export class AuthManager<U extends User = User> {
       });
       throw new AuthTunaError('invalid_credentials');
     }
+    await admission.succeeded();
     try {
       return await this.#signIn.complete(user, { amr: ['pwd'], assuranceLevel: 1 }, actor, {
         ...options,
         ...(input.rememberMe !== undefined && { rememberMe: input.rememberMe }),
+        writes: [...admission.successWrites, ...(options.writes ?? [])],
       });
     } catch (error) {
       if (error instanceof AuthTunaError) {
         const target = { type: 'user', id: user.id };
         await this.#ledger.commit({
-          writes: [],
+          writes: admission.successWrites, // the password was right, whatever else was not
           facts: [{ type: 'user.sign_in_failed', outcome: 'failure', reason: error.code, actor, target }],
         });
       }
@@ -135,7 +246,7 @@ export class AuthManager<U extends User = User> {
    * Changes one's own password; every other session and every mailed link ends. The session named by `keepSessionId` goes on under the new
    * cookie that is returned, and its old cookie is dead at once.
    *
-   * @throws AuthTunaError `invalid_credentials` for a wrong current password; `weak_password`; `conflict` when it was changed at the same moment
+   * @throws AuthTunaError `invalid_credentials` for a wrong current password; `rate_limited` after five; `weak_password`; `conflict` when it was changed at the same moment
    */
   async changePassword(
     userId: string,
@@ -144,6 +255,8 @@ export class AuthManager<U extends User = User> {
   ): Promise<SessionWithToken | null> {
     const user = await this.#users.row(userId);
     if (user === null || user.deletedAt !== null) throw new AuthTunaError('not_found');
+    const bucket = `change-password:${userId}`; // of its own: slips here must not delay the next sign-in
+    await this.#throttle.reserve(bucket, GUESSING);
     if (!(await this.#passwords.verify(userId, input.currentPassword))) {
       await this.#ledger.commit({
         writes: [],
@@ -159,6 +272,7 @@ export class AuthManager<U extends User = User> {
       });
       throw new AuthTunaError('invalid_credentials', { message: 'The current password is not correct.' });
     }
+    await this.#throttle.clear(bucket);
     await this.#passwords.check(input.newPassword, user);
     const hash = await this.#passwords.hash(input.newPassword);
     const kept =
@@ -189,11 +303,363 @@ export class AuthManager<U extends User = User> {
     return kept?.result ?? null;
   }
 
+  /**
+   * Mails the link that confirms an address again. Does the same for addresses without an account, with a confirmed one, or unusable ones: nothing.
+   *
+   * @throws AuthTunaError `invalid_input` for what is no address
+   */
+  async requestEmailVerification(email: string, actor: Actor): Promise<void> {
+    const address = addressOf(email);
+    const mayMail = await this.#mailQuota.reserve({ purpose: 'verify_email', address, actor });
+    const user = await this.#recipient(address);
+    const issued =
+      mayMail && user !== null && user.emailVerifiedAt === null ? this.#verification(user) : null;
+    await this.#request('user.verification_requested', address, user, actor, issued);
+  }
+
+  /** Confirms an address by the token of its mail. @throws AuthTunaError `invalid_token`; of racing callers one succeeds */
+  async verifyEmail(token: string, actor: Actor): Promise<PublicUser> {
+    const live = await this.#tokens.peek(token, 'verify_email');
+    const user = await this.#subject(live);
+    const now = this.#runtime.now();
+    await this.#spend(live, {
+      writes: [
+        this.#runtime.db.user.update({
+          where: { id: user.id, email: String(live.data.email), deletedAt: null },
+          data: { emailVerifiedAt: now, updatedAt: now },
+        }),
+      ],
+      facts: [{ type: 'user.email_verified', actor, target: { type: 'user', id: user.id } }],
+      mails: [this.#welcome(user)],
+      invalidates: [`user:${user.id}`],
+    });
+    return publicUser({ ...user, emailVerifiedAt: now });
+  }
+
+  /** Mails a link to choose a new password, where there is an account; says nothing about it. @throws AuthTunaError `invalid_input` */
+  async requestPasswordReset(email: string, actor: Actor): Promise<void> {
+    const address = addressOf(email);
+    const mayMail = await this.#mailQuota.reserve({ purpose: 'reset_password', address, actor });
+    const user = await this.#recipient(address);
+    const issued = mayMail && user !== null ? await this.#reset(user) : null;
+    await this.#request('password.reset_requested', address, user, actor, issued);
+  }
+
+  /**
+   * Sets a new password by the token of a mail. Ends every session and every other mailed link, signs nobody in and leaves second factors as
+   * they are; an address that was never confirmed is confirmed by it, and loses what was put on the account before.
+   *
+   * @throws AuthTunaError `invalid_token`; `weak_password`; of racing callers one succeeds
+   */
+  async resetPassword(input: { token: string; newPassword: string }, actor: Actor): Promise<void> {
+    const live = await this.#peekUnchanged(input.token, 'reset_password');
+    const user = await this.#subject(live);
+    await this.#passwords.check(input.newPassword, user);
+    const hash = await this.#passwords.hash(input.newPassword);
+    await this.#spend(live, {
+      writes: [
+        ...this.#mailboxProof.beside(user),
+        ...this.#passwords.replaceWrites(user.id, hash),
+        ...this.#sessions.revokeAllWrites(user, { reason: 'password_reset' }),
+        ...this.#signInThrottle.unlockWrites(user), // the guesses were at the old one
+      ],
+      facts: [{ type: 'password.reset', actor, target: { type: 'user', id: user.id } }],
+      mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
+      invalidates: [`user:${user.id}`],
+    });
+  }
+
+  /**
+   * Begins a change of one's own address: the new mailbox gets a link and nothing changes before it is opened. When the address belongs to
+   * another account, its owner is told so, and the caller is not.
+   *
+   * @throws AuthTunaError `invalid_input`; `not_found`
+   */
+  async requestEmailChange(userId: string, input: { newEmail: string }, actor: Actor): Promise<void> {
+    const { db } = this.#runtime;
+    const newEmail = addressOf(input.newEmail, 'newEmail');
+    const user = await this.#users.row(userId);
+    if (user === null || user.deletedAt !== null) throw new AuthTunaError('not_found');
+    if (newEmail === user.email) throw invalid('newEmail', 'is your address already');
+    const target = { type: 'user', id: userId };
+    const holder = await db.user.findUnique({ where: { email: newEmail } });
+    if (!(await this.#mailQuota.reserve({ purpose: 'change_email', address: newEmail, actor }))) {
+      await this.#ledger.commit({
+        writes: [],
+        facts: [
+          { type: 'user.email_change_requested', outcome: 'denied', reason: 'mail_quota', actor, target },
+        ],
+      });
+      return;
+    }
+    if (holder !== null) {
+      await this.#ledger.commit({
+        writes: [],
+        facts: [
+          { type: 'user.email_change_requested', outcome: 'failure', reason: 'email_taken', actor, target },
+        ],
+        mails: holder.deletedAt === null ? [this.#alreadyRegistered(holder)] : [],
+      });
+      return;
+    }
+    const { writes, link } = await this.#issue('change_email', '/change-email/confirm', user, {
+      newEmail,
+      sessionId: actor.sessionId ?? null,
+    });
+    await this.#ledger.commit({
+      writes,
+      facts: [{ type: 'user.email_change_requested', actor, target }],
+      mails: [
+        {
+          template: 'email-change-confirm',
+          to: newEmail,
+          data: { name: user.username, newEmail, link, expiresInSeconds: TOKEN_SECONDS.change_email },
+        },
+      ],
+    });
+  }
+
+  /**
+   * Makes the new address the account's, by the token that was mailed to it. Every session but the one that asked ends, and the former
+   * address gets a link that takes it back for seven days.
+   *
+   * @throws AuthTunaError `invalid_token`; `conflict` when another account took the address meanwhile
+   */
+  async confirmEmailChange(token: string, actor: Actor): Promise<PublicUser> {
+    const live = await this.#peekUnchanged(token, 'change_email');
+    const user = await this.#subject(live);
+    const newEmail = String(live.data.newEmail);
+    const { sessionId } = live.data;
+    const now = this.#runtime.now();
+    const undo = this.#tokens.issue({
+      purpose: 'undo_email_change',
+      // Not the user's id: whoever stole the account must not kill the owner's way back by changing the password, or the address once more.
+      subject: this.#runtime.keys.lookup(`undo ${user.id} ${user.email}`),
+      lifetimeSeconds: TOKEN_SECONDS.undo_email_change,
+      data: { userId: user.id, oldEmail: user.email, changedAt: now.toISOString() },
+    });
+    const notice = noticeTo(this.#runtime, user, actor).data;
+    await this.#spend(live, {
+      writes: [
+        this.#runtime.db.user.update({
+          where: { id: user.id, email: user.email, deletedAt: null },
+          data: { email: newEmail, emailVerifiedAt: now, updatedAt: now },
+        }),
+        ...this.#sessions.revokeAllWrites(user, {
+          reason: 'email_changed',
+          ...(typeof sessionId === 'string' && { except: sessionId }),
+        }),
+        this.#tokens.revokeAll(user.id),
+        ...undo.writes,
+      ],
+      facts: [{ type: 'user.email_changed', actor, target: { type: 'user', id: user.id } }],
+      mails: [
+        {
+          template: 'email-changed-old',
+          to: user.email,
+          data: {
+            name: user.username,
+            newEmail,
+            link: this.#tokens.link('/change-email/undo', undo.token),
+            expiresInSeconds: TOKEN_SECONDS.undo_email_change,
+            activity: activityOf(this.#runtime, actor),
+          },
+        },
+        { template: 'email-changed-new', to: newEmail, data: notice },
+      ],
+      invalidates: [`user:${user.id}`],
+    });
+    return publicUser({ ...user, email: newEmail, emailVerifiedAt: now });
+  }
+
+  /**
+   * Gives an account its former address back, by the token that was mailed there, and ends every session. A password that was set since the
+   * change goes with it; an older one must be changed at the next sign-in.
+   *
+   * @throws AuthTunaError `invalid_token`; `conflict` when another account has the address by now
+   */
+  async undoEmailChange(token: string, actor: Actor): Promise<void> {
+    const { db } = this.#runtime;
+    const live = await this.#tokens.peek(token, 'undo_email_change');
+    const user = await this.#users.row(String(live.data.userId));
+    if (user === null || user.deletedAt !== null) throw new AuthTunaError('invalid_token');
+    const now = this.#runtime.now();
+    await this.#spend(live, {
+      writes: [
+        db.user.update({
+          where: { id: user.id, email: user.email },
+          data: {
+            email: String(live.data.oldEmail),
+            emailVerifiedAt: now,
+            mustChangePassword: true,
+            updatedAt: now,
+          },
+        }),
+        db.password.deleteMany({
+          where: { userId: user.id, changedAt: { gte: new Date(String(live.data.changedAt)) } },
+        }),
+        ...this.#sessions.revokeAllWrites(user, { reason: 'email_change_undone' }),
+        this.#tokens.revokeAll(user.id),
+      ],
+      facts: [{ type: 'user.email_change_undone', actor, target: { type: 'user', id: user.id } }],
+      invalidates: [`user:${user.id}`],
+    });
+  }
+
+  /** Opens an account again that too many wrong passwords have closed, by the token of its mail. @throws AuthTunaError `invalid_token` */
+  async unlock(token: string, actor: Actor): Promise<void> {
+    const live = await this.#tokens.peek(token, 'unlock');
+    const user = await this.#subject(live);
+    await this.#spend(live, {
+      writes: this.#signInThrottle.unlockWrites(user),
+      facts: [{ type: 'user.unlocked', actor, target: { type: 'user', id: user.id } }],
+    });
+  }
+
+  /** What the page of a mailed link says before it is spent. @throws AuthTunaError `invalid_token` */
+  async inspectLink(token: string, purpose: LinkPurpose): Promise<LinkSubject> {
+    const dependsOnState = purpose === 'reset_password' || purpose === 'change_email';
+    const live = dependsOnState
+      ? await this.#peekUnchanged(token, purpose)
+      : await this.#tokens.peek(token, purpose);
+    const { oldEmail, newEmail } = live.data;
+    const email = typeof oldEmail === 'string' ? oldEmail : (await this.#subject(live)).email;
+    return { email: maskedEmail(email), newEmail: typeof newEmail === 'string' ? newEmail : null };
+  }
+
+  /** The account of an address, as far as mails may be sent there. */
+  async #recipient(email: string): Promise<UserRow | null> {
+    const user = await this.#runtime.db.user.findUnique({ where: { email } });
+    return user !== null && isActive(user, this.#runtime.now()) ? user : null;
+  }
+
+  /** Stores what was asked for by address; where no mail is due, the same trace without one. */
+  async #request(
+    type: EventType,
+    address: string,
+    user: UserRow | null,
+    actor: Actor,
+    issued: { writes: readonly Write[]; mail: Mail } | null,
+  ): Promise<void> {
+    const { keys } = this.#runtime;
+    await this.#ledger.commit({
+      writes: issued?.writes ?? [],
+      facts: [
+        {
+          type,
+          actor,
+          ...(issued === null && { outcome: 'denied' as const }),
+          ...(user === null
+            ? { data: { email: keys.lookup(`login ${address}`), masked: maskedEmail(address) } }
+            : { target: { type: 'user', id: user.id } }),
+        },
+      ],
+      mails: issued === null ? [] : [issued.mail],
+    });
+  }
+
+  #verification(user: { id: string; email: string; username: string | null }): {
+    writes: Write[];
+    mail: Mail;
+  } {
+    const { token, writes } = this.#tokens.issue({
+      purpose: 'verify_email',
+      subject: user.id,
+      lifetimeSeconds: TOKEN_SECONDS.verify_email,
+      data: { email: user.email },
+    });
+    return {
+      writes,
+      mail: {
+        template: 'verification',
+        to: user.email,
+        data: {
+          name: user.username,
+          link: this.#tokens.link('/verify-email', token),
+          expiresInSeconds: TOKEN_SECONDS.verify_email,
+        },
+      },
+    };
+  }
+
+  async #reset(user: UserRow): Promise<{ writes: Write[]; mail: Mail }> {
+    const { writes, link } = await this.#issue('reset_password', '/reset-password', user);
+    return {
+      writes,
+      mail: {
+        template: 'password-reset',
+        to: user.email,
+        data: { name: user.username, link, expiresInSeconds: TOKEN_SECONDS.reset_password },
+      },
+    };
+  }
+
+  /** A token that dies when password or address change, and its link. */
+  async #issue(
+    purpose: LinkPurpose,
+    path: string,
+    user: UserRow,
+    data: Readonly<Record<string, unknown>> = {},
+  ): Promise<{ writes: Write[]; link: string }> {
+    const dependsOn = await this.#passwords.stateOf(user.id);
+    const { token, writes } = this.#tokens.issue({
+      purpose,
+      subject: user.id,
+      lifetimeSeconds: TOKEN_SECONDS[purpose],
+      data,
+      ...(dependsOn !== null && { dependsOn }),
+    });
+    return { writes, link: this.#tokens.link(path, token) };
+  }
+
+  #peekUnchanged(token: string, purpose: LinkPurpose): Promise<LiveToken> {
+    return this.#tokens.peek(token, purpose, { dependsOn: (userId) => this.#passwords.stateOf(userId) });
+  }
+
+  async #subject(live: LiveToken): Promise<UserRow> {
+    const user = await this.#users.row(live.subject);
+    if (user === null || !isActive(user, this.#runtime.now())) throw new AuthTunaError('invalid_token');
+    return user;
+  }
+
+  /** Spends a token together with what it allows. */
+  async #spend(live: LiveToken, change: Change): Promise<void> {
+    try {
+      await this.#ledger.commit({ ...change, writes: [live.spend, ...change.writes] });
+    } catch (error) {
+      if (isMissing(error)) throw await this.#tokens.missed(live);
+      if (isUniqueViolation(error))
+        throw new AuthTunaError('conflict', { message: 'This email address is taken.', field: 'email' });
+      throw error;
+    }
+  }
+
+  #welcome(user: { email: string; username: string | null }): Mail {
+    const { baseUrl } = this.#runtime.config;
+    return { template: 'welcome', to: user.email, data: { name: user.username, link: baseUrl } };
+  }
+
+  #alreadyRegistered(user: { email: string; username: string | null }): Mail {
+    const { baseUrl, paths } = this.#runtime.config;
+    const auth = baseUrl + paths.auth;
+    return {
+      template: 'already-registered',
+      to: user.email,
+      data: { name: user.username, loginLink: `${auth}/login`, resetLink: `${auth}/forgot-password` },
+    };
+  }
+
   /** The user as its own pages show it. */
   async userInfo(userId: string): Promise<PublicUser | null> {
     const row = await this.#users.row(userId);
     return row === null ? null : publicUser(row);
   }
+}
+
+function addressOf(input: string, field = 'email'): string {
+  const email = canonicalEmail(input);
+  if (email === null) throw invalid(field, 'must be one plain email address');
+  return email;
 }
 
 function invalid(field: string, message: string): AuthTunaError {

@@ -1,22 +1,38 @@
-import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { User } from '../../db/client.js';
 import { AuthTunaError, isErrorCode } from '../../errors.js';
 import { authOf, currentUser } from '../../http/auth.js';
 import { handle, STATUS } from '../../http/errors.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { jsonBody, validate } from '../../http/validate.js';
-import type { FormBodyOptions, FormView } from '../../http/views.js';
+import type { FormBodyOptions } from '../../http/views.js';
 import type { AuthManager } from './manager.js';
-import { authPages } from './pages.js';
-import { changePasswordBody, loginBody, signUpBody } from './schemas.js';
+import { authPages, type DoneMessage, WAITING } from './pages.js';
+import {
+  changeEmailBody,
+  changePasswordBody,
+  emailBody,
+  loginBody,
+  resetPasswordBody,
+  signUpBody,
+  tokenBody,
+} from './schemas.js';
 
-/** `POST signup login logout change-password`, `GET user-info`, and their pages. */
+/** The one answer to whoever asks for a mail: whether there is an account, or will be a mail, is not in it. @see security.md LG-3 */
+const REQUESTED = { json: { status: 'requested' }, status: 202 };
+
+/**
+ * `POST signup login logout verify-email verify-email/resend forgot-password reset-password change-password change-email
+ * change-email/confirm change-email/undo unlock`, `GET user-info`, and their pages.
+ */
 export function authRouter<U extends User>(
   auth: AuthManager<U>,
   http: HttpKit,
   options: RouterOptions = {},
 ): Router {
   const { views } = http;
+  const at = (path: string) => http.config.paths.auth + path;
+  const done = (message: DoneMessage) => at(`/done/${message}`);
   const router = Router();
   const signedIn = http.guards.requireUser({ mustChangePassword: 'allowed', credentials: ['session'] });
   const pages = options.pages === false ? null : authPages(auth, http);
@@ -30,19 +46,138 @@ export function authRouter<U extends User>(
   router
     .route('/signup')
     .post(
+      http.rateLimit('signUp'),
+      body(),
+      http.humanCheck('signup'),
+      handle(async (req, res) => {
+        const input = validate(signUpBody, req.body);
+        const result = await auth.register(input, authOf(req).actor, await http.signInOptions(req));
+        if (result.status !== 'verification_required')
+          return http.sendSignIn(req, res, result, { status: 201 });
+        if (views.wantsPage(req)) views.keep(res, WAITING, input.email);
+        views.answer(req, res, { json: result, status: 202, redirectTo: at('/verify-email') });
+      }),
+      ...(pages?.signUp ?? []),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/verify-email')
+    .post(
+      http.rateLimit('mailToken'),
+      body({ link: 'verify_email' }),
+      handle(async (req, res) => {
+        await auth.verifyEmail(validate(tokenBody, req.body).token, authOf(req).actor);
+        views.forget(res);
+        views.answer(req, res, { json: { status: 'email_verified' }, redirectTo: done('email_verified') });
+      }),
+      ...(pages?.verifyEmail ?? []),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/verify-email/resend')
+    .post(
+      http.rateLimit('mailRequest'),
       body(),
       handle(async (req, res) => {
-        const user = await auth.signUp(validate(signUpBody, req.body), authOf(req).actor);
-        if (http.config.signUp.requireVerifiedEmail)
-          return void res.status(202).json({ status: 'verification_required' });
-        http.sendSignIn(
-          req,
-          res,
-          await auth.signInAfterSignUp(user.id, authOf(req).actor, await http.signInOptions(req)),
-          { status: 201 },
-        );
+        const { email } = validate(emailBody, req.body);
+        await auth.requestEmailVerification(email, authOf(req).actor);
+        if (views.wantsPage(req)) views.keep(res, WAITING, email);
+        views.answer(req, res, { ...REQUESTED, redirectTo: at('/verify-email') });
       }),
-      ...problem(pages?.signUp),
+      ...(pages?.resend ?? []),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/forgot-password')
+    .post(
+      http.rateLimit('mailRequest'),
+      body(),
+      http.humanCheck('forgot'),
+      handle(async (req, res) => {
+        await auth.requestPasswordReset(validate(emailBody, req.body).email, authOf(req).actor);
+        views.answer(req, res, { ...REQUESTED, redirectTo: done('reset_requested') });
+      }),
+      ...(pages?.forgotPassword ?? []),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/reset-password')
+    .post(
+      http.rateLimit('mailToken'),
+      body({ link: 'reset_password' }),
+      handle(async (req, res) => {
+        await auth.resetPassword(validate(resetPasswordBody, req.body), authOf(req).actor);
+        views.forget(res);
+        views.answer(req, res, {
+          json: { status: 'password_changed' },
+          redirectTo: done('password_changed'),
+        });
+      }),
+      ...(pages?.resetPassword ?? []),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/change-email')
+    .post(
+      signedIn,
+      recentLogin(http),
+      http.rateLimit('mailRequest', { by: 'user' }),
+      body(),
+      handle(async (req, res) => {
+        const input = validate(changeEmailBody, req.body);
+        await auth.requestEmailChange(currentUser(req).id, input, authOf(req).actor);
+        views.answer(req, res, { ...REQUESTED, redirectTo: done('email_change_requested') });
+      }),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/change-email/confirm')
+    .post(
+      http.rateLimit('mailToken'),
+      body({ link: 'change_email' }),
+      handle(async (req, res) => {
+        await auth.confirmEmailChange(validate(tokenBody, req.body).token, authOf(req).actor);
+        views.forget(res);
+        views.answer(req, res, { json: { status: 'email_changed' }, redirectTo: done('email_changed') });
+      }),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/change-email/undo')
+    .post(
+      http.rateLimit('mailToken'),
+      body({ link: 'undo_email_change' }),
+      handle(async (req, res) => {
+        await auth.undoEmailChange(validate(tokenBody, req.body).token, authOf(req).actor);
+        views.forget(res);
+        views.answer(req, res, {
+          json: { status: 'email_change_undone' },
+          redirectTo: done('email_change_undone'),
+        });
+      }),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/unlock')
+    .post(
+      http.rateLimit('mailToken'),
+      body({ link: 'unlock' }),
+      handle(async (req, res) => {
+        await auth.unlock(validate(tokenBody, req.body).token, authOf(req).actor);
+        views.forget(res);
+        views.answer(req, res, {
+          json: { status: 'account_unlocked' },
+          redirectTo: done('account_unlocked'),
+        });
+      }),
     )
     .all(only('POST'));
 
@@ -50,11 +185,12 @@ export function authRouter<U extends User>(
     .route('/login')
     .post(
       body({ checkboxes: ['rememberMe'] }),
+      http.humanCheck('login'),
       handle(async (req, res) => {
         const input = validate(loginBody, req.body);
         http.sendSignIn(req, res, await auth.login(input, authOf(req).actor, await http.signInOptions(req)));
       }),
-      ...problem(pages?.login),
+      ...(pages?.login ?? []),
     )
     .all(only('POST'));
 
@@ -99,7 +235,7 @@ export function authRouter<U extends User>(
           redirectTo: views.returnTo(req) ?? '/',
         });
       }),
-      ...problem(pages?.changePassword),
+      ...(pages?.changePassword ?? []),
     )
     .all(only('POST'));
 
@@ -113,8 +249,15 @@ export function authRouter<U extends User>(
   return router;
 }
 
-function problem(view: FormView | undefined): ErrorRequestHandler[] {
-  return view === undefined ? [] : [view.problem];
+const RECENT_SECONDS = 600;
+
+/** A change that could take the account over needs a proof not older than ten minutes. @see RFC 9470; security.md EM-10 */
+function recentLogin(http: HttpKit): RequestHandler {
+  return (req, _res, next) => {
+    const at = authOf(req).session?.authenticatedAt.getTime() ?? 0;
+    const isRecent = http.sessions.now() - at <= RECENT_SECONDS * 1000;
+    next(isRecent ? undefined : new AuthTunaError('recent_login_required', { max_age: RECENT_SECONDS }));
+  };
 }
 
 function only(...allow: string[]): RequestHandler {
