@@ -1,16 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
-import { type AuthTunaOptions, type Config, parseConfig } from './config.js';
+import { type AuthTunaOptions, type Config, parseConfig, type RateLimitName } from './config.js';
 import { Access } from './core/access.js';
 import { AuditManager } from './core/audit.js';
+import { bootstrapAdmin } from './core/bootstrap-admin.js';
 import { Broadcast, type BroadcastHealth } from './core/broadcast.js';
 import { cleanUp } from './core/clean-up.js';
 import type { PermissionOf } from './core/definitions.js';
 import { JobManager, type JobStatus } from './core/jobs.js';
+import { KnownDevices } from './core/known-devices.js';
 import { Ledger } from './core/ledger.js';
+import { MailQuota } from './core/mail-quota.js';
+import { MailboxProof } from './core/mailbox-proof.js';
 import { OneTimeTokens } from './core/one-time-tokens.js';
 import { PasswordManager } from './core/passwords.js';
 import { PermissionManager } from './core/permissions.js';
+import { RateLimiter } from './core/rate-limiter.js';
+import { Redis } from './core/redis.js';
 import { RoleStore } from './core/role-store.js';
 import { RoleManager } from './core/roles.js';
 import { createRuntime } from './core/runtime.js';
@@ -21,6 +27,8 @@ import { SessionVerifier } from './core/session-verifier.js';
 import { SessionManager } from './core/sessions.js';
 import type { SHIPPED_PERMISSIONS } from './core/shipped.js';
 import { SignIn } from './core/sign-in.js';
+import { SignInThrottle } from './core/sign-in-throttle.js';
+import { Throttle } from './core/throttle.js';
 import { UserManager } from './core/users.js';
 import { PasswordHasher } from './crypto/password-hash.js';
 import { guardDb, type PrismaLike, type User, type UserOf } from './db/client.js';
@@ -30,12 +38,17 @@ import type { EventListener, EventType } from './events.js';
 import { devMailboxRouter } from './features/auth/dev-mailbox.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authRouter } from './features/auth/router.js';
+import { PasswordlessManager } from './features/passwordless/manager.js';
+import { passwordlessRouter } from './features/passwordless/router.js';
+import { SocialManager } from './features/social/manager.js';
+import { socialRouter } from './features/social/router.js';
 import type { Auth } from './http/auth.js';
 import { csrf } from './http/csrf.js';
 import { createErrorHandler } from './http/errors.js';
 import { type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
 import { type SecurityHeaderOptions, securityHeaders } from './http/headers.js';
 import { createHttpKit, type RouterOptions } from './http/kit.js';
+import type { RateLimitOptions } from './http/rate-limit.js';
 import { SessionMiddleware } from './http/session.js';
 import { Upgrades } from './http/upgrade.js';
 import { Views } from './http/views.js';
@@ -62,6 +75,11 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   requireUser(options?: UserGuardOptions): RequestHandler;
   requirePermission(permission: P | readonly P[], options?: GuardOptions): RequestHandler;
   requireRole(role: string | readonly string[], options?: GuardOptions): RequestHandler;
+  /**
+   * Limits how often one address, or user, may call a route of the host: `rateLimit('search', { limit: 30, windowSeconds: 60 })`. Routes
+   * with the same name share one limit.
+   */
+  rateLimit(name: RateLimitName | (string & {}), options?: RateLimitOptions): RequestHandler;
   /** Refuses unsafe requests that another site made; the routers and signed-in requests have it already. */
   csrf(): RequestHandler;
   securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
@@ -78,6 +96,8 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   router(): Router;
   readonly routers: {
     auth(options?: RouterOptions): Router;
+    passwordless(options?: RouterOptions): Router;
+    social(options?: RouterOptions): Router;
   };
 
   readonly users: UserManager<U>;
@@ -90,6 +110,8 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly audit: AuditManager;
   readonly jobs: JobManager;
   readonly auth: AuthManager<U>;
+  readonly passwordless: PasswordlessManager;
+  readonly social: SocialManager<U>;
   readonly mailer: Mailer;
 }
 
@@ -167,11 +189,88 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     tokens: oneTimeTokens,
   });
   const signIn = new SignIn(runtime, ledger, sessions, oneTimeTokens);
+  const redis = config.redisUrl === undefined ? null : new Redis(config, config.redisUrl);
+  const throttle = new Throttle(runtime);
+  const limiter = new RateLimiter(runtime, redis);
+  const mailQuota = new MailQuota(runtime, limiter);
+  const devices = new KnownDevices(runtime);
+  const signInThrottle = new SignInThrottle({
+    runtime,
+    ledger,
+    tokens: oneTimeTokens,
+    throttle,
+    limiter,
+    devices,
+  });
 
-  const auth = new AuthManager<U>({ runtime, ledger, users, passwords, sessions, signIn });
+  const codeHasher = new PasswordHasher(runtime.keys, {
+    cost: Math.min(config.password.bcryptCost, 10), // nobody chooses a recovery code, so its 80 bits need no higher cost
+    concurrency: 1,
+  });
+  const mfa = new MfaManager({
+    runtime,
+    ledger,
+    access,
+    sessions,
+    signIn,
+    throttle,
+    tokens: oneTimeTokens,
+    hasher: codeHasher,
+  });
+  const passkeys = new PasskeyManager({
+    runtime,
+    ledger,
+    sessions,
+    signIn,
+    tokens: oneTimeTokens,
+    throttle,
+  });
+  signIn.secondFactors.push(mfa, passkeys);
+  const enrolmentPolicy = new EnrolmentPolicy(runtime, signIn);
+  const stepUp = new StepUp({ runtime, ledger, passwords, sessions, signIn, throttle, codes: mfa });
+
+  const mailboxProof = new MailboxProof(runtime, sessions, oneTimeTokens);
+
+  const auth = new AuthManager<U>({
+    runtime,
+    ledger,
+    users,
+    passwords,
+    sessions,
+    signIn,
+    tokens: oneTimeTokens,
+    mailboxProof,
+    mailQuota,
+    throttle,
+    signInThrottle,
+  });
+  const social = new SocialManager<U>({
+    runtime,
+    ledger,
+    access,
+    roles,
+    users,
+    sessions,
+    signIn,
+    tokens: oneTimeTokens,
+    mailboxProof,
+    requestEmailVerification: (email, actor) => auth.requestEmailVerification(email, actor),
+  });
+  mailboxProof.credentials.push(social);
+  signIn.gates.push((user, amr) => social.gate(user, amr));
+  const passwordless = new PasswordlessManager({
+    runtime,
+    ledger,
+    passwords,
+    tokens: oneTimeTokens,
+    signIn,
+    mailboxProof,
+    mailQuota,
+  });
 
   const jobs = new JobManager(runtime);
   jobs.add(cleanUp(runtime));
+  for (const job of mailer.jobs) jobs.add(job);
   const broadcast = new Broadcast(runtime);
 
   const readiness = createReadiness(async () => {
@@ -183,8 +282,12 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     }
     await seed(runtime, ledger, roleStore);
     await hasher.warmUp();
+    await bootstrapAdmin(
+      runtime,
+      { ledger, roles: roleStore, users, passwords, tokens: oneTimeTokens },
+      { printLink: parsed.mail === undefined },
+    );
     if (isClosed) return;
-    mailer.start();
     await broadcast.start();
     jobs.start();
   });
@@ -193,15 +296,28 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const sessionMiddleware = new SessionMiddleware(runtime, verifier, access, scopes, readiness);
   const upgrades = new Upgrades(runtime, verifier, sessionMiddleware, readiness);
   const guards = new Guards(runtime, scopes, audit);
+  if (enrolmentPolicy.isConfigured) {
+    guards.enrolment = new EnrolmentGuard(config.paths.auth, async (requestAuth, grants) => {
+      const { user } = requestAuth;
+      return user !== null && (await enrolmentPolicy.requirementFor(user, grants, requestAuth)).isDue;
+    });
+  }
+  const stepUpGuards = new StepUpGuards(runtime, signIn);
   const views = new Views(runtime, templates);
   const errorHandler = createErrorHandler(config, views.errorPage);
-  const http = createHttpKit(config, sessionMiddleware, guards, verifier, errorHandler, views);
+  const http = createHttpKit(config, sessionMiddleware, guards, verifier, errorHandler, views, {
+    limiter,
+    devices,
+    stepUp: stepUpGuards,
+  });
   const routers = {
     auth(routerOptions?: RouterOptions) {
       const router = authRouter(auth, http, routerOptions);
       if (devMailbox === null) return router;
       return Router().use('/dev/mailbox', devMailboxRouter(devMailbox, http)).use(router);
     },
+    passwordless: (routerOptions?: RouterOptions) => passwordlessRouter(passwordless, http, routerOptions),
+    social: (routerOptions?: RouterOptions) => socialRouter(social, http, routerOptions),
   };
 
   return {
@@ -212,6 +328,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
       await jobs.stop();
       await broadcast.stop();
       await mailer.close();
+      redis?.close();
       await connection?.close();
     },
     async health() {
@@ -226,6 +343,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     requireUser: (guardOptions) => guards.requireUser(guardOptions),
     requirePermission: (permission, guardOptions) => guards.requirePermission(permission, guardOptions),
     requireRole: (role, guardOptions) => guards.requireRole(role, guardOptions),
+    rateLimit: http.rateLimit,
     csrf: () => csrf(config.origins),
     securityHeaders: (headerOptions) => securityHeaders(config.isSecure, headerOptions),
     errorHandler: () => errorHandler,
@@ -233,6 +351,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     router() {
       const router = Router();
       router.use(config.paths.auth, routers.auth());
+      router.use(`${config.paths.auth}/passwordless`, routers.passwordless());
+      router.use(`${config.paths.auth}/social`, routers.social());
       return router;
     },
     routers,
@@ -246,6 +366,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     audit,
     jobs,
     auth,
+    passwordless,
+    social,
     mailer,
   };
 }
