@@ -1,4 +1,5 @@
 import type { MailTransport, OutgoingMail } from '../config.js';
+import type { Job } from '../core/jobs.js';
 import type { Outbox } from '../core/outbox.js';
 import { type Page, pageOf } from '../core/page.js';
 import { after, type Runtime } from '../core/runtime.js';
@@ -30,7 +31,7 @@ interface Failure {
 
 const PENDING = { sentAt: null, deadAt: null };
 const OLDEST_FIRST: [{ createdAt: 'asc' }, { id: 'asc' }] = [{ createdAt: 'asc' }, { id: 'asc' }];
-const ROUND_SECONDS = 5;
+const JOB_SECONDS = 60;
 const ROWS_PER_READ = 50;
 const BACK_OFF_SECONDS = [5, 30, 120, 600, 3600];
 const GIVE_UP_SECONDS = 86_400;
@@ -58,7 +59,7 @@ export class Mailer {
   #lastRound: Promise<unknown> = Promise.resolve();
   #isRoundDue = false;
   #isClosed = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(runtime: Runtime, outbox: Outbox, templates: Templates) {
     this.#runtime = runtime;
@@ -79,9 +80,26 @@ export class Mailer {
     return round;
   }
 
-  /** Looks for due mails every 5 s from now on, until closed. */
-  start(): void {
-    this.#timer ??= setInterval(() => this.nudge(), ROUND_SECONDS * 1000).unref();
+  /**
+   * What has to be done again and again: a round, for what another process left and what waits for longer than a minute, and the removal of
+   * what was sent.
+   */
+  get jobs(): Job[] {
+    return [
+      {
+        name: 'mail.deliver',
+        everySeconds: JOB_SECONDS,
+        run: async (signal) => {
+          const sent = await Promise.race([this.deliver(signal), aborted(signal)]);
+          return sent === undefined ? 'stopped' : `${sent} sent`;
+        },
+      },
+      {
+        name: 'mail.clean-up',
+        everySeconds: 3600,
+        run: async () => `${await this.cleanUp()} removed`,
+      },
+    ];
   }
 
   /** Starts a round soon, for a caller who does not wait; however often it is asked, one round follows the one under way. */
@@ -140,7 +158,7 @@ export class Mailer {
   /** Sends what this process has queued, for at most 5 s, and closes the transport. What is left is sent by the next process. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearTimeout(timer);
     const timer = setTimeout(() => this.#stop.abort(), CLOSE_SECONDS * 1000);
     await Promise.race([this.#lastRound, aborted(this.#stop.signal)]);
     clearTimeout(timer);
@@ -279,7 +297,21 @@ export class Mailer {
       }),
     ]);
     config.logger.warn('A mail was not accepted; it is tried again later.', facts);
+    if (next < after(now, JOB_SECONDS)) this.#nudgeAt(next, now);
     return 'failed';
+  }
+
+  /** A nudge of our own for what is due before the job comes round. */
+  #nudgeAt(next: Date, now: Date): void {
+    if (this.#isClosed) return;
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        this.nudge();
+      },
+      next.getTime() - now.getTime() + 100, // timers may fire a little early
+    ).unref();
+    this.#timers.add(timer);
   }
 
   #messageIdOf(id: string): string {
@@ -305,8 +337,11 @@ async function inTime(transport: MailTransport, mail: OutgoingMail): Promise<voi
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+function aborted(signal: AbortSignal): Promise<undefined> {
+  if (signal.aborted) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
 }
 
 function isPermanent(error: unknown): boolean {
