@@ -1,3 +1,4 @@
+import { type Actor, SYSTEM } from '../events.js';
 import { networkKeys } from './network.js';
 import type { RateLimiter, SpacedLimit } from './rate-limiter.js';
 import type { Runtime } from './runtime.js';
@@ -8,8 +9,8 @@ export interface MailRequest {
   purpose: string;
   /** In its canonical spelling; whether anybody has it makes no difference. */
   address: string;
-  /** Of who asks. */
-  ip: string | null;
+  /** Who asks. `SYSTEM` asks as often as it likes. */
+  actor: Actor;
 }
 
 const ADDRESS_GAP_SECONDS = 60;
@@ -18,7 +19,7 @@ const ADDRESS_GAP_SECONDS = 60;
  * How many mails strangers may make the library send: 3 an hour to one address, a minute apart, 10 an hour from one network, and 5 a day of
  * one purpose to one address from one network. The last leaves the owner's own requests alone when somebody elsewhere uses theirs up.
  *
- * @see security.md EM-8, original defect of a shared daily allowance
+ * @see security.md EM-8
  */
 export class MailQuota {
   readonly #runtime: Runtime;
@@ -34,9 +35,10 @@ export class MailQuota {
    *
    * @throws AuthTunaError `unavailable` when it cannot be counted
    */
-  async reserve({ purpose, address, ip }: MailRequest): Promise<boolean> {
+  async reserve({ purpose, address, actor }: MailRequest): Promise<boolean> {
+    if (actor === SYSTEM) return true;
     const { mailAddress, mailNetwork, mailPurpose } = this.#runtime.config.rateLimits;
-    const { network } = networkKeys(ip);
+    const { network } = networkKeys(actor.ip);
     const taken: [string, SpacedLimit][] = [];
     for (const [key, limit] of [
       [`mail ${network}`, mailNetwork],
