@@ -1,0 +1,98 @@
+import type { Ledger } from '../../core/ledger.js';
+import type { OneTimeTokens } from '../../core/one-time-tokens.js';
+import type { Runtime } from '../../core/runtime.js';
+import { newId } from '../../crypto/random.js';
+import { isMissing } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+
+/** What a person set out to do when they were sent to a provider. */
+export interface Flow {
+  provider: string;
+  /** For linking: who, and in which session. */
+  link: { userId: string; sessionId: string } | null;
+  /** A path of this site. */
+  returnTo: string;
+  rememberMe: boolean;
+}
+
+export interface StartedFlow extends Flow {
+  codeVerifier: string;
+  nonce: string;
+}
+
+const FLOW_SECONDS = 600;
+const PURPOSE = 'social_flow';
+const VERIFIER_BYTES = 32; // 43 characters, the least that RFC 7636 4.1 allows and all the chance it needs
+
+/**
+ * The state of a journey to a provider and back: a one-time token that names a row with provider, verifier, nonce and destination, and works
+ * in the browser that began it only.
+ *
+ * @see RFC 9700 4.7; security.md OA-1, OA-4
+ */
+export class Flows {
+  readonly #runtime: Runtime;
+  readonly #ledger: Ledger;
+  readonly #tokens: OneTimeTokens;
+
+  constructor(runtime: Runtime, ledger: Ledger, tokens: OneTimeTokens) {
+    this.#runtime = runtime;
+    this.#ledger = ledger;
+    this.#tokens = tokens;
+  }
+
+  async begin(flow: Flow, browser: string): Promise<{ state: string; codeVerifier: string; nonce: string }> {
+    const { random } = this.#runtime.config;
+    const codeVerifier = random.bytes(VERIFIER_BYTES).toString('base64url');
+    const nonce = random.bytes(VERIFIER_BYTES).toString('base64url');
+    // A subject of its own: a second tab does not end the journey of the first.
+    const subject = newId(random);
+    const { token, writes } = this.#tokens.issue({
+      purpose: PURPOSE,
+      subject,
+      lifetimeSeconds: FLOW_SECONDS,
+      browser,
+      data: {
+        ...flow,
+        sealed: this.#runtime.vault.seal(JSON.stringify({ codeVerifier, nonce }), placeOf(subject)),
+      },
+    });
+    await this.#ledger.commit({ writes, facts: [] });
+    return { state: token, codeVerifier, nonce };
+  }
+
+  /**
+   * Ends a journey: the state is spent here, before the provider is asked anything, whatever comes of it.
+   *
+   * @throws AuthTunaError `invalid_token` for a state that is unknown, spent, too old, of another browser or of another provider
+   */
+  async end(state: string | undefined, provider: string, browser: string | null): Promise<StartedFlow> {
+    if (state === undefined || browser === null) throw refused('no state');
+    const live = await this.#tokens.peek(state, PURPOSE, { browser }).catch((error: unknown) => {
+      throw error instanceof AuthTunaError && error.code === 'invalid_token'
+        ? refused(error.details.reason ?? 'state')
+        : error;
+    });
+    const { sealed, ...flow } = live.data as unknown as Flow & { sealed: string };
+    try {
+      await this.#ledger.commit({ writes: [live.spend], facts: [] });
+    } catch (error) {
+      throw isMissing(error) ? refused('state was spent') : error;
+    }
+    if (flow.provider !== provider) throw refused('other provider');
+    const opened = this.#runtime.vault.open(sealed, placeOf(live.subject));
+    if (opened === null) throw refused('sealed with an unknown secret');
+    return { ...flow, ...(JSON.parse(opened) as { codeVerifier: string; nonce: string }) };
+  }
+}
+
+function placeOf(subject: string): string[] {
+  return ['OneTimeToken', 'social_flow', subject];
+}
+
+function refused(reason: string): AuthTunaError {
+  return new AuthTunaError('invalid_token', {
+    message: 'This sign-in was begun elsewhere or too long ago. Please start again.',
+    reason,
+  });
+}

@@ -1,0 +1,385 @@
+import { importPKCS8, SignJWT } from 'jose';
+import {
+  defineProvider,
+  object,
+  type Profile,
+  type ProfileSource,
+  type ProviderOptions,
+  type ProviderRow,
+  type SocialProvider,
+  standardClaims,
+  text,
+} from './provider.js';
+
+/*
+ * The table. Endpoints are those that the provider documents; what a row says beyond them is a quirk, and the comment names it.
+ */
+
+const OPENID = ['openid', 'email', 'profile'];
+
+const GOOGLE: ProviderRow = {
+  id: 'google',
+  name: 'Google',
+  endpoints: {
+    authorization: 'https://accounts.google.com/o/oauth2/v2/auth',
+    token: 'https://oauth2.googleapis.com/token',
+    revocation: 'https://oauth2.googleapis.com/revoke',
+    issuer: 'https://accounts.google.com',
+    jwks: 'https://www.googleapis.com/oauth2/v3/certs',
+  },
+  scopes: OPENID,
+  offline: { parameters: { access_type: 'offline', prompt: 'consent' } },
+  profile: ({ claims }) => standardClaims(claims),
+};
+
+const GITHUB: ProviderRow = {
+  id: 'github',
+  name: 'GitHub',
+  endpoints: {
+    authorization: 'https://github.com/login/oauth/authorize',
+    token: 'https://github.com/login/oauth/access_token',
+    issuer: 'https://github.com/login/oauth',
+  },
+  scopes: ['read:user', 'user:email'],
+  async profile({ get }) {
+    const headers = { accept: 'application/vnd.github+json', 'user-agent': 'authtuna' };
+    const user = object(await get('https://api.github.com/user', headers));
+    // The profile's own `email` is whatever the person shows to the public; the address API says which one is proved.
+    const emails = await get('https://api.github.com/user/emails', headers);
+    const primary = (Array.isArray(emails) ? emails : [])
+      .map(object)
+      .find((email) => email.primary === true && email.verified === true);
+    const email = text(primary?.email);
+    return {
+      subject: text(user.id) ?? '',
+      email,
+      emailVerified: email !== null,
+      name: text(user.name) ?? text(user.login),
+    };
+  },
+  revoke: ({ accessToken, clientId, clientSecret }) => ({
+    url: `https://api.github.com/applications/${encodeURIComponent(clientId)}/grant`,
+    method: 'DELETE',
+    headers: {
+      authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
+      'content-type': 'application/json',
+      accept: 'application/vnd.github+json',
+      'user-agent': 'authtuna',
+    },
+    body: JSON.stringify({ access_token: accessToken }),
+  }),
+};
+
+const MICROSOFT_HOST = 'https://login.microsoftonline.com';
+const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export interface MicrosoftOptions extends ProviderOptions {
+  /** A tenant's GUID, or `common` (default), `organizations`, `consumers`. */
+  tenant?: string;
+}
+
+const microsoftRow = (tenant: string): ProviderRow => ({
+  id: 'microsoft',
+  name: 'Microsoft',
+  endpoints: {
+    authorization: `${MICROSOFT_HOST}/${tenant}/oauth2/v2.0/authorize`,
+    token: `${MICROSOFT_HOST}/${tenant}/oauth2/v2.0/token`,
+    jwks: `${MICROSOFT_HOST}/${tenant}/discovery/v2.0/keys`,
+    // The shared endpoints issue tokens in the name of the person's own tenant.
+    issuer: ({ tid }) =>
+      GUID.test(String(tid)) && (!GUID.test(tenant) || tid === tenant)
+        ? `${MICROSOFT_HOST}/${tid}/v2.0`
+        : 'no tenant',
+  },
+  scopes: OPENID,
+  offline: { scopes: ['offline_access'] },
+  profile({ claims }) {
+    const email = text(claims.email);
+    const tenantId = text(claims.tid);
+    const objectId = text(claims.oid);
+    return {
+      // Permanent within a tenant, which is why the tenant is part of it.
+      subject: tenantId === null || objectId === null ? '' : `${tenantId}/${objectId}`,
+      email,
+      // Administrators of any tenant can write any address there ("nOAuth"); only this optional claim says that the domain is theirs.
+      emailVerified: email !== null && claims.xms_edov === true,
+      name: text(claims.name),
+    };
+  },
+});
+
+export interface AppleOptions extends Omit<ProviderOptions, 'clientSecret'> {
+  teamId: string;
+  keyId: string;
+  /** The key's `.p8` file, as text. */
+  privateKey: string;
+}
+
+const APPLE_SECRET_SECONDS = 300; // Apple allows six months; it is made for one request
+
+const APPLE: ProviderRow = {
+  id: 'apple',
+  name: 'Apple',
+  endpoints: {
+    authorization: 'https://appleid.apple.com/auth/authorize',
+    token: 'https://appleid.apple.com/auth/token',
+    revocation: 'https://appleid.apple.com/auth/revoke',
+    issuer: 'https://appleid.apple.com',
+    jwks: 'https://appleid.apple.com/auth/keys',
+  },
+  scopes: ['openid', 'email', 'name'],
+  // Apple sends name and address by form_post only.
+  parameters: { response_mode: 'form_post' },
+  formPost: true,
+  profile({ claims, user }) {
+    const email = text(claims.email);
+    return {
+      subject: text(claims.sub) ?? '',
+      email,
+      // Documented as "a string or a Boolean".
+      emailVerified: email !== null && (claims.email_verified === true || claims.email_verified === 'true'),
+      name: appleName(user),
+    };
+  },
+};
+
+function appleName(user: string | null): string | null {
+  try {
+    const { firstName, lastName } = object(object(JSON.parse(user ?? '{}')).name);
+    const parts = [text(firstName), text(lastName)].filter((part) => part !== null);
+    return parts.length === 0 ? null : parts.join(' ');
+  } catch {
+    return null;
+  }
+}
+
+const FACEBOOK_GRAPH = 'https://graph.facebook.com/v23.0';
+
+const FACEBOOK: ProviderRow = {
+  id: 'facebook',
+  name: 'Facebook',
+  endpoints: {
+    authorization: 'https://www.facebook.com/v23.0/dialog/oauth',
+    token: `${FACEBOOK_GRAPH}/oauth/access_token`,
+  },
+  scopes: ['email', 'public_profile'],
+  async profile({ get }) {
+    const me = object(await get(`${FACEBOOK_GRAPH}/me?fields=id,name,email`));
+    // Facebook does not say whether the address was proved.
+    return { subject: text(me.id) ?? '', email: text(me.email), emailVerified: false, name: text(me.name) };
+  },
+  revoke: ({ accessToken }) => ({
+    url: `${FACEBOOK_GRAPH}/me/permissions`,
+    method: 'DELETE',
+    headers: { authorization: `Bearer ${accessToken}` },
+  }),
+};
+
+const GITLAB: ProviderRow = {
+  id: 'gitlab',
+  name: 'GitLab',
+  endpoints: {
+    authorization: 'https://gitlab.com/oauth/authorize',
+    token: 'https://gitlab.com/oauth/token',
+    revocation: 'https://gitlab.com/oauth/revoke',
+    issuer: 'https://gitlab.com',
+    jwks: 'https://gitlab.com/oauth/discovery/keys',
+  },
+  scopes: OPENID,
+  profile: ({ claims }) => standardClaims(claims),
+};
+
+const DISCORD: ProviderRow = {
+  id: 'discord',
+  name: 'Discord',
+  endpoints: {
+    authorization: 'https://discord.com/oauth2/authorize',
+    token: 'https://discord.com/api/oauth2/token',
+    revocation: 'https://discord.com/api/oauth2/token/revoke',
+  },
+  scopes: ['identify', 'email'],
+  async profile({ get }) {
+    const me = object(await get('https://discord.com/api/users/@me'));
+    const email = text(me.email);
+    return {
+      subject: text(me.id) ?? '',
+      email,
+      emailVerified: email !== null && me.verified === true,
+      name: text(me.global_name) ?? text(me.username),
+    };
+  },
+};
+
+const LINKEDIN: ProviderRow = {
+  id: 'linkedin',
+  name: 'LinkedIn',
+  endpoints: {
+    authorization: 'https://www.linkedin.com/oauth/v2/authorization',
+    token: 'https://www.linkedin.com/oauth/v2/accessToken',
+    revocation: 'https://www.linkedin.com/oauth/v2/revoke',
+  },
+  scopes: OPENID,
+  // Its ID tokens carry no nonce, so they prove less than asking it directly.
+  async profile({ get }) {
+    return standardClaims(object(await get('https://api.linkedin.com/v2/userinfo')));
+  },
+};
+
+const SLACK: ProviderRow = {
+  id: 'slack',
+  name: 'Slack',
+  endpoints: {
+    authorization: 'https://slack.com/openid/connect/authorize',
+    token: 'https://slack.com/api/openid.connect.token',
+    issuer: 'https://slack.com',
+    jwks: 'https://slack.com/openid/connect/keys',
+  },
+  scopes: OPENID,
+  profile: ({ claims }) => standardClaims(claims),
+};
+
+const TWITCH: ProviderRow = {
+  id: 'twitch',
+  name: 'Twitch',
+  endpoints: {
+    authorization: 'https://id.twitch.tv/oauth2/authorize',
+    token: 'https://id.twitch.tv/oauth2/token',
+    revocation: 'https://id.twitch.tv/oauth2/revoke',
+    issuer: 'https://id.twitch.tv/oauth2',
+    jwks: 'https://id.twitch.tv/oauth2/keys',
+  },
+  scopes: ['openid', 'user:read:email'],
+  // Claims beyond `sub` must be asked for one by one.
+  parameters: {
+    claims: JSON.stringify({ id_token: { email: null, email_verified: null, preferred_username: null } }),
+  },
+  profile: ({ claims }) => standardClaims(claims),
+};
+
+const X: ProviderRow = {
+  id: 'x',
+  name: 'X',
+  endpoints: {
+    authorization: 'https://x.com/i/oauth2/authorize',
+    token: 'https://api.x.com/2/oauth2/token',
+    revocation: 'https://api.x.com/2/oauth2/revoke',
+  },
+  scopes: ['users.read', 'tweet.read', 'users.email'],
+  authentication: 'basic',
+  offline: { scopes: ['offline.access'] },
+  async profile({ get }) {
+    const me = object(object(await get('https://api.x.com/2/users/me?user.fields=confirmed_email')).data);
+    const email = text(me.confirmed_email);
+    return {
+      subject: text(me.id) ?? '',
+      email,
+      emailVerified: email !== null,
+      name: text(me.name) ?? text(me.username),
+    };
+  },
+};
+
+const SPOTIFY: ProviderRow = {
+  id: 'spotify',
+  name: 'Spotify',
+  endpoints: {
+    authorization: 'https://accounts.spotify.com/authorize',
+    token: 'https://accounts.spotify.com/api/token',
+  },
+  scopes: ['user-read-email'],
+  authentication: 'basic',
+  async profile({ get }) {
+    const me = object(await get('https://api.spotify.com/v1/me'));
+    // Documented as unverified: "there is no proof that it actually belongs to the user".
+    return {
+      subject: text(me.id) ?? '',
+      email: text(me.email),
+      emailVerified: false,
+      name: text(me.display_name),
+    };
+  },
+};
+
+/** Sign in with Google. */
+export const google = (options: ProviderOptions): SocialProvider => defineProvider(GOOGLE, options);
+/** Sign in with GitHub: only the primary, verified address is believed. */
+export const github = (options: ProviderOptions): SocialProvider => defineProvider(GITHUB, options);
+/** Sign in with Microsoft, work and personal accounts. Addresses count as unverified unless the `xms_edov` claim is configured. */
+export const microsoft = (options: MicrosoftOptions): SocialProvider =>
+  defineProvider(microsoftRow(options.tenant ?? 'common'), options);
+/** Sign in with Apple. The client secret is a token that is signed for each request. */
+export const apple = (options: AppleOptions): SocialProvider => {
+  const { teamId, keyId, privateKey, clientId } = options;
+  return Object.freeze({
+    ...defineProvider(APPLE, { ...options, clientSecret: '' }),
+    async clientSecret(now: Date) {
+      const issuedAt = Math.floor(now.getTime() / 1000);
+      return new SignJWT()
+        .setProtectedHeader({ alg: 'ES256', kid: keyId })
+        .setIssuer(teamId)
+        .setSubject(clientId)
+        .setAudience('https://appleid.apple.com')
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(issuedAt + APPLE_SECRET_SECONDS)
+        .sign(await importPKCS8(privateKey, 'ES256'));
+    },
+  });
+};
+/** Sign in with Facebook. Addresses count as unverified. */
+export const facebook = (options: ProviderOptions): SocialProvider => defineProvider(FACEBOOK, options);
+/** Sign in with GitLab.com; for one's own GitLab use `oidc()`. */
+export const gitlab = (options: ProviderOptions): SocialProvider => defineProvider(GITLAB, options);
+/** Sign in with Discord. */
+export const discord = (options: ProviderOptions): SocialProvider => defineProvider(DISCORD, options);
+/** Sign in with LinkedIn. */
+export const linkedin = (options: ProviderOptions): SocialProvider => defineProvider(LINKEDIN, options);
+/** Sign in with Slack. */
+export const slack = (options: ProviderOptions): SocialProvider => defineProvider(SLACK, options);
+/** Sign in with Twitch. */
+export const twitch = (options: ProviderOptions): SocialProvider => defineProvider(TWITCH, options);
+/** Sign in with X. */
+export const x = (options: ProviderOptions): SocialProvider => defineProvider(X, options);
+/** Sign in with Spotify. Addresses count as unverified. */
+export const spotify = (options: ProviderOptions): SocialProvider => defineProvider(SPOTIFY, options);
+
+export interface OidcOptions {
+  /** Exactly as the provider spells it; its discovery document is read below it. */
+  issuer: string;
+  clientId: string;
+  /** None for a public client: PKCE alone then protects the code. */
+  clientSecret?: string;
+  /** In paths and in the database. Default `oidc`. */
+  id?: string;
+  /** On the button. Default `Single sign-on`. */
+  name?: string;
+  /** Default openid, email, profile. */
+  scopes?: readonly string[];
+  keepTokens?: boolean;
+}
+
+/** Any OpenID provider with discovery: Keycloak, Auth0, Okta, Entra, one's own GitLab. `http:` issuers work on loopback in development only. */
+export function oidc(options: OidcOptions): SocialProvider {
+  return oidcProvider(options, { ofTenant: false });
+}
+
+/** @internal */
+export function oidcProvider(
+  options: OidcOptions & { profile?: (source: ProfileSource) => Promise<Profile> },
+  { ofTenant }: { ofTenant: boolean },
+): SocialProvider {
+  const { clientSecret } = options;
+  return Object.freeze({
+    id: options.id ?? 'oidc',
+    name: options.name ?? 'Single sign-on',
+    endpoints: { discover: options.issuer },
+    scopes: options.scopes ?? OPENID,
+    authentication: 'basic' as const,
+    idToken: true,
+    offline: { scopes: ['offline_access'], parameters: { prompt: 'consent' } },
+    profile: async ({ claims }: ProfileSource) => standardClaims(claims),
+    clientId: options.clientId,
+    clientSecret: async () => clientSecret ?? null,
+    keepTokens: options.keepTokens === true,
+    ofTenant,
+  });
+}

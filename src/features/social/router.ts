@@ -1,0 +1,206 @@
+import express, { type Request, type RequestHandler, type Response, Router } from 'express';
+import type { User } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import { authOf, currentUser } from '../../http/auth.js';
+import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from '../../http/cookies.js';
+import { handle } from '../../http/errors.js';
+import { securityHeaders } from '../../http/headers.js';
+import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { safeReturnTo } from '../../http/return-to.js';
+import { BODY_LIMIT, jsonBody, validate } from '../../http/validate.js';
+import type { ProviderCallback, SocialManager } from './manager.js';
+import { callbackParameters, linkBody, startQuery } from './schemas.js';
+
+const FLOW_SECONDS = 600;
+const BROWSER_BYTES = 32;
+const BROWSER_SHAPE = /^[\w-]{43}$/;
+const RECENT_SECONDS = 600;
+
+/**
+ * `GET :provider/login :provider/callback` (`sso/login?email=…` finds the organisation's provider), `POST :provider/callback :provider/link`,
+ * `DELETE :provider`, `GET /`.
+ */
+export function socialRouter<U extends User>(
+  social: SocialManager<U>,
+  http: HttpKit,
+  options: RouterOptions = {},
+): Router {
+  const { config, views } = http;
+  // On this very host whatever `session.cookieDomain` says: a sibling domain must not be able to plant it.
+  const flowCookie = cookieSpec(
+    { ...config, session: { ...config.session, cookieDomain: undefined } },
+    'at_flow',
+  );
+  const signedIn = http.guards.requireUser({ credentials: ['session'], fresh: true });
+  const body = options.pages === false ? jsonBody() : views.formOrJson();
+  if (options.pages !== false) http.signInMethods.providers = social.providers;
+
+  const router = Router();
+
+  // A form_post arrives from the provider's site without our cookies. It is only sent on to our own GET, which has them.
+  router.post(
+    '/:provider/callback',
+    securityHeaders(config.isSecure),
+    express.urlencoded({ extended: false, limit: BODY_LIMIT, inflate: false, parameterLimit: 32 }),
+    handle((req, res) => {
+      const parameters = validate(callbackParameters, req.body);
+      const query = new URLSearchParams(Object.entries(parameters));
+      const path = `${config.paths.auth}/social/${encodeURIComponent(String(req.params.provider))}/callback`;
+      views.redirect(res, `${path}?${query}`);
+    }),
+    http.errorHandler,
+  );
+
+  router.use(http.prepare);
+
+  router
+    .route('/:provider/login')
+    .get(
+      handle(async (req, res) => {
+        const { rememberMe, email } = validate(startQuery, startParameters(req));
+        const provider = await providerOf(req, email);
+        const { url } = await social.beginSignIn(provider, {
+          browser: browserFor(req, res, flowCookie, config.random),
+          returnTo: safeReturnTo(req.query.returnTo, config.origin),
+          rememberMe: rememberMe === 'true',
+          ...(email !== undefined && { loginHint: email }),
+        });
+        toProvider(res, url);
+      }),
+    )
+    .all(only('GET', 'HEAD'));
+
+  router
+    .route('/:provider/callback')
+    .get(
+      handle(async (req, res) => {
+        const outcome = await social.finishSignIn(
+          String(req.params.provider),
+          callbackOf(req.query),
+          { browser: browserOf(req, flowCookie), ...(await http.signInOptions(req)) },
+          authOf(req).actor,
+        );
+        if (outcome.intent === 'link') return views.redirect(res, outcome.returnTo);
+        http.sendSignIn(req, res, outcome.result, { redirectTo: outcome.returnTo, isNavigation: true });
+      }),
+    )
+    .all(only('GET', 'HEAD', 'POST'));
+
+  router
+    .route('/:provider/link')
+    .post(
+      body,
+      signedIn,
+      recentLogin(config.clock),
+      handle(async (req, res) => {
+        const input = validate(linkBody, req.body);
+        const wanted = views.returnTo(req) ?? input.returnTo ?? `${config.paths.account}/security`;
+        const { url } = await social.beginLink(
+          currentUser(req).id,
+          String(req.params.provider),
+          {
+            browser: browserFor(req, res, flowCookie, config.random),
+            returnTo: safeReturnTo(wanted, config.origin),
+          },
+          authOf(req).actor,
+        );
+        if (views.wantsPage(req)) toProvider(res, url);
+        else res.json({ url });
+      }),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/:provider')
+    .delete(
+      signedIn,
+      recentLogin(config.clock),
+      handle(async (req, res) => {
+        await social.unlink(currentUser(req).id, String(req.params.provider), authOf(req).actor);
+        res.status(204).end();
+      }),
+    )
+    .all(only('DELETE'));
+
+  router
+    .route('/')
+    .get(
+      signedIn,
+      handle(async (req, res) => {
+        res.json({ accounts: await social.list(currentUser(req).id), providers: social.providers });
+      }),
+    )
+    .all(only('GET', 'HEAD'));
+
+  router.use(http.errorHandler);
+  return router;
+
+  /** `sso` stands for whichever organisation's provider an address belongs to. */
+  async function providerOf(req: Request, email: string | undefined): Promise<string> {
+    const provider = String(req.params.provider);
+    if (provider !== 'sso') return provider;
+    const found = email === undefined ? null : await social.connections.discover(email);
+    if (found === null)
+      throw new AuthTunaError('not_found', {
+        message: 'There is no single sign-on for this address. Sign in another way.',
+      });
+    return found.provider;
+  }
+}
+
+/** 302 to a provider: the only addresses elsewhere that these routes ever send a browser to. */
+function toProvider(res: Response, url: string): void {
+  res.setHeader('Cache-Control', 'no-store');
+  res.status(303).setHeader('Location', url);
+  res.end();
+}
+
+function startParameters(req: Request): unknown {
+  const { rememberMe, email } = req.query;
+  return { ...(rememberMe !== undefined && { rememberMe }), ...(email !== undefined && { email }) };
+}
+
+/** @throws AuthTunaError `invalid_token` for a parameter that came twice or too long: no provider sends that */
+function callbackOf(query: unknown): ProviderCallback {
+  const result = callbackParameters.safeParse(query);
+  if (!result.success)
+    throw new AuthTunaError('invalid_token', {
+      message: 'The sign-in could not be confirmed. Please try again.',
+    });
+  return result.data;
+}
+
+/** The value that binds a journey to this browser; several tabs share it. */
+function browserFor(
+  req: Request,
+  res: Response,
+  spec: CookieSpec,
+  random: HttpKit['config']['random'],
+): string {
+  const browser = browserOf(req, spec) ?? random.bytes(BROWSER_BYTES).toString('base64url');
+  setCookie(res, spec, serialiseCookie(spec, browser, FLOW_SECONDS));
+  return browser;
+}
+
+function browserOf(req: Request, { name }: CookieSpec): string | null {
+  const value = readCookie(req.headers.cookie, name);
+  return value !== null && BROWSER_SHAPE.test(value) ? value : null;
+}
+
+/** The person proved who they are within ten minutes. @see security.md MB-3; RFC 9470 */
+function recentLogin(clock: HttpKit['config']['clock']): RequestHandler {
+  return (req, _res, next) => {
+    const { session } = authOf(req);
+    const age =
+      session === null ? Infinity : (clock.now().getTime() - session.authenticatedAt.getTime()) / 1000;
+    next(
+      age <= RECENT_SECONDS
+        ? undefined
+        : new AuthTunaError('recent_login_required', { max_age: RECENT_SECONDS }),
+    );
+  };
+}
+
+function only(...allow: string[]): RequestHandler {
+  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
+}
