@@ -1,4 +1,4 @@
-import { AuthTunaError } from '../errors.js';
+import { AuthTunaError, misconfigured } from '../errors.js';
 import { type Actor, SYSTEM } from '../events.js';
 import { mayLetIn } from './delegation.js';
 import { type AssignmentRow, type Chain, GLOBAL_CHAIN, Grants } from './grants.js';
@@ -130,14 +130,20 @@ export class Access {
    *
    * `columns` says which column holds the id of which scope type, `owner` the one with the owner's user id:
    * `{ project: 'id', org: 'orgId', owner: 'ownerId' }`. `{}` when the permission holds everywhere; a filter that matches no row when nowhere.
+   * It may be combined with the host's own conditions in any way.
+   * @throws AuthTunaError `misconfigured` without a column
    */
   async whereFor(
     userId: string,
     permission: string,
     columns: Readonly<Record<string, string>>,
   ): Promise<object> {
+    const [anyColumn] = Object.values(columns);
+    if (anyColumn === undefined)
+      throw misconfigured("whereFor needs at least one column, such as { project: 'id' }");
+    // Not `OR: []`: inside an AND of the host's, Prisma drops that, and every row would match.
+    const nothing = { [anyColumn]: { in: [] } };
     const grants = isPermissionName(permission) ? await this.grantsOf(userId) : null;
-    const nothing = { OR: [] };
     if (grants === null) return nothing;
     const granted = await this.#grantedScopes(userId, permission, grants);
     if (granted === 'all') return {};
@@ -156,7 +162,9 @@ export class Access {
       grants.catalogue.setOf([owner.id]).allows(permission)
     )
       place(columns.owner, userId);
-    return { OR: [...idsByColumn].map(([column, ids]) => ({ [column]: { in: [...ids] } })) };
+    return idsByColumn.size === 0
+      ? nothing
+      : { OR: [...idsByColumn].map(([column, ids]) => ({ [column]: { in: [...ids] } })) };
   }
 
   /** Who holds the permission at the scope, ordered by id. */
@@ -165,6 +173,7 @@ export class Access {
     if (chain === null) return { items: [], nextCursor: null };
     const catalogue = await this.#roles.current();
     const roles = [...catalogue.all()].filter((role) => catalogue.setOf([role.id]).allows(permission));
+    if (roles.length === 0) return { items: [], nextCursor: null }; // an empty OR would be no condition at all
     const placesOf = (role: CompiledRole) =>
       chain.scopes.filter((_scope, index) =>
         catalogue.within(catalogue.setOf([role.id]), chain.scopes.slice(index)).allows(permission),

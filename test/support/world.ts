@@ -71,7 +71,7 @@ export function worlds(options: { withStar: boolean }): fc.Arbitrary<World> {
       owners: fc.array(fc.option(nat, { nil: null, freq: 1 }), { maxLength: SCOPES.length }),
       assignments: fc.array(assignmentParts, { maxLength: 10 }),
       // Somebody who can do much somewhere, or most changes would be refused.
-      boss: fc.option(fc.record({ scope: nat, entries: fc.array(nat, { maxLength: 2 }) }), { freq: 3 }),
+      boss: fc.option(fc.record({ scope: nat, entries: fc.array(nat, { maxLength: 3 }) }), { freq: 5 }),
     })
     .map((parts): World => {
       const ids = parts.roles.map((_, index) => `r${index}`);

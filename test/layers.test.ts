@@ -1,0 +1,145 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const SRC = fileURLToPath(new URL('../src', import.meta.url));
+
+interface Import {
+  from: string;
+  /** A file of ours relative to src without its extension, or the name of a package. */
+  to: string;
+  isOurs: boolean;
+  isTypeOnly: boolean;
+}
+
+const FILES = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .map((file) => file.replaceAll('\\', '/'))
+  .filter((file) => file.endsWith('.ts') && !file.startsWith('db/generated/'));
+const IMPORTS = FILES.flatMap(importsOf);
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(SRC, file), 'utf8');
+  const statements = [
+    ...text.matchAll(/^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm),
+    ...text.matchAll(/\b(?:import|require)\(()'([^']+)'\)/g),
+  ];
+  return statements.map(([statement, type, target = '']) => {
+    const isOurs = target.startsWith('.');
+    const braces = /\{([^}]*)\}/.exec(statement)?.[1];
+    const names =
+      braces
+        ?.split(',')
+        .map((name) => name.trim())
+        .filter((name) => name !== '') ?? [];
+    return {
+      from: file,
+      to: isOurs
+        ? relative(SRC, resolve(SRC, dirname(file), target))
+            .replaceAll('\\', '/')
+            .replace(/\.js$/, '')
+        : target,
+      isOurs,
+      isTypeOnly:
+        type?.trim() === 'type' || (names.length > 0 && names.every((name) => name.startsWith('type '))),
+    };
+  });
+}
+
+// Routers and pages, and the pieces of a router that stand in files of their own.
+const ROUTES = '(?:router|pages|step-up|dev-mailbox)\\.ts$';
+
+const LAYERS: readonly { files: RegExp; mayImport: RegExp }[] = [
+  { files: /^crypto\//, mayImport: /^crypto\/|^errors$/ }, // a busy hasher is `unavailable`
+  { files: /^(errors|events)\.ts$/, mayImport: /^(errors|events)$/ },
+  { files: /^db\//, mayImport: /^db\/|^errors$/ },
+  { files: /^config\.ts$/, mayImport: /^(core|crypto|db)\/|^(errors|events)$/ },
+  { files: /^core\//, mayImport: /^(core|crypto|db)\/|^(config|errors|events)$/ },
+  { files: /^(templates|theme)\.ts$/, mayImport: /^(config|theme|errors)$/ },
+  {
+    files: /^mail\//,
+    mayImport: /^(mail|core|crypto)\/|^(config|errors|events|templates|theme|db\/client)$/,
+  },
+  {
+    files: /^http\//,
+    mayImport: /^(http|core|crypto)\/|^(errors|events|config|templates|theme|db\/client)$/,
+  },
+  {
+    files: new RegExp(`^features/[^/]+/(?!${ROUTES})`),
+    mayImport: /^(features|core|crypto)\/|^(config|errors|events|db\/client)$/,
+  },
+  {
+    files: new RegExp(`^features/[^/]+/${ROUTES}`),
+    mayImport: /^(features|http|core)\/|^(errors|events|config|db\/client|templates|theme)$/,
+  },
+  { files: /^client\//, mayImport: /^client\// },
+  { files: /^(cli|testing)\//, mayImport: /./ },
+  { files: /^(authtuna|index|env)\.ts$/, mayImport: /./ },
+];
+
+test('the imports of src are read at all', () => {
+  expect(FILES.length).toBeGreaterThan(50);
+  expect(IMPORTS.length).toBeGreaterThan(200);
+  expect(IMPORTS).toContainEqual({ from: 'core/ledger.ts', to: 'db/client', isOurs: true, isTypeOnly: true });
+});
+
+test('every file belongs to a layer, and imports only what its layer may', () => {
+  expect(FILES.filter((file) => !LAYERS.some(({ files }) => files.test(file)))).toEqual([]);
+  const wrong = IMPORTS.filter(({ from, to, isOurs, isTypeOnly }) => {
+    const layer = LAYERS.find(({ files }) => files.test(from));
+    return isOurs && !isTypeOnly && layer !== undefined && !layer.mayImport.test(to);
+  });
+  expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+});
+
+test('express is known to http, routers, pages, testing and authtuna.ts only', () => {
+  const allowed = new RegExp(`^http/|^features/[^/]+/${ROUTES}|^testing/|^authtuna\\.ts$`);
+  const wrong = IMPORTS.filter(({ from, to }) => /^express(\/|$)/.test(to) && !allowed.test(from));
+  expect(wrong.map(({ from }) => from)).toEqual([]);
+});
+
+test('core, crypto, db and mail know no feature and no http, not even by type', () => {
+  const wrong = IMPORTS.filter(
+    ({ from, to }) => /^(core|crypto|db|mail)\//.test(from) && /^(features|http|cli|testing)\//.test(to),
+  );
+  expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+});
+
+test('no feature imports another, other than by type', () => {
+  const featureOf = (path: string) => /^features\/([^/]+)/.exec(path)?.[1];
+  const wrong = IMPORTS.filter(
+    ({ from, to, isTypeOnly }) =>
+      !isTypeOnly &&
+      featureOf(from) !== undefined &&
+      featureOf(to) !== undefined &&
+      featureOf(from) !== featureOf(to),
+  );
+  expect(wrong.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+});
+
+test('time, chance and the environment come from the runtime', () => {
+  const strip = (text: string) => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '');
+  const wrong = FILES.flatMap((file) => {
+    const text = strip(readFileSync(join(SRC, file), 'utf8'));
+    const found = [];
+    if (
+      /^(core|features|mail|crypto)\//.test(file) &&
+      /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(/.test(text)
+    )
+      found.push('reads the clock or chance');
+    if (!/^(env\.ts|cli\/)/.test(file) && /\bprocess\.env\b/.test(text)) found.push('reads process.env');
+    if (
+      file !== 'db/client.ts' &&
+      /[:<,]\s*any\b(?!\w)|\bas any\b/.test(text.replace(/'[^'\n]*'|`[^`]*`|"[^"\n]*"/g, ''))
+    )
+      found.push('says any');
+    return found.map((what) => `${file} ${what}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('arctic is imported by one file', () => {
+  expect(
+    new Set(IMPORTS.filter(({ to }) => to === 'arctic').map(({ from }) => from)).size,
+  ).toBeLessThanOrEqual(1);
+});
