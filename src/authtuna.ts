@@ -38,11 +38,18 @@ import type { EventListener, EventType } from './events.js';
 import { devMailboxRouter } from './features/auth/dev-mailbox.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authRouter } from './features/auth/router.js';
+import { StepUp, stepUpRouter } from './features/auth/step-up.js';
+import { MfaManager } from './features/mfa/manager.js';
+import { EnrolmentPolicy } from './features/mfa/policy.js';
+import { mfaRouter } from './features/mfa/router.js';
+import { PasskeyManager } from './features/passkeys/manager.js';
+import { passkeysRouter } from './features/passkeys/router.js';
 import { PasswordlessManager } from './features/passwordless/manager.js';
 import { passwordlessRouter } from './features/passwordless/router.js';
 import { SocialManager } from './features/social/manager.js';
 import { socialRouter } from './features/social/router.js';
 import type { Auth } from './http/auth.js';
+import { authOf } from './http/auth.js';
 import { csrf } from './http/csrf.js';
 import { createErrorHandler } from './http/errors.js';
 import { type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
@@ -50,6 +57,7 @@ import { type SecurityHeaderOptions, securityHeaders } from './http/headers.js';
 import { createHttpKit, type RouterOptions } from './http/kit.js';
 import type { RateLimitOptions } from './http/rate-limit.js';
 import { SessionMiddleware } from './http/session.js';
+import { EnrolmentGuard, type RecentLoginOptions, StepUpGuards } from './http/step-up.js';
 import { Upgrades } from './http/upgrade.js';
 import { Views } from './http/views.js';
 import { createDevMailbox } from './mail/dev-mailbox.js';
@@ -75,6 +83,10 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   requireUser(options?: UserGuardOptions): RequestHandler;
   requirePermission(permission: P | readonly P[], options?: GuardOptions): RequestHandler;
   requireRole(role: string | readonly string[], options?: GuardOptions): RequestHandler;
+  /** The user proved who they are a short time ago (ten minutes), with a second factor where one is enrolled. 401 with how to prove it. */
+  requireRecentLogin(options?: RecentLoginOptions): RequestHandler;
+  /** The session was made or raised with a second factor. */
+  requireSecondFactor(): RequestHandler;
   /**
    * Limits how often one address, or user, may call a route of the host: `rateLimit('search', { limit: 30, windowSeconds: 60 })`. Routes
    * with the same name share one limit.
@@ -98,6 +110,8 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
     auth(options?: RouterOptions): Router;
     passwordless(options?: RouterOptions): Router;
     social(options?: RouterOptions): Router;
+    mfa(options?: RouterOptions): Router;
+    passkeys(options?: RouterOptions): Router;
   };
 
   readonly users: UserManager<U>;
@@ -110,6 +124,8 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly audit: AuditManager;
   readonly jobs: JobManager;
   readonly auth: AuthManager<U>;
+  readonly mfa: MfaManager;
+  readonly passkeys: PasskeyManager;
   readonly passwordless: PasswordlessManager;
   readonly social: SocialManager<U>;
   readonly mailer: Mailer;
@@ -312,12 +328,26 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   });
   const routers = {
     auth(routerOptions?: RouterOptions) {
-      const router = authRouter(auth, http, routerOptions);
+      const router = Router()
+        .use(stepUpRouter(stepUp, http, routerOptions))
+        .use(authRouter(auth, http, routerOptions));
       if (devMailbox === null) return router;
       return Router().use('/dev/mailbox', devMailboxRouter(devMailbox, http)).use(router);
     },
     passwordless: (routerOptions?: RouterOptions) => passwordlessRouter(passwordless, http, routerOptions),
     social: (routerOptions?: RouterOptions) => socialRouter(social, http, routerOptions),
+    mfa: (routerOptions?: RouterOptions) => mfaRouter(mfa, enrolmentPolicy, http, routerOptions),
+    passkeys: (routerOptions?: RouterOptions) =>
+      passkeysRouter(
+        passkeys,
+        async (req, details, writesFor) =>
+          auth.register(details, authOf(req).actor, await http.signInOptions(req), {
+            writesFor,
+            proof: { amr: ['hwk', 'user'], assuranceLevel: 2 },
+          }),
+        http,
+        routerOptions,
+      ),
   };
 
   return {
@@ -343,6 +373,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     requireUser: (guardOptions) => guards.requireUser(guardOptions),
     requirePermission: (permission, guardOptions) => guards.requirePermission(permission, guardOptions),
     requireRole: (role, guardOptions) => guards.requireRole(role, guardOptions),
+    requireRecentLogin: (loginOptions) => stepUpGuards.requireRecentLogin(loginOptions),
+    requireSecondFactor: () => stepUpGuards.requireSecondFactor(),
     rateLimit: http.rateLimit,
     csrf: () => csrf(config.origins),
     securityHeaders: (headerOptions) => securityHeaders(config.isSecure, headerOptions),
@@ -352,6 +384,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
       const router = Router();
       router.use(config.paths.auth, routers.auth());
       router.use(`${config.paths.auth}/passwordless`, routers.passwordless());
+      router.use(`${config.paths.auth}/mfa`, routers.mfa());
+      router.use(`${config.paths.auth}/passkeys`, routers.passkeys());
       router.use(`${config.paths.auth}/social`, routers.social());
       return router;
     },
@@ -366,6 +400,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     audit,
     jobs,
     auth,
+    mfa,
+    passkeys,
     passwordless,
     social,
     mailer,

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express';
+import type { NextFunction, Request, RequestHandler } from 'express';
 import { LRUCache } from 'lru-cache';
 import type { AuditManager } from '../core/audit.js';
 import type { Chain } from '../core/grants.js';
@@ -32,8 +32,15 @@ export interface GuardOptions extends UserGuardOptions {
   hide?: boolean;
 }
 
+/** Says whether a user must set up a second factor before anything else; at once where it is known. */
+export interface EnrolmentCheck {
+  refusalOf(auth: RequestAuth): AuthTunaError | undefined | Promise<AuthTunaError | undefined>;
+}
+
 /** Middleware that lets a request through or says why not. Every failure on the way denies. */
 export class Guards {
+  /** None while no option requires a second factor of anybody. */
+  enrolment: EnrolmentCheck | null = null;
   readonly #runtime: Runtime;
   readonly #scopes: ScopeManager;
   readonly #audit: AuditManager;
@@ -48,17 +55,28 @@ export class Guards {
 
   /** Somebody is signed in. 401 otherwise. */
   requireUser = (
-    options: UserGuardOptions & { /** @internal */ mustChangePassword?: 'allowed' } = {},
+    options: UserGuardOptions & {
+      /** @internal For routes that cure it; a password that must be changed is changed before a factor that must be set up. */
+      mustChangePassword?: 'allowed';
+      /** @internal For routes that cure it. */
+      mustEnrol?: 'allowed';
+    } = {},
   ): RequestHandler => {
     const allowPending = options.mustChangePassword === 'allowed';
+    const asksEnrolment = !allowPending && options.mustEnrol !== 'allowed';
+    const decide = (auth: RequestAuth, next: NextFunction) => {
+      const refusal = refusalOf(auth, options, allowPending);
+      if (refusal !== undefined || !asksEnrolment) return next(refusal);
+      this.#whenEnrolled(auth, next, () => next());
+    };
     return (req, _res, next) => {
       try {
         const auth = authOf(req);
         if (options.fresh === true) {
-          auth.refresh().then(() => next(refusalOf(auth, options, allowPending)), next);
+          auth.refresh().then(() => decide(auth, next), next);
           return;
         }
-        next(refusalOf(auth, options, allowPending));
+        decide(auth, next);
       } catch (error) {
         next(error);
       }
@@ -117,16 +135,27 @@ export class Guards {
         const auth = authOf(req);
         const refusal = refusalOf(auth, options, false);
         if (refusal !== undefined) return next(refusal);
-        if (options.fresh !== true) {
-          const scope = scopeOf(req);
-          const chain = typeof scope === 'string' ? auth.rememberedChain(scope) : undefined;
-          if (chain !== undefined && decide(auth, chain)) return next();
-        }
-        this.#decideWaiting(req, auth, options, scopeOf, decide, what).then(() => next(), next);
+        this.#whenEnrolled(auth, next, () => {
+          if (options.fresh !== true) {
+            const scope = scopeOf(req);
+            const chain = typeof scope === 'string' ? auth.rememberedChain(scope) : undefined;
+            if (chain !== undefined && decide(auth, chain)) return next();
+          }
+          this.#decideWaiting(req, auth, options, scopeOf, decide, what).then(() => next(), next);
+        });
       } catch (error) {
         next(error);
       }
     };
+  }
+
+  /** Goes on unless the user must set up a second factor first; at once where that is known, which is nearly always. */
+  #whenEnrolled(auth: RequestAuth, next: NextFunction, proceed: () => void): void {
+    const refusal = this.enrolment?.refusalOf(auth);
+    if (refusal === undefined) proceed();
+    else if (refusal instanceof Promise)
+      refusal.then((found) => (found === undefined ? proceed() : next(found))).catch(next);
+    else next(refusal);
   }
 
   /** The same decision when something has to be asked for, or when the answer is no and worth recording. */

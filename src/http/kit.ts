@@ -3,11 +3,12 @@ import type { Config, HumanCheckAction } from '../config.js';
 import type { KnownDevices } from '../core/known-devices.js';
 import type { RateLimiter } from '../core/rate-limiter.js';
 import type { SessionVerifier } from '../core/session-verifier.js';
+import type { SessionWithToken } from '../core/sessions.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in.js';
 import { AuthTunaError } from '../errors.js';
 import type { ProviderButton } from '../templates.js';
 import { authOf } from './auth.js';
-import { type CookieSpec, cookieSpec } from './cookies.js';
+import { type CookieSpec, cookieSpec, readCookie } from './cookies.js';
 import { csrf } from './csrf.js';
 import { DeviceCookie } from './device-cookie.js';
 import type { Guards } from './guards.js';
@@ -16,6 +17,7 @@ import { createHumanCheck } from './human-check.js';
 import { createRateLimit, type RateLimitFactory } from './rate-limit.js';
 import type { SessionMiddleware } from './session.js';
 import { type SignInResponse, sendSignIn } from './sign-in-response.js';
+import type { StepUpGuards } from './step-up.js';
 import type { Views } from './views.js';
 
 /** Options of every router that has pages. */
@@ -39,6 +41,11 @@ export interface HttpKit {
   readonly guards: Guards;
   readonly errorHandler: ErrorRequestHandler;
   readonly pendingCookie: CookieSpec;
+  readonly trustedCookie: CookieSpec;
+  /** Guards that ask for a fresh proof. */
+  readonly stepUp: StepUpGuards;
+  /** The half-finished sign-in that the browser brought along, or null. */
+  pendingToken(req: Request): string | null;
   /** Pages and forms. */
   readonly views: Views;
   readonly signInMethods: SignInMethods;
@@ -50,6 +57,8 @@ export interface HttpKit {
   readonly rateLimit: RateLimitFactory;
   /** Asks the host's `humanCheck`; stands behind the parsing of the body and before everything that costs. */
   humanCheck(action: HumanCheckAction): RequestHandler;
+  /** Gives the browser the new cookie of a session that goes on; null changes nothing. */
+  writeSession(res: Response, kept: SessionWithToken | null): void;
   /** The answer to every way in, for scripts and forms. */
   sendSignIn(req: Request, res: Response, result: SignInResult, options?: SignInResponse): void;
 }
@@ -61,10 +70,15 @@ export function createHttpKit(
   verifier: SessionVerifier,
   errorHandler: ErrorRequestHandler,
   views: Views,
-  { limiter, devices }: { limiter: RateLimiter; devices: KnownDevices },
+  { limiter, devices, stepUp }: { limiter: RateLimiter; devices: KnownDevices; stepUp: StepUpGuards },
 ): HttpKit {
   const checkOrigin = csrf(config.origins);
   const pendingCookie = cookieSpec(config, 'at_pending');
+  const trustedCookie = cookieSpec(config, 'at_trusted');
+  const only = (req: Request, { name }: CookieSpec) => {
+    const value = readCookie(req.headers.cookie, name);
+    return value === 'ambiguous' ? null : value;
+  };
   const deviceCookie = new DeviceCookie(config, devices);
   const surroundings = { deviceCookie, sessions, pendingCookie, views, authPath: config.paths.auth };
   return {
@@ -73,6 +87,9 @@ export function createHttpKit(
     guards,
     errorHandler,
     pendingCookie,
+    trustedCookie,
+    stepUp,
+    pendingToken: (req) => only(req, pendingCookie),
     views,
     signInMethods: { magicLink: false, emailCode: false, passkeys: false, providers: [] },
     prepare: [
@@ -88,12 +105,17 @@ export function createHttpKit(
       const auth = authOf(req);
       return {
         deviceCookie: deviceCookie.read(req),
+        trustedDevice: only(req, trustedCookie),
         presentedSessionId: auth.session?.id ?? auth.locked?.session.id ?? null,
         fingerprint: await verifier.baseline(sessions.factsOf(req)),
       };
     },
     rateLimit: createRateLimit(config, limiter, sessions),
     humanCheck: createHumanCheck(config, sessions),
+    writeSession(res, kept) {
+      if (kept !== null)
+        sessions.writeCookie(res, kept.token, kept.session.persistent ? kept.session.expiresAt : null);
+    },
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),
   };
 }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import type { SignInResult } from '../core/sign-in.js';
 import type { CookieSpec } from './cookies.js';
-import { serialiseCookie, setCookie } from './cookies.js';
+import { readCookie, serialiseCookie, setCookie } from './cookies.js';
 import type { DeviceCookie } from './device-cookie.js';
 import type { SessionMiddleware } from './session.js';
 import type { Answer, Views } from './views.js';
@@ -52,6 +52,8 @@ export function sendSignIn(
   }
   deviceCookie.write(req, res, result.user.id);
   sessions.writeCookie(res, result.token, result.session.persistent ? result.session.expiresAt : null);
+  if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
+    setCookie(res, pendingCookie, serialiseCookie(pendingCookie, '', 0));
   send({
     json: { user: result.user },
     status,

@@ -7,7 +7,7 @@ import { activityOf, type Mail, noticeTo } from '../../core/outbox.js';
 import type { PasswordManager } from '../../core/passwords.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { UserRow } from '../../core/session-row.js';
-import type { SessionManager, SessionWithToken } from '../../core/sessions.js';
+import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions.js';
 import type { SignIn, SignInOptions, SignInResult } from '../../core/sign-in.js';
 import type { SignInThrottle } from '../../core/sign-in-throttle.js';
 import { GUESSING, type Throttle } from '../../core/throttle.js';
@@ -35,8 +35,14 @@ export interface AuthDependencies<U extends User> {
 export interface SignUpInput<U extends User = User> {
   email: string;
   username?: string;
-  password: string;
+  password?: string;
   data?: Partial<ExtraColumns<U>>;
+}
+
+/** A way in that is not a password, stored together with the account it opens. */
+export interface SignUpCredential {
+  writesFor(userId: string): readonly Write[];
+  proof: Proof;
 }
 
 /** What a mailed link allows, as its page names it. */
@@ -85,8 +91,9 @@ export class AuthManager<U extends User = User> {
    * @throws AuthTunaError `forbidden` when sign-up is closed; `invalid_input`; `weak_password`; `conflict` with `field` for a taken address
    * or username: whether an *address* is taken is nobody's business, see {@link AuthManager.register}
    */
-  async signUp(input: SignUpInput<U>, actor: Actor): Promise<U> {
+  async signUp(input: SignUpInput<U>, actor: Actor, credential?: SignUpCredential): Promise<U> {
     const { signUp, hooks } = this.#runtime.config;
+    if (input.password === undefined && credential === undefined) throw invalid('password', 'is required');
     if (!signUp.enabled) throw new AuthTunaError('forbidden', { message: 'Sign-up is closed.' });
     if (signUp.username === 'required' && input.username === undefined)
       throw invalid('username', 'is required');
@@ -105,11 +112,10 @@ export class AuthManager<U extends User = User> {
       : { writes: [], mail: this.#welcome(prepared) };
     const mayMail = await this.#mailQuota.reserve({ purpose: 'sign_up', address: prepared.email, actor });
     try {
-      await this.#users.store(
-        prepared,
-        actor,
-        mayMail ? { writes, mails: [mail] } : { writes: [], mails: [] },
-      );
+      await this.#users.store(prepared, actor, {
+        writes: [...(mayMail ? writes : []), ...(credential?.writesFor(prepared.id) ?? [])],
+        mails: mayMail ? [mail] : [],
+      });
     } catch (error) {
       if (!(error instanceof AuthTunaError) || error.code !== 'conflict') throw error;
       throw await this.#taken(prepared, actor, error, mayMail);
@@ -126,11 +132,13 @@ export class AuthManager<U extends User = User> {
     input: SignUpInput<U>,
     actor: Actor,
     options: SignInOptions = {},
+    credential?: SignUpCredential,
   ): Promise<SignInResult | { status: 'verification_required' }> {
     const { requireVerifiedEmail } = this.#runtime.config.signUp;
     try {
-      const user = await this.signUp(input, actor);
-      if (!requireVerifiedEmail) return await this.signInAfterSignUp(user.id, actor, options);
+      const user = await this.signUp(input, actor, credential);
+      if (!requireVerifiedEmail)
+        return await this.signInAfterSignUp(user.id, actor, options, credential?.proof);
     } catch (error) {
       const isTakenAddress =
         error instanceof AuthTunaError && error.code === 'conflict' && error.details.field === 'email';
@@ -227,10 +235,15 @@ export class AuthManager<U extends User = User> {
   }
 
   /** Signs a session in for a user who has just signed up, where no address has to be confirmed first. */
-  async signInAfterSignUp(userId: string, actor: Actor, options: SignInOptions = {}): Promise<SignInResult> {
+  async signInAfterSignUp(
+    userId: string,
+    actor: Actor,
+    options: SignInOptions = {},
+    proof: Proof = { amr: ['pwd'], assuranceLevel: 1 },
+  ): Promise<SignInResult> {
     const user = await this.#users.row(userId);
     if (user === null) throw new AuthTunaError('not_found');
-    return this.#signIn.complete(user, { amr: ['pwd'], assuranceLevel: 1 }, actor, options);
+    return this.#signIn.complete(user, proof, actor, options);
   }
 
   /** Ends the session; one that has ended already is fine. */

@@ -125,7 +125,7 @@ export function authRouter<U extends User>(
     .route('/change-email')
     .post(
       signedIn,
-      recentLogin(http),
+      http.stepUp.requireRecentLogin(),
       http.rateLimit('mailRequest', { by: 'user' }),
       body(),
       handle(async (req, res) => {
@@ -219,6 +219,7 @@ export function authRouter<U extends User>(
     .route('/change-password')
     .post(
       signedIn,
+      http.stepUp.requireRecentFactor(),
       body(),
       handle(async (req, res) => {
         const input = validate(changePasswordBody, req.body);
@@ -247,17 +248,6 @@ export function authRouter<U extends User>(
 
   router.use(http.errorHandler);
   return router;
-}
-
-const RECENT_SECONDS = 600;
-
-/** A change that could take the account over needs a proof not older than ten minutes. @see RFC 9470; security.md EM-10 */
-function recentLogin(http: HttpKit): RequestHandler {
-  return (req, _res, next) => {
-    const at = authOf(req).session?.authenticatedAt.getTime() ?? 0;
-    const isRecent = http.sessions.now() - at <= RECENT_SECONDS * 1000;
-    next(isRecent ? undefined : new AuthTunaError('recent_login_required', { max_age: RECENT_SECONDS }));
-  };
 }
 
 function only(...allow: string[]): RequestHandler {

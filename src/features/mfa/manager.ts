@@ -275,6 +275,11 @@ export class MfaManager implements SecondFactor {
     }
   }
 
+  /** The ways in which a waiting sign-in can be completed. @throws AuthTunaError `invalid_token`, `account_suspended` */
+  async factorsOfPending(pendingToken: string): Promise<readonly SecondFactorName[]> {
+    return (await this.#signIn.pending(pendingToken)).factors;
+  }
+
   /**
    * Completes a sign-in with a code of the app or a recovery code. A wrong one leaves the sign-in waiting.
    *

@@ -126,6 +126,11 @@ export class PasskeyManager implements SecondFactor {
     return rows.map(toPasskey);
   }
 
+  /** How many recovery codes the user has, so that whoever adds a first passkey can be given some. */
+  recoveryCodesLeft(userId: string): Promise<number> {
+    return this.#runtime.db.recoveryCode.count({ where: { userId, usedAt: null } });
+  }
+
   /**
    * What `navigator.credentials.create()` is to be called with, for a user who is signed in. The challenge lives five minutes.
    *

@@ -1,0 +1,68 @@
+import type { Grants } from '../../core/grants.js';
+import { after, type Runtime } from '../../core/runtime.js';
+import type { SignIn } from '../../core/sign-in.js';
+import { isUniqueViolation, type User } from '../../db/client.js';
+import type { Auth } from '../../http/auth.js';
+
+/** Whether somebody must have a second factor and has none. */
+export interface Requirement {
+  isRequired: boolean;
+  /** The end of the days of grace; null where nothing is required, or there is no grace. */
+  graceEndsAt: Date | null;
+  /** Nothing but enrolment is open to them. */
+  isDue: boolean;
+}
+
+/** Who must have a second factor: holders of some roles, and whom the host's function says. */
+export class EnrolmentPolicy {
+  readonly #runtime: Runtime;
+  readonly #signIn: Pick<SignIn, 'factorsOf'>;
+
+  constructor(runtime: Runtime, signIn: Pick<SignIn, 'factorsOf'>) {
+    this.#runtime = runtime;
+    this.#signIn = signIn;
+  }
+
+  /** False where no option requires a factor of anybody, so that nobody is asked about. */
+  get isConfigured(): boolean {
+    const { requiredForRoles, policy } = this.#runtime.config.mfa;
+    return requiredForRoles.length > 0 || policy !== undefined;
+  }
+
+  /** @param grants what the user holds; @param auth the request's, for the host's function */
+  async requirementFor(user: User, grants: Grants, auth: Auth): Promise<Requirement> {
+    const { policy, graceDays } = this.#runtime.config.mfa;
+    const isRequired =
+      this.#holdsRequiredRole(grants) || (policy !== undefined && (await policy(user, auth)) === 'required');
+    if (!isRequired) return { isRequired, graceEndsAt: null, isDue: false };
+    const hasFactor =
+      (auth.session?.assuranceLevel ?? 0) >= 2 || (await this.#signIn.factorsOf(user.id)).length > 0;
+    if (graceDays === 0) return { isRequired, graceEndsAt: null, isDue: !hasFactor };
+    const graceEndsAt = after(await this.#requiredSince(user.id), graceDays * 86_400);
+    return { isRequired, graceEndsAt, isDue: !hasFactor && graceEndsAt <= this.#runtime.now() };
+  }
+
+  #holdsRequiredRole(grants: Grants): boolean {
+    const { requiredForRoles } = this.#runtime.config.mfa;
+    if (requiredForRoles.length === 0) return false;
+    const wanted = new Set(requiredForRoles.flatMap((name) => grants.catalogue.find(name)?.id ?? []));
+    return grants.scopes.some((scope) =>
+      grants.at(scope)?.roles.some((role) => [...role.closure].some((id) => wanted.has(id))),
+    );
+  }
+
+  /** From when the days of grace count: the first time it was seen to be required. It never begins again. */
+  async #requiredSince(userId: string): Promise<Date> {
+    const { db } = this.#runtime;
+    const row = await db.factorRequirement.findUnique({ where: { userId } });
+    if (row !== null) return row.since;
+    const since = this.#runtime.now();
+    try {
+      await db.factorRequirement.create({ data: { userId, since } });
+      return since;
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      return this.#requiredSince(userId);
+    }
+  }
+}

@@ -1,0 +1,183 @@
+import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { AuthTunaError } from '../../errors.js';
+import { authOf, currentUser } from '../../http/auth.js';
+import { serialiseCookie, setCookie } from '../../http/cookies.js';
+import { handle } from '../../http/errors.js';
+import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { leadThroughStepUp } from '../../http/step-up.js';
+import { jsonBody, validate } from '../../http/validate.js';
+import type { FormBodyOptions } from '../../http/views.js';
+import type { MfaManager } from './manager.js';
+import { CANCEL_RESET, mfaPages } from './pages.js';
+import type { EnrolmentPolicy } from './policy.js';
+import { codeBody, nothingBody, tokenBody, verifyBody } from './schemas.js';
+
+const TRUST_SECONDS = 30 * 86_400;
+
+/**
+ * `GET /`, `POST totp totp/confirm verify recovery-codes reset/cancel`, `DELETE totp reset trusted-devices/:id`, and the pages `setup`,
+ * `challenge` and `reset/cancel`.
+ */
+export function mfaRouter(
+  mfa: MfaManager,
+  policy: EnrolmentPolicy,
+  http: HttpKit,
+  options: RouterOptions = {},
+): Router {
+  const { views, config } = http;
+  const router = Router();
+  const enrolling = http.guards.requireUser({ mustEnrol: 'allowed', credentials: ['session'] });
+  const recent = http.stepUp.requireRecentLogin();
+  const pages = options.pages === false ? null : mfaPages(mfa, http);
+  const body = (bodyOptions?: FormBodyOptions) =>
+    pages === null ? jsonBody() : views.formOrJson(bodyOptions);
+  const isForm = (req: Request) => pages !== null && views.wantsPage(req);
+  const own = (req: Request) => currentUser(req).id;
+
+  router.use(http.prepare);
+  if (pages !== null) router.use(pages.router);
+
+  router
+    .route('/')
+    .get(
+      enrolling,
+      handle(async (req, res) => {
+        const auth = authOf(req);
+        const { isRequired, graceEndsAt } =
+          auth.grants === null || !policy.isConfigured
+            ? { isRequired: false, graceEndsAt: null }
+            : await policy.requirementFor(currentUser(req), auth.grants, auth);
+        res.json({ ...(await mfa.status(own(req))), required: isRequired, graceEndsAt });
+      }),
+    )
+    .all(only('GET', 'HEAD'));
+
+  router
+    .route('/totp')
+    .post(
+      enrolling,
+      recent,
+      body(),
+      handle(async (req, res) => {
+        validate(nothingBody, req.body);
+        const enrolment = await mfa.beginTotp(own(req), authOf(req).actor);
+        if (isForm(req)) return views.page(req, res, 'mfa/setup', enrolment);
+        res.status(201).json(enrolment);
+      }),
+    )
+    .delete(
+      enrolling,
+      recent,
+      handle(async (req, res) => {
+        const { session } = await mfa.disable(own(req), authOf(req).actor);
+        http.writeSession(res, session);
+        res.status(204).end();
+      }),
+    )
+    .all(only('POST', 'DELETE'));
+
+  router
+    .route('/totp/confirm')
+    .post(
+      enrolling,
+      recent,
+      body(),
+      handle(async (req, res) => {
+        const { code } = validate(codeBody, req.body);
+        const { recoveryCodes, session } = await mfa.confirmTotp(own(req), code, authOf(req).actor);
+        http.writeSession(res, session);
+        sendCodes(req, res, recoveryCodes);
+      }),
+      ...(pages === null ? [] : [pages.setup]),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/recovery-codes')
+    .post(
+      enrolling,
+      recent,
+      body(),
+      handle(async (req, res) => {
+        validate(nothingBody, req.body);
+        sendCodes(req, res, await mfa.regenerateRecoveryCodes(own(req), authOf(req).actor));
+      }),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/verify')
+    .post(
+      body({ checkboxes: ['trustDevice'] }),
+      handle(async (req, res) => {
+        const pending = http.pendingToken(req);
+        if (pending === null) throw new AuthTunaError('invalid_token');
+        const { code, trustDevice } = validate(verifyBody, req.body);
+        const { result, trustedDevice } = await mfa.completeSignIn(pending, code, authOf(req).actor, {
+          ...(await http.signInOptions(req)),
+          ...(trustDevice !== undefined && { trustDevice }),
+        });
+        if (trustedDevice !== null)
+          setCookie(
+            res,
+            http.trustedCookie,
+            serialiseCookie(http.trustedCookie, trustedDevice, TRUST_SECONDS),
+          );
+        http.sendSignIn(req, res, result);
+      }),
+      ...(pages === null ? [] : [pages.challenge]),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/trusted-devices/:id')
+    .delete(
+      enrolling,
+      handle(async (req, res) => {
+        await mfa.revokeTrustedDevice(own(req), String(req.params.id), authOf(req).actor);
+        res.status(204).end();
+      }),
+    )
+    .all(only('DELETE'));
+
+  router
+    .route('/reset')
+    .delete(
+      enrolling,
+      handle(async (req, res) => {
+        await mfa.cancelOwnReset(own(req), authOf(req).actor);
+        res.status(204).end();
+      }),
+    )
+    .all(only('DELETE'));
+
+  router
+    .route('/reset/cancel')
+    .post(
+      body({ link: CANCEL_RESET }),
+      handle(async (req, res) => {
+        await mfa.cancelReset(validate(tokenBody, req.body).token, authOf(req).actor);
+        views.forget(res);
+        views.answer(req, res, { json: { status: 'kept' }, redirectTo: `${config.paths.auth}/login` });
+      }),
+    )
+    .all(only('POST'));
+
+  if (pages !== null)
+    router.use(leadThroughStepUp(views, config.paths.auth, `${config.paths.account}/security`));
+  router.use(http.errorHandler);
+  return router;
+
+  /** Codes are shown in the answer itself: no page that could be opened again has them. */
+  function sendCodes(req: Request, res: Response, codes: readonly string[]): void {
+    if (!isForm(req)) return void res.status(201).json({ recoveryCodes: codes });
+    views.page(req, res, 'mfa/recovery-codes', {
+      codes,
+      continueUrl: views.returnTo(req) ?? `${config.paths.account}/security`,
+    });
+  }
+}
+
+function only(...allow: string[]): RequestHandler {
+  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
+}
