@@ -62,29 +62,32 @@ export class PasswordlessManager {
   /**
    * Mails a link that signs in, where there is an account; says nothing about it.
    *
-   * @param browserId a value that only the asking browser has; the link signs in there, and elsewhere only with the code that is returned.
+   * @param browserId a value that only the asking browser has; the link signs in there, and elsewhere only with `browserCode(browserId)`.
    * Left out, or with `bindToBrowser: false`, the link signs in anywhere.
-   * @returns the code for the asking browser to show, or null; the same for known and unknown addresses
    * @throws AuthTunaError `invalid_input` for what is no address; `not_found` when links are off
    */
-  async requestLink(email: string, actor: Actor, browserId?: string): Promise<string | null> {
+  async requestLink(email: string, actor: Actor, browserId?: string): Promise<void> {
     const { magicLink } = this.#runtime.config.passwordless;
     if (!magicLink.enabled) throw new AuthTunaError('not_found');
     const address = addressOf(email);
     const mayMail = await this.#mailQuota.reserve({ purpose: 'magic_link', address, actor });
     const user = await this.#recipient(address);
     const bound = magicLink.bindToBrowser && browserId !== undefined ? browserId : null;
-    const code = bound === null ? null : this.#browserCode(bound, address);
-    const issued = mayMail && user !== null ? await this.#issueLink(user, bound, code, actor) : null;
+    const issued = mayMail && user !== null ? await this.#issueLink(user, bound, actor) : null;
     await this.#request('user.sign_in_link_requested', address, user, actor, issued);
-    return code;
   }
 
-  /** The code of {@link PasswordlessManager.requestLink} once more, for a page that is reloaded; null where links are not bound. */
-  browserCode(email: string, browserId: string): string | null {
-    const address = canonicalEmail(email);
-    const { bindToBrowser } = this.#runtime.config.passwordless.magicLink;
-    return address === null || !bindToBrowser ? null : this.#browserCode(browserId, address);
+  /**
+   * The eight letters and digits for the asking browser to show: with them its links work in another browser. Null where links are not bound.
+   *
+   * Derived, not stored, and the same whatever address was asked for, so that it says nothing about any account.
+   */
+  browserCode(browserId: string): string | null {
+    if (!this.#runtime.config.passwordless.magicLink.bindToBrowser) return null;
+    const digest = this.#runtime.keys.lookup(JSON.stringify(['browser code', browserId]));
+    return [...Buffer.from(digest, 'base64url').subarray(0, BROWSER_CODE_LENGTH)]
+      .map((byte) => CODE_ALPHABET[byte % CODE_ALPHABET.length])
+      .join('');
   }
 
   /** Looks at a link without spending it. @throws AuthTunaError `invalid_token` */
@@ -198,10 +201,10 @@ export class PasswordlessManager {
   async #issueLink(
     user: UserRow,
     browserId: string | null,
-    code: string | null,
     actor: Actor,
   ): Promise<{ writes: Write[]; mail: Mail }> {
     const dependsOn = await this.#passwords.stateOf(user.id);
+    const code = browserId === null ? null : this.browserCode(browserId);
     const { token, writes } = this.#tokens.issue({
       purpose: 'magic_link',
       subject: user.id,
@@ -331,17 +334,6 @@ export class PasswordlessManager {
     let value = fair;
     while (value >= fair) value = this.#runtime.config.random.bytes(4).readUInt32BE(0);
     return String(value % limit).padStart(CODE_DIGITS, '0');
-  }
-
-  /** Derived, not stored: the asking browser can be shown it again, for an address with an account or without. */
-  #browserCode(browserId: string, email: string): string {
-    const digest = Buffer.from(
-      this.#runtime.keys.lookup(JSON.stringify(['browser code', browserId, email])),
-      'base64url',
-    );
-    return [...digest.subarray(0, BROWSER_CODE_LENGTH)]
-      .map((byte) => CODE_ALPHABET[byte % CODE_ALPHABET.length])
-      .join('');
   }
 
   #codeDigest(userId: string, code: string): string {

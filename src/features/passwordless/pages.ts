@@ -43,13 +43,14 @@ export function passwordlessPages(passwordless: PasswordlessManager, http: HttpK
   const router = Router();
   if (config.passwordless.magicLink.enabled) {
     router.get('/link', link.show);
-    router.get('/link/sent', (req, res) => {
+    router.get('/link/sent', (req, res, next) => {
+      if (!views.wantsPage(req)) return next();
       const email = canonicalEmail(views.kept(req, LINK_SENT) ?? '');
       if (email === null) return views.redirect(res, at('/link'));
       const browserId = views.knownBrowserId(req);
       views.page(req, res, 'passwordless/sent', {
         email,
-        code: browserId === null ? null : passwordless.browserCode(email, browserId),
+        code: browserId === null ? null : passwordless.browserCode(browserId),
       });
     });
     router.get('/link/open', views.takeLink(OPENED_LINK, at('/link/open')), confirm.show, link.problem);

@@ -1,0 +1,356 @@
+import { expect, test } from 'vitest';
+import { SYSTEM } from '../../../src/index.js';
+import { PASSWORD } from '../../support/app.js';
+import { openDatabase } from '../../support/database.js';
+import { linkIn, type MailedApp, startMailedApp, tokenIn } from '../../support/mailed-app.js';
+
+const NEW_PASSWORD = 'plain umbrella quartz seventeen';
+const ADA = 'ada@example.com';
+const PAGES = {
+  verify_email: '/auth/verify-email',
+  reset_password: '/auth/reset-password',
+  change_email: '/auth/change-email/confirm',
+  undo_email_change: '/auth/change-email/undo',
+  magic_link: '/auth/passwordless/link/open',
+} as const;
+type Purpose = keyof typeof PAGES;
+const ROUTES: Record<Purpose, string> = { ...PAGES, magic_link: '/auth/passwordless/link/consume' };
+
+function bodyFor(purpose: Purpose, token: string) {
+  return purpose === 'reset_password' ? { token, newPassword: NEW_PASSWORD } : { token };
+}
+
+async function ada(app: MailedApp, emailVerified = true) {
+  return app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified });
+}
+
+/** Asks for a mail of that purpose and gives its token. */
+async function tokenFor(app: MailedApp, purpose: Purpose): Promise<string> {
+  const anonymous = app.browser();
+  if (purpose === 'verify_email') await anonymous.post('/auth/verify-email/resend', { email: ADA });
+  if (purpose === 'reset_password') await anonymous.post('/auth/forgot-password', { email: ADA });
+  if (purpose === 'magic_link') await anonymous.post('/auth/passwordless/link', { email: ADA });
+  if (purpose === 'change_email' || purpose === 'undo_email_change') {
+    const browser = app.browser();
+    await browser.post('/auth/login', { login: ADA, password: PASSWORD });
+    const asked = await browser.post('/auth/change-email', { newEmail: 'ada@new.example' });
+    expect(asked.status).toBe(202);
+    const token = tokenIn(await app.mailTo('ada@new.example'), PAGES.change_email);
+    if (purpose === 'change_email') return token;
+    expect((await browser.post('/auth/change-email/confirm', { token })).status).toBe(200);
+  }
+  return tokenIn(await app.mailTo(ADA), PAGES[purpose]);
+}
+
+test('EM-1: nothing that is stored works as a token', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  const token = await tokenFor(app, 'reset_password');
+  const { client, close } = await openDatabase(app.database);
+  const [row] = await client.oneTimeToken.findMany({ where: { purpose: 'reset_password' } });
+  await close();
+  expect(row).toBeDefined();
+  expect(JSON.stringify(row)).not.toContain(token.split('.')[1]);
+  for (const stolen of [row?.secretHash ?? '', `${row?.id}.${row?.secretHash}`]) {
+    const answer = await app
+      .browser()
+      .post('/auth/reset-password', { token: stolen, newPassword: NEW_PASSWORD });
+    expect(answer.status).toBe(400);
+  }
+});
+
+test('EM-2: a token works at its own endpoint only, and others do not spend it', async () => {
+  for (const purpose of Object.keys(PAGES) as Purpose[]) {
+    const app = await startMailedApp({ passwordless: { magicLink: { bindToBrowser: false } } });
+    await ada(app, purpose !== 'verify_email');
+    const token = await tokenFor(app, purpose);
+    for (const other of (Object.keys(PAGES) as Purpose[]).filter((name) => name !== purpose)) {
+      const refused = await app.browser().post(ROUTES[other], bodyFor(other, token));
+      expect({ purpose, other, status: refused.status }).toEqual({ purpose, other, status: 400 });
+    }
+    expect((await app.browser().post('/auth/unlock', { token })).status).toBe(400);
+    const accepted = await app.browser().post(ROUTES[purpose], bodyFor(purpose, token));
+    expect({ purpose, status: accepted.status }).toEqual({ purpose, status: 200 });
+  }
+});
+
+test('EM-3, D21: of fifty parallel resets exactly one counts, and its password is the one that works', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  const token = await tokenFor(app, 'reset_password');
+  const passwords = Array.from({ length: 50 }, (_, index) => `parallel umbrella quartz number ${index}`);
+  const answers = await Promise.all(
+    passwords.map((newPassword) => app.browser().post('/auth/reset-password', { token, newPassword })),
+  );
+  const winners = passwords.filter((_, index) => answers[index]?.status === 200);
+  expect(winners).toHaveLength(1);
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 400]));
+  const signIn = await app.browser().post('/auth/login', { login: ADA, password: winners[0] });
+  expect(signIn.status).toBe(200);
+});
+
+test('EM-3, D21: of twenty parallel consumers of any other link one wins', async () => {
+  for (const purpose of ['verify_email', 'change_email', 'undo_email_change', 'magic_link'] as const) {
+    const app = await startMailedApp({ passwordless: { magicLink: { bindToBrowser: false } } });
+    await ada(app, purpose !== 'verify_email');
+    const token = await tokenFor(app, purpose);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => app.browser().post(ROUTES[purpose], bodyFor(purpose, token))),
+    );
+    const won = answers.filter(({ status }) => status === 200).length;
+    expect({ purpose, won }).toEqual({ purpose, won: 1 });
+  }
+});
+
+test('EM-4, D25: scanners open a link as often as they like, and the click still works', async () => {
+  const app = await startMailedApp();
+  await ada(app, false);
+  await app.browser().post('/auth/verify-email/resend', { email: ADA });
+  const link = linkIn(await app.mailTo(ADA), PAGES.verify_email);
+  const scanner = app.browser();
+  await scanner.request('HEAD', link);
+  for (const headers of [{}, { accept: 'text/html' }, { 'sec-purpose': 'prefetch' }] as Record<
+    string,
+    string
+  >[]) {
+    const opened = await scanner.get(link, { headers });
+    expect(opened.status).toBe(303);
+    await scanner.get(opened.headers.get('location') ?? '', { headers: { accept: 'text/html' } });
+  }
+  expect((await app.authTuna.users.findByEmail(ADA))?.emailVerifiedAt).toBeNull();
+
+  const visitor = app.visitor();
+  const page = await visitor.open(link);
+  expect(page.status).toBe(200);
+  expect(page.html).toContain('a***@e***.com');
+  const done = await visitor.send(page);
+  expect(done.html).toContain('Address confirmed');
+  expect((await app.authTuna.users.findByEmail(ADA))?.emailVerifiedAt).not.toBeNull();
+});
+
+test('EM-5: whatever host a request names, links lead to baseUrl', async () => {
+  const app = await startMailedApp({ baseUrl: 'https://harbour.example' });
+  await ada(app);
+  const evil = {
+    'x-forwarded-host': 'evil.test',
+    forwarded: 'host=evil.test',
+    'x-original-url': 'https://evil.test/',
+    'x-forwarded-proto': 'http',
+    host: 'evil.test',
+  };
+  const answer = await app.browser().post('/auth/forgot-password', { email: ADA }, { headers: evil });
+  expect(answer.status).toBe(202);
+  const mail = await app.mailTo(ADA);
+  expect(mail.text).toContain('https://harbour.example/auth/reset-password?token=');
+  expect(mail.html + mail.text).not.toContain('evil.test');
+});
+
+test('EM-6: every link has its own lifetime', async () => {
+  const lifetimes: [Purpose, number][] = [
+    ['reset_password', 30 * 60],
+    ['magic_link', 10 * 60],
+    ['verify_email', 24 * 3600],
+    ['change_email', 3600],
+    ['undo_email_change', 7 * 86_400],
+  ];
+  for (const [purpose, seconds] of lifetimes) {
+    for (const [age, status] of [
+      [seconds - 1, 200],
+      [seconds, 400],
+    ] as const) {
+      const app = await startMailedApp({ passwordless: { magicLink: { bindToBrowser: false } } });
+      await ada(app, purpose !== 'verify_email');
+      const token = await tokenFor(app, purpose);
+      app.clock.advance({ seconds: age });
+      const answer = await app.browser().post(ROUTES[purpose], bodyFor(purpose, token));
+      expect({ purpose, age, status: answer.status }).toEqual({ purpose, age, status });
+    }
+  }
+});
+
+test('EM-6, D23: a newer link ends the older one, and a new password ends them all', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  const first = await tokenFor(app, 'reset_password');
+  app.clock.advance({ minutes: 2 });
+  const second = await tokenFor(app, 'reset_password');
+  const reset = (token: string) =>
+    app.browser().post('/auth/reset-password', { token, newPassword: NEW_PASSWORD });
+  expect((await reset(first)).status).toBe(400);
+  const browser = app.browser();
+  await browser.post('/auth/login', { login: ADA, password: PASSWORD });
+  const changed = await browser.post('/auth/change-password', {
+    currentPassword: PASSWORD,
+    newPassword: 'another umbrella quartz seventeen',
+  });
+  expect(changed.status).toBe(200);
+  expect((await reset(second)).status).toBe(400);
+});
+
+test('EM-7, D46: the token leaves the address at once and nothing else sees it', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  await app.browser().post('/auth/forgot-password', { email: ADA });
+  const link = linkIn(await app.mailTo(ADA), PAGES.reset_password);
+  const token = link.split('token=')[1] ?? '';
+  const browser = app.browser();
+  const first = await browser.get(link, { headers: { accept: 'text/html' } });
+  expect(first.status).toBe(303);
+  expect(first.headers.get('location')).toBe('/auth/reset-password');
+  expect(first.headers.get('referrer-policy')).toBe('no-referrer');
+  expect(first.headers.get('cache-control')).toBe('no-store');
+  const cookie = first.headers.getSetCookie().find((line) => line.startsWith('at_link=')) ?? '';
+  expect(cookie).toContain('HttpOnly');
+  expect(cookie).toContain('Max-Age=600');
+  const page = await browser.get('/auth/reset-password', { headers: { accept: 'text/html' } });
+  expect(page.headers.get('referrer-policy')).toBe('no-referrer');
+  expect(page.headers.get('cache-control')).toBe('no-store');
+  expect(await page.text()).not.toContain(token);
+});
+
+test('EM-7: on https the cookie of a link is bound to the host', async () => {
+  const app = await startMailedApp({ baseUrl: 'https://harbour.example' });
+  const opened = await app.browser().get('/auth/reset-password?token=abcdefgh');
+  expect(opened.headers.getSetCookie().join()).toMatch(
+    /^__Host-at_link=[^;]+; Path=\/; HttpOnly; Secure; SameSite=Lax/,
+  );
+});
+
+test('EM-9, D23, D24: a reset ends every session, signs nobody in, and clears a forced change', async () => {
+  const app = await startMailedApp();
+  const user = await ada(app);
+  const browser = app.browser();
+  await browser.post('/auth/login', { login: ADA, password: PASSWORD });
+  await app.authTuna.passwords.requireChange(user.id, SYSTEM);
+  const token = await tokenFor(app, 'reset_password');
+  const resetting = app.browser();
+  const answer = await resetting.post('/auth/reset-password', { token, newPassword: NEW_PASSWORD });
+  expect(answer.status).toBe(200);
+  expect(resetting.jar.has('at_sess')).toBe(false);
+  expect((await browser.post('/me/x', {})).status).toBe(401);
+  expect((await resetting.post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(401);
+  expect((await resetting.post('/auth/login', { login: ADA, password: NEW_PASSWORD })).status).toBe(200);
+  expect((await resetting.get('/me')).status).toBe(200);
+  expect((await app.mailTo(ADA)).subject).toMatch(/password/i);
+});
+
+test('EM-10: a change of address is confirmed by the new mailbox and taken back by the old one', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  const browser = app.browser();
+  await browser.post('/auth/login', { login: ADA, password: PASSWORD });
+  await browser.post('/auth/change-email', { newEmail: 'Ada@New.example' });
+  expect((await app.authTuna.users.findByEmail(ADA))?.email).toBe(ADA);
+
+  const visitor = app.visitor();
+  const confirm = await visitor.open(linkIn(await app.mailTo('ada@new.example'), PAGES.change_email));
+  expect(confirm.html).toContain('ada@new.example');
+  expect((await visitor.send(confirm)).html).toContain('Address changed');
+  expect(await (await browser.get('/auth/user-info')).json()).toMatchObject({ email: 'ada@new.example' });
+
+  const undo = await visitor.open(linkIn(await app.mailTo(ADA), PAGES.undo_email_change));
+  expect((await visitor.send(undo)).html).toContain('Address restored');
+  expect((await app.authTuna.users.findByEmail(ADA))?.emailVerifiedAt).not.toBeNull();
+  expect((await browser.post('/me/x', {})).status).toBe(401);
+});
+
+test('EM-10: whoever stole the account cannot keep the owner from taking the address back', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  const thief = app.browser();
+  await thief.post('/auth/login', { login: ADA, password: PASSWORD });
+  for (const [newEmail, from] of [
+    ['one@evil.test', ADA],
+    ['two@evil.test', 'one@evil.test'],
+  ] as const) {
+    expect((await thief.post('/auth/change-email', { newEmail })).status).toBe(202);
+    const token = tokenIn(await app.mailTo(newEmail), PAGES.change_email);
+    expect((await thief.post('/auth/change-email/confirm', { token })).status).toBe(200);
+    expect(await app.authTuna.users.findByEmail(from)).toBeNull();
+  }
+  const stolen = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD };
+  expect((await thief.post('/auth/change-password', stolen)).status).toBe(200);
+
+  app.clock.advance({ days: 6 });
+  const token = tokenIn(await app.mailTo(ADA), PAGES.undo_email_change);
+  expect((await app.browser().post('/auth/change-email/undo', { token })).status).toBe(200);
+  expect(await app.authTuna.users.findByEmail(ADA)).not.toBeNull();
+  // The thief's password went with the address.
+  expect((await app.browser().post('/auth/login', { login: ADA, password: NEW_PASSWORD })).status).toBe(401);
+});
+
+test('EM-10: a taken address answers like a free one, and only its owner hears of it', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  await app.authTuna.users.create({ email: 'bob@example.com', password: PASSWORD, emailVerified: true });
+  const browser = app.browser();
+  await browser.post('/auth/login', { login: ADA, password: PASSWORD });
+  const taken = await browser.post('/auth/change-email', { newEmail: 'bob@example.com' });
+  const free = await browser.post('/auth/change-email', { newEmail: 'new@example.com' });
+  expect([taken.status, await taken.text()]).toEqual([free.status, await free.text()]);
+  expect((await app.mailTo('bob@example.com')).text).not.toContain('token=');
+});
+
+test('EM-10: a change of address needs a proof of the last ten minutes', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  const browser = app.browser();
+  await browser.post('/auth/login', { login: ADA, password: PASSWORD });
+  app.clock.advance({ minutes: 11 });
+  const answer = await browser.post('/auth/change-email', { newEmail: 'new@example.com' });
+  expect(answer.status).toBe(401);
+  expect(await answer.json()).toMatchObject({ code: 'recent_login_required' });
+  expect(answer.headers.get('www-authenticate')).toContain('max_age=600');
+});
+
+test('D25: an expired verification link leads to a new one, however long ago it was sent', async () => {
+  const app = await startMailedApp();
+  const visitor = app.visitor();
+  const signUp = await visitor.open('/auth/signup');
+  const waiting = await visitor.send(signUp, { email: ADA, password: PASSWORD });
+  expect(waiting.html).toContain(ADA);
+  const link = linkIn(await app.mailTo(ADA), PAGES.verify_email);
+  app.clock.advance({ days: 3 });
+
+  const dead = await visitor.open(link);
+  expect(dead.status).toBe(400);
+  expect(dead.html).toContain('Please ask for a new one');
+  const again = await visitor.send(dead, { email: ADA });
+  expect(again.html).toContain('Check your inbox');
+  const fresh = await visitor.open(linkIn(await app.mailTo(ADA), PAGES.verify_email));
+  expect((await visitor.send(fresh)).html).toContain('Address confirmed');
+});
+
+test('D25: signing in before the address is confirmed leads to the page that sends the link again', async () => {
+  const app = await startMailedApp();
+  await ada(app, false);
+  const visitor = app.visitor();
+  const waiting = await visitor.send(await visitor.open('/auth/login'), { login: ADA, password: PASSWORD });
+  expect(waiting.html).toContain('Send again');
+  expect(waiting.fields.email).toBe(ADA);
+});
+
+test('D25: a reset by mail proves the mailbox', async () => {
+  const app = await startMailedApp();
+  await ada(app, false);
+  const token = await tokenFor(app, 'reset_password');
+  await app.browser().post('/auth/reset-password', { token, newPassword: NEW_PASSWORD });
+  expect((await app.browser().post('/auth/login', { login: ADA, password: NEW_PASSWORD })).status).toBe(200);
+});
+
+test('LG-5: the link of an account that was closed opens it again, once', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  const guesser = app.browser();
+  for (let guess = 0; guess < 101; guess += 1) {
+    app.clock.advance({ seconds: 901 });
+    await guesser.post('/auth/login', { login: ADA, password: 'wrong umbrella quartz' });
+  }
+  app.clock.advance({ seconds: 901 });
+  expect((await app.browser().post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(429);
+  const visitor = app.visitor();
+  const page = await visitor.open(linkIn(await app.mailTo(ADA), '/auth/unlock'));
+  expect(page.html).toContain('a***@e***.com');
+  expect((await visitor.send(page)).html).toContain('Account unlocked');
+  expect((await app.browser().post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(200);
+});
