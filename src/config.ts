@@ -511,8 +511,9 @@ export function parseConfig(options: AuthTunaOptions) {
     found.push('databaseUrl: must begin with file:, libsql: or postgresql:');
   }
   const requireVerifiedEmail = parsed.signUp.requireVerifiedEmail ?? parsed.mail !== undefined;
-  const mailIsMissing = parsed.mail === undefined && parsed.signUp.enabled;
-  if (mailIsMissing && (parsed.signUp.requireVerifiedEmail ?? isSecure)) {
+  // A developer's machine keeps mails in a mailbox of its own.
+  const mailIsMissing = parsed.mail === undefined && parsed.signUp.enabled && isSecure;
+  if (mailIsMissing && (parsed.signUp.requireVerifiedEmail ?? true)) {
     found.push(
       'mail: is missing, and sign-up confirms addresses by mail; set mail: { from, transport }, or signUp: { requireVerifiedEmail: false } to do without',
     );

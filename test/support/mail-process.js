@@ -1,27 +1,33 @@
 // A process of its own that delivers what is due: node mail-process.js '<json>', with the options of an instance, the time and the port of a server.
 import { createServer } from 'vite';
 
-const { baseUrl, secret, databaseUrl, now, port, ca } = JSON.parse(process.argv[2]);
+const { baseUrl, secret, database, now, port, ca } = JSON.parse(process.argv[2]);
 const vite = await createServer({
   configFile: false,
   logLevel: 'error',
   server: { middlewareMode: true, ws: false, watch: null },
   optimizeDeps: { noDiscovery: true },
 });
-const { createAuthTuna, smtp } = await vite.ssrLoadModule('/src/index.ts');
-const authTuna = createAuthTuna({
+const { parseConfig } = await vite.ssrLoadModule('/src/config.ts');
+const { Outbox } = await vite.ssrLoadModule('/src/core/outbox.ts');
+const { createRuntime } = await vite.ssrLoadModule('/src/core/runtime.ts');
+const { guardDb } = await vite.ssrLoadModule('/src/db/client.ts');
+const { Mailer } = await vite.ssrLoadModule('/src/mail/mailer.ts');
+const { smtp } = await vite.ssrLoadModule('/src/mail/smtp.ts');
+const { createTemplates } = await vite.ssrLoadModule('/src/templates.ts');
+const { openDatabase } = await vite.ssrLoadModule('/src/db/open.ts');
+
+const connection = openDatabase(database);
+const transport = smtp({ host: '127.0.0.1', port, tlsCa: ca });
+const config = parseConfig({
   baseUrl,
   secrets: [secret],
-  databaseUrl,
   clock: { now: () => new Date(now) },
-  logger: { debug() {}, info() {}, warn() {}, error() {} },
-  mail: {
-    from: 'Harbour <noreply@harbour.example>',
-    transport: smtp({ host: '127.0.0.1', port, tlsCa: ca }),
-  },
+  mail: { from: 'Harbour <noreply@harbour.example>', transport },
 });
-process.send('ready');
-process.send(await authTuna.mailer.deliver());
-await authTuna.close();
+const runtime = createRuntime(config, guardDb(connection.client));
+const mailer = new Mailer(runtime, new Outbox(runtime), createTemplates({ appName: 'Harbour', baseUrl }));
+await mailer.deliver();
+await connection.close();
 await vite.close();
 process.disconnect();
