@@ -1,0 +1,186 @@
+import { expect, test } from 'vitest';
+import { SYSTEM } from '../../../src/index.js';
+import { startApp } from '../../support/app.js';
+import { openDatabase } from '../../support/database.js';
+import { enrolTotp, halfSignedIn, json, totpCode } from '../../support/factors.js';
+
+test('TO-1: the seed is shown by POST while it is enrolled and never again, and no row holds it readable', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const begun = await browser.post('/auth/mfa/totp');
+  expect(begun.headers.get('cache-control')).toBe('no-store');
+  const { secret, otpauthUrl, qrCode } = await json(begun, 201);
+  expect(secret).toMatch(/^[A-Z2-7]{32}$/);
+  expect(otpauthUrl).toContain(`secret=${secret}`);
+  expect(qrCode).toMatch(/^data:image\/svg\+xml;base64,/);
+  expect((await browser.get('/auth/mfa/totp')).status).toBe(405);
+  expect((await browser.get(`/auth/mfa/qr?uri=${encodeURIComponent(otpauthUrl)}`)).status).toBe(404);
+  await json(browser.post('/auth/mfa/totp/confirm', { code: totpCode(secret, app.clock) }), 201);
+  expect(await (await browser.get('/auth/mfa')).text()).not.toContain(secret);
+  expect((await browser.post('/auth/mfa/totp')).status).toBe(409);
+
+  const { client } = await openDatabase(app.database);
+  const row = await client.totp.findUniqueOrThrow({ where: { userId: user.id } });
+  expect(JSON.stringify(row)).not.toContain(secret);
+  expect(row.sealed).toMatch(/^v1\./);
+  await client.$disconnect();
+});
+
+test('TO-1: a sealed seed that was moved to another row opens nothing', async () => {
+  const app = await startApp();
+  const thief = await app.signedIn('thief@example.com');
+  const victim = await app.signedIn('victim@example.com');
+  const own = await enrolTotp(app, thief.browser);
+  await enrolTotp(app, victim.browser);
+  const { client } = await openDatabase(app.database);
+  const { sealed } = await client.totp.findUniqueOrThrow({ where: { userId: thief.user.id } });
+  await client.totp.update({ where: { userId: victim.user.id }, data: { sealed } });
+  await client.$disconnect();
+  expect(await app.authTuna.mfa.verify(victim.user.id, own.nextCode(), SYSTEM)).toBe(false);
+  expect(app.logger.lines.some(({ message }) => message.includes('TOTP seed could not be opened'))).toBe(
+    true,
+  );
+});
+
+test('TO-2: a code is accepted once, and none of an earlier step after it', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const totp = await enrolTotp(app, browser);
+  const { mfa } = app.authTuna;
+  app.clock.advance({ minutes: 5 });
+  const code = totpCode(totp.secret, app.clock);
+  expect(await mfa.verify(user.id, code, SYSTEM)).toBe(true);
+  expect(await mfa.verify(user.id, code, SYSTEM)).toBe(false);
+  expect(await mfa.verify(user.id, totpCode(totp.secret, app.clock, -1), SYSTEM)).toBe(false);
+  app.clock.advance({ seconds: 30 });
+  expect(await mfa.verify(user.id, totp.nextCode(), SYSTEM)).toBe(true);
+});
+
+test('TO-2, D26: of fifty equal codes at one instant one signs in', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const totp = await enrolTotp(app, browser);
+  const half = await halfSignedIn(app, user.email);
+  const code = totp.nextCode();
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, () => half.stolen().post('/auth/mfa/verify', { code })),
+  );
+  const statuses = answers.map((answer) => answer.status);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+  expect(statuses.every((status) => [200, 400, 401, 429].includes(status))).toBe(true);
+  expect(await app.authTuna.sessions.list(user.id)).toHaveLength(2);
+});
+
+test('TO-3: the step before and the step after count for clocks that differ, further ones do not', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const { secret } = await enrolTotp(app, browser);
+  for (const [steps, accepted] of [
+    [-2, false],
+    [2, false],
+    [-1, true],
+    [0, true],
+    [1, true],
+  ] as const) {
+    app.clock.advance({ minutes: 10 });
+    expect(await app.authTuna.mfa.verify(user.id, totpCode(secret, app.clock, steps), SYSTEM)).toBe(accepted);
+  }
+});
+
+test('TO-4, D26: guesses stop after five, however they are spread over sign-ins', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const totp = await enrolTotp(app, browser);
+  let half = await halfSignedIn(app, user.email);
+  for (let guess = 0; guess < 5; guess += 1) {
+    expect((await half.post('/auth/mfa/verify', { code: '000000' })).status).toBe(401);
+    if (guess === 2) half = await halfSignedIn(app, user.email);
+  }
+  half = await halfSignedIn(app, user.email);
+  const blocked = await half.post('/auth/mfa/verify', { code: totpCode(totp.secret, app.clock) });
+  expect(blocked.status).toBe(429);
+  expect(Number(blocked.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await half.post('/auth/mfa/verify', { code: '01-AAAA-AAAA-AAAA-AAAA' })).status).toBe(429);
+  expect((await half.post('/auth/mfa/verify', { code: totp.nextCode() })).status).toBe(200);
+});
+
+test('TO-4: of two hundred parallel guesses five are looked at', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  await enrolTotp(app, browser);
+  const half = await halfSignedIn(app, user.email);
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, (_, index) =>
+      half.stolen().post('/auth/mfa/verify', { code: String(index).padStart(6, '0') }),
+    ),
+  );
+  const statuses = answers.map((answer) => answer.status);
+  expect(statuses.filter((status) => status === 401)).toHaveLength(5);
+  expect(statuses.filter((status) => status === 429)).toHaveLength(195);
+});
+
+test('TO-5: enrolment begun in a second tab leaves the first one good, and is over after ten minutes', async () => {
+  const app = await startApp();
+  const { browser } = await app.signedIn();
+  const first = await json(browser.post('/auth/mfa/totp'), 201);
+  expect((await json(browser.post('/auth/mfa/totp'), 201)).secret).toBe(first.secret);
+  app.clock.advance({ minutes: 9, seconds: 50 });
+  const late = browser.stolen();
+  app.clock.advance({ seconds: 9 });
+  expect((await late.post('/auth/mfa/totp/confirm', { code: '000000' })).status).toBe(401);
+  app.clock.advance({ seconds: 2 });
+  // The session is older than ten minutes by now, too: a step-up comes first.
+  await json(browser.post('/auth/step-up', { password: 'correct horse battery staple' }), 200);
+  const answer = await browser.post('/auth/mfa/totp/confirm', { code: totpCode(first.secret, app.clock) });
+  expect(answer.status).toBe(400);
+  expect((await json(browser.post('/auth/mfa/totp'), 201)).secret).not.toBe(first.secret);
+});
+
+test('TO-5, SS-11: enrolling and removing end every other session and give the own one a new cookie', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const other = app.browser();
+  await json(other.post('/auth/login', { login: user.email, password: 'correct horse battery staple' }), 200);
+  const copy = browser.stolen();
+  const totp = await enrolTotp(app, browser);
+  expect((await other.post('/me/x')).status).toBe(401);
+  expect((await copy.post('/me/x')).status).toBe(401);
+  expect((await browser.post('/me/x')).status).toBe(200);
+
+  const second = await halfSignedIn(app, user.email);
+  await json(second.post('/auth/mfa/verify', { code: totp.nextCode() }), 200);
+  expect((await second.post('/me/x')).status).toBe(200);
+  const before = browser.stolen();
+  expect((await browser.delete('/auth/mfa/totp')).status).toBe(204);
+  expect((await second.post('/me/x')).status).toBe(401);
+  const superseded = await before.post('/me/x');
+  expect((await json(superseded)).code).toBe('superseded');
+  expect((await browser.post('/me/x')).status).toBe(200);
+  expect(await json(browser.get('/auth/mfa'), 200)).toMatchObject({ totp: false, recoveryCodesLeft: 0 });
+});
+
+test('TO-5: a session that never saw the factor may change nothing about it', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const totp = await enrolTotp(app, browser);
+  const half = await halfSignedIn(app, user.email);
+  await json(half.post('/auth/mfa/verify', { code: totp.nextCode(), trustDevice: true }), 200);
+  await half.post('/auth/logout');
+  const stolen = half; // the browser is trusted, so the password alone signs in
+  await json(
+    stolen.post('/auth/login', { login: user.email, password: 'correct horse battery staple' }),
+    200,
+  );
+  for (const [method, path] of [
+    ['POST', '/auth/mfa/totp'],
+    ['DELETE', '/auth/mfa/totp'],
+    ['POST', '/auth/mfa/recovery-codes'],
+    ['POST', '/auth/passkeys/register/options'],
+    ['POST', '/auth/change-password'],
+    ['POST', '/auth/change-email'],
+  ] as const) {
+    const answer = await stolen.request(method, path, method === 'POST' ? {} : undefined);
+    expect([path, answer.status, (await json(answer)).code]).toEqual([path, 401, 'second_factor_required']);
+    expect(answer.headers.get('www-authenticate')).toContain('insufficient_user_authentication');
+  }
+});
