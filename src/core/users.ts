@@ -29,18 +29,8 @@ export interface UserQuery {
 
 const MAX_SEARCH = 64;
 
-/** A feature that keeps ways in for a user: passkeys, linked identities, keys, second factors. */
-export interface CredentialHolder {
-  /** The writes that remove all of a user's, for the batch that needs them gone. */
-  removeAllWrites(userId: string): Write[];
-  /** How many of a user's can begin a sign-in by themselves; left out where none can. */
-  waysIn?(userId: string): Promise<number>;
-}
-
 /** People: making, finding, changing, suspending and deleting them. */
 export class UserManager<U extends User = User> {
-  /** @internal What features keep beside the password; `authtuna.ts` says so in one line each. */
-  readonly credentials: CredentialHolder[] = [];
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #access: Access;
@@ -438,42 +428,6 @@ export class UserManager<U extends User = User> {
             }),
           ]),
     ]);
-  }
-
-  /**
-   * @internal The writes for the first proof of a mailbox: the address is verified, and everything that could have been left there by somebody
-   * who signed up with another person's address goes (password, sessions, mailed links, and what features keep). None for an address that is
-   * verified already; they miss when the account changed since `user` was read.
-   *
-   * A token that is spent in the same batch must be spent before these. Reload the user afterwards: its epoch is one higher.
-   * @param except a feature that takes care of its own, because one of its credentials is the proof
-   * @see security.md EM-11; USENIX Security 2022, "Pre-hijacked accounts"
-   */
-  proveMailboxWrites(user: UserRow, options: { except?: CredentialHolder } = {}): Write[] {
-    if (user.emailVerifiedAt !== null) return [];
-    const { db } = this.#runtime;
-    const now = this.#runtime.now();
-    return [
-      db.user.update({
-        where: { id: user.id, email: user.email, emailVerifiedAt: null },
-        data: { emailVerifiedAt: now, mustChangePassword: false, updatedAt: now },
-      }),
-      db.password.deleteMany({ where: { userId: user.id } }),
-      ...this.#sessions.revokeAllWrites(user, { reason: 'mailbox_proved' }),
-      this.#tokens.revokeAll(user.id),
-      ...this.credentials
-        .filter((holder) => holder !== options.except)
-        .flatMap((holder) => holder.removeAllWrites(user.id)),
-    ];
-  }
-
-  /** @internal In how many ways a user can begin a sign-in: the last one is not to be removed. */
-  async countWaysIn(userId: string): Promise<number> {
-    const counts = await Promise.all([
-      this.#runtime.db.password.count({ where: { userId } }),
-      ...this.credentials.map((holder) => holder.waysIn?.(userId) ?? 0),
-    ]);
-    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** @internal */

@@ -14,7 +14,6 @@ import { callbackParameters, linkBody, startQuery } from './schemas.js';
 const FLOW_SECONDS = 600;
 const BROWSER_BYTES = 32;
 const BROWSER_SHAPE = /^[\w-]{43}$/;
-const RECENT_SECONDS = 600;
 
 /**
  * `GET :provider/login :provider/callback` (`sso/login?email=…` finds the organisation's provider), `POST :provider/callback :provider/link`,
@@ -32,6 +31,7 @@ export function socialRouter<U extends User>(
     'at_flow',
   );
   const signedIn = http.guards.requireUser({ credentials: ['session'], fresh: true });
+  const recentLogin = http.stepUp.requireRecentLogin();
   const body = options.pages === false ? jsonBody() : views.formOrJson();
   if (options.pages !== false) http.signInMethods.providers = social.providers;
 
@@ -91,7 +91,7 @@ export function socialRouter<U extends User>(
     .post(
       body,
       signedIn,
-      recentLogin(config.clock),
+      recentLogin,
       handle(async (req, res) => {
         const input = validate(linkBody, req.body);
         const wanted = views.returnTo(req) ?? input.returnTo ?? `${config.paths.account}/security`;
@@ -114,7 +114,7 @@ export function socialRouter<U extends User>(
     .route('/:provider')
     .delete(
       signedIn,
-      recentLogin(config.clock),
+      recentLogin,
       handle(async (req, res) => {
         await social.unlink(currentUser(req).id, String(req.params.provider), authOf(req).actor);
         res.status(204).end();
@@ -185,20 +185,6 @@ function browserFor(
 function browserOf(req: Request, { name }: CookieSpec): string | null {
   const value = readCookie(req.headers.cookie, name);
   return value !== null && BROWSER_SHAPE.test(value) ? value : null;
-}
-
-/** The person proved who they are within ten minutes. @see security.md MB-3; RFC 9470 */
-function recentLogin(clock: HttpKit['config']['clock']): RequestHandler {
-  return (req, _res, next) => {
-    const { session } = authOf(req);
-    const age =
-      session === null ? Infinity : (clock.now().getTime() - session.authenticatedAt.getTime()) / 1000;
-    next(
-      age <= RECENT_SECONDS
-        ? undefined
-        : new AuthTunaError('recent_login_required', { max_age: RECENT_SECONDS }),
-    );
-  };
 }
 
 function only(...allow: string[]): RequestHandler {
