@@ -1,0 +1,369 @@
+import { parseArgs } from 'node:util';
+import { type Config, parseConfig } from '../../src/config.js';
+import type { Access } from '../../src/core/access.js';
+import { AuditManager } from '../../src/core/audit.js';
+import { Ledger } from '../../src/core/ledger.js';
+import { RoleStore } from '../../src/core/role-store.js';
+import { createRuntime } from '../../src/core/runtime.js';
+import { SessionTokens } from '../../src/core/session-token.js';
+import { SessionVerifier } from '../../src/core/session-verifier.js';
+import { SessionManager } from '../../src/core/sessions.js';
+import { SYSTEM } from '../../src/events.js';
+import { MemoryDb } from './memory-db.js';
+import { seeded } from './seeded.js';
+import { Timeline } from './timeline.js';
+
+// A discrete-event simulation of browsers and thieves against the real SessionVerifier, at its public seam: `remembered` and `verify`, called
+// as the session middleware calls them. Only the database (memory-db.ts) and time are stand-ins: a day of eight hours takes a moment.
+
+const HOUR = 3_600_000;
+const DAY_MS = 8 * HOUR;
+const BATCH = 100; // sessions that run beside each other
+const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
+
+interface Variant {
+  name: string;
+  /** Of the sessions asked for. */
+  share: number;
+  instances?: number;
+  session?: Partial<Config['session']>;
+  /** Multiplies the rates of stalls, losses and crashes. */
+  faults?: number;
+  stalls?: boolean;
+  /** A browser that crashes once an hour and comes back with a jar up to 30 s old. */
+  restoresJar?: boolean;
+  /** Whether no honest session may be lost. */
+  isSafe: boolean;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { name: 'this protocol, 4 instances', share: 0.5, isSafe: true },
+  { name: 'fault rates x5', share: 0.2, faults: 5, isSafe: true },
+  { name: '16 instances', share: 0.2, instances: 16, isSafe: true },
+  { name: 'V = 0 (no cache)', share: 0.1, session: { recheckSeconds: 0 }, isSafe: true },
+  { name: 'S = 0 (no forgiveness)', share: 0.05, session: { rotationForgiveSeconds: 0 }, isSafe: false },
+  {
+    name: 'R = 60, S = 45, G = 10 with the same stalls',
+    share: 0.05,
+    session: { rotateSeconds: 60, rotationForgiveSeconds: 45, rotationGraceSeconds: 10 },
+    isSafe: false,
+  },
+  {
+    name: 'R = 60, S = 45, G = 10 without stalls',
+    share: 0.05,
+    session: { rotateSeconds: 60, rotationForgiveSeconds: 45, rotationGraceSeconds: 10 },
+    stalls: false,
+    isSafe: true,
+  },
+  { name: 'browser crash every hour, jar up to 30 s old', share: 0.05, restoresJar: true, isSafe: false },
+];
+
+const THIEVES = [
+  { name: 'uses the copy every 5 s, stores new cookies', everySeconds: 5 },
+  { name: 'every 60 s', everySeconds: 60 },
+  { name: 'every 600 s', everySeconds: 600 },
+  { name: 'first use an hour later', everySeconds: 60, startsAfter: HOUR },
+  {
+    name: 'adaptive: keeps the old cookie until the new one is acknowledged',
+    everySeconds: 60,
+    isAdaptive: true,
+  },
+];
+
+/** Instances, their database and the network between them and the browsers. */
+class World {
+  readonly timeline = new Timeline();
+  readonly db: MemoryDb;
+  readonly random: ReturnType<typeof seeded>;
+  readonly #variant: Omit<Variant, 'name' | 'share' | 'isSafe'>;
+  readonly #start = Date.UTC(2030, 0, 1);
+  readonly #instances: { verifier: SessionVerifier; config: Config; now: () => number }[] = [];
+  readonly #sessions: SessionManager;
+  requests = 0;
+
+  constructor(seed: number, variant: Omit<Variant, 'name' | 'share' | 'isSafe'>) {
+    this.#variant = variant;
+    this.random = seeded(seed);
+    this.db = new MemoryDb(
+      this.timeline,
+      () => 1 + this.random.next() * 4 + (this.random.below(500) === 0 ? 800 : 0),
+    );
+    for (let i = 0; i < (variant.instances ?? 4); i += 1)
+      this.#instances.push(this.#boot((this.random.next() - 0.5) * 4000));
+    const { runtime, ledger, tokens } = this.#parts(0);
+    this.#sessions = new SessionManager(runtime, ledger, tokens, null as unknown as Access);
+  }
+
+  #parts(skew: number) {
+    const now = () => this.#start + this.timeline.now + skew;
+    const silent = { debug() {}, info() {}, warn() {}, error() {} };
+    const parsed = parseConfig({
+      baseUrl: 'http://localhost:3000',
+      secrets: ['Wd5tK8nQ2xV7mB4rJ9cL1hF6pS3gZ0yA'],
+      clock: { now: () => new Date(now()) },
+      random: { bytes: (size) => Buffer.from(Array.from({ length: size }, () => this.random.below(256))) },
+      logger: silent,
+    });
+    // Variants outside the bounds that start-up enforces are there to show why it does.
+    const config = { ...parsed, session: { ...parsed.session, ...this.#variant.session } } as Config;
+    const runtime = createRuntime(config, this.db.asDb());
+    const audit = new AuditManager(runtime);
+    const ledger = new Ledger(runtime, audit);
+    const tokens = new SessionTokens(runtime.keys, config.origin);
+    return { now, config, runtime, audit, ledger, tokens };
+  }
+
+  #boot(skew: number) {
+    const { now, config, runtime, audit, ledger, tokens } = this.#parts(skew);
+    return {
+      now,
+      config,
+      verifier: new SessionVerifier(runtime, tokens, ledger, audit, new RoleStore(runtime)),
+      skew,
+    };
+  }
+
+  signIn(id: string): { sessionId: string; token: string } {
+    const user = {
+      id,
+      email: `${id}@example.com`,
+      username: null,
+      sessionEpoch: 0,
+      suspendedAt: null,
+      suspendedUntil: null,
+      deletedAt: null,
+    };
+    this.db.users.set(id, user);
+    const actor = { ...SYSTEM, userAgent: USER_AGENT };
+    const { write, result } = this.#sessions.prepare(user, { amr: ['pwd'], assuranceLevel: 1 }, actor, {
+      rememberMe: true,
+    });
+    this.db.sessions.set(result.session.id, { ...created(write) });
+    return { sessionId: result.session.id, token: result.token };
+  }
+
+  /** One request with this cookie; null when no answer came. */
+  async request(token: string): Promise<{ code: string; renewed: string | null } | null> {
+    const { random, timeline } = this;
+    this.requests += 1;
+    const faults = this.#variant.faults ?? 1;
+    const isStalled = this.#variant.stalls !== false && random.next() < 0.01 * faults;
+    const isLost = random.next() < 0.02 * faults;
+    const crashes = random.next() < 0.002 * faults;
+    await timeline.sleep(isStalled ? 20_000 + random.next() * 80_000 : 5 + random.next() * 100);
+    const index = random.below(this.#instances.length);
+    const instance = this.#instances[index]!;
+    const { verifier, config } = instance;
+    const isUnsafe = random.below(20) === 0;
+    const remembered = isUnsafe ? undefined : verifier.remembered(token, USER_AGENT, instance.now());
+    let answer = { code: 'ok', renewed: null as string | null };
+    const decidedAt = timeline.now;
+    if (remembered === undefined) {
+      const facts = {
+        ip: '192.0.2.1',
+        userAgent: USER_AGENT,
+        region: async () => null,
+        mayRotate: random.below(3) > 0,
+      };
+      try {
+        const verdict = await verifier.verify(token, facts, { latest: isUnsafe });
+        answer =
+          verdict.status === 'verified'
+            ? { code: 'ok', renewed: verdict.renewedToken }
+            : { code: verdict.code, renewed: null };
+      } catch {
+        answer = { code: 'unavailable', renewed: null };
+      }
+    }
+    if (crashes) {
+      this.#instances[index] = this.#boot((random.next() - 0.5) * 4000);
+      return null;
+    }
+    await timeline.sleep(5 + random.next() * (random.below(200) === 0 ? 60_000 : 300)); // the handler
+    if (timeline.now - decidedAt > config.session.rotationGraceSeconds * 1000) answer.renewed = null; // as http/cookies.ts does
+    if (isLost) return null;
+    await timeline.sleep(5 + random.next() * 100);
+    return answer;
+  }
+}
+
+/** The row in a write that has not been sent: what `prepare` hands to `create`. */
+function created(write: unknown): Record<string, unknown> {
+  return (write as { data: Record<string, unknown> }).data;
+}
+
+class Browser {
+  readonly sessionId: string;
+  token: string;
+  /** Jars with the time they were replaced. */
+  readonly #past: { token: string; until: number }[] = [];
+  readonly #world: World;
+  isLost = false;
+
+  constructor(world: World, session: { sessionId: string; token: string }) {
+    this.#world = world;
+    this.sessionId = session.sessionId;
+    this.token = session.token;
+  }
+
+  async load(): Promise<void> {
+    const answer = await this.#world.request(this.token);
+    if (answer === null) return;
+    if (answer.code === 'superseded') {
+      await this.#world.timeline.sleep(250);
+      const again = await this.#world.request(this.token);
+      if (again !== null) this.#take(again);
+      return;
+    }
+    this.#take(answer);
+  }
+
+  #take({ code, renewed }: { code: string; renewed: string | null }): void {
+    if (renewed !== null && renewed !== this.token) {
+      this.#past.push({ token: this.token, until: this.#world.timeline.now });
+      this.token = renewed;
+    }
+    if (code === 'session_revoked' || code === 'unauthenticated') this.isLost = true;
+  }
+
+  /** The jar as it was written to the disk up to so long ago. */
+  restoreJar(age: number): void {
+    const then = this.#world.timeline.now - age;
+    this.token = this.#past.find(({ until }) => until > then)?.token ?? this.token;
+  }
+
+  async day(thinkMs: number, options: { endsAt: number; restoresJar?: boolean }): Promise<void> {
+    const { timeline, random } = this.#world;
+    let crashAt = timeline.now + HOUR;
+    while (timeline.now < options.endsAt && !this.isLost) {
+      await timeline.sleep(-Math.log(1 - random.next()) * thinkMs);
+      if (options.restoresJar === true && timeline.now >= crashAt) {
+        this.restoreJar(random.next() * 30_000);
+        crashAt += HOUR;
+      }
+      // A page, and what it asks for; the next page does not wait for stragglers.
+      const burst = 3 + random.below(10);
+      const first = this.load();
+      for (let i = 1; i < burst; i += 1) void this.load();
+      await Promise.race([first, timeline.sleep(2000)]);
+    }
+  }
+}
+
+async function honest(variant: Variant, sessions: number, seed: number, thinkMs: number) {
+  let lost = 0;
+  let requests = 0;
+  let reads = 0;
+  let writes = 0;
+  let suspicious = 0;
+  for (let done = 0; done < sessions; done += BATCH) {
+    const world = new World(seed * 1_000_003 + done, variant);
+    const browsers: Browser[] = [];
+    for (let i = 0; i < Math.min(BATCH, sessions - done); i += 1) {
+      const browser = new Browser(world, world.signIn(`u${i}`));
+      browsers.push(browser);
+      void browser.day(thinkMs, { endsAt: DAY_MS, restoresJar: variant.restoresJar === true });
+    }
+    await world.timeline.run();
+    const breached = new Set(world.db.breaches);
+    lost += browsers.filter((browser) => browser.isLost || breached.has(browser.sessionId)).length;
+    requests += world.requests;
+    reads += world.db.reads;
+    writes += world.db.writes;
+    suspicious += world.db.suspicious;
+  }
+  return { lost, sessions, requests, reads, writes, suspicious };
+}
+
+/** Seconds until each copy was caught; infinite for one that never was. */
+async function thefts(
+  thief: (typeof THIEVES)[number],
+  runs: number,
+  seed: number,
+  thinkMs: number,
+): Promise<number[]> {
+  const world = new World(seed, {});
+  const { timeline } = world;
+  const caughtAt: number[] = [];
+  for (let i = 0; i < runs; i += 1) {
+    const victim = new Browser(world, world.signIn(`v${i}`));
+    const endsAt = 4 * HOUR;
+    void victim.day(thinkMs, { endsAt });
+    void (async () => {
+      await timeline.sleep(1000 + world.random.next() * 600_000);
+      const stolenAt = timeline.now;
+      const loot = { token: victim.token, next: null as string | null };
+      await timeline.sleep(thief.startsAfter ?? world.random.next() * thief.everySeconds * 1000);
+      while (timeline.now < endsAt + HOUR && !world.db.breaches.includes(victim.sessionId)) {
+        const answer = await world.request(loot.token);
+        if (answer?.renewed != null && thief.isAdaptive !== true) loot.token = answer.renewed;
+        else if (answer?.renewed != null) loot.next = answer.renewed;
+        else if (answer !== null && loot.next !== null) {
+          loot.token = loot.next; // no successor any more: somebody has used it
+          loot.next = null;
+        }
+        await timeline.sleep(thief.everySeconds * 1000);
+      }
+      const from = thief.startsAfter === undefined ? stolenAt : stolenAt + thief.startsAfter;
+      caughtAt.push(
+        world.db.breaches.includes(victim.sessionId)
+          ? (timeline.now - from) / 1000
+          : Number.POSITIVE_INFINITY,
+      );
+    })();
+  }
+  await timeline.run();
+  return caughtAt.sort((a, b) => a - b);
+}
+
+/** @returns the exit code */
+export async function main(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      seed: { type: 'string', default: '1' },
+      sessions: { type: 'string', default: '2000' },
+      /** Mean seconds between two pages. */
+      think: { type: 'string', default: '60' },
+      thefts: { type: 'string', default: '100' },
+    },
+  });
+  const seed = Number(values.seed);
+  const sessions = Number(values.sessions);
+  const thinkMs = Number(values.think) * 1000;
+  console.log(`seed ${seed}, sessions of 8 h, pages of 3 to 12 requests every ${values.think} s on average`);
+  console.log(
+    '1 % of requests stalled 20-100 s, 2 % of answers lost, 0.2 % crashes after commit, clocks off by up to 2 s\n',
+  );
+  console.log('| variant | honest sessions lost | DB reads per request | DB writes per request | requests |');
+  console.log('|---|---|---|---|---|');
+  let safe = 0;
+  let lost = 0;
+  for (const variant of VARIANTS) {
+    const result = await honest(variant, Math.max(1, Math.round(sessions * variant.share)), seed, thinkMs);
+    const { requests, reads, writes } = result;
+    const note = result.suspicious === 0 ? '' : ` (${result.suspicious} taken for forged)`;
+    console.log(
+      `| ${variant.name} | ${result.lost} / ${result.sessions}${note} | ${(reads / requests).toFixed(3)} | ${(writes / requests).toFixed(4)} | ${requests} |`,
+    );
+    if (variant.isSafe) {
+      safe += result.sessions;
+      lost += result.lost + result.suspicious;
+    }
+  }
+  console.log('\n| thief | p50 | p95 | undetected |');
+  console.log('|---|---|---|---|');
+  const runs = Number(values.thefts);
+  let caught = 0;
+  for (const thief of THIEVES) {
+    const times = await thefts(thief, runs, seed, 20_000);
+    const found = times.filter(Number.isFinite);
+    caught += found.length;
+    const at = (share: number) =>
+      times.length === 0 ? '-' : `${times[Math.ceil(share * times.length) - 1]?.toFixed(0)} s`;
+    console.log(`| ${thief.name} | ${at(0.5)} | ${at(0.95)} | ${runs - found.length} of ${runs} |`);
+  }
+  console.log(`\nhonest sessions lost: ${lost} of ${safe}`);
+  console.log(`copies caught: ${caught}/${runs * THIEVES.length}`);
+  return lost === 0 ? 0 : 1;
+}
