@@ -1,0 +1,129 @@
+import { expect, test } from 'vitest';
+import { SYSTEM } from '../../../src/index.js';
+import { PASSWORD } from '../../support/app.js';
+import { type MailedApp, startMailedApp, tokenIn } from '../../support/mailed-app.js';
+
+const ADA = 'ada@example.com';
+const EMOJI =
+  '🌵🎈🚲🎹🌊🪁🧭🪴🦉🐙🍉🥝🌽🧅🧄🥨🧀🍕🥗🍣🍰🧁🍪🍫🍬🍭🍯🥛🍵🍶🍾🍷🍸🍹🍺🥂🥃🥤🧋🧃🧉🧊🥢🍽🍴🥄🔪🏺🌍🌎🌏🌐🗺🗾🧱🏔⛰🌋🗻🏕🏖🏜🏝🏞';
+
+/** Every path by which a password is chosen. */
+const PATHS: Record<string, (app: MailedApp, password: string) => Promise<number>> = {
+  async 'sign-up'(app, password) {
+    return (await app.browser().post('/auth/signup', { email: 'eva@example.com', password })).status;
+  },
+  async change(app, newPassword) {
+    const { browser } = await app.signedIn(ADA);
+    return (await browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword })).status;
+  },
+  async reset(app, newPassword) {
+    await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
+    await app.browser().post('/auth/forgot-password', { email: ADA });
+    const token = tokenIn(await app.mailTo(ADA), '/auth/reset-password');
+    return (await app.browser().post('/auth/reset-password', { token, newPassword })).status;
+  },
+};
+
+test('PW-1: 15 to 256 code points, on every path that sets a password', async () => {
+  expect([...EMOJI].length).toBeGreaterThanOrEqual(60);
+  for (const [path, choose] of Object.entries(PATHS)) {
+    for (const [password, isAccepted] of [
+      ['plain umbrella', false],
+      ['plain umbrellas', true],
+      [EMOJI, true],
+      ['plain umbrella '.repeat(18).slice(0, 257), false],
+    ] as const) {
+      const status = await choose(await startMailedApp(), password);
+      const expected = isAccepted ? (path === 'sign-up' ? 202 : 200) : 422;
+      expect({ path, length: [...password].length, status }).toEqual({
+        path,
+        length: [...password].length,
+        status: expected,
+      });
+    }
+  }
+});
+
+test('PW-6: a listed password and one made of the account are refused on every path, and the reason is told', async () => {
+  for (const [path, choose] of Object.entries(PATHS)) {
+    for (const password of ['passwordpassword', 'harbour harbour 2024'])
+      expect({ path, password, status: await choose(await startMailedApp(), password) }).toEqual({
+        path,
+        password,
+        status: 422,
+      });
+  }
+  const app = await startMailedApp();
+  const answer = await app.browser().post('/auth/signup', { email: ADA, password: 'passwordpassword' });
+  expect(await answer.json()).toMatchObject({ code: 'weak_password', reason: 'common' });
+});
+
+test('PW-2: composed and decomposed letters are one password; case and spaces count', async () => {
+  const app = await startMailedApp();
+  const composed = 'caf\u00e9 umbrella quartz ';
+  await app.authTuna.users.create({ email: ADA, password: composed, emailVerified: true });
+  const login = async (password: string) =>
+    (await app.browser().post('/auth/login', { login: ADA, password })).status;
+  expect(await login(composed.normalize('NFD'))).toBe(200);
+  expect(await login(composed.trimEnd())).toBe(401);
+  expect(await login(composed.toUpperCase())).toBe(401);
+});
+
+test('PW-3: what follows the 72nd byte counts', async () => {
+  const app = await startMailedApp();
+  const emoji = [...EMOJI].slice(0, 18).join('');
+  for (const [index, [password, other]] of [
+    [
+      `${'a'.repeat(30)}-umbrella-${'b'.repeat(32)}X and more`,
+      `${'a'.repeat(30)}-umbrella-${'b'.repeat(32)}Y and more`,
+    ],
+    [`${emoji}X`, `${emoji}Y`],
+  ].entries()) {
+    const email = `ada${index}@example.com`;
+    await app.authTuna.users.create({ email, password: password ?? '', emailVerified: true });
+    expect((await app.browser().post('/auth/login', { login: email, password: other })).status).toBe(401);
+    expect((await app.browser().post('/auth/login', { login: email, password })).status).toBe(200);
+  }
+});
+
+test('PW-7: a change ends the other sessions and the mailed links, and is mailed', async () => {
+  const app = await startMailedApp();
+  const { browser } = await app.signedIn(ADA);
+  const other = app.browser();
+  await other.post('/auth/login', { login: ADA, password: PASSWORD });
+  await app.browser().post('/auth/forgot-password', { email: ADA });
+  const token = tokenIn(await app.mailTo(ADA), '/auth/reset-password');
+  const newPassword = 'plain umbrella quartz seventeen';
+  const wrong = await browser.post('/auth/change-password', {
+    currentPassword: 'wrong one entirely',
+    newPassword,
+  });
+  expect(wrong.status).toBe(401);
+  const changed = await browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword });
+  expect(changed.status).toBe(200);
+  expect((await browser.post('/me/x', {})).status).toBe(200);
+  expect((await other.post('/me/x', {})).status).toBe(401);
+  expect((await app.browser().post('/auth/reset-password', { token, newPassword: PASSWORD })).status).toBe(
+    400,
+  );
+  expect((await app.mailTo(ADA)).subject).toMatch(/password/i);
+});
+
+test('D24: whoever must change the password is led there, can do it, and goes on', async () => {
+  const app = await startMailedApp();
+  const user = await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
+  await app.authTuna.passwords.requireChange(user.id, SYSTEM);
+  const visitor = app.visitor();
+  const login = await visitor.open('/auth/login?returnTo=/me');
+  const forced = await visitor.send(login, { login: ADA, password: PASSWORD });
+  expect(forced.html).toContain('Before you continue, please choose a new password.');
+  expect((await visitor.browser.get('/me')).status).toBe(403);
+  const opened = await visitor.browser.get('/me', { headers: { accept: 'text/html' } });
+  expect(opened.headers.get('location')).toBe('/auth/change-password?returnTo=%2Fme');
+  const done = await visitor.submit(forced, {
+    currentPassword: PASSWORD,
+    newPassword: 'plain umbrella quartz seventeen',
+  });
+  expect(done.headers.get('location')).toBe('/me');
+  expect((await visitor.browser.get('/me')).status).toBe(200);
+});
