@@ -57,10 +57,13 @@ export function cleanUp(runtime: Runtime): Job {
       const throttles = await inBatches(signal, () =>
         db.throttle.deleteMany({ where: oldThrottle, limit: BATCH }),
       );
+      const windows = await inBatches(signal, () =>
+        db.rateWindow.deleteMany({ where: { expiresAt: { lt: now } }, limit: BATCH }),
+      );
       const assignments = await inBatches(signal, () =>
         db.roleAssignment.deleteMany({ where: expiredAssignment, limit: BATCH }),
       );
-      return `removed ${sessions} sessions, ${tokens} tokens, ${throttles} throttle counters, ${assignments} assignments`;
+      return `removed ${sessions} sessions, ${tokens} tokens, ${throttles + windows} throttle counters, ${assignments} assignments`;
     },
   };
 }
