@@ -7,6 +7,7 @@ import { bootstrapAdmin } from './core/bootstrap-admin.js';
 import { Broadcast, type BroadcastHealth } from './core/broadcast.js';
 import { cleanUp } from './core/clean-up.js';
 import type { PermissionOf } from './core/definitions.js';
+import { FailureAlarm } from './core/failure-alarm.js';
 import { JobManager, type JobStatus } from './core/jobs.js';
 import { KnownDevices } from './core/known-devices.js';
 import { Ledger } from './core/ledger.js';
@@ -139,6 +140,8 @@ export interface Health {
   jobs: JobStatus[];
 }
 
+const START_MS = 30_000;
+
 type ShippedPermission = keyof typeof SHIPPED_PERMISSIONS & string;
 /** The names a guard takes: those declared in code and the shipped ones; any name when none are declared. */
 type GuardedPermission<O> = O extends {
@@ -207,6 +210,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const signIn = new SignIn(runtime, ledger, sessions, oneTimeTokens);
   const redis = config.redisUrl === undefined ? null : new Redis(config, config.redisUrl);
   const throttle = new Throttle(runtime);
+  new FailureAlarm(runtime, ledger);
   const limiter = new RateLimiter(runtime, redis);
   const mailQuota = new MailQuota(runtime, limiter);
   const devices = new KnownDevices(runtime);
@@ -296,7 +300,9 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     } else {
       await checkTables(runtime.db);
     }
-    await seed(runtime, ledger, roleStore);
+    // A first start writes more than a request ever does, and nobody waits for it at a page.
+    const patient = { ...runtime, db: guardDb(client as PrismaLike, { timeoutMs: START_MS }) };
+    await seed(patient, new Ledger(patient, new AuditManager(patient)), new RoleStore(patient));
     await hasher.warmUp();
     await bootstrapAdmin(
       runtime,

@@ -4,11 +4,13 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type Db, guardDb, isMissing, isUniqueViolation } from '../../src/db/client.js';
 import { PrismaClient as PostgresqlClient } from '../../src/db/generated/postgresql/client.js';
 import { PrismaClient as SqliteClient } from '../../src/db/generated/sqlite/client.js';
-import { freshDatabase, openDatabase } from '../support/database.js';
+import { migrate } from '../../src/db/migrate.js';
+import { emptyDatabase, openDatabase } from '../support/database.js';
 
 async function openGuarded(timeoutMs?: number) {
-  const database = await freshDatabase();
+  const database = await emptyDatabase();
   const connection = await openDatabase(database);
+  await migrate(connection);
   onTestFinished(async () => {
     await connection.close();
     await database.drop();

@@ -12,7 +12,7 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A migrated, empty database of its own, in the dialect of the running project. */
+/** A migrated database of its own with the shipped roles and nobody in it, in the dialect of the running project. */
 export function freshDatabase(): Promise<TestDatabase> {
   return inject('dialect') === 'sqlite' ? copyOfFile() : databaseOnServer(inject('templateUrl'));
 }

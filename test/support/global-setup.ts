@@ -4,16 +4,13 @@ import { join } from 'node:path';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 import type { TestProject } from 'vitest/node';
 import { startPostgresql } from '../../scripts/postgresql-server.js';
-import type { DatabaseConnection } from '../../src/db/connection.js';
-import { openSqlite } from '../../src/db/embedded.js';
-import { migrate } from '../../src/db/migrate.js';
-import { openPostgresql } from '../../src/db/postgresql.js';
+import { createAuthTuna } from '../../src/authtuna.js';
 import { administer } from './administer.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     dialect: 'sqlite' | 'postgresql';
-    /** A migrated, empty database that `freshDatabase` copies. */
+    /** A migrated database with the shipped roles, that `freshDatabase` copies. */
     templateUrl: string;
   }
 }
@@ -26,7 +23,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 async function setUpSqlite(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), 'authtuna-test-'));
   const templateUrl = `file:${join(folder, 'template.db')}`;
-  await prepare(await openSqlite(templateUrl));
+  await prepare(templateUrl);
   // The tables may still stand in the write-ahead log beside the file, which a copy of the file would not have.
   const sql = new PrismaLibSql({ url: templateUrl }).createClient({ url: templateUrl });
   await sql.execute('PRAGMA wal_checkpoint(TRUNCATE)');
@@ -40,7 +37,7 @@ async function setUpPostgresql(project: TestProject): Promise<() => Promise<void
   try {
     const templateUrl = server.urlOf('template');
     await administer(server.urlOf('postgres'), 'CREATE DATABASE "template"');
-    await prepare(await openPostgresql(templateUrl));
+    await prepare(templateUrl);
     project.provide('templateUrl', templateUrl);
   } catch (error) {
     await server.stop();
@@ -49,11 +46,17 @@ async function setUpPostgresql(project: TestProject): Promise<() => Promise<void
   return () => server.stop();
 }
 
-async function prepare(connection: DatabaseConnection): Promise<void> {
+/** What `ready()` does on a new database, once for all tests. */
+async function prepare(databaseUrl: string): Promise<void> {
+  const authTuna = createAuthTuna({
+    baseUrl: 'http://localhost',
+    secrets: ['for the template only, which has no users'],
+    databaseUrl,
+    password: { bcryptCost: 4 },
+  });
   try {
-    await connection.prepare();
-    await migrate(connection);
+    await authTuna.ready();
   } finally {
-    await connection.close();
+    await authTuna.close();
   }
 }
