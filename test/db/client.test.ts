@@ -5,7 +5,7 @@ import { type Db, guardDb, isMissing, isUniqueViolation } from '../../src/db/cli
 import { PrismaClient as PostgresqlClient } from '../../src/db/generated/postgresql/client.js';
 import { PrismaClient as SqliteClient } from '../../src/db/generated/sqlite/client.js';
 import { migrate } from '../../src/db/migrate.js';
-import { emptyDatabase, openDatabase } from '../support/database.js';
+import { emptyDatabase, freshDatabase, openDatabase } from '../support/database.js';
 
 async function openGuarded(timeoutMs?: number) {
   const database = await emptyDatabase();
