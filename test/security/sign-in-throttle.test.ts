@@ -343,6 +343,25 @@ describe('spraying', () => {
   });
 });
 
+test('LG-7: when sign-ins fail five times as often as usual the log and the audit say so, once', async () => {
+  const app = await start();
+  const suspected: unknown[] = [];
+  app.authTuna.on('attack.suspected', (event) => void suspected.push(event.data));
+  const fail = async (times: number) => {
+    for (let i = 0; i < times; i += 1) await guess(app, `person${i}@example.com`, WRONG, `10.${i}.0.1`);
+  };
+  for (let i = 0; i < 12; i += 1) {
+    await fail(12);
+    app.clock.advance({ minutes: 5 });
+  }
+  await fail(60);
+  expect(suspected).toEqual([]);
+  await fail(3);
+  await expect.poll(() => suspected).toEqual([{ failures: 61, usual: 12, minutes: 5 }]);
+  const { items } = await app.authTuna.audit.list({ type: 'attack.suspected' }, SYSTEM);
+  expect(items).toHaveLength(1);
+});
+
 test('LG-1 D32: with a wrong password every kind of account answers alike', async () => {
   const app = await start({ mail: { from: 'app@example.com', transport: new TestMailbox() } });
   const suspended = await app.authTuna.users.create({
