@@ -49,6 +49,8 @@ export interface HttpKit {
   /** Pages and forms. */
   readonly views: Views;
   readonly signInMethods: SignInMethods;
+  /** Paths at which another site may POST. Their one route sends the browser on to a GET of ours and does nothing else. */
+  readonly crossSitePosts: Set<string>;
   /** First in every router: headers, the caller when `session()` was not mounted before, and the cross-site check. */
   readonly prepare: RequestHandler[];
   /** What a sign-in must know of the browser. */
@@ -73,6 +75,8 @@ export function createHttpKit(
   { limiter, devices, stepUp }: { limiter: RateLimiter; devices: KnownDevices; stepUp: StepUpGuards },
 ): HttpKit {
   const checkOrigin = csrf(config.origins);
+  // Asked for by every router on the way, of which the one that is meant may be the last.
+  const crossSitePosts = new Set<string>();
   const pendingCookie = cookieSpec(config, 'at_pending');
   const trustedCookie = cookieSpec(config, 'at_trusted');
   const only = (req: Request, { name }: CookieSpec) => {
@@ -92,13 +96,15 @@ export function createHttpKit(
     pendingToken: (req) => only(req, pendingCookie),
     views,
     signInMethods: { magicLink: false, emailCode: false, passkeys: false, providers: [] },
+    crossSitePosts,
     prepare: [
       securityHeaders(config.isSecure),
       (_req, res, next) => {
         res.setHeader('Cache-Control', 'no-store');
         next();
       },
-      checkOrigin,
+      (req, res, next) =>
+        req.method === 'POST' && crossSitePosts.has(req.originalUrl) ? next() : checkOrigin(req, res, next),
       (req, res, next) => (req.auth === undefined ? sessions.handler(req, res, next) : next()),
     ],
     async signInOptions(req) {

@@ -116,6 +116,13 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     return [...this.#providers.values()].map(({ id, name }) => ({ id, name }));
   }
 
+  /** @internal Where providers answer by a cross-site POST. */
+  get formPostPaths(): string[] {
+    return [...this.#providers.values()]
+      .filter(({ formPost }) => formPost === true)
+      .map((provider) => new URL(this.#redirectUri(provider)).pathname);
+  }
+
   /** Origins that a form of ours may lead to, for `form-action` on the page that links accounts. */
   async authorizationOrigins(): Promise<string[]> {
     const endpoints = await Promise.allSettled(

@@ -35,6 +35,8 @@ export function socialRouter<U extends User>(
   const body = options.pages === false ? jsonBody() : views.formOrJson();
   if (options.pages !== false) http.signInMethods.providers = social.providers;
 
+  for (const path of social.formPostPaths) http.crossSitePosts.add(path);
+
   const router = Router();
 
   // A form_post arrives from the provider's site without our cookies. It is only sent on to our own GET, which has them.

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { decideSignIn, type LinkingAction, type Situation } from '../../../src/features/social/linking.js';
+
+const ALL: Situation[] = (['known', 'unknown'] as const).flatMap((identity) =>
+  (['none', 'claimed', 'proven'] as const).flatMap((address) =>
+    (['none', 'unproven', 'proven', 'deleted'] as const).flatMap((account) =>
+      [false, true].flatMap((isSameAddress) =>
+        [false, true].map((mayLink) => ({ identity, address, account, isSameAddress, mayLink })),
+      ),
+    ),
+  ),
+);
+
+test('OA-5, OA-6: every situation has one action, and only two of them enter an account by its address', () => {
+  const byAction = new Map<LinkingAction, Situation[]>();
+  for (const situation of ALL) {
+    const action = decideSignIn(situation);
+    byAction.set(action, [...(byAction.get(action) ?? []), situation]);
+  }
+  for (const { identity } of [...(byAction.get('enter') ?? []), ...(byAction.get('prove_and_enter') ?? [])])
+    expect(identity).toBe('known');
+  for (const situation of byAction.get('link_and_enter') ?? [])
+    expect(situation).toMatchObject({
+      identity: 'unknown',
+      address: 'proven',
+      account: 'proven',
+      mayLink: true,
+    });
+  for (const situation of byAction.get('create') ?? [])
+    expect(situation).toMatchObject({ identity: 'unknown', account: 'none' });
+  for (const situation of byAction.get('prove_and_enter') ?? [])
+    expect(situation).toMatchObject({ address: 'proven', account: 'unproven', isSameAddress: true });
+  expect([...byAction.values()].flat()).toHaveLength(ALL.length);
+});
+
+test('an address that nobody proved never learns whether it has an account', () => {
+  for (const situation of ALL.filter(
+    ({ identity, address }) => identity === 'unknown' && address === 'claimed',
+  ))
+    expect(decideSignIn(situation)).toBe(situation.account === 'none' ? 'create' : 'confirm_address');
+});
