@@ -9,8 +9,8 @@ import { seeded } from './seeded.js';
 
 const isLong = process.env.RACE === 'long';
 const dialect = inject('dialect');
-const ROUNDS = isLong ? 80 : 6;
-const VISITORS = isLong ? 24 : 12;
+const ROUNDS = isLong ? 80 : 4;
+const VISITORS = isLong ? 24 : 8;
 const SKEWS = dialect === 'sqlite' ? [0, 2000, -2000] : [0, 2000, -2000, 1000];
 const say = (line: string) => process.stdout.write(`[${dialect}] ${line}\n`);
 

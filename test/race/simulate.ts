@@ -77,7 +77,12 @@ class World {
   readonly random: ReturnType<typeof seeded>;
   readonly #variant: Omit<Variant, 'name' | 'share' | 'isSafe'>;
   readonly #start = Date.UTC(2030, 0, 1);
-  readonly #instances: { verifier: SessionVerifier; config: Config; now: () => number }[] = [];
+  readonly #instances: {
+    verifier: SessionVerifier;
+    config: Config;
+    now: () => number;
+    forget: () => void;
+  }[] = [];
   readonly #sessions: SessionManager;
   requests = 0;
 
@@ -119,7 +124,7 @@ class World {
       now,
       config,
       verifier: new SessionVerifier(runtime, tokens, ledger, audit, new RoleStore(runtime)),
-      skew,
+      forget: () => runtime.invalidation.receive(['all']),
     };
   }
 
@@ -176,7 +181,7 @@ class World {
       }
     }
     if (crashes) {
-      this.#instances[index] = this.#boot((random.next() - 0.5) * 4000);
+      instance.forget(); // a process that starts again remembers nothing
       return null;
     }
     await timeline.sleep(5 + random.next() * (random.below(200) === 0 ? 60_000 : 300)); // the handler
@@ -324,7 +329,7 @@ export async function main(args: string[]): Promise<number> {
       seed: { type: 'string', default: '1' },
       sessions: { type: 'string', default: '2000' },
       /** Mean seconds between two pages. */
-      think: { type: 'string', default: '60' },
+      think: { type: 'string', default: '180' },
       thefts: { type: 'string', default: '100' },
     },
   });
