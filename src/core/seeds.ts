@@ -61,8 +61,9 @@ async function createMissing(
   if (missingCounters.length > 0)
     await db.counter.createMany({ data: missingCounters.map((name) => ({ name, value: 0 })) });
 
+  const descriptions: Readonly<Record<string, string>> = SHIPPED_PERMISSIONS;
   const wanted = new Set([
-    ...Object.keys(SHIPPED_PERMISSIONS),
+    ...Object.keys(descriptions),
     ...Object.entries(config.permissions ?? {}).flatMap(([resource, actions]) =>
       actions.map((action) => `${resource}:${action}`),
     ),
@@ -83,7 +84,7 @@ async function createMissing(
       db.permission.createMany({
         data: missingPermissions.map((name) => ({
           name,
-          description: SHIPPED_PERMISSIONS[name] ?? null,
+          description: descriptions[name] ?? null,
           createdAt: now,
         })),
       }),

@@ -1,7 +1,7 @@
 import type { RoleDeclaration } from '../config.js';
 
 /** The permissions this library itself asks about. */
-export const SHIPPED_PERMISSIONS: Readonly<Record<string, string>> = {
+export const SHIPPED_PERMISSIONS = {
   'admin:access': 'Open the administration.',
   'users:read': 'See people and their sign-in data.',
   'users:manage': 'Create, change, suspend and delete people below the own rank.',
@@ -30,7 +30,7 @@ export const SHIPPED_PERMISSIONS: Readonly<Record<string, string>> = {
   'resource:read': 'See a resource.',
   'resource:create': 'Create a resource.',
   'resource:manage': 'Change and delete a resource.',
-};
+} as const satisfies Readonly<Record<string, string>>;
 
 const TEAM_ROLES = ['team_lead', 'team_member'];
 const PROJECT_ROLES = ['project_admin', 'project_member', ...TEAM_ROLES];
