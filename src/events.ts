@@ -23,6 +23,7 @@ export type EventType =
   | 'user.signed_in'
   | 'user.sign_in_failed'
   | 'user.signed_out'
+  | 'attack.suspected'
   | 'user.verification_requested'
   | 'user.email_verified'
   | 'user.email_change_requested'

@@ -8,6 +8,7 @@ import { emptyDatabase } from '../support/database.js';
 const ADA = 'ada@example.com';
 const NOBODY = 'nobody@example.com';
 const HOME = '198.51.100.7';
+const MANY = { timeout: 180_000 }; // hundreds of requests, on a machine that may be busy
 const WRONG = 'no such password at all';
 
 /** An instance behind one proxy, with Ada's account, where every request says which address it comes from. */
@@ -127,24 +128,28 @@ describe('guesses at one account', () => {
 });
 
 describe('the owner', () => {
-  test('LG-6 D12: after a thousand failures by strangers the known device signs in at once', async () => {
-    const app = await start();
-    const browser = app.browser();
-    expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(200);
-    expect(browser.jar.has('at_device')).toBe(true);
-    await browser.post('/auth/logout');
-    const statuses: number[] = [];
-    for (let round = 0; round < 50; round += 1) {
-      app.clock.advance({ minutes: 15 });
-      const answers = await Promise.all(
-        Array.from({ length: 20 }, (_, i) => guess(app, ADA, WRONG, `203.0.${round}.${i}`)),
-      );
-      statuses.push(...answers.map((answer) => answer.status));
-    }
-    expect(countOf(statuses, 401) + countOf(statuses, 429)).toBe(1000);
-    expect((await guess(app, ADA, PASSWORD, '203.0.113.99')).status).toBe(429);
-    expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(200);
-  });
+  test(
+    'LG-6 D12: after a thousand failures by strangers the known device signs in at once',
+    MANY,
+    async () => {
+      const app = await start();
+      const browser = app.browser();
+      expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(200);
+      expect(browser.jar.has('at_device')).toBe(true);
+      await browser.post('/auth/logout');
+      const statuses: number[] = [];
+      for (let round = 0; round < 50; round += 1) {
+        app.clock.advance({ minutes: 15 });
+        const answers = await Promise.all(
+          Array.from({ length: 20 }, (_, i) => guess(app, ADA, WRONG, `203.0.${round}.${i}`)),
+        );
+        statuses.push(...answers.map((answer) => answer.status));
+      }
+      expect(countOf(statuses, 401) + countOf(statuses, 429)).toBe(1000);
+      expect((await guess(app, ADA, PASSWORD, '203.0.113.99')).status).toBe(429);
+      expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(200);
+    },
+  );
 
   test('LG-6: a device has ten failures of its own and is then a stranger', async () => {
     const app = await start();
@@ -209,29 +214,33 @@ describe('the owner', () => {
     expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(429);
   });
 
-  test('LG-5: after a hundred failures the password is closed to unknown devices, and the owner gets one mail to open it', async () => {
-    const mailbox = new TestMailbox();
-    const app = await start({ mail: { from: 'App <app@example.com>', transport: mailbox } });
-    const browser = app.browser();
-    await guess(app, ADA, PASSWORD, HOME, browser);
-    for (let i = 0; i < 100; i += 1) {
-      expect((await guess(app, ADA, WRONG, '203.0.113.5')).status).toBe(401);
-      app.clock.advance({ minutes: 16 });
-    }
-    for (let i = 0; i < 3; i += 1) {
-      const answer = await guess(app, ADA, PASSWORD, '203.0.113.5');
-      expect(answer.status).toBe(429);
-      expect(answer.headers.get('retry-after')).toBe('900');
-      app.clock.advance({ minutes: 16 });
-    }
-    await app.authTuna.mailer.deliver();
-    expect(mailbox.mails.filter((mail) => mail.text.includes('/auth/unlock?token='))).toHaveLength(1);
-    expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(200);
-    // A sign-in from a known device opens it again.
-    expect((await guess(app, ADA, PASSWORD, '203.0.113.5')).status).toBe(200);
-  });
+  test(
+    'LG-5: after a hundred failures the password is closed to unknown devices, and the owner gets one mail to open it',
+    MANY,
+    async () => {
+      const mailbox = new TestMailbox();
+      const app = await start({ mail: { from: 'App <app@example.com>', transport: mailbox } });
+      const browser = app.browser();
+      await guess(app, ADA, PASSWORD, HOME, browser);
+      for (let i = 0; i < 100; i += 1) {
+        expect((await guess(app, ADA, WRONG, '203.0.113.5')).status).toBe(401);
+        app.clock.advance({ minutes: 16 });
+      }
+      for (let i = 0; i < 3; i += 1) {
+        const answer = await guess(app, ADA, PASSWORD, '203.0.113.5');
+        expect(answer.status).toBe(429);
+        expect(answer.headers.get('retry-after')).toBe('900');
+        app.clock.advance({ minutes: 16 });
+      }
+      await app.authTuna.mailer.deliver();
+      expect(mailbox.mails.filter((mail) => mail.text.includes('/auth/unlock?token='))).toHaveLength(1);
+      expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(200);
+      // A sign-in from a known device opens it again.
+      expect((await guess(app, ADA, PASSWORD, '203.0.113.5')).status).toBe(200);
+    },
+  );
 
-  test('LG-5: the mailed link opens a closed account', async () => {
+  test('LG-5: the mailed link opens a closed account', MANY, async () => {
     const mailbox = new TestMailbox();
     const app = await start({ mail: { from: 'App <app@example.com>', transport: mailbox } });
     for (let i = 0; i < 100; i += 1) {
@@ -246,7 +255,7 @@ describe('the owner', () => {
     expect((await guess(app, ADA, PASSWORD)).status).toBe(200);
   });
 
-  test('LG-5 LG-8: a name nobody has closes after a hundred failures too', async () => {
+  test('LG-5 LG-8: a name nobody has closes after a hundred failures too', MANY, async () => {
     const app = await start();
     for (let i = 0; i < 100; i += 1) {
       expect((await guess(app, NOBODY, WRONG)).status).toBe(401);
@@ -293,7 +302,7 @@ describe('spraying', () => {
     expect(countOf(mapped, 401)).toBe(20);
   });
 
-  test('LG-7: a hundred names from one /24 slow all of it', async () => {
+  test('LG-7: a hundred names from one /24 slow all of it', MANY, async () => {
     const app = await start();
     const statuses: number[] = [];
     for (let i = 0; i < 110; i += 1)
@@ -343,24 +352,32 @@ describe('spraying', () => {
   });
 });
 
-test('LG-7: when sign-ins fail five times as often as usual the log and the audit say so, once', async () => {
-  const app = await start();
-  const suspected: unknown[] = [];
-  app.authTuna.on('attack.suspected', (event) => void suspected.push(event.data));
-  const fail = async (times: number) => {
-    for (let i = 0; i < times; i += 1) await guess(app, `person${i}@example.com`, WRONG, `10.${i}.0.1`);
-  };
-  for (let i = 0; i < 12; i += 1) {
-    await fail(12);
-    app.clock.advance({ minutes: 5 });
-  }
-  await fail(60);
-  expect(suspected).toEqual([]);
-  await fail(3);
-  await expect.poll(() => suspected).toEqual([{ failures: 61, usual: 12, minutes: 5 }]);
-  const { items } = await app.authTuna.audit.list({ type: 'attack.suspected' }, SYSTEM);
-  expect(items).toHaveLength(1);
-});
+test(
+  'LG-7: when sign-ins fail five times as often as usual the log and the audit say so, once',
+  MANY,
+  async () => {
+    const app = await start();
+    const suspected: unknown[] = [];
+    app.authTuna.on('attack.suspected', (event) => void suspected.push(event.data));
+    let people = 0;
+    const fail = async (times: number) => {
+      for (let i = 0; i < times; i += 1) {
+        people += 1;
+        await guess(app, `person${people}@example.com`, WRONG, `10.${people % 250}.0.1`);
+      }
+    };
+    for (let i = 0; i < 12; i += 1) {
+      await fail(10);
+      app.clock.advance({ minutes: 5 });
+    }
+    await fail(50);
+    expect(suspected).toEqual([]);
+    await fail(3);
+    await expect.poll(() => suspected).toEqual([{ failures: 51, usual: 10, minutes: 5 }]);
+    const { items } = await app.authTuna.audit.list({ type: 'attack.suspected' });
+    expect(items).toHaveLength(1);
+  },
+);
 
 test('LG-1 D32: with a wrong password every kind of account answers alike', async () => {
   const app = await start({ mail: { from: 'app@example.com', transport: new TestMailbox() } });
