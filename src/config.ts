@@ -477,13 +477,18 @@ export type Config = Readonly<ReturnType<typeof parseConfig>>;
 export function parseConfig(options: AuthTunaOptions) {
   const result = schema.safeParse(options);
   if (!result.success) {
-    throw problems(
-      result.error.issues.map((issue) =>
-        issue.code === 'unrecognized_keys'
-          ? `${[...issue.path, issue.keys.join(', ')].join('.')}: is not an option`
-          : `${issue.path.join('.')}: ${issue.message}`,
-      ),
+    const { issues } = result.error;
+    const found = issues.map((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `${[...issue.path, issue.keys.join(', ')].join('.')}: is not an option`
+        : `${issue.path.join('.')}: ${issue.message}`,
     );
+    // What has the right shape is looked at all the same, so that nobody mends one line to meet the next.
+    const isShaped = (name: keyof AuthTunaOptions) => !issues.some(({ path: [first] }) => first === name);
+    const isSecure = isShaped('baseUrl') && parseBaseUrl(options.baseUrl, found).protocol === 'https:';
+    if (isShaped('secrets')) checkSecrets(options.secrets, isSecure, found);
+    if (isShaped('session')) checkSession(schema.shape.session.parse(options.session), found);
+    throw problems(found);
   }
   const parsed = result.data;
   const found: string[] = [];
