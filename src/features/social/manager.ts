@@ -406,6 +406,8 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       where: { provider_subject: { provider: provider.id, subject: profile.subject } },
       include: { user: true },
     });
+    // Before anything is said about an account: an organisation learns nothing about addresses that are not its own.
+    if (known === null && profile.email !== null) await this.connections.admit(provider.id, profile.email);
     const user =
       known?.user ??
       (profile.email === null ? null : await db.user.findUnique({ where: { email: profile.email } }));
@@ -510,7 +512,6 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       !signUp.allowedEmailDomains.includes(domain)
     )
       throw new AuthTunaError('forbidden', { message: 'Addresses of this domain cannot sign up.' });
-    await this.connections.admit(provider.id, email);
     await hooks.beforeSignUp?.({ email });
     const prepared = await this.#users.prepare({ email, emailVerified: profile.emailVerified }, actor);
     const row = this.#newRow(prepared.id, provider, profile, tokens);
