@@ -379,7 +379,7 @@ const PASSWORD_TEXTS: Readonly<Record<string, string>> = {
 };
 
 function formProblem(error: AuthTunaError, body: unknown, texts: FormViewOptions['texts'] = {}): FormProblem {
-  const code = texts[error.code] ?? error.code;
+  const code = texts[error.code] ?? summaryOf(error);
   const fields: Record<string, string> = {};
   for (const { field, message } of error.details.errors ?? []) fields[field] = fieldText(field, message);
   if (error.code === 'weak_password') {
@@ -390,10 +390,16 @@ function formProblem(error: AuthTunaError, body: unknown, texts: FormViewOptions
   return Object.keys(fields).length === 0 ? { code } : { code, fields };
 }
 
+function summaryOf(error: AuthTunaError): string {
+  if (error.code !== 'forbidden') return error.code;
+  return error.details.reason === 'human_check' ? 'human_check' : error.message; // a hook's own sentence
+}
+
 /** The text of a refused field: one of `problems.*` where there is one that fits, the rule itself otherwise. */
 function fieldText(field: string, message: string): string {
   if (message === 'is required') return 'required';
   if (field === 'email' && message.startsWith('must be one plain')) return 'invalid_email';
+  if (field === 'email' && message.startsWith('addresses of this domain')) return 'domain_not_allowed';
   if (field === 'username' && message.startsWith('must have')) return 'invalid_username';
   return 'invalid_input';
 }

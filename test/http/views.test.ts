@@ -211,3 +211,35 @@ describe('returning', () => {
     expect(page.fields.returnTo).toBe('/');
   });
 });
+
+describe('what a form says when it is refused', () => {
+  test('a hook that throws, a person check that fails and a name that is no name are told in the form', async () => {
+    const app = await startApp({
+      humanCheck: async ({ token }) => token === 'person',
+      hooks: {
+        beforeSignUp({ email }) {
+          if (email === 'eve@example.com')
+            throw new AuthTunaError('forbidden', { message: 'By invitation only.' });
+        },
+      },
+    });
+    const visitor = new PageVisitor(app.browser());
+    const page = await visitor.open('/auth/signup');
+    const fields = { email: 'eve@example.com', password: PASSWORD };
+    expect((await visitor.send(page, fields)).html).toContain('confirm that you are a person');
+    const person = { ...fields, humanCheck: 'person' };
+    expect((await visitor.send(page, person)).html).toContain('By invitation only.');
+    const named = await visitor.send(page, { ...person, username: 'a b' });
+    expect(named.html).toContain('3 to 32 letters or digits');
+    expect(named.fields).toMatchObject({ email: 'eve@example.com', username: 'a b' });
+  });
+
+  test('closed sign-up has no page and is not offered', async () => {
+    const app = await startApp({ signUp: { enabled: false } });
+    const visitor = new PageVisitor(app.browser());
+    expect((await visitor.open('/auth/signup')).status).toBe(405);
+    expect((await visitor.open('/auth/login')).html).not.toContain('/auth/signup');
+    const answer = await app.browser().post('/auth/signup', { email: 'a@example.com', password: PASSWORD });
+    expect(answer.status).toBe(403);
+  });
+});

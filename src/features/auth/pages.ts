@@ -55,14 +55,20 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
     () => ({
       methods: { ...signInMethods, rememberMe: config.session.rememberMe, signUp: config.signUp.enabled },
     }),
-    { texts: { invalid_credentials: 'invalid_login' } },
+    { texts: { invalid_credentials: 'invalid_login' }, cures: ['forbidden'] },
   );
-  const signUp = views.form('auth/signup', () => ({
-    username: config.signUp.username,
-    minPasswordLength,
-    providers: signInMethods.providers,
-  }));
-  const forgotPassword = views.form('auth/forgot-password', () => ({}), { cures: ['invalid_token'] });
+  const signUp = views.form(
+    'auth/signup',
+    () => ({
+      username: config.signUp.username,
+      minPasswordLength,
+      providers: signInMethods.providers,
+    }),
+    { cures: ['forbidden'] },
+  );
+  const forgotPassword = views.form('auth/forgot-password', () => ({}), {
+    cures: ['invalid_token', 'forbidden'],
+  });
   const resetPassword = views.form('auth/reset-password', async (req) => {
     const { email } = await linked(req, 'reset_password');
     return { email, minPasswordLength };
@@ -100,7 +106,7 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
   const opened = (path: string, purpose: LinkPurpose, view: FormView, ...dead: ErrorRequestHandler[]) =>
     router.get(path, views.takeLink(purpose, at(path)), view.show, ...dead);
   router.get('/login', login.show);
-  router.get('/signup', signUp.show);
+  if (config.signUp.enabled) router.get('/signup', signUp.show);
   router.get('/forgot-password', forgotPassword.show);
   router.get('/change-password', signedIn, changePassword.show);
   opened('/reset-password', 'reset_password', resetPassword, forgotPassword.problem);

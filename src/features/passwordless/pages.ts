@@ -22,9 +22,11 @@ export function passwordlessPages(passwordless: PasswordlessManager, http: HttpK
   const at = (path: string) => `${config.paths.auth}/passwordless${path}`;
 
   const link = views.form('passwordless/request', () => ({ kind: 'link' as const }), {
-    cures: ['invalid_token'],
+    cures: ['invalid_token', 'forbidden'],
   });
-  const code = views.form('passwordless/request', () => ({ kind: 'code' as const }));
+  const code = views.form('passwordless/request', () => ({ kind: 'code' as const }), {
+    cures: ['forbidden'],
+  });
   const confirm = views.form(
     'passwordless/confirm',
     (req) => {
