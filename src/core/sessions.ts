@@ -129,11 +129,12 @@ export class SessionManager {
    * exchanged for the new one. The write misses when the session was rotated or ended meanwhile.
    *
    * @param options.replaces the user proved everything anew: what was proved earlier no longer counts
+   * @param options.fingerprint where the browser is now, believed from here on: after a step-up it is the owner's
    */
   async prepareElevation(
     sessionId: string,
     proof: Proof,
-    options: { replaces?: boolean } = {},
+    options: { replaces?: boolean; fingerprint?: string } = {},
   ): Promise<{ write: Write; result: SessionWithToken }> {
     const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
     if (row === null || row.revokedAt !== null) throw new AuthTunaError('session_revoked');
@@ -154,6 +155,7 @@ export class SessionManager {
       assuranceLevel:
         options.replaces === true ? proof.assuranceLevel : Math.max(row.assuranceLevel, proof.assuranceLevel),
       lockedAt: null,
+      ...(options.fingerprint !== undefined && { fingerprint: options.fingerprint }),
     };
     const elevated = { ...row, ...change };
     return {

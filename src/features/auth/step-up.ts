@@ -73,7 +73,7 @@ export class StepUp {
   }
 
   /**
-   * Raises a session, also one that waits for it because its device changed.
+   * Raises a session, also one that waits for it because its device changed; `fingerprint` is where the browser is now.
    *
    * @throws AuthTunaError `invalid_input` when the password is missing; `second_factor_required` when the code is; `invalid_credentials`;
    * `rate_limited`; `recent_login_required` for an account that has neither, which signs in again instead
@@ -82,6 +82,7 @@ export class StepUp {
     who: { userId: string; sessionId: string },
     input: { password?: string; code?: string },
     actor: Actor,
+    options: { fingerprint?: string } = {},
   ): Promise<SessionWithToken> {
     const user = await this.#runtime.db.user.findUnique({ where: { id: who.userId } });
     if (user === null || !isActive(user, this.#runtime.now())) throw new AuthTunaError('session_revoked');
@@ -98,7 +99,7 @@ export class StepUp {
     const { write, result } = await this.#sessions.prepareElevation(
       who.sessionId,
       { amr, assuranceLevel: code === null ? 1 : 2 },
-      { replaces: true },
+      { ...options, replaces: true },
     );
     try {
       await this.#ledger.commit({
@@ -201,7 +202,11 @@ export function stepUpRouter(stepUp: StepUp, http: HttpKit, options: RouterOptio
     handle(async (req, res) => {
       const holder = holderOf(req);
       const actor = { ...authOf(req).actor, ...holder };
-      const elevated = await stepUp.stepUp(holder, validate(stepUpBody, req.body), actor);
+      const { fingerprint } = await http.signInOptions(req);
+      const input = validate(stepUpBody, req.body);
+      const elevated = await stepUp.stepUp(holder, input, actor, {
+        ...(fingerprint !== undefined && { fingerprint }),
+      });
       http.writeSession(res, elevated);
       const { session } = elevated;
       views.answer(req, res, {

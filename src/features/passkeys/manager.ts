@@ -355,7 +355,7 @@ export class PasskeyManager implements SecondFactor {
     const { write, result } = await this.#sessions.prepareElevation(
       holder.sessionId,
       { amr, assuranceLevel: 2 },
-      { replaces: true },
+      { replaces: true, ...(options.fingerprint !== undefined && { fingerprint: options.fingerprint }) },
     );
     await this.#ledger.commit({
       writes: [...proof.writes, write],
