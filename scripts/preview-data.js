@@ -133,8 +133,14 @@ export const pageSamples = [
     minPasswordLength: 15,
     problem: { code: 'invalid_input', fields: { currentPassword: 'invalid_credentials' } },
   }),
-  page('auth/step-up', 'all', { ...form, methods: { password: true, code: true, passkeys: true } }),
-  page('auth/step-up', 'passkey', { ...form, methods: { password: false, code: false, passkeys: true } }),
+  page('auth/step-up', 'all', {
+    ...form,
+    methods: { password: true, code: true, codeField: 'totp', passkeys: true },
+  }),
+  page('auth/step-up', 'passkey', {
+    ...form,
+    methods: { password: false, code: false, codeField: 'totp', passkeys: true },
+  }),
   page('passwordless/request', 'link', { ...form, kind: 'link' }),
   page('passwordless/request', 'code', {
     ...form,

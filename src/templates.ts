@@ -27,7 +27,7 @@
  * | auth/confirm-email-change | form, newEmail |
  * | auth/undo-email-change | form, oldEmail |
  * | auth/change-password | form, forced, minPasswordLength |
- * | auth/step-up | form, methods { password, code, passkeys } |
+ * | auth/step-up | form, methods { password, code, codeField, passkeys } |
  * | passwordless/request | form, kind (`link`, `code`), values? { email } |
  * | passwordless/sent | email, code (shown in the asking browser, for a link that is opened in another one) |
  * | passwordless/confirm | form, email, needsCode |
@@ -164,7 +164,15 @@ export interface PageData {
   'auth/confirm-email-change': Form & { newEmail: string };
   'auth/undo-email-change': Form & { oldEmail: string };
   'auth/change-password': Form & { forced: boolean; minPasswordLength: number };
-  'auth/step-up': Form & { methods: { password: boolean; code: boolean; passkeys: boolean } };
+  'auth/step-up': Form & {
+    methods: {
+      password: boolean;
+      code: boolean;
+      /** What the field is called: without an app only recovery codes are left. */
+      codeField: 'totp' | 'recoveryCode';
+      passkeys: boolean;
+    };
+  };
   'passwordless/request': Form & { kind: 'link' | 'code'; values?: { email?: string } };
   'passwordless/sent': Page & { email: string; code: string | null };
   'passwordless/confirm': Form & { email: string; needsCode: boolean };

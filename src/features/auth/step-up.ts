@@ -30,6 +30,8 @@ export interface StepUpDependencies {
 export interface StepUpMethods {
   password: boolean;
   code: boolean;
+  /** What the code's field is called: without an app only recovery codes are left. */
+  codeField: 'totp' | 'recoveryCode';
   passkeys: boolean;
 }
 
@@ -69,7 +71,12 @@ export class StepUp {
     const code = factors.includes('totp') || factors.includes('recovery_code');
     const hasFactor = factors.length > 0;
     // A password alone is no proof where a second factor is enrolled, so it is not asked for where no code could follow.
-    return { password: password !== null && (code || !hasFactor), code, passkeys: passkeys > 0 };
+    return {
+      password: password !== null && (code || !hasFactor),
+      code,
+      codeField: factors.includes('totp') || !code ? 'totp' : 'recoveryCode',
+      passkeys: passkeys > 0,
+    };
   }
 
   /**
@@ -191,7 +198,7 @@ export function stepUpRouter(stepUp: StepUp, http: HttpKit, options: RouterOptio
       handle(async (req, res, next) => {
         const methods = await stepUp.methodsOf(holderOf(req).userId);
         // Nothing to ask for: signing in again is the only proof there is.
-        if (Object.values(methods).every((has) => !has))
+        if (!methods.password && !methods.code && !methods.passkeys)
           return views.redirect(res, views.withReturnTo(`${config.paths.auth}/login`, views.returnTo(req)));
         return pages.show(req, res, next);
       }),
