@@ -276,7 +276,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     mailboxProof,
     requestEmailVerification: (email, actor) => auth.requestEmailVerification(email, actor),
   });
-  mailboxProof.credentials.push(social);
+  mailboxProof.credentials.push(social, mfa, passkeys);
   signIn.gates.push((user, amr) => social.gate(user, amr));
   const passwordless = new PasswordlessManager({
     runtime,

@@ -94,6 +94,17 @@ export class MfaManager implements SecondFactor {
     this.#hasher = dependencies.hasher;
   }
 
+  /** @internal For the first proof of a mailbox. */
+  removeAll(userId: string): Write[] {
+    const { db } = this.#runtime;
+    return [
+      db.totp.deleteMany({ where: { userId } }),
+      db.recoveryCode.deleteMany({ where: { userId } }),
+      db.trustedDevice.deleteMany({ where: { userId } }),
+      db.factorReset.deleteMany({ where: { userId } }),
+    ];
+  }
+
   /** @internal The ways this manager knows; a removal that an administrator asked for happens here once it is due. */
   async factorsOf(userId: string): Promise<SecondFactorName[]> {
     const { db } = this.#runtime;

@@ -117,6 +117,11 @@ export class PasskeyManager implements SecondFactor {
     return (await this.#runtime.db.passkey.count({ where: { userId } })) > 0 ? ['passkey'] : [];
   }
 
+  /** @internal For the first proof of a mailbox. */
+  removeAll(userId: string): Write[] {
+    return [this.#runtime.db.passkey.deleteMany({ where: { userId } })];
+  }
+
   /** A user's passkeys, the newest first. */
   async list(userId: string): Promise<Passkey[]> {
     const rows = await this.#runtime.db.passkey.findMany({

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD } from '../../support/app.js';
+import { Authenticator } from '../../support/authenticator.js';
+import { enrolTotp, json } from '../../support/factors.js';
 import { linkIn, type MailedApp, startMailedApp, tokenIn } from '../../support/mailed-app.js';
 
 const ADA = 'ada@example.com';
@@ -106,6 +108,10 @@ test('EM-11: what an impostor put on an unconfirmed account ends when its owner 
     const app = await startMailedApp({ signUp: { requireVerifiedEmail: false } });
     const impostor = app.browser();
     expect((await impostor.post('/auth/signup', { email: ADA, password: PASSWORD })).status).toBe(201);
+    const authenticator = new Authenticator(app.url);
+    const options = await json(impostor.post('/auth/passkeys/register/options', {}), 200);
+    await json(impostor.post('/auth/passkeys/register', authenticator.create(options)), 201);
+    await enrolTotp(app, impostor);
     // On its way to the impostor's own mailbox: a change of the address.
     await impostor.post('/auth/change-email', { newEmail: 'impostor@evil.test' });
     const change = tokenIn(await app.mailTo('impostor@evil.test'), '/auth/change-email/confirm');
@@ -121,6 +127,9 @@ test('EM-11: what an impostor put on an unconfirmed account ends when its owner 
 
     expect(await (await owner.get('/me')).json()).toMatchObject({ emailVerifiedAt: expect.any(String) });
     expect((await impostor.post('/me/x', {})).status).toBe(401);
+    const challenge = await json(app.browser().post('/auth/passkeys/sign-in/options', {}), 200);
+    const withPasskey = await app.browser().post('/auth/passkeys/sign-in', authenticator.get(challenge));
+    expect(withPasskey.status).toBeGreaterThanOrEqual(400);
     expect((await app.browser().post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(401);
     expect((await app.browser().post('/auth/change-email/confirm', { token: change })).status).toBe(400);
   }
