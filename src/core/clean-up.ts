@@ -10,7 +10,8 @@ const THROTTLE_KEPT_SECONDS = 7 * DAY;
 const CONSECUTIVE_KEPT_SECONDS = 366 * DAY; // the count of consecutive failures is forgotten by success, not by waiting
 
 /**
- * Removes what is over: sessions that expired, idled out or were revoked, one-time tokens, throttle counters, expired assignments.
+ * Removes what is over: sessions that expired, idled out or were revoked, one-time tokens, throttle counters, expired assignments,
+ * trusted browsers, authenticator apps that were never confirmed.
  *
  * Nothing depends on it: what has ended is refused whether or not its row is still there.
  */
@@ -63,7 +64,13 @@ export function cleanUp(runtime: Runtime): Job {
       const assignments = await inBatches(signal, () =>
         db.roleAssignment.deleteMany({ where: expiredAssignment, limit: BATCH }),
       );
-      return `removed ${sessions} sessions, ${tokens} tokens, ${throttles + windows} throttle counters, ${assignments} assignments`;
+      const devices = await inBatches(signal, () =>
+        db.trustedDevice.deleteMany({ where: { expiresAt: { lt: before } }, limit: BATCH }),
+      );
+      const enrolments = await inBatches(signal, () =>
+        db.totp.deleteMany({ where: { confirmedAt: null, createdAt: { lt: before } }, limit: BATCH }),
+      );
+      return `removed ${sessions} sessions, ${tokens + devices + enrolments} tokens, ${throttles + windows} throttle counters, ${assignments} assignments`;
     },
   };
 }

@@ -37,6 +37,7 @@ export function passkeysRouter(
   const router = Router();
   const enrolling = http.guards.requireUser({ mustEnrol: 'allowed', credentials: ['session'] });
   const recent = http.stepUp.requireRecentLogin();
+  const limit = http.rateLimit('passkey'); // each beginning stores a challenge
   const hasPages = options.pages !== false;
   const own = (req: Request) => currentUser(req).id;
   const manage = `${config.paths.auth}/passkeys/manage`;
@@ -54,6 +55,7 @@ export function passkeysRouter(
   router
     .route('/register/options')
     .post(
+      limit,
       jsonBody(),
       whenSignedIn(enrolling),
       whenSignedIn(recent),
@@ -101,6 +103,7 @@ export function passkeysRouter(
   router
     .route('/sign-in/options')
     .post(
+      limit,
       jsonBody(),
       handle(async (req, res) => {
         const { purpose } = validate(signInOptionsBody, req.body);
