@@ -478,6 +478,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     if (action === 'ask_address')
       throw new AuthTunaError('invalid_input', {
         message: `${provider.name} shared no email address. Sign up with your address, then link ${provider.name} in your account.`,
+        reason: 'no_email',
         errors: [{ field: 'email', message: `is not shared by ${provider.name}` }],
       });
     throw new AuthTunaError('conflict', {

@@ -1,9 +1,15 @@
-import express, { type Request, type RequestHandler, type Response, Router } from 'express';
+import express, {
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+  Router,
+} from 'express';
 import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/auth.js';
 import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from '../../http/cookies.js';
-import { handle } from '../../http/errors.js';
+import { handle, STATUS } from '../../http/errors.js';
 import { securityHeaders } from '../../http/headers.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { safeReturnTo } from '../../http/return-to.js';
@@ -134,6 +140,7 @@ export function socialRouter<U extends User>(
     )
     .all(only('GET', 'HEAD'));
 
+  router.use(kindly(views));
   router.use(http.errorHandler);
   return router;
 
@@ -187,6 +194,24 @@ function browserFor(
 function browserOf(req: Request, { name }: CookieSpec): string | null {
   const value = readCookie(req.headers.cookie, name);
   return value !== null && BROWSER_SHAPE.test(value) ? value : null;
+}
+
+/** By the reason of a refusal, the text of `errors.*` that says it to somebody who comes back from a provider. */
+const TEXTS: Readonly<Record<string, string>> = {
+  cancelled: 'social_cancelled',
+  sign_in_then_link: 'social_sign_in_then_link',
+  linked_elsewhere: 'social_linked_elsewhere',
+  no_email: 'social_no_email',
+};
+
+/** A refused callback as a page of its own; scripts get the problem document. */
+function kindly(views: HttpKit['views']): ErrorRequestHandler {
+  return (error, req, res, next) => {
+    if (!(error instanceof AuthTunaError) || res.headersSent) return next(error);
+    const text =
+      TEXTS[error.details.reason ?? ''] ?? (error.code === 'invalid_token' ? 'social_failed' : null);
+    if (text === null || !views.errorPage(req, res, { code: text, status: STATUS[error.code] })) next(error);
+  };
 }
 
 function only(...allow: string[]): RequestHandler {
