@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { SYSTEM } from '../../../src/index.js';
 import { startApp } from '../../support/app.js';
+import { Authenticator } from '../../support/authenticator.js';
 import { openDatabase } from '../../support/database.js';
 import { enrolTotp, halfSignedIn, json, totpCode } from '../../support/factors.js';
 
@@ -183,4 +184,27 @@ test('TO-5: a session that never saw the factor may change nothing about it', as
     expect([path, answer.status, (await json(answer)).code]).toEqual([path, 401, 'second_factor_required']);
     expect(answer.headers.get('www-authenticate')).toContain('insufficient_user_authentication');
   }
+});
+
+test('TO-4: after a hundred failures codes are closed, however long one waits, until another factor proves who it is', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const totp = await enrolTotp(app, browser);
+  const authenticator = new Authenticator(app.url);
+  const options = await json(browser.post('/auth/passkeys/register/options', {}), 200);
+  await json(browser.post('/auth/passkeys/register', authenticator.create(options)), 201);
+  const { mfa } = app.authTuna;
+  for (let guess = 0; guess < 100; guess += 1) {
+    expect(await mfa.verify(user.id, '000000', SYSTEM)).toBe(false);
+    app.clock.advance({ minutes: 16 });
+  }
+  app.clock.advance({ days: 2 });
+  await expect(mfa.verify(user.id, totp.nextCode(), SYSTEM)).rejects.toMatchObject({ code: 'rate_limited' });
+  await expect(mfa.verify(user.id, totp.recoveryCodes[0] ?? '', SYSTEM)).rejects.toMatchObject({
+    code: 'rate_limited',
+  });
+  const stranger = app.browser();
+  const request = await json(stranger.post('/auth/passkeys/sign-in/options', {}), 200);
+  await json(stranger.post('/auth/passkeys/sign-in', authenticator.get(request)), 200);
+  expect(await mfa.verify(user.id, totp.nextCode(), SYSTEM)).toBe(true);
 });
