@@ -39,9 +39,13 @@ export function postgresqlChannel(url: string): Channel {
           await close();
           throw error;
         }
+        let last: Promise<unknown> = Promise.resolve();
         return {
-          send: async (payload) => {
-            await sql.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]);
+          send(payload) {
+            // One statement after the other: the driver is about to stop queueing them itself.
+            const sent = last.then(() => sql.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]));
+            last = sent.catch(() => {});
+            return sent.then(() => {});
           },
           close,
         };
