@@ -8,32 +8,33 @@ const EMOJI =
   '🌵🎈🚲🎹🌊🪁🧭🪴🦉🐙🍉🥝🌽🧅🧄🥨🧀🍕🥗🍣🍰🧁🍪🍫🍬🍭🍯🥛🍵🍶🍾🍷🍸🍹🍺🥂🥃🥤🧋🧃🧉🧊🥢🍽🍴🥄🔪🏺🌍🌎🌏🌐🗺🗾🧱🏔⛰🌋🗻🏕🏖🏜🏝🏞';
 
 /** Every path by which a password is chosen. */
-const PATHS: Record<string, (app: MailedApp, password: string) => Promise<number>> = {
-  async 'sign-up'(app, password) {
-    return (await app.browser().post('/auth/signup', { email: 'eva@example.com', password })).status;
+const PATHS: Record<string, (app: MailedApp, email: string, password: string) => Promise<number>> = {
+  async 'sign-up'(app, email, password) {
+    return (await app.browser().post('/auth/signup', { email, password })).status;
   },
-  async change(app, newPassword) {
-    const { browser } = await app.signedIn(ADA);
+  async change(app, email, newPassword) {
+    const { browser } = await app.signedIn(email);
     return (await browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword })).status;
   },
-  async reset(app, newPassword) {
-    await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
-    await app.browser().post('/auth/forgot-password', { email: ADA });
-    const token = tokenIn(await app.mailTo(ADA), '/auth/reset-password');
+  async reset(app, email, newPassword) {
+    await app.authTuna.users.create({ email, password: PASSWORD, emailVerified: true });
+    await app.browser().post('/auth/forgot-password', { email });
+    const token = tokenIn(await app.mailTo(email), '/auth/reset-password');
     return (await app.browser().post('/auth/reset-password', { token, newPassword })).status;
   },
 };
 
 test('PW-1: 15 to 256 code points, on every path that sets a password', async () => {
   expect([...EMOJI].length).toBeGreaterThanOrEqual(60);
+  const app = await startMailedApp();
   for (const [path, choose] of Object.entries(PATHS)) {
-    for (const [password, isAccepted] of [
+    for (const [index, [password, isAccepted]] of [
       ['plain umbrella', false],
       ['plain umbrellas', true],
       [EMOJI, true],
       ['plain umbrella '.repeat(18).slice(0, 257), false],
-    ] as const) {
-      const status = await choose(await startMailedApp(), password);
+    ].entries() as IterableIterator<[number, [string, boolean]]>) {
+      const status = await choose(app, `${path}${index}@example.com`, password);
       const expected = isAccepted ? (path === 'sign-up' ? 202 : 200) : 422;
       expect({ path, length: [...password].length, status }).toEqual({
         path,
@@ -45,15 +46,13 @@ test('PW-1: 15 to 256 code points, on every path that sets a password', async ()
 });
 
 test('PW-6: a listed password and one made of the account are refused on every path, and the reason is told', async () => {
-  for (const [path, choose] of Object.entries(PATHS)) {
-    for (const password of ['passwordpassword', 'harbour harbour 2024'])
-      expect({ path, password, status: await choose(await startMailedApp(), password) }).toEqual({
-        path,
-        password,
-        status: 422,
-      });
-  }
   const app = await startMailedApp();
+  for (const [path, choose] of Object.entries(PATHS)) {
+    for (const password of ['passwordpassword', 'harbour harbour 2024']) {
+      const status = await choose(app, `${path}-${password.length}@example.com`, password);
+      expect({ path, password, status }).toEqual({ path, password, status: 422 });
+    }
+  }
   const answer = await app.browser().post('/auth/signup', { email: ADA, password: 'passwordpassword' });
   expect(await answer.json()).toMatchObject({ code: 'weak_password', reason: 'common' });
 });
