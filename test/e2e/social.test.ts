@@ -1,0 +1,65 @@
+import { expect, inject, test } from 'vitest';
+import { PASSWORD } from '../support/app.js';
+import { launchChromium } from '../support/chromium.js';
+import { startSocialApp } from '../support/social.js';
+
+test.runIf(inject('dialect') === 'sqlite')(
+  'a person signs in with a provider, cancels, links and unlinks, in a real browser',
+  async () => {
+    const { url, idp, authTuna } = await startSocialApp();
+    const chromium = await launchChromium();
+    const context = await chromium.newContext();
+    const page = await context.newPage();
+
+    // First sign-in makes the account, by the button on the page, and comes back to where the person wanted.
+    await page.goto(`${url}/auth/login?returnTo=%2Fme`);
+    await page.getByRole('link', { name: /Single sign-on/ }).click();
+    await page.waitForURL(`${url}/me`);
+    expect(await page.textContent('body')).toContain('ada@example.com');
+    expect((await authTuna.users.list()).items).toHaveLength(1);
+
+    // The second finds it, in another browser.
+    const other = await (await chromium.newContext()).newPage();
+    await other.goto(`${url}/auth/social/oidc/login?returnTo=%2Fme`);
+    await other.waitForURL(`${url}/me`);
+    expect((await authTuna.users.list()).items).toHaveLength(1);
+
+    // Cancelled consent: a page, not a session.
+    idp.consents = false;
+    const third = await (await chromium.newContext()).newPage();
+    const answer = await third.goto(`${url}/auth/social/oidc/login`);
+    expect(answer?.status()).toBe(400);
+    expect(await third.locator('h1').count()).toBe(1);
+    expect(await third.content()).not.toContain('alert(1)');
+    await third.goto(`${url}/me`);
+    expect(third.url()).toContain('/auth/login');
+    idp.consents = true;
+
+    // Linking from an account that has a password, and unlinking.
+    await authTuna.users.create({ email: 'grace@example.com', password: PASSWORD, emailVerified: true });
+    idp.person = { sub: 'grace-1', email: 'grace@work.example', email_verified: true };
+    const grace = await (await chromium.newContext()).newPage();
+    await grace.goto(`${url}/auth/login?returnTo=%2Fme`);
+    await grace.getByLabel(/email/i).first().fill('grace@example.com');
+    await grace.locator('input[name=password]').fill(PASSWORD);
+    await grace.locator('input[name=password]').press('Enter');
+    await grace.waitForURL(`${url}/me`);
+    const ask = (method: string, path: string) =>
+      grace.evaluate(
+        async ([verb, target]) => {
+          // Text, because the test is compiled without the types of a browser.
+          const init = { method: verb, headers: { 'content-type': 'application/json' } };
+          const response = await fetch(String(target), verb === 'POST' ? { ...init, body: '{}' } : init);
+          return { status: response.status, text: await response.text() };
+        },
+        [method, path],
+      );
+    const begun = await ask('POST', '/auth/social/oidc/link');
+    await grace.goto((JSON.parse(begun.text) as { url: string }).url).catch(() => null);
+    await grace.goto(`${url}/auth/social`);
+    expect(await grace.textContent('body')).toContain('grace@work.example');
+    expect((await ask('DELETE', '/auth/social/oidc')).status).toBe(204);
+    expect((await ask('DELETE', '/auth/social/oidc')).status).toBe(404);
+  },
+  120_000,
+);
