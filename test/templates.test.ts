@@ -13,7 +13,7 @@ import { createTemplates, type TemplatesOptions } from '../src/templates.js';
 import { themeCss } from '../src/theme.js';
 
 const CSP =
-  "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+  "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const TEMPLATES = new URL('../templates/', import.meta.url);
 const folders: string[] = [];
 

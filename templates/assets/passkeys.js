@@ -53,7 +53,9 @@
   async function signIn({ optionsUrl, finishUrl, purpose, returnTo }, useBrowserAutofill) {
     const optionsJSON = await post(optionsUrl, { purpose });
     const response = await webauthn.startAuthentication({ optionsJSON, useBrowserAutofill });
-    const answer = await post(finishUrl, { ...response, purpose });
+    const answer = await post(finishUrl, { ...response, purpose }).catch((error) => {
+      throw Object.assign(error, { wasChosen: true });
+    });
     const path = returnTo ?? '/';
     if (answer.secondFactor === undefined) location.assign(path);
     else location.assign(`${codesBase(finishUrl)}/mfa/challenge?returnTo=${encodeURIComponent(path)}`);
@@ -75,8 +77,8 @@
     if (!(await webauthn.browserSupportsWebAuthnAutofill())) return;
     const offer = () =>
       signIn(place.dataset, true).catch((error) => {
-        // Ended by the button, or by the next offer, which take its place.
-        if (error.name !== 'AbortError' && error.code !== 'ERROR_CEREMONY_ABORTED') explain(error, place, status);
+        // Who chose nothing need not hear that an offer ended, or could not be made.
+        if (error.wasChosen) explain(error, place, status);
       });
     const timer = setInterval(offer, RENEW_MS);
     place.querySelector('button').addEventListener('click', () => clearInterval(timer), { once: true });
