@@ -1,0 +1,392 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import {
+  type Actor,
+  AuthTunaError,
+  createAuthTuna,
+  defineProvider,
+  type Profile,
+  SYSTEM,
+} from '../../../src/index.js';
+import { TestClock } from '../../../src/testing/index.js';
+import { SECRET, TestLogger } from '../../support/app.js';
+import { freshDatabase, openDatabase } from '../../support/database.js';
+
+/*
+ * Attacker and victim around one address, in every order of up to six events. The states that orders lead to are compared, and one that was
+ * seen before is not walked on from: what follows from equal states is equal.
+ */
+
+const ADDRESS = 'victim@example.com';
+const LENGTH = 6;
+const TABLES = ['user', 'password', 'session', 'socialAccount', 'oneTimeToken', 'roleAssignment'] as const;
+type Who = 'attacker' | 'victim';
+type Row = Record<string, unknown>;
+
+/** What is not in the database: who holds which sessions, links and half-finished journeys, and whose house it is by now. */
+interface Hands {
+  sessions: { who: Who; id: string; userId: string }[];
+  /** States of begun links. */
+  links: { who: Who; state: string }[];
+  /** Sign-in links and reset links that lie in the victim's mailbox. */
+  magic: string | null;
+  reset: string | null;
+  verify: string | null;
+  /** Accounts the victim has entered. */
+  victims: string[];
+}
+
+interface State {
+  tables: Record<(typeof TABLES)[number], Row[]>;
+  hands: Hands;
+  path: string[];
+}
+
+const PEOPLE: Record<string, Profile> = {
+  'attacker claims': { subject: 'attacker', email: ADDRESS, emailVerified: false, name: null },
+  'victim proves': { subject: 'victim', email: ADDRESS, emailVerified: true, name: null },
+};
+const PASSWORDS: Record<Who, string> = {
+  attacker: 'what the attacker has chosen',
+  victim: 'what its owner has once chosen',
+};
+
+async function startWorld(options: { requireVerifiedEmail: boolean; linkVerifiedEmails: boolean }) {
+  const tokenServer = createServer(async (req, res) => {
+    let body = '';
+    for await (const chunk of req) body += chunk;
+    const code = new URLSearchParams(body).get('code');
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ access_token: code }));
+  }).listen(0, '127.0.0.1');
+  await once(tokenServer, 'listening');
+  const origin = `http://localhost:${(tokenServer.address() as AddressInfo).port}`;
+  const provider = defineProvider(
+    {
+      id: 'idp',
+      name: 'Provider',
+      endpoints: { authorization: `${origin}/authorize`, token: `${origin}/token` },
+      scopes: [],
+      profile: ({ accessToken }) => PEOPLE[accessToken]!,
+    },
+    { clientId: 'client', clientSecret: 'secret' },
+  );
+  const database = await freshDatabase();
+  // Half tokens as they were drawn, so that a mailed link can be put together from its row.
+  const drawn: string[] = [];
+  const clock = new TestClock();
+  const authTuna = createAuthTuna({
+    baseUrl: 'http://localhost:3000',
+    secrets: [SECRET],
+    databaseUrl: database.url,
+    clock,
+    logger: new TestLogger(),
+    random: {
+      bytes(size) {
+        const bytes = randomBytes(size);
+        drawn.push(bytes.toString('base64url'));
+        return bytes;
+      },
+    },
+    password: { bcryptCost: 4 },
+    signUp: { requireVerifiedEmail: options.requireVerifiedEmail },
+    passwordless: { magicLink: { bindToBrowser: false } },
+    mail: { from: 'app@example.com', transport: { send: async () => {} } },
+    social: { providers: [provider], linkVerifiedEmails: options.linkVerifiedEmails },
+  });
+  const connection = await openDatabase(database);
+  onTestFinished(async () => {
+    tokenServer.closeAllConnections();
+    tokenServer.close();
+    await authTuna.close();
+    await connection.close();
+    await database.drop();
+  });
+  await authTuna.ready();
+  const db = connection.client as unknown as Record<
+    string,
+    Record<string, (args?: object) => Promise<Row[]>>
+  >;
+
+  const actorOf = (who: Who, session?: { id: string; userId: string }): Actor => ({
+    userId: session?.userId ?? null,
+    ip: who === 'attacker' ? '203.0.113.66' : '198.51.100.7',
+    userAgent: who,
+    ...(session !== undefined && { sessionId: session.id }),
+  });
+  const browserOf = (who: Who) => `the browser of the ${who}`;
+  const isAlive = (tables: State['tables'], id: string): boolean => {
+    const row = tables.session.find((session) => session.id === id);
+    const user = tables.user.find((candidate) => candidate.id === row?.userId);
+    return row !== undefined && row.revokedAt === null && row.epoch === user?.sessionEpoch;
+  };
+  const liveSession = (tables: State['tables'], hands: Hands, who: Who) =>
+    hands.sessions.find((session) => session.who === who && isAlive(tables, session.id)) ?? null;
+  const entered = (
+    hands: Hands,
+    who: Who,
+    result: { status: string; user?: { id: string }; session?: { id: string } },
+  ) => {
+    if (result.status !== 'signed_in' || result.user === undefined || result.session === undefined) return;
+    hands.sessions.push({ who, id: result.session.id, userId: result.user.id });
+    if (who === 'victim' && !hands.victims.includes(result.user.id)) hands.victims.push(result.user.id);
+  };
+  /** The newest live token of a purpose, as its mail carries it. */
+  const mailed = async (purpose: string): Promise<string | null> => {
+    const rows = await db.oneTimeToken!.findMany!({ where: { purpose, usedAt: null } });
+    const found = rows
+      .map(({ id }) => ({ id: String(id), at: drawn.lastIndexOf(String(id)) }))
+      .sort((a, b) => b.at - a.at)[0];
+    return found === undefined ? null : `${found.id}.${drawn[found.at + 1]}`;
+  };
+  const journey = async (who: Who, person: string, state: string) => {
+    const outcome = await authTuna.social.finishSignIn(
+      'idp',
+      { code: person, state },
+      { browser: browserOf(who) },
+      actorOf(who),
+    );
+    return outcome;
+  };
+  const stateOf = (url: string) => new URL(url).searchParams.get('state') ?? '';
+
+  const signUp = (who: Who) => async (hands: Hands) => {
+    const result = await authTuna.auth.register({ email: ADDRESS, password: PASSWORDS[who] }, actorOf(who));
+    // A person confirms what they asked for; a mail about a sign-up that was not theirs they leave alone.
+    if (
+      who === 'victim' &&
+      (await authTuna.passwords.verify(
+        (await authTuna.users.findByEmail(ADDRESS))?.id ?? null,
+        PASSWORDS.victim,
+      ))
+    )
+      hands.verify = await mailed('verify_email');
+    entered(hands, who, result);
+  };
+  const login = (who: Who) => async (hands: Hands) =>
+    entered(
+      hands,
+      who,
+      await authTuna.auth.login({ login: ADDRESS, password: PASSWORDS[who] }, actorOf(who)),
+    );
+  const social = (who: Who, person: string) => async (hands: Hands) => {
+    const { url } = await authTuna.social.beginSignIn('idp', { browser: browserOf(who) });
+    const outcome = await journey(who, person, stateOf(url));
+    if (outcome.intent === 'sign_in') entered(hands, who, outcome.result);
+  };
+  const beginLink = (who: Who) => async (hands: Hands) => {
+    const session = liveSession(await read(), hands, who);
+    if (session === null) return;
+    const { url } = await authTuna.social.beginLink(
+      session.userId,
+      'idp',
+      { browser: browserOf(who) },
+      actorOf(who, session),
+    );
+    hands.links.push({ who, state: stateOf(url) });
+  };
+  const finishLink = (who: Who, person: string) => async (hands: Hands) => {
+    const link = hands.links.find((begun) => begun.who === who);
+    if (link === undefined) return;
+    hands.links.splice(hands.links.indexOf(link), 1);
+    await journey(who, person, link.state);
+  };
+  const unlink = (who: Who) => async (hands: Hands) => {
+    const session = liveSession(await read(), hands, who);
+    if (session !== null) await authTuna.social.unlink(session.userId, 'idp', actorOf(who, session));
+  };
+
+  const events: Record<string, (hands: Hands) => Promise<void>> = {
+    'attacker signs up': signUp('attacker'),
+    'attacker logs in': login('attacker'),
+    'attacker signs in socially': social('attacker', 'attacker claims'),
+    'attacker begins a link': beginLink('attacker'),
+    'attacker finishes the link': finishLink('attacker', 'attacker claims'),
+    'attacker asks for a change of address': async (hands) => {
+      const session = liveSession(await read(), hands, 'attacker');
+      if (session !== null)
+        await authTuna.auth.requestEmailChange(
+          session.userId,
+          { newEmail: 'attacker@example.com' },
+          actorOf('attacker', session),
+        );
+    },
+    'attacker confirms the change': async () => {
+      const token = await mailed('change_email');
+      if (token !== null) await authTuna.auth.confirmEmailChange(token, actorOf('attacker'));
+    },
+    'victim signs up': signUp('victim'),
+    'victim confirms': async (hands) => {
+      if (hands.verify === null) return;
+      const token = hands.verify;
+      hands.verify = null;
+      await authTuna.auth.verifyEmail(token, actorOf('victim'));
+    },
+    'victim logs in': login('victim'),
+    'victim signs in socially': social('victim', 'victim proves'),
+    'victim links': async (hands) => {
+      await beginLink('victim')(hands);
+      await finishLink('victim', 'victim proves')(hands);
+    },
+    'victim unlinks': unlink('victim'),
+    'victim asks for a link': async (hands) => {
+      await authTuna.passwordless.requestLink(ADDRESS, SYSTEM);
+      hands.magic = await mailed('magic_link');
+    },
+    'victim opens the link': async (hands) => {
+      if (hands.magic === null) return;
+      const token = hands.magic;
+      hands.magic = null;
+      entered(hands, 'victim', await authTuna.passwordless.consumeLink({ token }, actorOf('victim')));
+    },
+    'victim asks for a reset': async (hands) => {
+      await authTuna.auth.requestPasswordReset(ADDRESS, SYSTEM);
+      hands.reset = await mailed('reset_password');
+    },
+    'victim resets': async (hands) => {
+      if (hands.reset === null) return;
+      const token = hands.reset;
+      hands.reset = null;
+      await authTuna.auth.resetPassword({ token, newPassword: PASSWORDS.victim }, actorOf('victim'));
+    },
+  };
+
+  async function read(): Promise<State['tables']> {
+    const found = {} as State['tables'];
+    for (const table of TABLES) found[table] = await db[table]!.findMany!();
+    return found;
+  }
+  const restore = (tables: State['tables']) =>
+    connection.client.$transaction([
+      ...[...TABLES, 'throttle'].toReversed().map((table) => db[table]!.deleteMany!({})),
+      ...TABLES.filter((table) => tables[table].length > 0).map((table) =>
+        db[table]!.createMany!({ data: tables[table] }),
+      ),
+    ]);
+  /** Whether an event can do anything at all; what cannot is left out, which changes nothing but the time it takes. */
+  const canHappen = (name: string, { tables, hands }: State): boolean => {
+    const isIn = (who: Who) => liveSession(tables, hands, who) !== null;
+    const conditions: Record<string, boolean> = {
+      'attacker begins a link': isIn('attacker'),
+      'attacker finishes the link': hands.links.some(({ who }) => who === 'attacker'),
+      'attacker asks for a change of address': isIn('attacker'),
+      'attacker confirms the change': tables.oneTimeToken.some(
+        ({ purpose, usedAt }) => purpose === 'change_email' && usedAt === null,
+      ),
+      'attacker logs in': tables.password.length > 0,
+      'victim logs in': tables.password.length > 0,
+      'victim confirms': hands.verify !== null,
+      'victim links': isIn('victim'),
+      'victim unlinks': isIn('victim') && tables.socialAccount.length > 0,
+      'victim asks for a link': tables.user.length > 0,
+      'victim opens the link': hands.magic !== null,
+      'victim asks for a reset': tables.user.length > 0,
+      'victim resets': hands.reset !== null,
+    };
+    return conditions[name] ?? true;
+  };
+  /** What matters for what can follow, without ids and times. */
+  const fingerprint = async ({ tables, hands }: State): Promise<string> => {
+    const accounts = [];
+    for (const user of tables.user) {
+      const own = (table: Row[]) => table.filter(({ userId }) => userId === user.id);
+      const password =
+        own(tables.password).length === 0
+          ? 'none'
+          : (await authTuna.passwords.verify(String(user.id), PASSWORDS.victim))
+            ? 'victim'
+            : 'attacker';
+      const holders = [];
+      for (const who of ['attacker', 'victim'] as const) {
+        for (const session of hands.sessions)
+          if (session.who === who && session.userId === user.id && isAlive(tables, session.id))
+            holders.push(who);
+      }
+      const tokens = tables.oneTimeToken
+        .filter(
+          ({ subject, usedAt, purpose }) =>
+            subject === user.id && usedAt === null && purpose === 'change_email',
+        )
+        .map(({ purpose }) => purpose)
+        .sort();
+      accounts.push({
+        email: user.email,
+        isVerified: user.emailVerifiedAt !== null,
+        password,
+        identities: own(tables.socialAccount)
+          .map(({ subject }) => subject)
+          .sort(),
+        holders: [...new Set(holders)],
+        isVictims: hands.victims.includes(String(user.id)),
+        tokens,
+      });
+    }
+    const links = [];
+    for (const { who, state } of hands.links) {
+      const row = tables.oneTimeToken.find(({ id }) => state.startsWith(`${id}.`));
+      const { link } = JSON.parse(String(row?.data ?? '{}')) as { link?: { sessionId: string } };
+      links.push([who, link !== undefined && isAlive(tables, link.sessionId)]);
+    }
+    const isLive = (token: string | null) =>
+      token !== null &&
+      tables.oneTimeToken.some(({ id, usedAt }) => usedAt === null && token.startsWith(`${id}.`));
+    return JSON.stringify([accounts, links, isLive(hands.magic), isLive(hands.reset), isLive(hands.verify)]);
+  };
+  return { events, canHappen, read, restore, fingerprint, isAlive };
+}
+
+for (const requireVerifiedEmail of [false, true]) {
+  for (const linkVerifiedEmails of [false, true]) {
+    // SQLite is enough: what is enumerated are orders, not races.
+    test.runIf(inject('dialect') === 'sqlite')(
+      `in no order of ${LENGTH} events does the attacker hold a session of the victim's account (addresses ${requireVerifiedEmail ? 'must' : 'need not'} be confirmed, equal ones may${linkVerifiedEmails ? '' : ' not'} meet)`,
+      async () => {
+        const world = await startWorld({ requireVerifiedEmail, linkVerifiedEmails });
+        const start: State = {
+          tables: await world.read(),
+          hands: { sessions: [], links: [], magic: null, reset: null, verify: null, victims: [] },
+          path: [],
+        };
+        const seen = new Set([await world.fingerprint(start)]);
+        let edge = [start];
+        let victimsHomes = 0;
+        for (let length = 1; length <= LENGTH && edge.length > 0; length += 1) {
+          const next: State[] = [];
+          for (const state of edge) {
+            for (const [name, event] of Object.entries(world.events)) {
+              if (!world.canHappen(name, state)) continue;
+              await world.restore(state.tables);
+              const hands = structuredClone(state.hands);
+              const path = [...state.path, name];
+              await event(hands).catch((error: unknown) => {
+                const isRefusal =
+                  error instanceof AuthTunaError &&
+                  error.code !== 'unavailable' &&
+                  error.code !== 'misconfigured';
+                if (!isRefusal) throw new Error(path.join(', then '), { cause: error });
+              });
+              const tables = await world.read();
+              for (const session of hands.sessions) {
+                const isTheirs = session.who === 'attacker' && hands.victims.includes(session.userId);
+                if (isTheirs && world.isAlive(tables, session.id)) expect.fail(path.join(', then '));
+              }
+              if (hands.victims.length > 0) victimsHomes += 1;
+              if (length === LENGTH) continue;
+              const reached = { tables, hands, path };
+              const key = await world.fingerprint(reached);
+              if (seen.has(key)) continue;
+              seen.add(key);
+              next.push(reached);
+            }
+          }
+          edge = next;
+        }
+        expect(seen.size).toBeGreaterThan(20);
+        expect(victimsHomes).toBeGreaterThan(5);
+      },
+      600_000,
+    );
+  }
+}
