@@ -109,6 +109,11 @@ export class SessionVerifier {
     return verified !== undefined && verified.userAgent === userAgent ? verified : undefined;
   }
 
+  /** The session that a token of ours names, without asking what it is worth; null for what was not signed here. */
+  sessionIdOf(token: string): string | null {
+    return this.#tokens.verify(token, this.#runtime.now().getTime())?.sessionId ?? null;
+  }
+
   /**
    * Checks a token against its row.
    *

@@ -197,6 +197,12 @@ export class SessionMiddleware implements AuthContext {
     }
   }
 
+  /** The session that a cookie with our signature names, whatever it is worth otherwise. */
+  sessionIdOf(req: Request): string | null {
+    const token = readCookie(req.headers.cookie, this.cookie.name);
+    return token === null || token === 'ambiguous' ? null : this.#verifier.sessionIdOf(token);
+  }
+
   /** Writes the cookie of a session that has just begun or been raised. */
   writeCookie(res: Response, token: string, persistentUntil: Date | null): void {
     setCookie(res, this.cookie, this.#serialise(token, persistentUntil));

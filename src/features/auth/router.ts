@@ -39,7 +39,10 @@ export function authRouter<U extends User>(
   const body = (bodyOptions?: FormBodyOptions) =>
     pages === null ? jsonBody() : views.formOrJson(bodyOptions);
 
-  if (pages !== null) router.get('/assets/:name', views.assets()); // before what keeps everything else out of caches
+  if (pages !== null) {
+    http.mounted.auth = true;
+    router.get('/assets/:name', views.assets()); // before what keeps everything else out of caches
+  }
   router.use(http.prepare);
   if (pages !== null) router.use(pages.router);
 
@@ -199,8 +202,11 @@ export function authRouter<U extends User>(
     .post(
       body(),
       handle(async (req, res) => {
-        const session = authOf(req).session ?? authOf(req).locked?.session ?? null;
-        if (session !== null) await auth.logout(session.id, authOf(req).actor);
+        const requestAuth = authOf(req);
+        // A tab that still has the cookie from before a renewal means the same session.
+        const superseded = requestAuth.refusal.code === 'superseded' ? http.sessions.sessionIdOf(req) : null;
+        const sessionId = (requestAuth.session ?? requestAuth.locked?.session)?.id ?? superseded;
+        if (sessionId !== null) await auth.logout(sessionId, requestAuth.actor);
         http.sessions.clearCookie(res);
         res.setHeader('Clear-Site-Data', '"cache"');
         views.answer(req, res, { redirectTo: views.returnTo(req) ?? `${http.config.paths.auth}/login` });
