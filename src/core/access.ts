@@ -213,15 +213,15 @@ export class Access {
 
   async #usersWhere(condition: object, query: PageQuery): Promise<Page<PublicUser>> {
     const now = this.#runtime.now();
-    return pageOf(query, async ({ take, skip, after }) => {
+    return pageOf(query, async ({ take, after }) => {
       const rows = await this.#runtime.db.user.findMany({
         where: {
           deletedAt: null,
+          ...(after !== null && { id: { gt: after } }),
           AND: [{ OR: [{ suspendedAt: null }, { suspendedUntil: { lte: now } }] }, condition],
         },
         orderBy: { id: 'asc' },
         take,
-        ...(after !== null && { cursor: { id: after }, skip }),
       });
       return rows.map(publicUser);
     });

@@ -114,12 +114,12 @@ export class Mailer {
 
   /** Mails that were given up, newest first. */
   async deadLetters(query: { cursor?: string; limit?: number } = {}): Promise<Page<DeadLetter>> {
-    return pageOf(query, async ({ skip, take, after }) => {
+    return pageOf(query, async ({ take, after }) => {
       const rows = await this.#runtime.db.outboxMessage.findMany({
         where: { deadAt: { not: null } },
         orderBy: [{ deadAt: 'desc' }, { id: 'desc' }],
         take,
-        ...(after !== null && { cursor: { id: after }, skip }),
+        ...(after !== null && { cursor: { id: after } }),
       });
       return rows.map((row) => ({
         id: row.id,
