@@ -73,11 +73,11 @@ export class AuditManager {
         apiKeyId: actor.apiKeyId ?? null,
         targetType: fact.target?.type ?? null,
         targetId: printable(fact.target?.id),
-        scope: fact.scope ?? null,
+        scope: printable(fact.scope),
         ip: actor.ip,
         userAgent: printable(actor.userAgent),
         requestId: printable(actor.requestId),
-        data: fact.data === undefined ? null : JSON.stringify(fact.data),
+        data: fact.data === undefined ? null : JSON.stringify(fact.data, printableText),
       },
     });
   }
@@ -101,12 +101,12 @@ export class AuditManager {
         at: { ...(from && { gte: from }), ...(to && { lt: to }) },
       }),
     };
-    return pageOf(query, async ({ skip, take, after }) => {
+    return pageOf(query, async ({ take, after }) => {
       const rows = await this.#runtime.db.auditEntry.findMany({
         where,
         orderBy: [{ at: 'desc' }, { id: 'desc' }],
         take,
-        ...(after !== null && { cursor: { id: after }, skip }),
+        ...(after !== null && { cursor: { id: after } }),
       });
       return rows.map((row) => ({
         ...row,
@@ -131,6 +131,11 @@ export function eventOf(fact: Fact, at: Date): AuthEvent {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** For `JSON.stringify`, whose own escapes leave direction and line-separator characters alone. */
+function printableText(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? printable(value) : value;
+}
 
 /** One line, capped: control, direction and line-separator characters are written as escapes, so that a log cannot be forged. */
 function printable(text: string | null | undefined): string | null {
