@@ -128,6 +128,7 @@ export function isMissing(error: unknown): boolean {
  *
  * - An `undefined` anywhere in the arguments, or no `where` where one is due, is a TypeError before the database is asked:
  *   a client without `strictUndefinedChecks` turns `deleteMany({ where: { id: undefined } })` into "every row".
+ * - A zero byte in a text is `invalid_input`: PostgreSQL would fail as if it were down, SQLite would store it.
  * - A unique violation and a missing row pass through as Prisma's errors; see {@link isUniqueViolation}, {@link isMissing}.
  * - Everything else that fails, and a call longer than `timeoutMs` (2000), is `unavailable` with the error as cause.
  *
@@ -217,6 +218,8 @@ function asKnown(error: unknown): unknown {
 function refuseUndefined(value: object, call: string, path: string): void {
   for (const [key, inner] of Object.entries(value)) {
     if (inner === undefined) throw new TypeError(`${call}${path}${key} is undefined`);
+    if (typeof inner === 'string' && inner.includes('\0'))
+      throw new AuthTunaError('invalid_input', { message: 'No text may hold a zero byte.' });
     if (isContainer(inner)) refuseUndefined(inner, call, `${path}${key}.`);
   }
 }
