@@ -1,7 +1,13 @@
+import type { Db } from '../db/client.js';
 import { RoleCatalogue } from './role-catalogue.js';
 import type { Runtime } from './runtime.js';
 
 const VERSION_COUNTER = 'roles_version';
+
+/** The write that tells every process to compile the roles again; it belongs into every batch that changes a role. */
+export function rolesChanged(db: Db) {
+  return db.counter.update({ where: { name: VERSION_COUNTER }, data: { value: { increment: 1 } } });
+}
 
 /**
  * Keeps the compiled roles, and knows whether they are still the current ones.
@@ -35,10 +41,7 @@ export class RoleStore {
 
   /** The write that moves the counter; it belongs into every batch that changes a role. */
   bump() {
-    return this.#runtime.db.counter.update({
-      where: { name: VERSION_COUNTER },
-      data: { value: { increment: 1 } },
-    });
+    return rolesChanged(this.#runtime.db);
   }
 
   async #load(version: number): Promise<RoleCatalogue> {

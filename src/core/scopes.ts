@@ -6,6 +6,7 @@ import { Batcher } from './batcher.js';
 import { type Chain, GLOBAL_CHAIN } from './grants.js';
 import type { Ledger } from './ledger.js';
 import { type Page, type PageQuery, pageOf } from './page.js';
+import { rolesChanged } from './role-store.js';
 import type { Runtime } from './runtime.js';
 import { isScope, parseScope } from './scope-name.js';
 
@@ -240,8 +241,8 @@ export class ScopeManager {
   }
 
   /**
-   * Takes a scope out of the tree, with every assignment made exactly there. Scopes below it stay, and hang below `global` from then on.
-   * Needs `<type>:manage`.
+   * Takes a scope out of the tree, with every assignment made exactly there and every role it defined for itself. Scopes below it stay,
+   * and hang below `global` from then on. Needs `<type>:manage`.
    */
   async remove(id: string, actor: Actor): Promise<void> {
     const { type } = requireNode(id, 'id');
@@ -255,10 +256,13 @@ export class ScopeManager {
         writes: [
           this.#runtime.db.scopeNode.delete({ where: { id } }),
           this.#runtime.db.roleAssignment.deleteMany({ where: { scope: id } }),
+          // Or what was given of them below would count again, should the scope ever come back.
+          this.#runtime.db.role.deleteMany({ where: { ownedBy: id } }),
+          rolesChanged(this.#runtime.db),
           this.#runtime.db.scopeNode.updateMany({ where: { parentId: id }, data: { parentId: null } }),
         ],
         facts: [{ type: 'scope.removed', actor, target: { type: 'scope', id }, scope: id }],
-        invalidates: [`scope:${id}`, ...affected.map(({ userId }) => `user:${userId}`)],
+        invalidates: [`scope:${id}`, 'roles', ...affected.map(({ userId }) => `user:${userId}`)],
       });
     } catch (error) {
       if (isMissing(error)) throw new AuthTunaError('not_found');
@@ -286,12 +290,11 @@ export class ScopeManager {
   /** The registered scopes directly below one; `global` lists those without a parent. */
   async childrenOf(id: string, query: PageQuery = {}): Promise<Page<ScopeNode>> {
     if (!isScope(id)) throw notAScope('id');
-    return pageOf(query, async ({ take, skip, after }) => {
+    return pageOf(query, async ({ take, after }) => {
       const rows = await this.#runtime.db.scopeNode.findMany({
-        where: { parentId: id === 'global' ? null : id },
+        where: { parentId: id === 'global' ? null : id, ...(after !== null && { id: { gt: after } }) },
         orderBy: { id: 'asc' },
         take,
-        ...(after !== null && { cursor: { id: after }, skip }),
       });
       return rows.map((row) => ({ id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name }));
     });
