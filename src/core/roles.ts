@@ -77,7 +77,7 @@ export class RoleManager {
     const namesake = catalogue.find(input.name, chain.scopes);
     if (namesake !== null && namesake.ownedBy !== (input.ownedBy ?? ''))
       throw new AuthTunaError('conflict', { message: `The role ${input.name} exists already.` });
-    const includes = (input.includes ?? []).map((name) => required(catalogue, name, chain));
+    const includes = allOf(catalogue, input.includes, chain);
     const permissions = [...new Set(input.permissions ?? [])];
     await this.#requireMayEdit(
       actor,
@@ -178,7 +178,7 @@ export class RoleManager {
   async update(name: string, change: RoleChange, actor: Actor, ownedBy?: string): Promise<void> {
     checkInput({ name, ...change, description: change.description ?? undefined });
     const { catalogue, role, chain } = await this.#locate(name, ownedBy);
-    const includes = (change.includes ?? []).map((included) => required(catalogue, included, chain));
+    const includes = allOf(catalogue, change.includes, chain);
     await this.#requireMayEdit(
       actor,
       role,
@@ -314,7 +314,7 @@ export class RoleManager {
       throw invalid('scope', `${role.name} can be assigned at ${role.at.join(', ')} only`);
     }
     const now = this.#runtime.now();
-    if (expiresAt !== null && expiresAt <= now) throw invalid('expiresAt', 'is in the past');
+    if (expiresAt !== null && !(expiresAt > now)) throw invalid('expiresAt', 'must be in the future');
     if (isSuperadminRole(role) && expiresAt !== null)
       throw invalid('expiresAt', 'superadmin has no end; take it away instead');
     if (actor !== SYSTEM) {
@@ -456,12 +456,15 @@ export class RoleManager {
     const catalogue = await this.#store.current();
     const grants = actor === SYSTEM ? null : await this.#grantsOf(actor);
     const type = parseScope(scope)?.type ?? '';
-    return [...catalogue.all()]
-      .filter((role) => role.at.length === 0 || role.at.includes(type))
-      .filter((role) => role.ownedBy === '' || chain.scopes.includes(role.ownedBy))
-      .filter((role) => grants === null || mayAssign(grants, role, chain))
-      .map((role) => role.name)
-      .sort();
+    return (
+      [...catalogue.all()]
+        .filter((role) => role.at.length === 0 || role.at.includes(type))
+        // Of several roles of one name, `assign` takes the nearest.
+        .filter((role) => catalogue.find(role.name, chain.scopes) === role)
+        .filter((role) => grants === null || mayAssign(grants, role, chain))
+        .map((role) => role.name)
+        .sort()
+    );
   }
 
   /** Who holds a role exactly at a scope. */
@@ -565,6 +568,11 @@ export class RoleManager {
 
 function emptyDraft(role: CompiledRole): RoleDraft {
   return { level: role.level, permissions: [], includes: [], mayAssign: [] };
+}
+
+/** The roles of these names, each once. */
+function allOf(catalogue: RoleCatalogue, names: readonly string[] = [], chain: Chain): CompiledRole[] {
+  return [...new Set(names)].map((name) => required(catalogue, name, chain));
 }
 
 function required(catalogue: RoleCatalogue, name: string, chain: Chain | readonly string[]): CompiledRole {
