@@ -16,7 +16,7 @@ import { SuperadminGuard } from './superadmins.js';
 import { publicUser } from './user-row.js';
 
 export interface UserQuery {
-  /** Part of an address or username, at most 64 characters. */
+  /** Part of an address or username, at most 64 characters; `_` also finds any other character in its place. */
   search?: string;
   /** Only people who hold this role, at `scope` or anywhere. */
   role?: string;
@@ -93,6 +93,8 @@ export class UserManager<U extends User = User> {
     const { search, role, scope, status } = query;
     if (search !== undefined && search.length > MAX_SEARCH)
       throw invalid('search', `must have at most ${MAX_SEARCH} characters`);
+    // No address or username holds these, and LIKE reads them as something else.
+    if (search !== undefined && /[%\\]/.test(search)) return { items: [], nextCursor: null };
     const now = this.#runtime.now();
     const roleIds =
       role === undefined
@@ -125,12 +127,12 @@ export class UserManager<U extends User = User> {
         role === undefined && scope === undefined ? {} : { assignments: { some: held } },
       ],
     };
-    return pageOf(query, async ({ take, skip, after }) => {
+    return pageOf(query, async ({ take, after }) => {
       const rows = await this.#runtime.db.user.findMany({
         where,
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         take,
-        ...(after !== null && { cursor: { id: after }, skip }),
+        ...(after !== null && { cursor: { id: after } }),
       });
       return rows.map((row) => publicUser(row) as U);
     });
@@ -338,7 +340,8 @@ export class UserManager<U extends User = User> {
     const superadmins = await this.#superadmins.observe();
     const user = await this.#row(id);
     const now = this.#runtime.now();
-    if (options.until !== undefined && options.until <= now) throw invalid('until', 'is in the past');
+    if (options.until !== undefined && !(options.until > now))
+      throw invalid('until', 'must be in the future');
     await this.#commit(user, actor, 'user.suspended', reason, [
       ...((await this.#superadmins.isSuperadmin(id))
         ? this.#superadmins.removed(user, superadmins)
