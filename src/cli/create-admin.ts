@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
+import { AuthTunaError } from '../errors.js';
 import { SYSTEM } from '../events.js';
 import { withInstance } from './instance.js';
 import type { Command } from './main.js';
@@ -22,6 +23,11 @@ export const createAdmin: Command = {
     });
     const email = values.email ?? (await ask('Email: ', { hidden: false }));
     return withInstance(async (authTuna) => {
+      // Before anybody is created: an account without its role would be left behind.
+      if (!(await authTuna.roles.assignableBy(SYSTEM, 'global')).includes(values.role))
+        throw new AuthTunaError('not_found', {
+          message: `There is no role ${values.role} to hold at global.`,
+        });
       const existing = await authTuna.users.findByEmail(email);
       const user =
         existing ??

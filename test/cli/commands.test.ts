@@ -1,0 +1,172 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
+import { createAdmin } from '../../src/cli/create-admin.js';
+import { generate } from '../../src/cli/generate.js';
+import { init, readShippedSchema } from '../../src/cli/init.js';
+import type { Command } from '../../src/cli/main.js';
+import { migrateDatabase } from '../../src/cli/migrate.js';
+import { newSecret } from '../../src/cli/new-secret.js';
+import { why } from '../../src/cli/why.js';
+import { shippedMigrations } from '../../src/db/migrate.js';
+import { SYSTEM } from '../../src/index.js';
+import { SECRET, startApp } from '../support/app.js';
+import { emptyDatabase, freshDatabase } from '../support/database.js';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+});
+
+/** Runs a command as the terminal would, and gives its exit code with what it printed. */
+async function run(command: Command, ...args: string[]): Promise<{ code: number; out: string }> {
+  const lines: string[] = [];
+  const print = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
+  const warn = vi.spyOn(console, 'error').mockImplementation((line: string) => void lines.push(line));
+  try {
+    return { code: await command.run(args), out: lines.join('\n') };
+  } finally {
+    print.mockRestore();
+    warn.mockRestore();
+  }
+}
+
+function useDatabase(url: string): void {
+  vi.stubEnv('AUTHTUNA_BASE_URL', 'http://localhost:3000');
+  vi.stubEnv('AUTHTUNA_SECRETS', SECRET);
+  vi.stubEnv('AUTHTUNA_DATABASE_URL', url);
+}
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'authtuna-cli-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+test('new-secret prints 256 random bits that the library takes', async () => {
+  const secrets = [await run(newSecret), await run(newSecret)] as const;
+  for (const { code, out } of secrets) {
+    expect(code).toBe(0);
+    expect(out).toMatch(/^[A-Za-z0-9_-]{43}$/);
+  }
+  expect(secrets[0].out).not.toBe(secrets[1].out);
+  const { signedIn } = await startApp({ secrets: [secrets[0].out] });
+  expect((await (await signedIn()).browser.get('/me')).status).toBe(200);
+});
+
+test('migrate applies what is pending, --status says what is, and neither needs more than the address', async () => {
+  const database = await emptyDatabase();
+  onTestFinished(() => database.drop());
+  const names = shippedMigrations(database.dialect).map(({ name }) => name);
+  const at = ['--database-url', database.url];
+  const before = await run(migrateDatabase, '--status', ...at);
+  expect(before).toEqual({ code: 1, out: `0 applied, ${names.length} pending\n  ${names.join('\n  ')}` });
+  expect(await run(migrateDatabase, ...at)).toEqual({ code: 0, out: `Applied:\n  ${names.join('\n  ')}` });
+  expect(await run(migrateDatabase, '--status', ...at)).toEqual({
+    code: 0,
+    out: `${names.length} applied, 0 pending`,
+  });
+  useDatabase(database.url);
+  expect((await run(migrateDatabase)).out).toMatch(/^Nothing to do/);
+});
+
+test('create-admin lifts an account that exists, once or twice, and leaves nothing behind when it fails', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const { authTuna } = await startApp({}, { database });
+  const { users, roles } = authTuna;
+  const ada = await users.create({ email: 'ada@example.com' });
+  useDatabase(database.url);
+  for (let time = 0; time < 2; time += 1) {
+    const answer = await run(createAdmin, '--email', 'ADA@example.com');
+    expect(answer.code).toBe(0);
+    expect(answer.out).toBe(
+      'ada@example.com is superadmin now (the account existed; its password is unchanged).',
+    );
+  }
+  expect((await roles.usersWith('superadmin', 'global')).items).toMatchObject([{ id: ada.id }]);
+  await run(createAdmin, '--email', 'ada@example.com', '--role', 'moderator');
+  expect((await roles.assignmentsOf(ada.id)).map(({ role }) => role).sort()).toEqual([
+    'moderator',
+    'superadmin',
+    'user',
+  ]);
+  for (const role of ['nothing', 'org_owner'])
+    await expect(createAdmin.run(['--email', 'new@example.com', '--role', role]), role).rejects.toMatchObject(
+      {
+        code: 'not_found',
+      },
+    );
+  expect(await users.findByEmail('new@example.com')).toBeNull();
+});
+
+test('why answers with the role that says yes, and how one is called does not matter', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const { authTuna } = await startApp({}, { database });
+  const { users, roles, scopes } = authTuna;
+  const ada = await users.create({ email: 'ada@example.com', username: 'ada' });
+  await scopes.register({ id: 'project:1', parent: 'org:1' }, SYSTEM);
+  await roles.assign({ userId: ada.id, role: 'org_member', scope: 'org:1' }, SYSTEM);
+  useDatabase(database.url);
+  const yes = await run(why, 'ada@example.com', 'project:read', 'project:1');
+  expect(yes.code).toBe(0);
+  expect(yes.out).toBe(
+    [
+      'yes: The role org_member, held at org:1, contains project:read.',
+      '  looked at: project:1 -> org:1 -> global',
+      '  org_member at org:1, by assignment',
+    ].join('\n'),
+  );
+  expect(await run(why, 'ada', 'project:read', 'project:1')).toEqual(yes);
+  const no = await run(why, ada.id, 'project:read');
+  expect(no.code).toBe(1);
+  expect(no.out).toMatch(/^no: .*\n {2}looked at: global$/);
+  expect((await run(why, 'ada', 'nonsense')).out).toMatch(/^no: nonsense is not the name of a permission/);
+  expect((await run(why, 'ada')).code).toBe(2);
+  await expect(why.run(['nobody', 'project:read'])).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('init writes the models once, and generate --check finds them', async () => {
+  const schema = join(folder(), 'prisma');
+  expect(await run(generate, '--check', '--schema', schema)).toMatchObject({ code: 1 });
+  const first = await run(init, '--schema', schema);
+  expect(first.code).toBe(0);
+  expect(first.out).toContain('Then: npx prisma generate');
+  const target = join(schema, 'authtuna.prisma');
+  expect(readFileSync(target, 'utf8')).toBe(readShippedSchema());
+  expect(await run(generate, '--check', '--schema', schema)).toMatchObject({ code: 0 });
+  writeFileSync(target, `${readShippedSchema()}\n// mine\n`);
+  expect((await run(init, '--schema', schema)).out).toContain('stays as it is');
+  expect(readFileSync(target, 'utf8')).toContain('// mine');
+});
+
+test('init leaves out the models a host has, and generate --check names what those lack until they have it', async () => {
+  const schema = join(folder(), 'prisma');
+  mkdirSync(join(schema, 'models'), { recursive: true });
+  const users = join(schema, 'models', 'user.prisma');
+  const own =
+    '/// Ours.\nmodel User {\n  id       String @id\n  email    String @unique // theirs\n  birthday DateTime?\n}\n';
+  writeFileSync(join(schema, 'schema.prisma'), 'generator client {\n  provider = "prisma-client"\n}\n');
+  writeFileSync(users, own);
+  const { code, out } = await run(init, '--schema', join(schema, 'schema.prisma'));
+  expect(code).toBe(0);
+  expect(out).toContain('User: username');
+  expect(out).not.toContain('User: email ');
+  expect(readFileSync(users, 'utf8')).toBe(own);
+  const written = readFileSync(join(schema, 'authtuna.prisma'), 'utf8');
+  expect(written).not.toMatch(/^model User \{/m);
+  expect(written).toMatch(/^model Session \{/m);
+
+  const lacking = await run(generate, '--check', '--schema', schema);
+  expect(lacking.code).toBe(1);
+  const missing = lacking.out.split('\n').filter((line) => line.startsWith('  User: '));
+  expect(missing.length).toBeGreaterThan(5);
+  // What it names, put in as it stands, is all that is missing.
+  const body = missing.map((line) => line.replace('  User: ', '  ')).join('\n');
+  writeFileSync(users, own.replace('}\n', `${body}\n}\n`));
+  expect(await run(generate, '--check', '--schema', schema)).toMatchObject({ code: 0 });
+  writeFileSync(users, '');
+  expect((await run(generate, '--check', '--schema', schema)).out).toContain('  model User\n');
+});

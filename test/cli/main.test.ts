@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
+import { PASSWORD, SECRET, startApp } from '../support/app.js';
+import { freshDatabase } from '../support/database.js';
+
+const SCRIPT = fileURLToPath(new URL('../support/cli-process.js', import.meta.url));
+
+/** `npx authtuna …` from another folder, with these settings and nothing else of them. */
+async function authtuna(args: string[], settings: Record<string, string> = {}, input = '') {
+  const child = spawn(process.execPath, [SCRIPT, ...args], {
+    cwd: tmpdir(),
+    env: { ...process.env, ...settings },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  child.stdin.end(input);
+  const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  return { code: code as number, out, err };
+}
+
+test('the command line: help, usage errors, failures, and create-admin for somebody new', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const settings = {
+    AUTHTUNA_BASE_URL: 'http://localhost:3000',
+    AUTHTUNA_SECRETS: SECRET,
+    AUTHTUNA_DATABASE_URL: database.url,
+  };
+  const admin = (...args: string[]) => ['create-admin', '--password-stdin', ...args];
+  const [help, unknown, usage, misspelt, weak, created] = await Promise.all([
+    authtuna([]),
+    authtuna(['make-coffee']),
+    authtuna(['migrate', '--force']),
+    authtuna(['why', 'ada', 'a:b'], { ...settings, AUTHTUNA_SECRET: 'x' }),
+    authtuna(admin('--email', 'weak@example.com'), settings, 'short\n'),
+    authtuna(admin('--email', 'ada@example.com', '--username', 'ada'), settings, `${PASSWORD}\n`),
+  ]);
+  expect(help).toMatchObject({ code: 0, err: '' });
+  for (const name of ['new-secret', 'migrate', 'create-admin', 'why', 'init', 'generate'])
+    expect(help.out).toContain(`  ${name} `);
+  expect(unknown.code).toBe(2);
+  expect(unknown.out).toContain('there is no command make-coffee');
+  expect(usage.code).toBe(2);
+  expect(usage.err).toContain('npx authtuna migrate [--database-url URL]');
+  expect(misspelt.code).toBe(1);
+  expect(misspelt.err).toContain('AUTHTUNA_SECRET is not a setting');
+  expect(weak.code).toBe(1);
+  expect(weak.err).toMatch(/^authtuna create-admin: /);
+  expect(weak.err).not.toContain('    at '); // no stack: it is nothing to debug
+  expect(created).toMatchObject({ code: 0, out: 'ada@example.com is superadmin now.\n', err: '' });
+
+  const { authTuna, browser } = await startApp({}, { database });
+  expect(await authTuna.users.findByEmail('weak@example.com')).toBeNull();
+  const answer = await browser().post('/auth/login', { login: 'ada', password: PASSWORD });
+  expect(answer.status).toBe(200);
+  const ada = await authTuna.users.findByEmail('ada@example.com');
+  expect(ada?.emailVerifiedAt).not.toBeNull();
+  expect(await authTuna.access.can(String(ada?.id), 'any:thing')).toBe(true);
+}, 120_000);
