@@ -44,8 +44,10 @@ const sessions = [
     isCurrent: false,
   },
 ];
+const mounted = { auth: true, account: true, mfa: true, passkeys: true, social: true };
 const security = {
   ...form,
+  mounted,
   email: 'ada@example.com',
   emailVerified: true,
   hasPassword: true,
@@ -53,7 +55,8 @@ const security = {
   totp: true,
   recoveryCodesLeft: 7,
   passkeyCount: 2,
-  providers: providers.slice(0, 1),
+  linkedAccounts: [{ ...providers[0], email: 'ada@example.com' }],
+  providers: providers.slice(1, 2),
   sessions,
 };
 const mail = {
@@ -197,10 +200,11 @@ export const pageSamples = [
     ],
     continueUrl: '/account/security',
   }),
-  page('passkeys/list', 'two', { ...form, passkeys }),
-  page('passkeys/list', 'empty', { ...form, passkeys: [] }),
+  page('passkeys/list', 'two', { ...form, mounted, passkeys }),
+  page('passkeys/list', 'empty', { ...form, mounted: { ...mounted, account: false }, passkeys: [] }),
   page('passkeys/list', 'hostile', {
     ...form,
+    mounted,
     passkeys: [{ ...passkeys[0], id: '"><script>', name: HOSTILE }],
   }),
   page('account/security', 'safe', security),
@@ -211,13 +215,21 @@ export const pageSamples = [
     passwordChangedAt: null,
     totp: false,
     passkeyCount: 0,
+    linkedAccounts: [],
     providers: [],
     sessions: sessions.slice(0, 1),
+  }),
+  page('account/security', 'alone', {
+    ...security,
+    mounted: { auth: false, account: true, mfa: false, passkeys: false, social: false },
+    providers: [],
+    sessions: [{ ...sessions[0], device: null }],
   }),
   page('account/security', 'hostile', {
     ...security,
     locale: 'de',
     email: HOSTILE,
+    linkedAccounts: [{ id: HOSTILE, name: HOSTILE, email: HOSTILE }],
     providers: [{ id: HOSTILE, name: HOSTILE }],
     sessions: [{ ...sessions[1], id: HOSTILE, device: HOSTILE, location: HOSTILE }],
   }),

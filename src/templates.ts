@@ -37,8 +37,8 @@
  * | mfa/setup | form, qrCode (data: URI), secret, otpauthUrl |
  * | mfa/challenge | form, factors |
  * | mfa/recovery-codes | codes, continueUrl |
- * | passkeys/list | form, passkeys |
- * | account/security | form, email, emailVerified, hasPassword, passwordChangedAt, totp, recoveryCodesLeft, passkeyCount, providers, sessions |
+ * | passkeys/list | form, mounted, passkeys |
+ * | account/security | form, mounted, email, emailVerified, hasPassword, passwordChangedAt, totp, recoveryCodesLeft, passkeyCount, linkedAccounts, providers (those not linked yet), sessions |
  * | message | message, email?, continueUrl? |
  * | error | code, status, requestId?, retryAfterSeconds? |
  * | dev/mailbox | mails |
@@ -99,6 +99,15 @@ export interface ProviderButton {
   name: string;
 }
 
+/** Which routers are mounted with their pages, so that no link leads nowhere. */
+export interface MountedPages {
+  auth: boolean;
+  account: boolean;
+  mfa: boolean;
+  passkeys: boolean;
+  social: boolean;
+}
+
 export interface PasskeyRow {
   id: string;
   name: string;
@@ -108,9 +117,14 @@ export interface PasskeyRow {
   isSynced: boolean;
 }
 
+/** `id` and `name` as of `ProviderButton`. */
+export interface LinkedAccountRow extends ProviderButton {
+  email: string | null;
+}
+
 export interface SessionRow {
   id: string;
-  device: string;
+  device: string | null;
   ip: string | null;
   location: string | null;
   lastActiveAt: Date;
@@ -182,8 +196,9 @@ export interface PageData {
   'mfa/setup': Form & { qrCode: string; secret: string; otpauthUrl: string };
   'mfa/challenge': Form & { factors: readonly ('totp' | 'recovery_code' | 'passkey')[] };
   'mfa/recovery-codes': Page & { codes: readonly string[]; continueUrl: string };
-  'passkeys/list': Form & { passkeys: readonly PasskeyRow[] };
+  'passkeys/list': Form & { mounted: MountedPages; passkeys: readonly PasskeyRow[] };
   'account/security': Form & {
+    mounted: MountedPages;
     email: string;
     emailVerified: boolean;
     hasPassword: boolean;
@@ -191,6 +206,7 @@ export interface PageData {
     totp: boolean;
     recoveryCodesLeft: number;
     passkeyCount: number;
+    linkedAccounts: readonly LinkedAccountRow[];
     providers: readonly ProviderButton[];
     sessions: readonly SessionRow[];
   };

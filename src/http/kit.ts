@@ -6,7 +6,7 @@ import type { SessionVerifier } from '../core/session-verifier.js';
 import type { SessionWithToken } from '../core/sessions.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in.js';
 import { AuthTunaError } from '../errors.js';
-import type { ProviderButton } from '../templates.js';
+import type { MountedPages, ProviderButton } from '../templates.js';
 import { authOf } from './auth.js';
 import { type CookieSpec, cookieSpec, readCookie } from './cookies.js';
 import { csrf } from './csrf.js';
@@ -49,6 +49,10 @@ export interface HttpKit {
   /** Pages and forms. */
   readonly views: Views;
   readonly signInMethods: SignInMethods;
+  /** Each feature says so when its router is made. */
+  readonly mounted: MountedPages;
+  /** Where a person looks at how they sign in; the front page when no such page is mounted. */
+  accountPage(): string;
   /** Paths at which another site may POST. Their one route sends the browser on to a GET of ours and does nothing else. */
   readonly crossSitePosts: Set<string>;
   /** First in every router: headers, the caller when `session()` was not mounted before, and the cross-site check. */
@@ -84,6 +88,7 @@ export function createHttpKit(
     return value === 'ambiguous' ? null : value;
   };
   const deviceCookie = new DeviceCookie(config, devices);
+  const mounted = { auth: false, account: false, mfa: false, passkeys: false, social: false };
   const surroundings = { deviceCookie, sessions, pendingCookie, views, authPath: config.paths.auth };
   return {
     config,
@@ -96,6 +101,8 @@ export function createHttpKit(
     pendingToken: (req) => only(req, pendingCookie),
     views,
     signInMethods: { magicLink: false, emailCode: false, passkeys: false, providers: [] },
+    mounted,
+    accountPage: () => (mounted.account ? `${config.paths.account}/security` : '/'),
     crossSitePosts,
     prepare: [
       securityHeaders(config.isSecure),

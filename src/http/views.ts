@@ -7,7 +7,7 @@ import { authOf, RequestAuth } from './auth.js';
 import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from './cookies.js';
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from './csrf.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from './errors.js';
-import { securityHeaders } from './headers.js';
+import { CONTENT_SECURITY_POLICY, securityHeaders } from './headers.js';
 import { safeReturnTo } from './return-to.js';
 import { BODY_LIMIT, jsonBody } from './validate.js';
 
@@ -98,6 +98,7 @@ export class Views {
   /** Set once per response, so that two tokens of one page agree on the cookie. */
   readonly #begun = new WeakMap<Response, string>();
   readonly #cures = new Map<ErrorCode, string>();
+  readonly #formTargets = new WeakMap<Response, readonly string[]>();
   #hasPages = false;
 
   constructor(runtime: Runtime, templates: Templates) {
@@ -127,6 +128,12 @@ export class Views {
   /** Renders a page in the visitor's language, with a strict policy, for nobody's cache. */
   page<N extends PageName>(req: Request, res: Response, name: N, data: PageInput<N>, status = 200): void {
     this.#headers(req, res, () => {});
+    const targets = this.#formTargets.get(res);
+    if (targets !== undefined)
+      res.setHeader(
+        'Content-Security-Policy',
+        CONTENT_SECURITY_POLICY.replace("form-action 'self'", ["form-action 'self'", ...targets].join(' ')),
+      );
     res.setHeader('Cache-Control', 'no-store');
     const html = this.templates.renderPage(name, {
       problem: null,
@@ -135,6 +142,11 @@ export class Views {
       locale: this.templates.localeFor(req.headers['accept-language']),
     } as unknown as PageData[N]);
     res.status(status).type('html').send(html);
+  }
+
+  /** Lets the forms on the page of this answer be redirected to these origins: providers, where an account is linked. */
+  allowFormsTo(res: Response, origins: readonly string[]): void {
+    this.#formTargets.set(res, origins);
   }
 
   /** A page with a form. @param data what the page shows besides the form; asked again when a post is refused */

@@ -48,7 +48,7 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): MfaPages {
     http.stepUp.requireRecentLogin(),
     handle(async (req, res, next) => {
       const { totp } = await mfa.status(currentUser(req).id);
-      if (totp) return views.redirect(res, views.returnTo(req) ?? `${config.paths.account}/security`);
+      if (totp) return views.redirect(res, views.returnTo(req) ?? http.accountPage());
       return begin.show(req, res, next);
     }),
   );

@@ -35,7 +35,10 @@ export function mfaRouter(
   const own = (req: Request) => currentUser(req).id;
 
   router.use(http.prepare);
-  if (pages !== null) router.use(pages.router);
+  if (pages !== null) {
+    http.mounted.mfa = true;
+    router.use(pages.router);
+  }
 
   router
     .route('/')
@@ -173,7 +176,7 @@ export function mfaRouter(
     if (!isForm(req)) return void res.status(201).json({ recoveryCodes: codes });
     views.page(req, res, 'mfa/recovery-codes', {
       codes,
-      continueUrl: views.returnTo(req) ?? `${config.paths.account}/security`,
+      continueUrl: views.returnTo(req) ?? http.accountPage(),
     });
   }
 }

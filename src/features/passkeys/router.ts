@@ -42,7 +42,10 @@ export function passkeysRouter(
   const own = (req: Request) => currentUser(req).id;
   const manage = `${config.paths.auth}/passkeys/manage`;
   router.use(http.prepare);
-  if (hasPages) http.signInMethods.passkeys = true;
+  if (hasPages) {
+    http.signInMethods.passkeys = true;
+    http.mounted.passkeys = true;
+  }
 
   router
     .route('/')
@@ -134,6 +137,7 @@ export function passkeysRouter(
 
   if (hasPages) {
     const page = views.form('passkeys/list', async (req) => ({
+      mounted: http.mounted,
       passkeys: (await passkeys.list(own(req))).map((passkey) => ({
         ...passkey,
         isSynced: passkey.isBackedUp,

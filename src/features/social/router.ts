@@ -13,9 +13,10 @@ import { handle, STATUS } from '../../http/errors.js';
 import { securityHeaders } from '../../http/headers.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { safeReturnTo } from '../../http/return-to.js';
+import { leadThroughStepUp } from '../../http/step-up.js';
 import { BODY_LIMIT, jsonBody, validate } from '../../http/validate.js';
 import type { ProviderCallback, SocialManager } from './manager.js';
-import { callbackParameters, linkBody, startQuery } from './schemas.js';
+import { callbackParameters, linkBody, nothingBody, startQuery } from './schemas.js';
 
 const FLOW_SECONDS = 600;
 const BROWSER_BYTES = 32;
@@ -23,7 +24,7 @@ const BROWSER_SHAPE = /^[\w-]{43}$/;
 
 /**
  * `GET :provider/login :provider/callback` (`sso/login?email=…` finds the organisation's provider), `POST :provider/callback :provider/link`,
- * `DELETE :provider`, `GET /`.
+ * `DELETE :provider`, `GET /`; for forms `POST :provider/unlink`.
  */
 export function socialRouter<U extends User>(
   social: SocialManager<U>,
@@ -38,8 +39,12 @@ export function socialRouter<U extends User>(
   );
   const signedIn = http.guards.requireUser({ credentials: ['session'], fresh: true });
   const recentLogin = http.stepUp.requireRecentLogin();
-  const body = options.pages === false ? jsonBody() : views.formOrJson();
-  if (options.pages !== false) http.signInMethods.providers = social.providers;
+  const hasPages = options.pages !== false;
+  const body = hasPages ? views.formOrJson() : jsonBody();
+  if (hasPages) {
+    http.signInMethods.providers = social.providers;
+    http.mounted.social = true;
+  }
 
   for (const path of social.formPostPaths) http.crossSitePosts.add(path);
 
@@ -102,7 +107,7 @@ export function socialRouter<U extends User>(
       recentLogin,
       handle(async (req, res) => {
         const input = validate(linkBody, req.body);
-        const wanted = views.returnTo(req) ?? input.returnTo ?? `${config.paths.account}/security`;
+        const wanted = views.returnTo(req) ?? input.returnTo ?? http.accountPage();
         const { url } = await social.beginLink(
           currentUser(req).id,
           String(req.params.provider),
@@ -117,6 +122,19 @@ export function socialRouter<U extends User>(
       }),
     )
     .all(only('POST'));
+
+  if (hasPages)
+    router.post(
+      '/:provider/unlink',
+      body,
+      signedIn,
+      recentLogin,
+      handle(async (req, res) => {
+        validate(nothingBody, req.body);
+        await social.unlink(currentUser(req).id, String(req.params.provider), authOf(req).actor);
+        views.answer(req, res, { redirectTo: views.returnTo(req) ?? http.accountPage() });
+      }),
+    );
 
   router
     .route('/:provider')
@@ -140,6 +158,7 @@ export function socialRouter<U extends User>(
     )
     .all(only('GET', 'HEAD'));
 
+  if (hasPages) router.use(leadThroughStepUp(views, config.paths.auth, `${config.paths.account}/security`));
   router.use(kindly(views));
   router.use(http.errorHandler);
   return router;

@@ -18,3 +18,5 @@ export const startQuery = z.object({
 });
 
 export const linkBody = z.strictObject({ returnTo: z.string().max(2048).optional() });
+
+export const nothingBody = z.strictObject({});
