@@ -36,6 +36,8 @@ import { guardDb, type PrismaLike, type User, type UserOf } from './db/client.js
 import { checkTables, migrate } from './db/migrate.js';
 import { openDatabase } from './db/open.js';
 import type { EventListener, EventType } from './events.js';
+import { AccountManager } from './features/account/manager.js';
+import { accountRouter } from './features/account/router.js';
 import { devMailboxRouter } from './features/auth/dev-mailbox.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authRouter } from './features/auth/router.js';
@@ -113,6 +115,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
     social(options?: RouterOptions): Router;
     mfa(options?: RouterOptions): Router;
     passkeys(options?: RouterOptions): Router;
+    account(options?: RouterOptions): Router;
   };
 
   readonly users: UserManager<U>;
@@ -288,6 +291,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     mailQuota,
   });
 
+  const account = new AccountManager<U>(runtime, users, sessions);
+
   const jobs = new JobManager(runtime);
   jobs.add(cleanUp(runtime));
   for (const job of mailer.jobs) jobs.add(job);
@@ -354,6 +359,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
         http,
         routerOptions,
       ),
+    account: (routerOptions?: RouterOptions) =>
+      accountRouter(account, { mfa, passkeys, social }, http, routerOptions),
   };
 
   return {
@@ -393,6 +400,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
       router.use(`${config.paths.auth}/mfa`, routers.mfa());
       router.use(`${config.paths.auth}/passkeys`, routers.passkeys());
       router.use(`${config.paths.auth}/social`, routers.social());
+      router.use(config.paths.account, routers.account());
       return router;
     },
     routers,

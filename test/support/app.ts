@@ -45,6 +45,8 @@ export async function startApp(
     database?: TestDatabase;
     clock?: TestClock;
     routes?: (app: Express, authTuna: AuthTuna) => void;
+    /** Only the routers that `routes` mounts. */
+    isBare?: boolean;
   } = {},
 ): Promise<TestInstance> {
   const database = shared.database ?? (await freshDatabase());
@@ -74,7 +76,7 @@ export async function startApp(
   await authTuna.ready();
 
   app.use(authTuna.session());
-  app.use(authTuna.router());
+  if (shared.isBare !== true) app.use(authTuna.router());
   shared.routes?.(app, authTuna);
   app.get('/public', (req, res) => void res.json({ userId: req.user?.id ?? null }));
   app.get('/me', authTuna.requireUser(), (req, res) => void res.json(currentUser(req)));

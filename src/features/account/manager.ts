@@ -1,0 +1,77 @@
+import type { Runtime } from '../../core/runtime.js';
+import type { Session } from '../../core/session-row.js';
+import type { SessionManager } from '../../core/sessions.js';
+import type { UserManager } from '../../core/users.js';
+import type { User } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import type { Actor } from '../../events.js';
+
+/** One of the user's own sessions; `isCurrent` for the one that asked. */
+export interface OwnSession extends Session {
+  isCurrent: boolean;
+}
+
+const ID_SHAPE = /^[\w-]{1,64}$/; // nothing else is ever an id, and PostgreSQL fails on a NUL
+
+/** What people see and change of their own account. */
+export class AccountManager<U extends User = User> {
+  readonly #runtime: Runtime;
+  readonly #users: UserManager<U>;
+  readonly #sessions: SessionManager;
+
+  constructor(runtime: Runtime, users: UserManager<U>, sessions: SessionManager) {
+    this.#runtime = runtime;
+    this.#users = users;
+    this.#sessions = sessions;
+  }
+
+  /** The user's own data. @throws AuthTunaError `not_found` */
+  get(userId: string): Promise<U> {
+    return this.#users.get(userId);
+  }
+
+  /** When the password was last changed; null for a user who has none. */
+  async passwordChangedAt(userId: string): Promise<Date | null> {
+    const row = await this.#runtime.db.password.findUnique({ where: { userId } });
+    return row?.changedAt ?? null;
+  }
+
+  /**
+   * Changes or, with null, removes the username, by the rules of sign-up.
+   *
+   * @throws AuthTunaError `invalid_input`; `conflict` with `field` when it is taken
+   */
+  changeUsername(userId: string, username: string | null, actor: Actor): Promise<U> {
+    const rule = this.#runtime.config.signUp.username;
+    if (rule === 'off') throw invalidUsername('is not used here');
+    if (rule === 'required' && username === null) throw invalidUsername('is required');
+    return this.#users.update(userId, { username }, actor);
+  }
+
+  /** Where the user is signed in, the last used first. No token, signature or salt is in it. @see security.md SS-12 */
+  async sessions(userId: string, currentId: string | null): Promise<OwnSession[]> {
+    const sessions = await this.#sessions.list(userId);
+    return sessions.map((session) => ({ ...session, isCurrent: session.id === currentId }));
+  }
+
+  /**
+   * Ends one of the user's own sessions; one that ended already is fine.
+   *
+   * @throws AuthTunaError `not_found`, also for another person's, whatever the user may manage elsewhere
+   */
+  async endSession(userId: string, id: string, actor: Actor): Promise<void> {
+    const row = ID_SHAPE.test(id) ? await this.#runtime.db.session.findUnique({ where: { id } }) : null;
+    if (row?.userId !== userId)
+      throw new AuthTunaError('not_found', { message: 'There is no such session.' });
+    await this.#sessions.revoke(id, actor);
+  }
+
+  /** Ends all sessions of the user but this one. @returns how many were live */
+  endOtherSessions(userId: string, currentId: string, actor: Actor): Promise<number> {
+    return this.#sessions.revokeAll(userId, actor, { except: currentId });
+  }
+}
+
+function invalidUsername(message: string): AuthTunaError {
+  return new AuthTunaError('invalid_input', { errors: [{ field: 'username', message }] });
+}
