@@ -15,7 +15,12 @@ const authTuna = createAuthTuna({
   appName: 'Quickstart',
   permissions: definePermissions({ project: ['read', 'update', 'delete'] }),
   roles: {
-    editor: { description: 'Edits a project.', level: 20, permissions: ['project:read', 'project:update'], at: ['project', 'org'] },
+    editor: {
+      description: 'Edits a project.',
+      level: 20,
+      permissions: ['project:read', 'project:update'],
+      at: ['project', 'org'],
+    },
   },
 });
 
@@ -25,7 +30,9 @@ app.use(authTuna.session());
 app.use(authTuna.router());
 
 app.get('/', (req, res) => {
-  res.type('text/plain').send(`${req.user ? `Signed in as ${req.user.email}.` : 'Nobody is signed in.'}\n\n${help()}`);
+  res
+    .type('text/plain')
+    .send(`${req.user ? `Signed in as ${req.user.email}.` : 'Nobody is signed in.'}\n\n${help()}`);
 });
 app.get('/me', authTuna.requireUser(), (req, res) => {
   res.json(currentUser(req));
