@@ -318,6 +318,8 @@ test('assignableBy says what assign then does, and names each role once', async 
     expect(done.sort(), scope).toEqual(said);
   }
   expect(await roles.assignableBy(as(owner), 'org:1')).toContain('helper');
+  const byScript = await roles.assignableBy(SYSTEM, 'org:1');
+  expect(byScript.filter((name) => name === 'helper')).toHaveLength(1);
   expect(await codeOf(roles.assignableBy(as(owner), 'nowhere'))).toBe('invalid_input');
 });
 
