@@ -1,0 +1,87 @@
+import { mkdirSync } from 'node:fs';
+import axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { PASSWORD } from '../support/app.js';
+import { launchChromium } from '../support/chromium.js';
+import { startSocialApp } from '../support/social.js';
+
+const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
+
+/** The page as people see it: on a phone and a desk, light and dark; each time axe looks too. */
+async function look(page: Page, name: string): Promise<void> {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  for (const width of [360, 1280]) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await page.screenshot({ path: `${SCREENSHOTS}${name}-${width}-${colorScheme}.png`, fullPage: true });
+      const overflow = await page.evaluate(
+        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+      );
+      expect([name, width, overflow]).toEqual([name, width, 0]);
+      await page.evaluate(`${axe.source}; 0`);
+      const violations = await page.evaluate(
+        "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
+      );
+      expect([name, width, colorScheme, violations]).toEqual([name, width, colorScheme, []]);
+    }
+  }
+}
+
+test('a person looks at the account, signs out other devices, links a provider and unlinks it, stepping up on the way', async () => {
+  const app = await startSocialApp({ appName: 'Harbour' });
+  const { url, clock, authTuna } = app;
+  const email = 'grace@example.com';
+  const { user } = await app.signedIn(email);
+  const phone = app.browser({
+    userAgent:
+      'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1',
+  });
+  await phone.post('/auth/login', { login: email, password: PASSWORD });
+  const page = await (await (await launchChromium()).newContext()).newPage();
+  const problems: string[] = [];
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && /Content Security|integrity/i.test(message.text()))
+      problems.push(message.text());
+  });
+
+  await page.goto(`${url}/account`);
+  await page.getByLabel('Email or username').fill(email);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await page.waitForURL(`${url}/account/security`);
+  await look(page, 'account-security');
+
+  clock.advance({ minutes: 11 });
+  const endPhone = page.getByRole('button', { name: /^Sign out.*Safari/ });
+  await endPhone.click();
+  await page.waitForURL('**/auth/step-up**');
+  expect((await phone.post('/me/x')).status).toBe(200);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.locator('form[action$="/step-up"] button:not([type])').first().click();
+  await page.waitForURL(`${url}/account/security`);
+  await endPhone.click();
+  await endPhone.waitFor({ state: 'detached' });
+  expect((await phone.post('/me/x')).status).toBe(401);
+  await page.getByRole('button', { name: 'Sign out all other devices' }).click();
+  await page.waitForURL(`${url}/account/security`);
+  await expect.poll(async () => (await authTuna.sessions.list(user.id)).length).toBe(1);
+
+  // The browser follows the form's redirect to the provider and comes back.
+  await page.getByRole('button', { name: 'Link Single sign-on', exact: true }).click();
+  await page.getByText('Linked for signing in').waitFor();
+  await look(page, 'account-linked');
+  await page.getByRole('button', { name: 'Unlink Single sign-on' }).click();
+  await page.getByText('Not linked').waitFor();
+  expect(await authTuna.social.list(user.id)).toEqual([]);
+
+  await page.getByRole('link', { name: 'Passkeys', exact: true }).click();
+  await page.waitForURL('**/auth/passkeys/manage');
+  await page.getByRole('link', { name: 'Security', exact: true }).click();
+  await page.waitForURL(`${url}/account/security`);
+  await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+  await page.waitForURL('**/auth/login**');
+  expect(problems).toEqual([]);
+}, 120_000);
