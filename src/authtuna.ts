@@ -324,10 +324,13 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const upgrades = new Upgrades(runtime, verifier, sessionMiddleware, readiness);
   const guards = new Guards(runtime, scopes, audit);
   if (enrolmentPolicy.isConfigured) {
-    guards.enrolment = new EnrolmentGuard(config.paths.auth, async (requestAuth, grants) => {
-      const { user } = requestAuth;
-      return user !== null && (await enrolmentPolicy.requirementFor(user, grants, requestAuth)).isDue;
-    });
+    guards.enrolment = sessionMiddleware.enrolment = new EnrolmentGuard(
+      config.paths.auth,
+      async (requestAuth, grants) => {
+        const { user } = requestAuth;
+        return user !== null && (await enrolmentPolicy.requirementFor(user, grants, requestAuth)).isDue;
+      },
+    );
   }
   const stepUpGuards = new StepUpGuards(runtime, signIn);
   const views = new Views(runtime, templates);

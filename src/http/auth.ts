@@ -8,6 +8,7 @@ import type { Session } from '../core/session-row.js';
 import type { User } from '../db/client.js';
 import { AuthTunaError, type ErrorCode } from '../errors.js';
 import type { Actor } from '../events.js';
+import type { EnrolmentCheck } from './guards.js';
 
 /** An API key as a request sees it. */
 export interface ApiKey {
@@ -25,7 +26,7 @@ export interface Auth {
   readonly actor: Actor;
   can(permission: string, scope?: string): Promise<boolean>;
   hasRole(role: string, scope?: string): Promise<boolean>;
-  /** @throws AuthTunaError `unauthenticated`, `forbidden` */
+  /** @throws AuthTunaError `unauthenticated`, `password_change_required`, `enrolment_required`, `forbidden` */
   require(permission: string, scope?: string): Promise<void>;
 }
 
@@ -47,6 +48,8 @@ export interface UserColumns extends User {}
 export interface AuthContext {
   access: Access;
   scopes: ScopeManager;
+  /** None while no option requires a second factor of anybody. */
+  readonly enrolment: EnrolmentCheck | null;
   now(): number;
   actorOf(req: Request, verified: VerifiedSession | null): Actor;
   /** Asks the row again about what this request was found to be. */
@@ -124,8 +127,13 @@ export class RequestAuth implements Auth {
   }
 
   async require(permission: string, scope = 'global'): Promise<void> {
-    if (this.#verified === null) throw this.refusal;
-    if (!(await this.can(permission, scope))) throw new AuthTunaError('forbidden');
+    const isAllowed = await this.can(permission, scope);
+    const { user } = this;
+    if (user === null) throw this.refusal;
+    if (user.mustChangePassword) throw new AuthTunaError('password_change_required');
+    const mustEnrol = await this.#context.enrolment?.refusalOf(this);
+    if (mustEnrol !== undefined) throw mustEnrol;
+    if (!isAllowed) throw new AuthTunaError('forbidden');
   }
 
   /** @internal Why nobody is signed in. */

@@ -170,7 +170,7 @@ export class Guards {
     const safe = req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS';
     if (options.fresh === true) {
       await auth.refresh();
-      const refusal = refusalOf(auth, options, false);
+      const refusal = refusalOf(auth, options, false) ?? (await this.enrolment?.refusalOf(auth));
       if (refusal !== undefined) throw refusal;
     }
     const scope = await scopeOf(req);

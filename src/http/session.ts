@@ -19,6 +19,7 @@ import {
   setCookie,
 } from './cookies.js';
 import { isCrossSite } from './csrf.js';
+import type { EnrolmentCheck } from './guards.js';
 
 const REGION_TIMEOUT_MS = 50; // a geo service that hangs must not hold requests up; no answer is no information
 const MAX_REQUEST_ID = 128;
@@ -28,6 +29,7 @@ export class SessionMiddleware implements AuthContext {
   readonly access: Access;
   readonly scopes: ScopeManager;
   readonly cookie: CookieSpec;
+  enrolment: EnrolmentCheck | null = null;
   readonly #runtime: Runtime;
   readonly #config: Config;
   readonly #verifier: SessionVerifier;

@@ -49,6 +49,9 @@ export class Upgrades {
     this.#context = {
       access: sessions.access,
       scopes: sessions.scopes,
+      get enrolment() {
+        return sessions.enrolment;
+      },
       now: () => sessions.now(),
       actorOf: (req, verified) => sessions.actorOf(req, verified),
       recheck: (_req, verified) => verifier.follow(verified),
