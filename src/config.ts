@@ -86,7 +86,7 @@ export interface Hooks {
  * | `mailRequest` | forgotten passwords, verification mails, magic links, codes, changes of address | 60 in 10 minutes |
  * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
  * | `invitation` | invitations, by user | 50 an hour |
- * | `passkey` | ceremonies with a passkey that are begun from one address | 60 a minute |
+ * | `passkey` | ceremonies with a passkey that are begun from one address, and as many answers | 60 a minute |
  * | `mailAddress` | mails that strangers can ask for, to one address, at least a minute apart | 3 an hour |
  * | `mailNetwork` | such mails, asked for from one network (/24, IPv6 /48) | 10 an hour |
  * | `mailPurpose` | such mails of one kind, to one address from one network | 5 a day |

@@ -64,6 +64,8 @@ export interface AuthTunaClient {
     signUp(details: {
       email: string;
       username?: string;
+      /** What the widget produced, where the server asks whether this is a person. */
+      humanCheck?: string;
     }): Promise<{ user: Record<string, unknown> } | { status: 'verification_required' }>;
     signIn(): Promise<SignInAnswer>;
     /**

@@ -38,6 +38,7 @@ export function passkeysRouter(
   const enrolling = http.guards.requireUser({ mustEnrol: 'allowed', credentials: ['session'] });
   const recent = http.stepUp.requireRecentLogin();
   const limit = http.rateLimit('passkey'); // each beginning stores a challenge
+  const limitAnswers = http.rateLimit('passkeyAnswer', config.rateLimits.passkey); // each refusal is recorded
   const hasPages = options.pages !== false;
   const own = (req: Request) => currentUser(req).id;
   const manage = `${config.paths.auth}/passkeys/manage`;
@@ -62,6 +63,9 @@ export function passkeysRouter(
       jsonBody(),
       whenSignedIn(enrolling),
       whenSignedIn(recent),
+      // Here rather than with the answer: a sign-up cannot be finished without having begun.
+      whenNotSignedIn(http.rateLimit('signUp')),
+      whenNotSignedIn(http.humanCheck('signup')),
       handle(async (req, res) => {
         const { email, username } = validate(registerOptionsBody, req.body);
         if (authOf(req).user !== null)
@@ -77,6 +81,7 @@ export function passkeysRouter(
   router
     .route('/register')
     .post(
+      limitAnswers,
       jsonBody(),
       whenSignedIn(enrolling),
       whenSignedIn(recent),
@@ -119,6 +124,7 @@ export function passkeysRouter(
   router
     .route('/sign-in')
     .post(
+      limitAnswers,
       jsonBody(),
       handle(async (req, res) => {
         const { purpose, ...body } = (req.body ?? {}) as Record<string, unknown>;
@@ -225,12 +231,18 @@ export function passkeysRouter(
 
 /** A guard for those who are signed in; who is not passes. */
 function whenSignedIn(guard: RequestHandler): RequestHandler {
-  return (req, res, next) => {
-    const auth = authOf(req);
-    // A session that waits for a step-up, or was ended, is not "not signed in": nobody signs up by mistake.
-    if (auth.user === null && auth.locked === null) return next();
-    return guard(req, res, next);
-  };
+  return (req, res, next) => (isNobody(req) ? next() : guard(req, res, next));
+}
+
+/** A guard for those who are not signed in; who is passes. */
+function whenNotSignedIn(guard: RequestHandler): RequestHandler {
+  return (req, res, next) => (isNobody(req) ? guard(req, res, next) : next());
+}
+
+/** A session that waits for a step-up, or was ended, is not "not signed in": nobody signs up by mistake. */
+function isNobody(req: Request): boolean {
+  const auth = authOf(req);
+  return auth.user === null && auth.locked === null;
 }
 
 function only(...allow: string[]): RequestHandler {
