@@ -6,8 +6,8 @@ import type { SessionManager } from './sessions.js';
 
 /** Something an account can be entered with, beside its password and sessions; its feature says how to take it away. */
 export interface CredentialStore {
-  /** The writes that remove every one a user has. */
-  removeAll(userId: string): Write[];
+  /** The writes that remove every one a user has, or those that were added since a moment. */
+  removeAll(userId: string, since?: Date): Write[];
 }
 
 /**
@@ -34,6 +34,16 @@ export class MailboxProof {
   beside(user: UserRow): Write[] {
     if (user.emailVerifiedAt !== null) return [];
     return [...this.credentials.flatMap((store) => store.removeAll(user.id)), this.#markProved(user)];
+  }
+
+  /** For the batch that gives a former address back: takes away what was added since a moment; without one, everything. */
+  removeAdded(userId: string, since?: Date): Write[] {
+    return [
+      ...this.credentials.flatMap((store) => store.removeAll(userId, since)),
+      this.#runtime.db.password.deleteMany({
+        where: { userId, ...(since !== undefined && { changedAt: { gte: since } }) },
+      }),
+    ];
   }
 
   /**

@@ -138,6 +138,27 @@ export class OneTimeTokens {
     return new AuthTunaError(row?.usedAt === null ? 'conflict' : 'invalid_token');
   }
 
+  /**
+   * Whose a link is that gives a user a former address back. Not the user's id alone: whoever stole the account must not kill the owner's way
+   * back by changing the password, or the address once more.
+   */
+  undoSubject(user: { id: string; email: string }): string {
+    return undoSubjects(user.id) + this.#runtime.keys.lookup(`undo ${user.email}`);
+  }
+
+  /** The write that ends a user's links back to former addresses: all, or those that were made since a moment. */
+  revokeUndos(userId: string, since?: Date): Write {
+    return this.#runtime.db.oneTimeToken.updateMany({
+      where: {
+        purpose: 'undo_email_change',
+        subject: { startsWith: undoSubjects(userId) },
+        usedAt: null,
+        ...(since !== undefined && { createdAt: { gte: since } }),
+      },
+      data: { usedAt: this.#runtime.now() },
+    });
+  }
+
   /** The write that ends every live token of a subject, of all purposes or of some. */
   revokeAll(subject: string, purposes?: readonly TokenPurpose[]): Write {
     return this.#runtime.db.oneTimeToken.updateMany({
@@ -145,4 +166,8 @@ export class OneTimeTokens {
       data: { usedAt: this.#runtime.now() },
     });
   }
+}
+
+function undoSubjects(userId: string): string {
+  return `undo ${userId} `;
 }

@@ -308,6 +308,8 @@ export class UserManager<U extends User = User> {
             ? [
                 ...this.#sessions.revokeAllWrites(user, { reason: 'email_changed' }),
                 this.#tokens.revokeAll(id),
+                // What somebody above decides stands; on one's own account the owner's way back survives a thief.
+                ...(actor.userId === id ? [] : [this.#tokens.revokeUndos(id)]),
               ]
             : []),
         ],

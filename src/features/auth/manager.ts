@@ -17,6 +17,7 @@ import type { ExtraColumns, User } from '../../db/client.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Actor, EventType } from '../../events.js';
+import { stepUpKey } from './step-up.js';
 
 export interface AuthDependencies<U extends User> {
   runtime: Runtime;
@@ -259,7 +260,8 @@ export class AuthManager<U extends User = User> {
    * Changes one's own password; every other session and every mailed link ends. The session named by `keepSessionId` goes on under the new
    * cookie that is returned, and its old cookie is dead at once.
    *
-   * @throws AuthTunaError `invalid_credentials` for a wrong current password; `rate_limited` after five; `weak_password`; `conflict` when it was changed at the same moment
+   * @throws AuthTunaError `invalid_credentials` for a wrong current password; `rate_limited` after five; `weak_password`; `invalid_input` when the
+   * new one is the old one; `conflict` when it was changed at the same moment
    */
   async changePassword(
     userId: string,
@@ -268,7 +270,7 @@ export class AuthManager<U extends User = User> {
   ): Promise<SessionWithToken | null> {
     const user = await this.#users.row(userId);
     if (user === null || user.deletedAt !== null) throw new AuthTunaError('not_found');
-    const bucket = `change-password:${userId}`; // of its own: slips here must not delay the next sign-in
+    const bucket = changeKey(userId);
     await this.#throttle.reserve(bucket, GUESSING);
     if (!(await this.#passwords.verify(userId, input.currentPassword))) {
       await this.#ledger.commit({
@@ -286,6 +288,8 @@ export class AuthManager<U extends User = User> {
       throw new AuthTunaError('invalid_credentials', { message: 'The current password is not correct.' });
     }
     await this.#throttle.clear(bucket);
+    if (input.newPassword.normalize('NFKC') === input.currentPassword.normalize('NFKC'))
+      throw invalid('newPassword', 'must be another one');
     await this.#passwords.check(input.newPassword, user);
     const hash = await this.#passwords.hash(input.newPassword);
     const kept =
@@ -374,7 +378,10 @@ export class AuthManager<U extends User = User> {
         ...this.#mailboxProof.beside(user),
         ...this.#passwords.replaceWrites(user.id, hash),
         ...this.#sessions.revokeAllWrites(user, { reason: 'password_reset' }),
-        ...this.#signInThrottle.unlockWrites(user), // the guesses were at the old one
+        // The guesses were at the old one.
+        ...this.#signInThrottle.unlockWrites(user),
+        this.#throttle.clear(changeKey(user.id)),
+        this.#throttle.clear(stepUpKey(user.id)),
       ],
       facts: [{ type: 'password.reset', actor, target: { type: 'user', id: user.id } }],
       mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
@@ -446,10 +453,14 @@ export class AuthManager<U extends User = User> {
     const now = this.#runtime.now();
     const undo = this.#tokens.issue({
       purpose: 'undo_email_change',
-      // Not the user's id: whoever stole the account must not kill the owner's way back by changing the password, or the address once more.
-      subject: this.#runtime.keys.lookup(`undo ${user.id} ${user.email}`),
+      subject: this.#tokens.undoSubject(user),
       lifetimeSeconds: TOKEN_SECONDS.undo_email_change,
-      data: { userId: user.id, oldEmail: user.email, changedAt: now.toISOString() },
+      data: {
+        userId: user.id,
+        oldEmail: user.email,
+        wasProved: user.emailVerifiedAt !== null,
+        changedAt: now.toISOString(),
+      },
     });
     const notice = noticeTo(this.#runtime, user, actor).data;
     await this.#spend(live, {
@@ -486,8 +497,9 @@ export class AuthManager<U extends User = User> {
   }
 
   /**
-   * Gives an account its former address back, by the token that was mailed there, and ends every session. A password that was set since the
-   * change goes with it; an older one must be changed at the next sign-in.
+   * Gives an account its former address back, by the token that was mailed there, and ends every session and the way back to every later
+   * address. What was put on the account since the change goes with it: password, second factors, passkeys, linked identities. An older
+   * password must be changed at the next sign-in. Where nobody had proved the former address, everything goes.
    *
    * @throws AuthTunaError `invalid_token`; `conflict` when another account has the address by now
    */
@@ -497,6 +509,7 @@ export class AuthManager<U extends User = User> {
     const user = await this.#users.row(String(live.data.userId));
     if (user === null || user.deletedAt !== null) throw new AuthTunaError('invalid_token');
     const now = this.#runtime.now();
+    const changedAt = new Date(String(live.data.changedAt));
     await this.#spend(live, {
       writes: [
         db.user.update({
@@ -508,9 +521,8 @@ export class AuthManager<U extends User = User> {
             updatedAt: now,
           },
         }),
-        db.password.deleteMany({
-          where: { userId: user.id, changedAt: { gte: new Date(String(live.data.changedAt)) } },
-        }),
+        ...this.#mailboxProof.removeAdded(user.id, live.data.wasProved === true ? changedAt : undefined),
+        this.#tokens.revokeUndos(user.id, changedAt), // or a thief who passed through two addresses takes it back from the first of them
         ...this.#sessions.revokeAllWrites(user, { reason: 'email_change_undone' }),
         this.#tokens.revokeAll(user.id),
       ],
@@ -667,6 +679,11 @@ export class AuthManager<U extends User = User> {
     const row = await this.#users.row(userId);
     return row === null ? null : publicUser(row);
   }
+}
+
+/** Of its own: slips at changing a password must not delay the next sign-in. */
+function changeKey(userId: string): string {
+  return `change-password:${userId}`;
 }
 
 function addressOf(input: string, field = 'email'): string {

@@ -110,7 +110,7 @@ export class StepUp {
     );
     try {
       await this.#ledger.commit({
-        writes: [this.#throttle.clear(passwordKey(user.id)), ...(code?.writes ?? []), write],
+        writes: [this.#throttle.clear(stepUpKey(user.id)), ...(code?.writes ?? []), write],
         facts: [
           ...(code?.facts ?? []),
           {
@@ -135,7 +135,7 @@ export class StepUp {
     { sessionId }: { sessionId: string },
     actor: Actor,
   ): Promise<void> {
-    await this.#throttle.reserve(passwordKey(user.id), GUESSING);
+    await this.#throttle.reserve(stepUpKey(user.id), GUESSING);
     if (await this.#passwords.verify(user.id, password)) return;
     await this.#ledger.commit({
       writes: [],
@@ -163,7 +163,8 @@ export class StepUp {
   }
 }
 
-function passwordKey(userId: string): string {
+/** What guesses at the password of a step-up are counted under. */
+export function stepUpKey(userId: string): string {
   return `step-up:${userId}`;
 }
 

@@ -94,9 +94,17 @@ export class MfaManager implements SecondFactor {
     this.#hasher = dependencies.hasher;
   }
 
-  /** @internal For the first proof of a mailbox. */
-  removeAll(userId: string): Write[] {
+  /** @internal For the first proof of a mailbox, and for an address that is given back. */
+  removeAll(userId: string, since?: Date): Write[] {
     const { db } = this.#runtime;
+    if (since !== undefined) {
+      const added = { createdAt: { gte: since } };
+      return [
+        db.totp.deleteMany({ where: { userId, OR: [added, { confirmedAt: { gte: since } }] } }),
+        db.recoveryCode.deleteMany({ where: { userId, ...added } }),
+        db.trustedDevice.deleteMany({ where: { userId, ...added } }),
+      ];
+    }
     return [
       db.totp.deleteMany({ where: { userId } }),
       db.recoveryCode.deleteMany({ where: { userId } }),

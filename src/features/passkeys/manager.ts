@@ -117,9 +117,13 @@ export class PasskeyManager implements SecondFactor {
     return (await this.#runtime.db.passkey.count({ where: { userId } })) > 0 ? ['passkey'] : [];
   }
 
-  /** @internal For the first proof of a mailbox. */
-  removeAll(userId: string): Write[] {
-    return [this.#runtime.db.passkey.deleteMany({ where: { userId } })];
+  /** @internal For the first proof of a mailbox, and for an address that is given back. */
+  removeAll(userId: string, since?: Date): Write[] {
+    return [
+      this.#runtime.db.passkey.deleteMany({
+        where: { userId, ...(since !== undefined && { createdAt: { gte: since } }) },
+      }),
+    ];
   }
 
   /** A user's passkeys, the newest first. */

@@ -261,8 +261,12 @@ export class SocialManager<U extends User = User> implements CredentialStore {
   }
 
   /** @internal */
-  removeAll(userId: string): Write[] {
-    return [this.#runtime.db.socialAccount.deleteMany({ where: { userId } })];
+  removeAll(userId: string, since?: Date): Write[] {
+    return [
+      this.#runtime.db.socialAccount.deleteMany({
+        where: { userId, ...(since !== undefined && { createdAt: { gte: since } }) },
+      }),
+    ];
   }
 
   /** @internal Refuses ways in other than the organisation's own provider, where a domain demands it. */
@@ -547,10 +551,16 @@ export class SocialManager<U extends User = User> implements CredentialStore {
         where: { provider_subject: { provider: provider.id, subject: profile.subject } },
       }),
     ]);
-    // The session in which linking began must still be alive: a sign-out in between takes the wish back.
+    // The session in which linking began must still be alive: a sign-out in between takes the wish back, and so does a suspicion.
+    const now = this.#runtime.now();
     const isAlive =
-      user !== null && session !== null && session.revokedAt === null && session.epoch === user.sessionEpoch;
-    if (!isAlive || !isActive(user, this.#runtime.now())) throw new AuthTunaError('unauthenticated');
+      user !== null &&
+      session !== null &&
+      session.revokedAt === null &&
+      session.lockedAt === null &&
+      session.absoluteExpiresAt > now &&
+      session.epoch === user.sessionEpoch;
+    if (!isAlive || !isActive(user, now)) throw new AuthTunaError('unauthenticated');
     if (known !== null) {
       if (known.userId === userId) return toAccount(known);
       throw new AuthTunaError('conflict', {
@@ -563,7 +573,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     return toAccount(
       await this.#store(user, provider, profile, tokens, person, [
         db.session.update({
-          where: { id: sessionId, revokedAt: null },
+          where: { id: sessionId, revokedAt: null, lockedAt: null },
           data: { lastSeenAt: this.#runtime.now() },
         }),
         db.user.update({
