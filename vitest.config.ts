@@ -27,7 +27,6 @@ export default defineConfig({
             'test/templates.test.ts',
             'test/layers.test.ts',
             'test/types.test.ts',
-            'test/db/types.test.ts',
           ],
           provide: { dialect: 'postgresql' },
         },
