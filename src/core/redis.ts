@@ -2,7 +2,9 @@ import { createRequire } from 'node:module';
 import type { Config } from '../config.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
 
+/** @internal An optional peer must not be in the types that every host compiles. */
 type RedisPackage = typeof import('redis');
+/** @internal */
 export type RedisClient = ReturnType<RedisPackage['createClient']>;
 
 const CONNECT_MS = 2000;
@@ -10,7 +12,7 @@ const COMMAND_MS = 2000; // as the database is given
 const MAX_PAUSE_MS = 5000;
 
 /**
- * The optional peer `redis`.
+ * @internal The optional peer `redis`.
  *
  * @throws AuthTunaError `misconfigured` when it is not installed
  */
@@ -48,7 +50,7 @@ export class Redis {
     });
   }
 
-  /** @throws AuthTunaError `unavailable` when Redis does not answer within 2 s */
+  /** @internal @throws AuthTunaError `unavailable` when Redis does not answer within 2 s */
   async run<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {

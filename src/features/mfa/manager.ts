@@ -94,7 +94,7 @@ export class MfaManager implements SecondFactor {
     this.#hasher = dependencies.hasher;
   }
 
-  /** @internal For the first proof of a mailbox, and for an address that is given back. */
+  /** For the first proof of a mailbox, and for an address that is given back. */
   removeAll(userId: string, since?: Date): Write[] {
     const { db } = this.#runtime;
     if (since !== undefined) {
@@ -113,7 +113,7 @@ export class MfaManager implements SecondFactor {
     ];
   }
 
-  /** @internal The ways this manager knows; a removal that an administrator asked for happens here once it is due. */
+  /** The ways this manager knows; a removal that an administrator asked for happens here once it is due. */
   async factorsOf(userId: string): Promise<SecondFactorName[]> {
     const { db } = this.#runtime;
     const [totp, codes, reset] = await Promise.all([
@@ -129,7 +129,7 @@ export class MfaManager implements SecondFactor {
     return [...(hasTotp ? (['totp'] as const) : []), ...(codes > 0 ? (['recovery_code'] as const) : [])];
   }
 
-  /** @internal */
+  /** Whether this browser was told not to ask again. */
   async trusts(user: UserRow, deviceToken: string): Promise<boolean> {
     const parsed = parseSplitToken(deviceToken);
     if (parsed === null) return false;

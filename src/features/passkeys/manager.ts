@@ -111,13 +111,13 @@ export class PasskeyManager implements SecondFactor {
     this.#throttle = dependencies.throttle;
   }
 
-  /** @internal */
+  /** `passkey` for who has one, where passkeys count as a second factor. */
   async factorsOf(userId: string): Promise<SecondFactorName[]> {
     if (!this.#runtime.config.passkeys.secondFactor) return [];
     return (await this.#runtime.db.passkey.count({ where: { userId } })) > 0 ? ['passkey'] : [];
   }
 
-  /** @internal For the first proof of a mailbox, and for an address that is given back. */
+  /** For the first proof of a mailbox, and for an address that is given back. */
   removeAll(userId: string, since?: Date): Write[] {
     return [
       this.#runtime.db.passkey.deleteMany({

@@ -260,7 +260,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     return this.#keeper.current(userId, found);
   }
 
-  /** @internal */
+  /** For the first proof of a mailbox, and for an address that is given back. */
   removeAll(userId: string, since?: Date): Write[] {
     return [
       this.#runtime.db.socialAccount.deleteMany({
