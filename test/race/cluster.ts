@@ -25,6 +25,12 @@ interface Instance {
   offset: number;
 }
 
+interface Call {
+  process: ChildProcess | undefined;
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
 const COOKIE = 'at_sess';
 const BASE_URL = 'http://localhost:4000';
 const SECRET = 'Qm7xT2vK9wZ4nB6rL1cF8hJ3pD5sG0yA';
@@ -33,11 +39,12 @@ const SECRET = 'Qm7xT2vK9wZ4nB6rL1cF8hJ3pD5sG0yA';
 export class Cluster {
   readonly #options: ClusterOptions;
   readonly #instances: Instance[] = [];
-  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  readonly #waiting = new Map<number, Call>();
   #calls = 0;
   #isClosing = false;
   /** Restarts after kills that are under way. */
   readonly #restarts = new Set<Promise<void>>();
+  #failedStarts = 0;
   kills = 0;
   requests = 0;
 
@@ -63,6 +70,10 @@ export class Cluster {
     this.#isClosing = true;
     await this.settled();
     for (const { process, proxy } of this.#instances) {
+      if (process.exitCode !== null || process.signalCode !== null) {
+        await proxy.close();
+        continue;
+      }
       const closed = once(process, 'exit');
       const slow = setTimeout(() => process.kill('SIGKILL'), 8000);
       process.send({ id: 0, command: 'close' });
@@ -98,11 +109,22 @@ export class Cluster {
       if (message.error === undefined) call?.resolve(message.result);
       else call?.reject(new Error(message.error));
     });
-    await Promise.race([
-      once(child, 'message'),
-      once(child, 'exit').then(() => Promise.reject(new Error('an instance did not start'))),
+    child.once('exit', () => {
+      for (const [id, call] of this.#waiting) {
+        if (call.process !== child) continue;
+        this.#waiting.delete(id);
+        call.reject(new Error('the instance ended while it was asked'));
+      }
+    });
+    const isReady = await Promise.race([
+      once(child, 'message').then(() => true),
+      once(child, 'exit').then(() => false),
     ]);
-    return child;
+    if (isReady) return child;
+    // What a supervisor does with a process that met a stalled database while it started.
+    this.#failedStarts += 1;
+    if (this.#failedStarts > 20) throw new Error('an instance did not start, twenty times');
+    return this.#spawn(offset, proxy);
   }
 
   #watch(instance: Instance): void {
@@ -114,16 +136,21 @@ export class Cluster {
         this.#watch(instance);
       });
       this.#restarts.add(restart);
-      restart.finally(() => this.#restarts.delete(restart));
+      restart.then(
+        () => this.#restarts.delete(restart),
+        () => {}, // it stays, and `settled` tells of it
+      );
     });
   }
 
   call<T>(index: number, command: string, input: object = {}): Promise<T> {
     this.#calls += 1;
     const id = this.#calls;
-    const answer = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
-    this.#instances[index]?.process.send({ id, command, input });
-    return answer as Promise<T>;
+    const process = this.#instances[index]?.process;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { process, resolve: resolve as (value: unknown) => void, reject });
+      process?.send({ id, command, input }, (error) => error && reject(error));
+    });
   }
 
   /** Moves every clock by the same time; what they differ by stays. */
