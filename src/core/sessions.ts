@@ -128,12 +128,13 @@ export class SessionManager {
    * @internal A hard rotation, for a batch that raises what the session may do: the old cookie stops working at once and can never be
    * exchanged for the new one. The write misses when the session was rotated or ended meanwhile.
    *
+   * @param proof what was proved in this very request; null where nothing was (a factor removed), which makes no session fresher or stronger
    * @param options.replaces the user proved everything anew: what was proved earlier no longer counts
    * @param options.fingerprint where the browser is now, believed from here on: after a step-up it is the owner's
    */
   async prepareElevation(
     sessionId: string,
-    proof: Proof,
+    proof: Proof | null,
     options: { replaces?: boolean; fingerprint?: string } = {},
   ): Promise<{ write: Write; result: SessionWithToken }> {
     const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
@@ -147,14 +148,7 @@ export class SessionManager {
       hardRotatedAt: now,
       acknowledgedAt: null,
       lastSeenAt: now,
-      authenticatedAt: now,
-      amr:
-        options.replaces === true
-          ? proof.amr.join(' ')
-          : [...new Set([...row.amr.split(' '), ...proof.amr])].filter((method) => method !== '').join(' '),
-      assuranceLevel:
-        options.replaces === true ? proof.assuranceLevel : Math.max(row.assuranceLevel, proof.assuranceLevel),
-      lockedAt: null,
+      ...(proof !== null && provedBy(row, proof, options.replaces === true, now)),
       ...(options.fingerprint !== undefined && { fingerprint: options.fingerprint }),
     };
     const elevated = { ...row, ...change };
@@ -327,6 +321,19 @@ export class SessionManager {
         after(fromCreation ? row.createdAt : row.lastSeenAt, row.idleSeconds) > now,
     );
   }
+}
+
+/** What a session has proved after a further proof; where that `replaces` the earlier ones, by it alone. */
+function provedBy(row: SessionRow, proof: Proof, replaces: boolean, now: Date): Partial<SessionRow> {
+  const { assuranceLevel } = proof;
+  if (replaces) return { authenticatedAt: now, amr: proof.amr.join(' '), assuranceLevel, lockedAt: null };
+  return {
+    // A password alone renews nothing that was proved with a second factor.
+    ...(assuranceLevel >= row.assuranceLevel && { authenticatedAt: now }),
+    amr: [...new Set([...row.amr.split(' ').filter(Boolean), ...proof.amr])].join(' '),
+    assuranceLevel: Math.max(row.assuranceLevel, assuranceLevel),
+    lockedAt: null,
+  };
 }
 
 /** The public form: salts, generation and fingerprint stay behind. */

@@ -6,7 +6,7 @@ import type { OneTimeTokens } from '../../core/one-time-tokens.js';
 import { noticeTo } from '../../core/outbox.js';
 import { after, type Runtime } from '../../core/runtime.js';
 import type { UserRow } from '../../core/session-row.js';
-import type { SessionManager, SessionWithToken } from '../../core/sessions.js';
+import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions.js';
 import type {
   FactorProof,
   SecondFactor,
@@ -18,6 +18,7 @@ import type {
 import { GUESSING, rateLimited, type Throttle } from '../../core/throttle.js';
 import { isActive } from '../../core/user-row.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
+import { newId } from '../../crypto/random.js';
 import { issueSplitToken, parseSplitToken, secretMatches } from '../../crypto/split-token.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -63,7 +64,15 @@ export interface MfaStatus {
   resetAt: Date | null;
 }
 
+/** A seed that was shown and that no code has confirmed yet. */
+interface PendingSeed {
+  seed: string;
+  /** Milliseconds since 1970. */
+  begunAt: number;
+}
+
 const ENROLMENT_SECONDS = 600;
+const MAX_PENDING = 3; // tabs that may show a seed at once; with the newest one the oldest ends
 const TRUST_SECONDS = 30 * 86_400;
 const RESET_SECONDS = 72 * 3600;
 const TELL_AFTER_FAILURES = 5; // from here on waits begin: more than a slip of the finger
@@ -164,7 +173,8 @@ export class MfaManager implements SecondFactor {
   /**
    * Begins enrolment of an authenticator app; it is no factor until a code confirms it, within ten minutes.
    *
-   * Asked again meanwhile (a second tab, a reload) it gives the same seed, so that what was scanned first stays good.
+   * Each call makes a seed of its own. What another tab of the same session shows stays good beside it; what another session began is void,
+   * so that nobody confirms a seed that somebody else has seen.
    * @throws AuthTunaError `conflict` when an app is enrolled already
    */
   async beginTotp(userId: string, actor: Actor): Promise<TotpEnrolment> {
@@ -173,28 +183,41 @@ export class MfaManager implements SecondFactor {
     const now = this.#runtime.now();
     const row = await db.totp.findUnique({ where: { userId } });
     if (row !== null && row.confirmedAt !== null) throw enrolledAlready();
-    const isFresh = row !== null && row.createdAt > after(now, -ENROLMENT_SECONDS);
-    const pending = isFresh ? vault.open(row.sealed, placeOf(row.id)) : null;
-    if (pending !== null) return enrolment(pending, config.mfa.issuer, user.email);
-
+    const id = row?.id ?? newId(config.random);
     const seed = newSeed(config.random);
-    const { id } = issueSplitToken(config.random);
-    const data = { id, sealed: vault.seal(seed, placeOf(id)), lastStep: 0, createdAt: now };
+    const others = row === null ? [] : this.#pendingSeeds(row, actor);
+    const pending: PendingSeed[] = [{ seed, begunAt: now.getTime() }, ...others].slice(0, MAX_PENDING);
+    const sealed = vault.seal(JSON.stringify(pending), pendingPlaceOf(id, actor));
     try {
-      if (row === null) await db.totp.create({ data: { ...data, userId } });
-      else await db.totp.update({ where: { id: row.id, confirmedAt: null }, data });
+      if (row === null) await db.totp.create({ data: { id, userId, sealed, lastStep: 0, createdAt: now } });
+      else
+        await db.totp.update({
+          where: { id, confirmedAt: null, sealed: row.sealed },
+          data: { sealed, createdAt: now },
+        });
     } catch (error) {
       if (!isUniqueViolation(error) && !isMissing(error)) throw error;
-      return this.beginTotp(userId, actor); // another tab was first: its seed counts
+      return this.beginTotp(userId, actor); // another tab was first, and its seed is to stay
     }
     return enrolment(seed, config.mfa.issuer, user.email);
+  }
+
+  /** The enrolment that this session began last, for a page to show again after a wrong code. @throws AuthTunaError `invalid_token` */
+  async pendingTotp(userId: string, actor: Actor): Promise<TotpEnrolment> {
+    const user = await this.#own(userId, actor);
+    const row = await this.#runtime.db.totp.findUnique({ where: { userId } });
+    if (row !== null && row.confirmedAt !== null) throw enrolledAlready();
+    const [newest] = row === null ? [] : this.#pendingSeeds(row, actor);
+    if (newest === undefined) throw setupIsOver();
+    return enrolment(newest.seed, this.#runtime.config.mfa.issuer, user.email);
   }
 
   /**
    * Confirms enrolment with a TOTP code, and makes recovery codes, which are shown this once.
    *
    * Every other session of the user ends; the actor's goes on under a new cookie (`session`).
-   * @throws AuthTunaError `invalid_token` when nothing was begun within ten minutes; `invalid_credentials` for a wrong code; `rate_limited`
+   * @throws AuthTunaError `invalid_token` when this session began nothing within ten minutes; `invalid_credentials` for a wrong code;
+   * `rate_limited`
    */
   async confirmTotp(
     userId: string,
@@ -202,24 +225,27 @@ export class MfaManager implements SecondFactor {
     actor: Actor,
   ): Promise<{ recoveryCodes: string[]; session: SessionWithToken | null }> {
     const user = await this.#own(userId, actor);
-    const { db } = this.#runtime;
+    const { db, vault } = this.#runtime;
     const now = this.#runtime.now();
     await this.#throttle.reserve(throttleKey(userId), GUESSING);
     const row = await db.totp.findUnique({ where: { userId } });
     if (row !== null && row.confirmedAt !== null) throw enrolledAlready();
-    if (row === null || row.createdAt <= after(now, -ENROLMENT_SECONDS))
-      throw new AuthTunaError('invalid_token', { message: 'The setup took too long. Begin again.' });
-    const step = this.#stepOf(row, code);
-    if (step === null)
+    const pending = row === null ? [] : this.#pendingSeeds(row, actor);
+    if (row === null || pending.length === 0) throw setupIsOver();
+    const [shown] = pending.flatMap(({ seed }) => {
+      const step = stepOf(seed, code, now);
+      return step === null ? [] : [{ seed, step }];
+    });
+    if (shown === undefined)
       throw new AuthTunaError('invalid_credentials', { message: 'This code is not correct.' });
 
     const codes = await this.#newCodes(userId);
     const session = await this.#commitChange(user, actor, {
-      amr: ['otp'],
+      proof: { amr: ['otp'], assuranceLevel: 2 },
       writes: [
         db.totp.update({
           where: { id: row.id, confirmedAt: null },
-          data: { confirmedAt: now, lastStep: step },
+          data: { sealed: vault.seal(shown.seed, placeOf(row.id)), confirmedAt: now, lastStep: shown.step },
         }),
         ...codes.writes,
         this.#throttle.clear(throttleKey(userId)),
@@ -243,7 +269,7 @@ export class MfaManager implements SecondFactor {
     const factors = await this.#signIn.factorsOf(userId);
     if (!factors.includes('totp')) throw new AuthTunaError('not_found', { message: 'No app is enrolled.' });
     const session = await this.#commitChange(user, actor, {
-      amr: [],
+      proof: null,
       writes: [
         db.totp.delete({ where: { userId } }),
         ...(factors.includes('passkey') ? [] : [db.recoveryCode.deleteMany({ where: { userId } })]),
@@ -456,16 +482,24 @@ export class MfaManager implements SecondFactor {
     const { db, vault } = this.#runtime;
     const row = await db.totp.findUnique({ where: { userId: user.id } });
     if (row === null || row.confirmedAt === null) return null;
-    const step = this.#stepOf(row, code);
+    const seed = vault.open(row.sealed, placeOf(row.id));
+    if (seed === null) {
+      this.#runtime.config.logger.error(
+        'A TOTP seed could not be opened: it was sealed with a secret that is no longer in `secrets`, or is not of this row.',
+        { totpId: row.id },
+      );
+      return null;
+    }
+    const step = stepOf(seed, code, this.#runtime.now());
     if (step === null || step <= row.lastStep) return null;
-    const seed = vault.isCurrent(row.sealed) ? null : vault.open(row.sealed, placeOf(row.id));
+    const isOutdated = !vault.isCurrent(row.sealed);
     return {
       factor: 'totp',
       amr: ['otp'],
       writes: [
         db.totp.update({
           where: { id: row.id, confirmedAt: row.confirmedAt, lastStep: { lt: step } },
-          data: { lastStep: step, ...(seed !== null && { sealed: vault.seal(seed, placeOf(row.id)) }) },
+          data: { lastStep: step, ...(isOutdated && { sealed: vault.seal(seed, placeOf(row.id)) }) },
         }),
       ],
       facts: [],
@@ -498,18 +532,12 @@ export class MfaManager implements SecondFactor {
     };
   }
 
-  #stepOf(row: { id: string; sealed: string }, code: string): number | null {
-    const digits = code.replace(/\s/g, '');
-    if (!/^\d{6}$/.test(digits)) return null;
-    const seed = this.#runtime.vault.open(row.sealed, placeOf(row.id));
-    if (seed === null) {
-      this.#runtime.config.logger.error(
-        'A TOTP seed could not be opened: it was sealed with a secret that is no longer in `secrets`, or is not of this row.',
-        { totpId: row.id },
-      );
-      return null;
-    }
-    return matchingStep(seed, digits, this.#runtime.now());
+  /** What this session began to enrol within the last ten minutes, the newest first. */
+  #pendingSeeds(row: { id: string; sealed: string }, actor: Actor): PendingSeed[] {
+    const opened = this.#runtime.vault.open(row.sealed, pendingPlaceOf(row.id, actor));
+    const oldest = after(this.#runtime.now(), -ENROLMENT_SECONDS).getTime();
+    const seeds = opened === null ? [] : (JSON.parse(opened) as PendingSeed[]);
+    return seeds.filter(({ begunAt }) => begunAt > oldest);
   }
 
   /** The user hears of it when the failures are more than a slip: whoever gets this far knows the password. */
@@ -577,7 +605,7 @@ export class MfaManager implements SecondFactor {
     user: UserRow,
     actor: Actor,
     change: {
-      amr: readonly string[];
+      proof: Proof | null;
       writes: readonly Write[];
       facts: readonly Fact[];
       mail: 'factor-added' | 'factor-removed';
@@ -585,12 +613,7 @@ export class MfaManager implements SecondFactor {
   ): Promise<SessionWithToken | null> {
     const { sessionId } = actor;
     const kept =
-      sessionId === undefined
-        ? null
-        : await this.#sessions.prepareElevation(sessionId, {
-            amr: change.amr,
-            assuranceLevel: change.amr.length > 0 ? 2 : 1,
-          });
+      sessionId === undefined ? null : await this.#sessions.prepareElevation(sessionId, change.proof);
     const { to, data } = noticeTo(this.#runtime, user, actor);
     try {
       await this.#ledger.commit({
@@ -671,8 +694,22 @@ function placeOf(id: string): string[] {
   return ['Totp', 'sealed', id];
 }
 
+/** Sealed for one session until it is confirmed. */
+function pendingPlaceOf(id: string, actor: Actor): string[] {
+  return [...placeOf(id), 'pending', actor.sessionId ?? ''];
+}
+
+function stepOf(seed: string, code: string, now: Date): number | null {
+  const digits = code.replace(/\s/g, '');
+  return /^\d{6}$/.test(digits) ? matchingStep(seed, digits, now) : null;
+}
+
 function enrolledAlready(): AuthTunaError {
   return new AuthTunaError('conflict', { message: 'An authenticator app is set up already.' });
+}
+
+function setupIsOver(): AuthTunaError {
+  return new AuthTunaError('invalid_token', { message: 'The setup took too long. Begin again.' });
 }
 
 function noUser(): AuthTunaError {

@@ -22,8 +22,8 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): MfaPages {
   const texts = { invalid_credentials: 'invalid_code' };
 
   const begin = views.form('mfa/begin', () => ({}));
-  // Shown again after a wrong code, with the seed of the first time: beginning again within ten minutes gives the same.
-  const setup = views.form('mfa/setup', (req) => mfa.beginTotp(currentUser(req).id, authOf(req).actor), {
+  // Shown again after a wrong code, with the seed that was scanned already.
+  const setup = views.form('mfa/setup', (req) => mfa.pendingTotp(currentUser(req).id, authOf(req).actor), {
     texts,
   });
   const challenge = views.form(

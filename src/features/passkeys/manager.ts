@@ -16,6 +16,7 @@ import type {
 } from '../../core/sign-in.js';
 import type { Throttle } from '../../core/throttle.js';
 import { isActive } from '../../core/user-row.js';
+import { hasOtherWayIn } from '../../core/ways-in.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -412,16 +413,14 @@ export class PasskeyManager implements SecondFactor {
     const row = rows.find((candidate) => candidate.id === id);
     if (row === undefined) throw noPasskey();
     const isLast = rows.length === 1;
-    if (isLast && !(await this.#hasOtherWayIn(userId)))
+    if (!(await hasOtherWayIn(this.#runtime, userId, { passkeyId: id })))
       throw new AuthTunaError('conflict', {
         message: 'This is the only way to sign in to this account. Add another one first.',
+        reason: 'last_way_in',
       });
     const totp = isLast ? await db.totp.findUnique({ where: { userId } }) : null;
     const { sessionId } = actor;
-    const kept =
-      sessionId === undefined
-        ? null
-        : await this.#sessions.prepareElevation(sessionId, { amr: [], assuranceLevel: 1 });
+    const kept = sessionId === undefined ? null : await this.#sessions.prepareElevation(sessionId, null);
     const { to, data } = noticeTo(this.#runtime, user, actor);
     try {
       await this.#ledger.commit({
@@ -449,15 +448,6 @@ export class PasskeyManager implements SecondFactor {
         : error;
     }
     return { session: kept?.result ?? null };
-  }
-
-  async #hasOtherWayIn(userId: string): Promise<boolean> {
-    const { db } = this.#runtime;
-    const [password, social] = await Promise.all([
-      db.password.findUnique({ where: { userId } }),
-      db.socialAccount.count({ where: { userId } }),
-    ]);
-    return password !== null || social > 0;
   }
 
   /** A new challenge: the two halves of a one-time token in a row. */

@@ -5,6 +5,7 @@ import type { Ledger, Write } from '../../core/ledger.js';
 import type { RoleManager } from '../../core/roles.js';
 import type { Runtime } from '../../core/runtime.js';
 import { isScope } from '../../core/scope-name.js';
+import { SSO_PREFIX } from '../../core/ways-in.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -60,9 +61,6 @@ export interface SsoConnectionInput {
 }
 
 export type SsoConnectionChange = Partial<Omit<SsoConnectionInput, 'scope' | 'issuer'>>;
-
-/** Provider ids of connections begin with it. */
-export const SSO_PREFIX = 'sso-';
 
 const PERMISSION = 'org:manage';
 const RECORD_PREFIX = '_authtuna-challenge';

@@ -11,12 +11,13 @@ import type { SessionManager } from '../../core/sessions.js';
 import type { SignIn, SignInOptions, SignInResult } from '../../core/sign-in.js';
 import { isActive } from '../../core/user-row.js';
 import type { UserManager } from '../../core/users.js';
+import { hasOtherWayIn, SSO_PREFIX } from '../../core/ways-in.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation, type User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Actor, SYSTEM } from '../../events.js';
 import { authorizationUrl } from './authorization-url.js';
-import { SSO_PREFIX, SsoConnectionManager } from './connections.js';
+import { SsoConnectionManager } from './connections.js';
 import { type Flow, Flows, type StartedFlow } from './flows.js';
 import { ProviderMetadata, rulesFor } from './id-token.js';
 import { decideSignIn } from './linking.js';
@@ -220,7 +221,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     });
     if (user === null || account === null)
       throw new AuthTunaError('not_found', { message: 'No such account is linked.' });
-    if (!(await this.#hasOtherWayIn(userId, account.id)))
+    if (!(await hasOtherWayIn(this.#runtime, userId, { socialAccountId: account.id })))
       throw new AuthTunaError('conflict', {
         message: 'This is the only way to sign in. Set a password or link another account first.',
         reason: 'last_way_in',
@@ -278,20 +279,6 @@ export class SocialManager<U extends User = User> implements CredentialStore {
         message: 'Your organisation asks you to use its single sign-on.',
         sso: `${this.#runtime.config.paths.auth}/social/${required}/login`,
       });
-  }
-
-  async #hasOtherWayIn(userId: string, accountId: string): Promise<boolean> {
-    const { db } = this.#runtime;
-    const [passwords, passkeys, accounts] = await Promise.all([
-      db.password.count({ where: { userId } }),
-      db.passkey.count({ where: { userId } }),
-      db.socialAccount.findMany({ where: { userId, id: { not: accountId } }, select: { provider: true } }),
-    ]);
-    // An identity at a provider that is no longer configured opens nothing.
-    const usable = accounts.filter(
-      ({ provider }) => this.#providers.has(provider) || provider.startsWith(SSO_PREFIX),
-    );
-    return passwords + passkeys + usable.length > 0;
   }
 
   async #provider(id: string): Promise<SocialProvider> {

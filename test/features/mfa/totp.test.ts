@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { SYSTEM } from '../../../src/index.js';
-import { startApp } from '../../support/app.js';
+import { PASSWORD, startApp } from '../../support/app.js';
 import { Authenticator } from '../../support/authenticator.js';
+import type { Browser } from '../../support/browser.js';
 import { openDatabase } from '../../support/database.js';
 import { enrolTotp, halfSignedIn, json, totpCode } from '../../support/factors.js';
 
@@ -120,21 +121,67 @@ test('TO-4: of two hundred parallel guesses five are looked at', async () => {
   expect(statuses.filter((status) => status === 429)).toHaveLength(195);
 });
 
-test('TO-5: enrolment begun in a second tab leaves the first one good, and is over after ten minutes', async () => {
+test('TO-5: every beginning shows a seed of its own, the one of a first tab stays good, and both are over after ten minutes', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn();
   const first = await json(browser.post('/auth/mfa/totp'), 201);
-  expect((await json(browser.post('/auth/mfa/totp'), 201)).secret).toBe(first.secret);
-  app.clock.advance({ minutes: 9, seconds: 50 });
+  app.clock.advance({ minutes: 5 });
+  const second = await json(browser.post('/auth/mfa/totp'), 201);
+  expect(second.secret).not.toBe(first.secret);
+  app.clock.advance({ minutes: 4, seconds: 59 });
   const late = browser.stolen();
-  app.clock.advance({ seconds: 9 });
   expect((await late.post('/auth/mfa/totp/confirm', { code: '000000' })).status).toBe(401);
   app.clock.advance({ seconds: 2 });
   // The session is older than ten minutes by now, too: a step-up comes first.
-  await json(browser.post('/auth/step-up', { password: 'correct horse battery staple' }), 200);
-  const answer = await browser.post('/auth/mfa/totp/confirm', { code: totpCode(first.secret, app.clock) });
-  expect(answer.status).toBe(400);
-  expect((await json(browser.post('/auth/mfa/totp'), 201)).secret).not.toBe(first.secret);
+  await json(browser.post('/auth/step-up', { password: PASSWORD }), 200);
+  const over = await browser.post('/auth/mfa/totp/confirm', { code: totpCode(first.secret, app.clock) });
+  expect(over.status).toBe(401);
+  app.clock.advance({ minutes: 5 });
+  expect(
+    (await browser.post('/auth/mfa/totp/confirm', { code: totpCode(second.secret, app.clock) })).status,
+  ).toBe(400);
+
+  const tabs = [];
+  for (let tab = 0; tab < 3; tab += 1) tabs.push((await json(browser.post('/auth/mfa/totp'), 201)).secret);
+  expect(new Set([first.secret, second.secret, ...tabs]).size).toBe(5);
+  await json(browser.post('/auth/mfa/totp/confirm', { code: totpCode(tabs[0], app.clock) }), 201);
+  app.clock.advance({ seconds: 30 });
+  const half = await halfSignedIn(app, (await json(browser.get('/me'), 200)).email);
+  expect((await half.post('/auth/mfa/verify', { code: totpCode(tabs[1], app.clock) })).status).toBe(401);
+  await json(half.post('/auth/mfa/verify', { code: totpCode(tabs[0], app.clock) }), 200);
+});
+
+test('TO-5: nobody confirms a seed that another session began, nor is shown it', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const thief = app.browser();
+  await json(thief.post('/auth/login', { login: user.email, password: PASSWORD }), 200);
+  const seen = await json(thief.post('/auth/mfa/totp'), 201);
+  const confirm = (from: Browser, secret: string) =>
+    from.post('/auth/mfa/totp/confirm', { code: totpCode(secret, app.clock) });
+  expect((await confirm(browser, seen.secret)).status).toBe(400);
+  const own = await json(browser.post('/auth/mfa/totp'), 201);
+  expect(own.secret).not.toBe(seen.secret);
+  expect((await confirm(browser, seen.secret)).status).toBe(401);
+  expect((await confirm(thief, own.secret)).status).toBe(400);
+  await json(confirm(browser, own.secret), 201);
+  expect((await thief.post('/me/x')).status).toBe(401);
+});
+
+test('TO-5: of ten beginnings at one instant the last three count, and one confirmation', async () => {
+  const app = await startApp();
+  const { browser } = await app.signedIn();
+  const begun = await Promise.all(
+    Array.from({ length: 10 }, async () => (await json(browser.stolen().post('/auth/mfa/totp'), 201)).secret),
+  );
+  const answers = [];
+  for (const secret of begun) {
+    answers.push(
+      (await browser.stolen().post('/auth/mfa/totp/confirm', { code: totpCode(secret, app.clock) })).status,
+    );
+    app.clock.advance({ seconds: 35 });
+  }
+  expect(answers.filter((status) => status === 201)).toHaveLength(1);
 });
 
 test('TO-5, SS-11: enrolling and removing end every other session and give the own one a new cookie', async () => {

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { SYSTEM } from '../../../src/index.js';
+import { github, SYSTEM } from '../../../src/index.js';
 import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
 import { Authenticator, type Forgery } from '../../support/authenticator.js';
 import type { Browser } from '../../support/browser.js';
+import { openDatabase } from '../../support/database.js';
 import { enrolTotp, halfSignedIn, json } from '../../support/factors.js';
 
 async function register(
@@ -247,6 +248,38 @@ test('PK-6: a sign-up with a passkey needs no password, and its last way in stay
   );
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
   expect(await app.authTuna.passkeys.list(user.id)).toHaveLength(1);
+});
+
+test('PK-6, OA-9: one rule says what a last way in is: an identity counts only where its provider is still there', async () => {
+  const app = await startApp({
+    signUp: { requireVerifiedEmail: false },
+    social: { providers: [github({ clientId: 'id', clientSecret: 'secret' })] },
+  });
+  const browser = app.browser();
+  const options = await json(
+    browser.post('/auth/passkeys/register/options', { email: 'a@example.com' }),
+    200,
+  );
+  const made = new Authenticator(app.url).create(options);
+  const { user } = await json(browser.post('/auth/passkeys/register', made), 201);
+  const [passkey] = await app.authTuna.passkeys.list(user.id);
+  const { client } = await openDatabase(app.database);
+  const now = app.clock.now();
+  const link = (provider: string) =>
+    client.socialAccount.create({
+      data: { id: provider, userId: user.id, provider, subject: '1', createdAt: now, lastUsedAt: now },
+    });
+  const remove = () => browser.delete(`/auth/passkeys/${passkey?.id}`);
+  await link('abandoned');
+  expect((await remove()).status).toBe(409);
+  await link('github');
+  expect((await remove()).status).toBe(204);
+  const actor = { userId: user.id, ip: null, userAgent: null };
+  await expect(app.authTuna.social.unlink(user.id, 'github', actor)).rejects.toMatchObject({
+    code: 'conflict',
+    details: { reason: 'last_way_in' },
+  });
+  await client.$disconnect();
 });
 
 test('a passkey has a name that its owner may change, and nobody else sees or touches it', async () => {
