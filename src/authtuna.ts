@@ -41,7 +41,8 @@ import { accountRouter } from './features/account/router.js';
 import { devMailboxRouter } from './features/auth/dev-mailbox.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authRouter } from './features/auth/router.js';
-import { StepUp, stepUpRouter } from './features/auth/step-up.js';
+import { StepUp } from './features/auth/step-up.js';
+import { stepUpRouter } from './features/auth/step-up-router.js';
 import { MfaManager } from './features/mfa/manager.js';
 import { EnrolmentPolicy } from './features/mfa/policy.js';
 import { mfaRouter } from './features/mfa/router.js';
@@ -266,6 +267,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     mailQuota,
     throttle,
     signInThrottle,
+    stepUp,
   });
   const social = new SocialManager<U>({
     runtime,
@@ -343,7 +345,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const routers = {
     auth(routerOptions?: RouterOptions) {
       const router = Router()
-        .use(stepUpRouter(stepUp, http, routerOptions))
+        .use(stepUpRouter(auth, http, routerOptions))
         .use(authRouter(auth, http, routerOptions));
       if (devMailbox === null) return router;
       return Router().use('/dev/mailbox', devMailboxRouter(devMailbox, http)).use(router);

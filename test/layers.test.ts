@@ -47,7 +47,7 @@ function importsOf(file: string): Import[] {
 }
 
 // Routers and pages, and the pieces of a router that stand in files of their own.
-const ROUTES = '(?:router|pages|step-up|dev-mailbox)\\.ts$';
+const ROUTES = '(?:router|step-up-router|pages|dev-mailbox)\\.ts$';
 
 const LAYERS: readonly { files: RegExp; mayImport: RegExp }[] = [
   { files: /^crypto\//, mayImport: /^crypto\/|^errors$/ }, // a busy hasher is `unavailable`

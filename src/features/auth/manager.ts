@@ -17,7 +17,7 @@ import type { ExtraColumns, User } from '../../db/client.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Actor, EventType } from '../../events.js';
-import { stepUpKey } from './step-up.js';
+import { type StepUp, type StepUpMethods, stepUpKey } from './step-up.js';
 
 export interface AuthDependencies<U extends User> {
   runtime: Runtime;
@@ -31,6 +31,7 @@ export interface AuthDependencies<U extends User> {
   mailQuota: MailQuota;
   throttle: Throttle;
   signInThrottle: SignInThrottle;
+  stepUp: StepUp;
 }
 
 export interface SignUpInput<U extends User = User> {
@@ -70,6 +71,7 @@ export class AuthManager<U extends User = User> {
   readonly #mailQuota: MailQuota;
   readonly #throttle: Throttle;
   readonly #signInThrottle: SignInThrottle;
+  readonly #stepUp: StepUp;
 
   constructor(dependencies: AuthDependencies<U>) {
     this.#runtime = dependencies.runtime;
@@ -83,6 +85,7 @@ export class AuthManager<U extends User = User> {
     this.#mailQuota = dependencies.mailQuota;
     this.#throttle = dependencies.throttle;
     this.#signInThrottle = dependencies.signInThrottle;
+    this.#stepUp = dependencies.stepUp;
   }
 
   /**
@@ -254,6 +257,28 @@ export class AuthManager<U extends User = User> {
       actor,
       target: { type: 'session', id: sessionId },
     });
+  }
+
+  /** What a user can prove themselves with anew: password and code together where there are both, or a passkey alone. */
+  stepUpMethods(userId: string): Promise<StepUpMethods> {
+    return this.#stepUp.methodsOf(userId);
+  }
+
+  /**
+   * Raises a session by a fresh proof, at the highest level its user has; also one that waits for it because its device changed. It goes on
+   * under the new cookie that is returned; the old one, and every copy of it, is dead at once and never exchanged for the new one.
+   *
+   * @param options.fingerprint where the browser is now, believed from here on
+   * @throws AuthTunaError `invalid_input` when the password is missing; `second_factor_required` when the code is; `invalid_credentials`;
+   * `rate_limited`; `recent_login_required` for an account that has neither, which signs in again instead; `session_revoked`
+   */
+  stepUp(
+    sessionId: string,
+    proof: { password?: string; code?: string },
+    actor: Actor,
+    options: { fingerprint?: string } = {},
+  ): Promise<SessionWithToken> {
+    return this.#stepUp.stepUp(sessionId, proof, actor, options);
   }
 
   /**

@@ -23,3 +23,8 @@ export const tokenBody = z.strictObject({ token });
 export const resetPasswordBody = z.strictObject({ token, newPassword: password });
 
 export const changeEmailBody = z.strictObject({ newEmail: email });
+
+export const stepUpBody = z.strictObject({
+  password: password.optional(),
+  code: z.string().min(1).max(64).optional(),
+});

@@ -90,6 +90,32 @@ test('MB-3: a passkey alone is a fresh proof, and what was proved before no long
   await json(browser.get('/vault'), 200);
 });
 
+test('MB-3: authTuna.auth.stepUp raises a session for a host’s own route, and only with its user’s proof', async () => {
+  const app = await startWithVault();
+  const { user } = await app.signedIn();
+  await app.signedIn('other@example.com');
+  const { auth, sessions, users } = app.authTuna;
+  const actor = { userId: user.id, ip: null, userAgent: null };
+  const made = await sessions.create(user.id, ['pwd'], SYSTEM);
+  const { id } = made.session;
+  expect(await auth.stepUpMethods(user.id)).toMatchObject({ password: true, code: false, passkeys: false });
+  await expect(auth.stepUp(id, { password: 'wrong' }, actor)).rejects.toMatchObject({
+    code: 'invalid_credentials',
+  });
+  await expect(auth.stepUp(id, {}, actor)).rejects.toMatchObject({ code: 'invalid_input' });
+  await expect(auth.stepUp('none', { password: PASSWORD }, actor)).rejects.toMatchObject({
+    code: 'session_revoked',
+  });
+  app.clock.advance({ minutes: 6 });
+  const raised = await auth.stepUp(id, { password: PASSWORD }, actor);
+  expect(raised.session.authenticatedAt).toEqual(app.clock.now());
+  expect(raised.token).not.toBe(made.token);
+  await users.suspend(user.id, 'test', SYSTEM);
+  await expect(auth.stepUp(id, { password: PASSWORD }, actor)).rejects.toMatchObject({
+    code: 'session_revoked',
+  });
+});
+
 test('MB-3: a code proves nothing about hardware', async () => {
   const app = await startWithVault();
   const { browser } = await app.signedIn();
@@ -99,6 +125,42 @@ test('MB-3: a code proves nothing about hardware', async () => {
     code: 'recent_login_required',
     methods: ['hwk'],
   });
+});
+
+test('SS-14, MB-3: removing a factor changes the cookie and makes no session fresher; enrolling one proves it', async () => {
+  const app = await startWithVault();
+  const { browser, user } = await app.signedIn();
+  app.clock.advance({ minutes: 4 });
+  await enrolTotp(app, browser); // a code was given, so this counts
+  app.clock.advance({ minutes: 4 });
+  await json(browser.get('/vault'), 200);
+  const before = (await app.authTuna.sessions.list(user.id))[0]?.authenticatedAt;
+  const copy = browser.stolen();
+  expect((await browser.delete('/auth/mfa/totp')).status).toBe(204);
+  expect((await json(copy.post('/me/x'), 401)).code).toBe('superseded');
+  expect((await app.authTuna.sessions.list(user.id))[0]?.authenticatedAt).toEqual(before);
+  app.clock.advance({ minutes: 1, seconds: 1 });
+  expect((await json(browser.get('/vault'), 401)).code).toBe('recent_login_required');
+
+  const authenticator = new Authenticator(app.url);
+  const options = await json(browser.post('/auth/passkeys/register/options', {}), 200);
+  const { passkey } = await json(browser.post('/auth/passkeys/register', authenticator.create(options)), 201);
+  app.clock.advance({ minutes: 4 });
+  expect((await browser.delete(`/auth/passkeys/${passkey.id}`)).status).toBe(204);
+  app.clock.advance({ minutes: 2 });
+  expect((await json(browser.get('/vault'), 401)).code).toBe('recent_login_required');
+});
+
+test('MB-3: a password alone keeps no session fresh that a second factor was proved in', async () => {
+  const app = await startWithVault();
+  const { browser } = await app.signedIn();
+  await enrolTotp(app, browser);
+  app.clock.advance({ minutes: 4 });
+  const newPassword = 'another horse battery staple';
+  await json(browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword }), 200);
+  await json(browser.get('/vault'), 200);
+  app.clock.advance({ minutes: 2 });
+  expect((await json(browser.get('/vault'), 401)).code).toBe('recent_login_required');
 });
 
 test('guesses at a step-up stop like any others', async () => {
