@@ -164,7 +164,7 @@ export interface AuthTunaOptions {
     sameSite?: 'lax' | 'strict';
   };
   password?: {
-    /** Default 15. */
+    /** Default 15; 8 where a second factor is required of everyone from the first day (`mfa.requiredForRoles: ['user']`, no `graceDays`). */
     minLength?: number;
     /** Default 12; at least 10 on https. */
     bcryptCost?: number;
@@ -363,7 +363,7 @@ const schema = z.strictObject({
     .prefault({}),
   password: z
     .strictObject({
-      minLength: z.int().min(8).max(64).default(15),
+      minLength: z.int().min(8).max(64).optional(),
       bcryptCost: z.int().min(4).max(16).default(12),
       pepper: z.string().min(16, 'must have at least 16 characters').optional(),
       isBreached: aFunction<(password: string) => Promise<boolean>>().optional(),
@@ -558,6 +558,10 @@ export function parseConfig(options: AuthTunaOptions) {
       rememberedIdleSeconds: Math.max(parsed.session.idleSeconds ?? 0, 7 * 86_400),
       rememberedAbsoluteSeconds: Math.max(parsed.session.absoluteSeconds ?? 0, 30 * 86_400),
     }),
+    password: Object.freeze({
+      ...parsed.password,
+      minLength: parsed.password.minLength ?? (isFactorForced(parsed.mfa) ? 8 : 15),
+    }),
     signUp: Object.freeze({ ...parsed.signUp, requireVerifiedEmail }),
     passwordless: Object.freeze({ magicLink, emailCode: passwordless.emailCode ?? canMail }),
     mfa: Object.freeze({ ...parsed.mfa, issuer: parsed.mfa.issuer ?? parsed.appName ?? base.hostname }),
@@ -616,6 +620,15 @@ function checkSecrets(secrets: readonly string[], isSecure: boolean, found: stri
 }
 
 const PROVIDER_ID = /^[a-z][a-z0-9-]{0,31}$/;
+
+/**
+ * Whether no password alone ever opens an account: everybody has the role `user`, and with days of grace it would. What `policy` says of
+ * whom cannot be known beforehand.
+ * @see NIST SP 800-63B-4 3.1.1.2; security.md PW-1
+ */
+function isFactorForced(mfa: z.infer<typeof schema>['mfa']): boolean {
+  return mfa.requiredForRoles.includes('user') && mfa.graceDays === 0;
+}
 
 function checkProviders(social: z.infer<typeof schema>['social'], isSecure: boolean, found: string[]): void {
   const ids = social.providers.map(({ id }) => id);

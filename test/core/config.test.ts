@@ -115,3 +115,19 @@ test('the configuration is complete and frozen', () => {
   });
   expect(config.password.minLength).toBe(15);
 });
+
+test.each([
+  [{}, {}, 15],
+  [{ requiredForRoles: ['user'] }, {}, 8],
+  [{ requiredForRoles: ['admin', 'user'] }, {}, 8],
+  [{ requiredForRoles: ['admin'] }, {}, 15],
+  [{ requiredForRoles: ['user'], graceDays: 1 }, {}, 15],
+  [{ policy: () => 'required' as const }, {}, 15],
+  [{ requiredForRoles: ['user'] }, { minLength: 20 }, 20],
+  [{}, { minLength: 10 }, 10],
+])(
+  'PW-1: with mfa %j and password %j the shortest password has %i characters',
+  (mfa, password, minLength) => {
+    expect(parseConfig({ ...sound, mfa, password }).password.minLength).toBe(minLength);
+  },
+);
