@@ -19,6 +19,7 @@ const methods = {
   magicLink: true,
   emailCode: true,
   passkeys: true,
+  organisations: true,
   providers: providers.slice(0, 2),
 };
 const qrCode = `data:image/svg+xml;base64,${Buffer.from(qrLookalike()).toString('base64')}`;
@@ -78,6 +79,7 @@ export const pageSamples = [
       emailCode: false,
       passkeys: false,
       providers: [],
+      organisations: false,
     },
   }),
   page('auth/login', 'refused', {
@@ -143,6 +145,23 @@ export const pageSamples = [
   page('auth/step-up', 'passkey', {
     ...form,
     methods: { password: false, code: false, codeField: 'totp', passkeys: true },
+  }),
+  page('social/organisation', 'plain', { returnTo: null, problem: null }),
+  page('social/organisation', 'refused', {
+    returnTo: '/reports',
+    values: { email: 'ada@nowhere.example' },
+    problem: { code: 'no_organisation', fields: { email: 'no_organisation' } },
+  }),
+  page('social/continue', 'found', { kind: 'found', name: 'Acme', continueUrl: '/auth/social/sso-1/login' }),
+  page('social/continue', 'demanded', {
+    kind: 'demanded',
+    name: 'Acme',
+    continueUrl: '/auth/social/sso-1/login',
+  }),
+  page('social/continue', 'hostile', {
+    kind: 'found',
+    name: HOSTILE,
+    continueUrl: '/auth/social/sso-1/login',
   }),
   page('passwordless/request', 'link', { ...form, kind: 'link' }),
   page('passwordless/request', 'code', {
@@ -301,6 +320,7 @@ export const mailSamples = [
   page('passkey-added', 'hostile', { ...notice, passkeyName: HOSTILE }),
   page('passkey-removed', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
   page('social-linked', 'plain', { ...notice, provider: 'Google' }),
+  page('social-unlinked', 'plain', { ...notice, provider: 'Google' }),
   page('api-key-created', 'plain', { ...notice, keyName: 'deploy', keyStart: 'at_live_7Kq' }),
   page('account-locked', 'plain', { ...expiring, expiresInSeconds: 3600 }),
   page('magic-link', 'plain', { ...expiring, expiresInSeconds: 600, activity }),

@@ -188,7 +188,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
 
   const audit = new AuditManager(runtime);
   const ledger = new Ledger(runtime, audit);
-  const mailer = new Mailer(runtime, ledger.outbox, templates);
+  const mailer = new Mailer(runtime, ledger, templates);
   const roleStore = new RoleStore(runtime);
   const scopes = new ScopeManager(runtime, ledger);
   const access = new Access(runtime, roleStore, scopes);
@@ -282,7 +282,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     requestEmailVerification: (email, actor) => auth.requestEmailVerification(email, actor),
   });
   mailboxProof.credentials.push(social, mfa, passkeys);
-  signIn.gates.push((user, amr) => social.gate(user, amr));
+  scopes.dependents.push((scope) => social.connections.removeAt(scope));
+  signIn.gates.push((user, proof, actor) => social.gate(user, proof, actor));
   const passwordless = new PasswordlessManager({
     runtime,
     ledger,

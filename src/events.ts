@@ -7,6 +7,8 @@ export interface Actor {
   apiKeyId?: string;
   impersonatorId?: string;
   requestId?: string;
+  /** The languages their browser asks for, as `Accept-Language` lists them; mails to them are written in one of these. */
+  languages?: string;
 }
 
 /** The actor of scripts and jobs; it may do everything, and never comes from a request. */
@@ -24,6 +26,7 @@ export type EventType =
   | 'user.sign_in_failed'
   | 'user.signed_out'
   | 'attack.suspected'
+  | 'mail.retried'
   | 'user.verification_requested'
   | 'user.email_verified'
   | 'user.email_change_requested'
@@ -69,6 +72,7 @@ export type EventType =
   | 'sso_connection.created'
   | 'sso_connection.updated'
   | 'sso_connection.deleted'
+  | 'sso_connection.bypassed'
   | 'sso_domain.added'
   | 'sso_domain.verified'
   | 'sso_domain.updated'

@@ -18,7 +18,7 @@
  *
  * | page | data |
  * | --- | --- |
- * | auth/login | form, values? { login, rememberMe }, methods { rememberMe, signUp, magicLink, emailCode, passkeys, providers } |
+ * | auth/login | form, values? { login, rememberMe }, methods { rememberMe, signUp, magicLink, emailCode, passkeys, providers, organisations } |
  * | auth/signup | form, values? { email, username }, username, minPasswordLength, providers |
  * | auth/forgot-password | form, values? { email } |
  * | auth/reset-password | form, email, minPasswordLength |
@@ -39,6 +39,8 @@
  * | mfa/recovery-codes | codes, continueUrl |
  * | passkeys/list | form, mounted, passkeys |
  * | account/security | form, mounted, email, emailVerified, hasPassword, passwordChangedAt, totp, recoveryCodesLeft, passkeyCount, linkedAccounts, providers (those not linked yet), sessions |
+ * | social/organisation | returnTo?, problem?, values? { email } |
+ * | social/continue | kind (`found`: by the address, `demanded`: instead of another way in), name, continueUrl |
  * | message | message, email?, continueUrl? |
  * | error | code, status, requestId?, retryAfterSeconds? |
  * | dev/mailbox | mails |
@@ -53,7 +55,7 @@
  * | email-code | code, expiresInSeconds, activity |
  * | welcome | link |
  * | already-registered | loginLink, resetLink |
- * | password-changed, new-device, session-stolen, social-linked (provider) | link, activity |
+ * | password-changed, new-device, session-stolen, social-linked (provider), social-unlinked (provider) | link, activity |
  * | email-change-confirm | newEmail, link, expiresInSeconds |
  * | email-changed-old | newEmail, link, expiresInSeconds, activity |
  * | email-changed-new | link, activity |
@@ -163,6 +165,7 @@ export interface PageData {
       emailCode: boolean;
       passkeys: boolean;
       providers: readonly ProviderButton[];
+      organisations: boolean;
     };
   };
   'auth/signup': Form & {
@@ -210,6 +213,8 @@ export interface PageData {
     providers: readonly ProviderButton[];
     sessions: readonly SessionRow[];
   };
+  'social/organisation': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
+  'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
   message: Page & { message: MessageName; email?: string | null; continueUrl?: string | null };
   error: Page & {
     code: string;
@@ -264,6 +269,7 @@ export interface MailData {
   'passkey-added': Notice & { passkeyName: string };
   'passkey-removed': Notice & { passkeyName: string };
   'social-linked': Notice & { provider: string };
+  'social-unlinked': Notice & { provider: string };
   /** `keyStart`: its first characters, which are no secret. */
   'api-key-created': Notice & { keyName: string; keyStart: string };
   'account-locked': WithExpiringLink;

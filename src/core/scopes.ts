@@ -4,7 +4,7 @@ import { AuthTunaError } from '../errors.js';
 import { type Actor, SYSTEM } from '../events.js';
 import { Batcher } from './batcher.js';
 import { type Chain, GLOBAL_CHAIN } from './grants.js';
-import type { Ledger } from './ledger.js';
+import type { Ledger, Write } from './ledger.js';
 import { type Page, type PageQuery, pageOf } from './page.js';
 import { rolesChanged } from './role-store.js';
 import type { Runtime } from './runtime.js';
@@ -41,6 +41,8 @@ const MAX_CHAINS = 50_000;
  */
 export class ScopeManager {
   readonly resolvers: ScopeResolver[] = [];
+  /** The writes that remove what features keep about a scope; they go into the batch that removes it. */
+  readonly dependents: ((scope: string) => Promise<Write[]>)[] = [];
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #chains = new LRUCache<string, { chain: Chain; loadedAt: number }>({ max: MAX_CHAINS });
@@ -93,6 +95,7 @@ export class ScopeManager {
     const known = options.fresh ? undefined : this.remembered(scope, now);
     if (known !== undefined) return known;
     const changes = this.#changes;
+    const nodes = await this.#likelyNodesOf(scope);
     const scopes: string[] = [];
     const owners: (string | null)[] = [];
     for (let next: string | null = scope; next !== null && next !== 'global'; ) {
@@ -103,7 +106,7 @@ export class ScopeManager {
         );
         return null;
       }
-      const node: Node = await this.#nodeOf(next);
+      const node: Node = nodes.get(next) ?? (await this.#nodeOf(next));
       scopes.push(next);
       owners.push(node.ownerId ?? null);
       next = node.parent ?? null;
@@ -111,6 +114,14 @@ export class ScopeManager {
     const chain: Chain = { scopes: [...scopes, 'global'], owners: [...owners, null] };
     if (changes === this.#changes) this.#chains.set(scope, { chain, loadedAt: now });
     return chain;
+  }
+
+  /** Asks in one query about the whole chain as it last was; it rarely changes, and a walk would ask level by level. */
+  async #likelyNodesOf(scope: string): Promise<Map<string, Node>> {
+    const chain = this.#chains.get(scope)?.chain.scopes ?? [];
+    return new Map(
+      await Promise.all(chain.map(async (each) => [each, await this.#nodeOf(each)] as const)),
+    );
   }
 
   async #nodeOf(scope: string): Promise<Node> {
@@ -251,9 +262,11 @@ export class ScopeManager {
       where: { scope: id },
       select: { userId: true },
     });
+    const dependent = (await Promise.all(this.dependents.map((removeAt) => removeAt(id)))).flat();
     try {
       await this.#ledger.commit({
         writes: [
+          ...dependent,
           this.#runtime.db.scopeNode.delete({ where: { id } }),
           this.#runtime.db.roleAssignment.deleteMany({ where: { scope: id } }),
           // Or what was given of them below would count again, should the scope ever come back.

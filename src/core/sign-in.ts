@@ -65,6 +65,14 @@ export interface SignInOptions {
   doubtful?: SecondFactorName;
 }
 
+/** What a gate has to say about a proof that it lets pass. */
+export interface GateVerdict {
+  /** A second factor must be proved, also in a browser in which it otherwise need not be. */
+  needsSecondFactor?: boolean;
+  /** Recorded with the session that comes of it. */
+  facts?: readonly Fact[];
+}
+
 const PENDING_SECONDS = 600;
 
 /**
@@ -76,7 +84,7 @@ const PENDING_SECONDS = 600;
 export class SignIn {
   readonly secondFactors: SecondFactor[] = [];
   /** Asked after the proof and before anything else is said; one that throws refuses the sign-in. */
-  readonly gates: ((user: UserRow, amr: readonly string[]) => Promise<void>)[] = [];
+  readonly gates: ((user: UserRow, proof: Proof, actor: Actor) => Promise<GateVerdict>)[] = [];
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #sessions: SessionManager;
@@ -103,14 +111,16 @@ export class SignIn {
     if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
     if (config.signUp.requireVerifiedEmail && user.emailVerifiedAt === null)
       throw new AuthTunaError('email_not_verified');
-    for (const gate of this.gates) await gate(user, proof.amr);
+    const verdicts: GateVerdict[] = [];
+    for (const gate of this.gates) verdicts.push(await gate(user, proof, actor));
     await config.hooks.beforeSignIn?.({ user: publicUser(user), amr: proof.amr, ip: actor.ip });
 
     const enrolled = proof.assuranceLevel >= 2 ? [] : await this.factorsOf(user.id);
     const factors = enrolled.filter((factor) => factor !== options.doubtful);
     if (options.doubtful !== undefined && factors.length === 0)
       throw new AuthTunaError('invalid_credentials');
-    if (factors.length > 0 && !(options.doubtful === undefined && (await this.#isTrusted(user, options)))) {
+    const mayTrust = options.doubtful === undefined && !verdicts.some((verdict) => verdict.needsSecondFactor);
+    if (factors.length > 0 && !(mayTrust && (await this.#isTrusted(user, options)))) {
       const pending = this.#tokens.issue({
         purpose: 'pending_sign_in',
         subject: user.id,
@@ -154,6 +164,7 @@ export class SignIn {
       ],
       facts: [
         ...(options.facts ?? []),
+        ...verdicts.flatMap(({ facts }) => facts ?? []),
         {
           type: 'user.signed_in',
           actor: { ...actor, userId: user.id, sessionId: result.session.id },

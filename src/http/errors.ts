@@ -101,7 +101,13 @@ function challengeOf(error: AuthTunaError): string {
 export type ErrorPage = (
   req: Request,
   res: Response,
-  failure: { code: string; status: number; retryAfterSeconds?: number },
+  failure: {
+    code: string;
+    status: number;
+    retryAfterSeconds?: number;
+    /** Where an organisation demands its own sign-in: the path that leads there, and its name. */
+    singleSignOn?: { path: string; name: string };
+  },
 ) => boolean;
 
 /** Answers with the problem document, or with a page where the browser asked for one. */
@@ -114,9 +120,14 @@ export function sendError(
 ): void {
   for (const [name, value] of Object.entries(headersOf(error))) res.setHeader(name, value);
   res.status(STATUS[error.code]);
-  const { retryAfterSeconds } = error.details;
-  const failure = { code: error.code, status: STATUS[error.code] };
-  if (page?.(req, res, retryAfterSeconds === undefined ? failure : { ...failure, retryAfterSeconds })) return;
+  const { retryAfterSeconds, sso, organisation } = error.details;
+  const failure = {
+    code: error.code,
+    status: STATUS[error.code],
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    ...(typeof sso === 'string' && { singleSignOn: { path: sso, name: String(organisation) } }),
+  };
+  if (page?.(req, res, failure)) return;
   res.type('application/problem+json').send(JSON.stringify(problemOf(error, pages)));
 }
 

@@ -32,6 +32,8 @@ export interface SignInMethods {
   emailCode: boolean;
   passkeys: boolean;
   providers: ProviderButton[];
+  /** Whether organisations have providers of their own, found by the domain of an address. */
+  organisations(): Promise<boolean>;
 }
 
 /** What every router is given of HTTP. */
@@ -100,7 +102,13 @@ export function createHttpKit(
     stepUp,
     pendingToken: (req) => only(req, pendingCookie),
     views,
-    signInMethods: { magicLink: false, emailCode: false, passkeys: false, providers: [] },
+    signInMethods: {
+      magicLink: false,
+      emailCode: false,
+      passkeys: false,
+      providers: [],
+      organisations: async () => false,
+    },
     mounted,
     accountPage: () => (mounted.account ? `${config.paths.account}/security` : '/'),
     crossSitePosts,

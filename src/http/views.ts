@@ -22,6 +22,7 @@ const FORMLESS: ReadonlySet<PageName> = new Set([
   'message',
   'error',
   'passwordless/sent',
+  'social/continue',
   'mfa/recovery-codes',
   'dev/mailbox',
   'dev/mail',
@@ -160,7 +161,9 @@ export class Views {
       problem: (error, req, res, next) => {
         const known = asAuthTunaError(error);
         const isCuredHere =
-          known !== null && (CURED_IN_FORM.has(known.code) || options.cures?.includes(known.code) === true);
+          known !== null &&
+          known.details.sso === undefined && // cured at an organisation's own provider
+          (CURED_IN_FORM.has(known.code) || options.cures?.includes(known.code) === true);
         if (!isCuredHere || res.headersSent || !this.wantsPage(req)) return next(error);
         Promise.resolve(data(req, res))
           .then((input) => {
@@ -324,8 +327,14 @@ export class Views {
   }
 
   /** For the error handler: sends a browser to where the refusal is cured, or shows it a page. */
-  readonly errorPage: ErrorPage = (req, res, { code, status, retryAfterSeconds }) => {
+  readonly errorPage: ErrorPage = (req, res, { code, status, retryAfterSeconds, singleSignOn }) => {
     if (!this.#hasPages || !this.wantsPage(req)) return false;
+    if (singleSignOn !== undefined) {
+      const { path, name } = singleSignOn;
+      const continueUrl = this.withReturnTo(path, this.returnTo(req));
+      this.page(req, res, 'social/continue', { kind: 'demanded', name, continueUrl }, status);
+      return true;
+    }
     const cure = this.#cures.get(code as ErrorCode);
     const isOpening = req.method === 'GET' || req.method === 'HEAD';
     if (isOpening && cure !== undefined && !isAt(req, cure)) {

@@ -52,8 +52,13 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
 
   const login = views.form(
     'auth/login',
-    () => ({
-      methods: { ...signInMethods, rememberMe: config.session.rememberMe, signUp: config.signUp.enabled },
+    async () => ({
+      methods: {
+        ...signInMethods,
+        organisations: await signInMethods.organisations(),
+        rememberMe: config.session.rememberMe,
+        signUp: config.signUp.enabled,
+      },
     }),
     { texts: { invalid_credentials: 'invalid_login' }, cures: ['forbidden'] },
   );

@@ -1,6 +1,7 @@
 import { resolveTxt } from 'node:dns/promises';
 import { domainToASCII } from 'node:url';
 import type { Access } from '../../core/access.js';
+import type { Fact } from '../../core/audit.js';
 import type { Ledger, Write } from '../../core/ledger.js';
 import type { RoleManager } from '../../core/roles.js';
 import type { Runtime } from '../../core/runtime.js';
@@ -37,7 +38,7 @@ export interface SsoConnection {
 export interface SsoDomain {
   domain: string;
   verifiedAt: Date | null;
-  /** People of this domain sign in here and nowhere else. */
+  /** People of this domain sign in here and nowhere else; see `requireSso` for who may still. */
   required: boolean;
   /** What proves the domain: a TXT record of this name with this value. */
   record: { type: 'TXT'; name: string; value: string };
@@ -63,10 +64,20 @@ export interface SsoConnectionInput {
 export type SsoConnectionChange = Partial<Omit<SsoConnectionInput, 'scope' | 'issuer'>>;
 
 const PERMISSION = 'org:manage';
+/** What owners of an organisation hold and its administrators do not. */
+const BYPASS_PERMISSION = 'org:delete';
 const RECORD_PREFIX = '_authtuna-challenge';
 const CHALLENGE_BYTES = 20; // 160 bits: nobody has it in their zone by chance
 const MAX_ROLES = 100;
 const DNS_TIMEOUT_MS = 5000;
+
+/** Where people of a domain sign in. */
+export interface Discovery {
+  provider: string;
+  name: string;
+  /** Nowhere else. */
+  required: boolean;
+}
 
 interface Dependencies {
   runtime: Runtime;
@@ -149,7 +160,17 @@ export class SsoConnectionManager {
   /** @throws AuthTunaError `not_found`, `forbidden` */
   async update(id: string, change: SsoConnectionChange, actor: Actor): Promise<SsoConnection> {
     const row = await this.#managed(id, actor);
-    await this.#requireMapping(change.roleMapping, row.scope, actor);
+    const present = mappingOf(row);
+    // Another claim, or another client's claims, give the present roles to other people.
+    if (Object.keys(change).some((key) => ['roleMapping', 'rolesClaim', 'clientId'].includes(key)))
+      await this.#requireMapping({ ...(change.roleMapping ?? present) }, row.scope, actor);
+    if (change.roleMapping !== undefined) {
+      const kept = new Set(Object.values(change.roleMapping));
+      await this.#takeMapped(
+        row,
+        Object.values(present).filter((role) => !kept.has(role)),
+      );
+    }
     const { name, clientId, clientSecret, rolesClaim, roleMapping, linkVerifiedEmails } = change;
     await this.#commit(row.scope, id, actor, 'sso_connection.updated', [
       this.#runtime.db.ssoConnection.update({
@@ -168,9 +189,14 @@ export class SsoConnectionManager {
     return this.get(id, actor);
   }
 
-  /** Removes a connection with its domains and the identities that came by it; the accounts stay. @throws AuthTunaError `not_found`, `forbidden` */
+  /**
+   * Removes a connection with its domains, the identities that came by it and the roles that their claims gave; the accounts stay.
+   *
+   * @throws AuthTunaError `not_found`, `forbidden`
+   */
   async delete(id: string, actor: Actor): Promise<void> {
     const row = await this.#managed(id, actor);
+    await this.#takeMapped(row, Object.values(mappingOf(row)));
     await this.#commit(row.scope, id, actor, 'sso_connection.deleted', [
       this.#runtime.db.socialAccount.deleteMany({ where: { provider: SSO_PREFIX + id } }),
       this.#runtime.db.ssoConnection.delete({ where: { id } }),
@@ -213,29 +239,56 @@ export class SsoConnectionManager {
   /**
    * Looks for the record, and makes the domain the organisation's when it is there.
    *
-   * @throws AuthTunaError `conflict` while the record is not found, and when another connection has proved the domain; `not_found`; `forbidden`
+   * A domain that another connection has proved stays there as long as that one's record is still published; without it, the domain has
+   * changed hands and moves.
+   * @throws AuthTunaError `conflict` while the record is not found, and when the domain is another connection's; `not_found`; `forbidden`
    */
   async verifyDomain(id: string, name: string, actor: Actor): Promise<SsoDomain> {
     const { row, domain } = await this.#domain(id, name, actor);
     const { record } = toDomain(domain);
-    if (!(await this.#lookUp(record.name)).includes(record.value))
+    const published = await this.#lookUp(record.name);
+    if (!published.includes(record.value))
       throw new AuthTunaError('conflict', {
         message: `The TXT record ${record.name} does not hold ${record.value} yet. A new record can take an hour to be seen.`,
         reason: 'record_not_found',
       });
     const verified = { verifiedDomain: domain.domain, verifiedAt: this.#runtime.now() };
+    const holder = await this.#runtime.db.ssoDomain.findUnique({
+      where: { verifiedDomain: domain.domain },
+      include: { connection: { select: { scope: true } } },
+    });
+    const former = holder === null || holder.connectionId === id ? null : holder;
+    if (former !== null && published.includes(toDomain(former).record.value)) throw taken();
+    const { ssoDomain } = this.#runtime.db;
     await this.#commit(
       row.scope,
       id,
       actor,
       'sso_domain.verified',
       [
-        this.#runtime.db.ssoDomain.update({
-          where: keyOf(domain),
-          data: verified,
-        }),
+        ...(former === null
+          ? []
+          : [
+              ssoDomain.update({
+                where: { ...keyOf(former), verifiedDomain: former.domain },
+                data: { verifiedDomain: null, verifiedAt: null, required: false },
+              }),
+            ]),
+        ssoDomain.update({ where: keyOf(domain), data: verified }),
       ],
       { domain: domain.domain },
+      former === null
+        ? []
+        : [
+            {
+              type: 'sso_domain.removed',
+              actor,
+              scope: former.connection.scope,
+              target: { type: 'sso_connection', id: former.connectionId },
+              reason: 'proved_by_another',
+              data: { domain: domain.domain },
+            },
+          ],
     );
     return toDomain({ ...domain, ...verified });
   }
@@ -243,6 +296,9 @@ export class SsoConnectionManager {
   /**
    * Makes the people of a proved domain sign in here and nowhere else, or lets them sign in as they like. Sessions go on.
    *
+   * Their accounts, which they can enter no other way from then on, are entered by equal addresses as if `linkVerifiedEmails` were set. Who
+   * could delete the organisation (`org:delete` at the scope) may still sign in otherwise, with a second factor, so that a provider that is
+   * gone locks nobody out for good; the audit log says when that happened.
    * @throws AuthTunaError `conflict` for a domain that is not proved; `not_found`; `forbidden`
    */
   async requireSso(id: string, name: string, required: boolean, actor: Actor): Promise<SsoDomain> {
@@ -276,7 +332,7 @@ export class SsoConnectionManager {
   /**
    * The provider where people of an address's domain sign in, or null: home-realm discovery. Says something of the domain, never of a person.
    */
-  async discover(email: string): Promise<{ provider: string; name: string; required: boolean } | null> {
+  async discover(email: string): Promise<Discovery | null> {
     const domain = domainOf(email);
     const row =
       domain === null
@@ -290,10 +346,28 @@ export class SsoConnectionManager {
       : { provider: SSO_PREFIX + row.connection.id, name: row.connection.name, required: row.required };
   }
 
-  /** @internal The provider that an address must use, or null. */
-  async requiredFor(email: string): Promise<string | null> {
-    const found = await this.discover(email);
-    return found?.required === true ? found.provider : null;
+  /** Whether the sign-in page has to ask people for their organisation at all. */
+  async hasAny(): Promise<boolean> {
+    const { db } = this.#runtime;
+    return (await db.ssoDomain.findFirst({ where: { verifiedDomain: { not: null } } })) !== null;
+  }
+
+  /** @internal Whether a person could switch the demand off for good, and so may pass by it. */
+  async mayBypass(provider: string, userId: string): Promise<{ id: string; scope: string } | null> {
+    const row = await this.#row(provider);
+    const isOwner = row !== null && (await this.#access.can(userId, BYPASS_PERMISSION, row.scope));
+    return isOwner ? { id: row.id, scope: row.scope } : null;
+  }
+
+  /** @internal The writes that remove what hangs on a scope, when the scope is removed. */
+  async removeAt(scope: string): Promise<Write[]> {
+    const { db } = this.#runtime;
+    const rows = await db.ssoConnection.findMany({ where: { scope }, select: { id: true } });
+    const providers = rows.map(({ id }) => SSO_PREFIX + id);
+    return [
+      db.socialAccount.deleteMany({ where: { provider: { in: providers } } }),
+      db.ssoConnection.deleteMany({ where: { scope } }),
+    ];
   }
 
   /** @internal */
@@ -308,17 +382,19 @@ export class SsoConnectionManager {
   }
 
   /**
-   * @internal Lets only people of the connection's proved domains through; other providers vouch for nobody whose domain demands its own.
+   * @internal Lets only people of the connection's proved domains through.
    *
+   * @returns what is demanded of the address's domain, or null
    * @throws AuthTunaError `forbidden`
    */
-  async admit(provider: string, email: string): Promise<void> {
+  async admit(provider: string, email: string): Promise<Discovery | null> {
     const found = await this.discover(email);
     if (provider.startsWith(SSO_PREFIX) && found?.provider !== provider)
       throw new AuthTunaError('forbidden', {
         message: 'This sign-in is for addresses of the organisation only.',
         reason: 'foreign_domain',
       });
+    return found;
   }
 
   /** @internal Gives and takes the mapped roles by the claims of today. Roles that no claim is mapped to are left alone. */
@@ -343,14 +419,37 @@ export class SsoConnectionManager {
         .map(({ role }) => role),
     );
     for (const role of new Set(Object.values(mapping))) {
-      const assignment = { userId, role, scope: row.scope };
       // Who set the mapping up was allowed to assign these roles; SYSTEM acts on their word.
-      if (wanted.has(role) && !held.has(role)) await this.#roles.assign(assignment, SYSTEM);
-      if (!wanted.has(role) && held.has(role))
-        await this.#roles.unassign(assignment, SYSTEM).catch((error: unknown) => {
-          if (!(error instanceof AuthTunaError) || error.code !== 'not_found') throw error;
-        });
+      if (wanted.has(role) && !held.has(role)) await this.#moveRole('assign', userId, role, row.scope);
+      if (!wanted.has(role) && held.has(role)) await this.#moveRole('unassign', userId, role, row.scope);
     }
+  }
+
+  /** A role that is gone by now, or the last owner's, keeps nobody from signing in. */
+  async #moveRole(move: 'assign' | 'unassign', userId: string, role: string, scope: string): Promise<void> {
+    await this.#roles[move]({ userId, role, scope }, SYSTEM).catch((error: unknown) => {
+      if (!(error instanceof AuthTunaError) || error.code === 'unavailable') throw error;
+      this.#runtime.config.logger.warn(`A mapped role could not be ${move}ed.`, {
+        role,
+        scope,
+        reason: error.message,
+      });
+    });
+  }
+
+  /** Takes roles away that claims gave: once nothing maps to them, no sign-in would. Those that a person gave stay. */
+  async #takeMapped(row: ConnectionRow, names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    const given = await this.#runtime.db.roleAssignment.findMany({
+      where: {
+        scope: row.scope,
+        assignedById: null,
+        role: { name: { in: [...names] } },
+        user: { socialAccounts: { some: { provider: SSO_PREFIX + row.id } } },
+      },
+      select: { userId: true, role: { select: { name: true } } },
+    });
+    for (const { userId, role } of given) await this.#moveRole('unassign', userId, role.name, row.scope);
   }
 
   #toProvider(row: ConnectionRow): SocialProvider {
@@ -436,17 +535,18 @@ export class SsoConnectionManager {
     type: EventType,
     writes: Write[],
     data?: Readonly<Record<string, unknown>>,
+    further: readonly Fact[] = [],
   ): Promise<void> {
     try {
       await this.#ledger.commit({
         writes,
         facts: [
           { type, actor, scope, target: { type: 'sso_connection', id }, ...(data !== undefined && { data }) },
+          ...further,
         ],
       });
     } catch (error) {
-      if (isUniqueViolation(error))
-        throw new AuthTunaError('conflict', { message: 'This domain belongs to a connection already.' });
+      if (isUniqueViolation(error)) throw taken();
       throw isMissing(error)
         ? new AuthTunaError('not_found', { message: 'There is no such connection.' })
         : error;
@@ -524,6 +624,12 @@ function toDomain({ domain, challenge, verifiedAt, required }: DomainRow): SsoDo
 
 function placeOf(id: string): string[] {
   return ['SsoConnection', 'clientSecret', id];
+}
+
+function taken(): AuthTunaError {
+  return new AuthTunaError('conflict', {
+    message: 'This domain belongs to a connection already, whose record is still published.',
+  });
 }
 
 function invalid(field: string, message: string): AuthTunaError {

@@ -10,6 +10,8 @@ export interface Situation {
   isSameAddress: boolean;
   /** The host lets equal, proven addresses meet. */
   mayLink: boolean;
+  /** The provider is the one that people of the address's domain must use: it speaks for the whole domain, and there is no other way in. */
+  isDemanded: boolean;
 }
 
 /**
@@ -17,6 +19,7 @@ export interface Situation {
  * - `prove_and_enter`: the same, and the mailbox is proved for the first time, so everything else that was left there goes
  * - `create`: a new account with this identity
  * - `link_and_enter`: the identity joins the account that has the address; both sides have proved it
+ * - `claim_and_enter`: the mailbox of the account is proved for the first time, by its organisation, so everything that was left there goes
  * - `sign_in_then_link`: the address is taken; its owner signs in as before and links from the account
  * - `confirm_address`: the same answer as for a new account that has to confirm its address, so that nothing is learned about who has one
  * - `ask_address`: nothing to make an account of
@@ -26,23 +29,26 @@ export type LinkingAction =
   | 'prove_and_enter'
   | 'create'
   | 'link_and_enter'
+  | 'claim_and_enter'
   | 'sign_in_then_link'
   | 'confirm_address'
   | 'ask_address';
 
 /**
  * What a social sign-in does. The identity is looked up first and alone; an address never chooses an account unless the provider has proved it,
- * the account has proved it, and the host agreed beforehand.
+ * the account has proved it, and the host agreed beforehand. An organisation that has proved a whole domain, and demands its own provider
+ * there, is believed like a link that was opened in the mailbox.
  *
  * @see security.md OA-5, OA-6, OA-7; USENIX Security 2022, "Pre-hijacked accounts"
  */
 export function decideSignIn(situation: Situation): LinkingAction {
-  const { identity, address, account, isSameAddress, mayLink } = situation;
+  const { identity, address, account, isSameAddress, mayLink, isDemanded } = situation;
   if (identity === 'known')
     return account === 'unproven' && address === 'proven' && isSameAddress ? 'prove_and_enter' : 'enter';
   if (address === 'none') return 'ask_address';
   if (account === 'none') return 'create';
   if (address === 'claimed') return 'confirm_address';
-  // An unproven account may be a stranger's trap: joining it would share it with whoever set its password.
-  return account === 'proven' && mayLink ? 'link_and_enter' : 'sign_in_then_link';
+  if (account === 'proven' && (mayLink || isDemanded)) return 'link_and_enter';
+  // An unproven account may be a stranger's trap: joining it as it is would share it with whoever set its password.
+  return account === 'unproven' && isDemanded ? 'claim_and_enter' : 'sign_in_then_link';
 }

@@ -7,8 +7,8 @@ import { noticeTo } from '../../core/outbox.js';
 import type { RoleManager } from '../../core/roles.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { UserRow } from '../../core/session-row.js';
-import type { SessionManager } from '../../core/sessions.js';
-import type { SignIn, SignInOptions, SignInResult } from '../../core/sign-in.js';
+import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions.js';
+import type { GateVerdict, SignIn, SignInOptions, SignInResult } from '../../core/sign-in.js';
 import { isActive } from '../../core/user-row.js';
 import type { UserManager } from '../../core/users.js';
 import { hasOtherWayIn, SSO_PREFIX } from '../../core/ways-in.js';
@@ -17,7 +17,7 @@ import { isMissing, isUniqueViolation, type User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Actor, SYSTEM } from '../../events.js';
 import { authorizationUrl } from './authorization-url.js';
-import { SsoConnectionManager } from './connections.js';
+import { type Discovery, SsoConnectionManager } from './connections.js';
 import { type Flow, Flows, type StartedFlow } from './flows.js';
 import { ProviderMetadata, rulesFor } from './id-token.js';
 import { decideSignIn } from './linking.js';
@@ -208,11 +208,16 @@ export class SocialManager<U extends User = User> implements CredentialStore {
   }
 
   /**
-   * Takes an identity away from its user, ends their other sessions, and ends kept tokens at the provider where it can.
+   * Takes an identity away from its user, tells them, and ends kept tokens at the provider where it can. Every other session ends, whichever
+   * way it began; the actor's goes on under a new cookie (`session`).
    *
    * @throws AuthTunaError `not_found`; `conflict` for the last way in; `forbidden` for an actor who is not the user
    */
-  async unlink(userId: string, provider: string, actor: Actor): Promise<void> {
+  async unlink(
+    userId: string,
+    provider: string,
+    actor: Actor,
+  ): Promise<{ session: SessionWithToken | null }> {
     if (actor !== SYSTEM && actor.userId !== userId) throw new AuthTunaError('forbidden');
     // The epoch is read before the ways in are counted: of two removals at one moment the second misses and counts again.
     const user = await this.#users.row(userId);
@@ -226,17 +231,28 @@ export class SocialManager<U extends User = User> implements CredentialStore {
         message: 'This is the only way to sign in. Set a password or link another account first.',
         reason: 'last_way_in',
       });
-    const kept = this.#keeper.open(account);
+    const found = await this.#provider(provider).catch(() => null);
+    const { sessionId } = actor;
+    const kept = sessionId === undefined ? null : await this.#sessions.prepareElevation(sessionId, null);
+    const notice = noticeTo(this.#runtime, user, actor);
     try {
       await this.#ledger.commit({
         writes: [
           this.#runtime.db.socialAccount.delete({ where: { id: account.id } }),
           ...this.#sessions.revokeAllWrites(user, {
             reason: 'social_unlinked',
-            ...(actor.sessionId !== undefined && { except: actor.sessionId }),
+            ...(sessionId !== undefined && { except: sessionId }),
           }),
+          ...(kept === null ? [] : [kept.write]),
         ],
         facts: [{ type: 'social.unlinked', actor, target: { type: 'user', id: userId }, data: { provider } }],
+        mails: [
+          {
+            template: 'social-unlinked',
+            ...notice,
+            data: { ...notice.data, provider: found?.name ?? provider },
+          },
+        ],
         invalidates: [`user:${userId}`],
       });
     } catch (error) {
@@ -244,8 +260,9 @@ export class SocialManager<U extends User = User> implements CredentialStore {
         ? new AuthTunaError('conflict', { message: 'The account changed at the same moment. Try again.' })
         : error;
     }
-    const found = kept === null ? null : await this.#provider(provider).catch(() => null);
-    if (kept !== null && found !== null) await this.#keeper.revoke(found, kept);
+    const tokens = this.#keeper.open(account);
+    if (tokens !== null && found !== null) await this.#keeper.revoke(found, tokens);
+    return { session: kept?.result ?? null };
   }
 
   /**
@@ -270,15 +287,39 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     ];
   }
 
-  /** @internal Refuses ways in other than the organisation's own provider, where a domain demands it. */
-  async gate(user: UserRow, amr: readonly string[]): Promise<void> {
-    if (amr.includes('sso')) return;
-    const required = await this.connections.requiredFor(user.email);
-    if (required !== null)
-      throw new AuthTunaError('forbidden', {
-        message: 'Your organisation asks you to use its single sign-on.',
-        sso: `${this.#runtime.config.paths.auth}/social/${required}/login`,
-      });
+  /**
+   * @internal Refuses ways in other than the organisation's own provider, where a domain demands it. Its owners pass with a second factor: they
+   * could end the demand, and must be able to on the day the provider is gone.
+   */
+  async gate(user: UserRow, proof: Proof, actor: Actor): Promise<GateVerdict> {
+    if (proof.amr.includes('sso')) return {};
+    const demanded = await this.connections.discover(user.email);
+    if (demanded?.required !== true) return {};
+    const owned = await this.connections.mayBypass(demanded.provider, user.id);
+    if (owned === null) throw this.#ownProvider(demanded);
+    if (proof.assuranceLevel < 2) {
+      if ((await this.#signIn.factorsOf(user.id)).length === 0) throw this.#ownProvider(demanded);
+      return { needsSecondFactor: true };
+    }
+    return {
+      facts: [
+        {
+          type: 'sso_connection.bypassed',
+          actor: { ...actor, userId: user.id },
+          scope: owned.scope,
+          target: { type: 'sso_connection', id: owned.id },
+          data: { amr: proof.amr },
+        },
+      ],
+    };
+  }
+
+  #ownProvider({ provider, name }: Discovery): AuthTunaError {
+    return new AuthTunaError('forbidden', {
+      message: 'Your organisation asks you to use its single sign-on.',
+      sso: `${this.#runtime.config.paths.auth}/social/${provider}/login`,
+      organisation: name,
+    });
   }
 
   async #provider(id: string): Promise<SocialProvider> {
@@ -398,7 +439,12 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       include: { user: true },
     });
     // Before anything is said about an account: an organisation learns nothing about addresses that are not its own.
-    if (known === null && profile.email !== null) await this.connections.admit(provider.id, profile.email);
+    const demanded =
+      known === null && profile.email !== null
+        ? await this.connections.admit(provider.id, profile.email)
+        : null;
+    const isDemanded = demanded?.required === true;
+    if (isDemanded && demanded.provider !== provider.id) throw this.#ownProvider(demanded);
     const user =
       known?.user ??
       (profile.email === null ? null : await db.user.findUnique({ where: { email: profile.email } }));
@@ -415,6 +461,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
               : 'proven',
       isSameAddress: user !== null && user.email === profile.email,
       mayLink: await this.#mayLink(provider),
+      isDemanded,
     });
     const entered = await this.#prepareEntry(action, provider, profile, tokens, known, user, actor);
     const amr = provider.id.startsWith(SSO_PREFIX) ? SSO_AMR : AMR;
@@ -452,16 +499,17 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       await this.#commitOrConflict({ writes: [seen], facts: [] });
       return proved.user;
     }
-    if (action === 'link_and_enter' && user !== null) {
+    if ((action === 'link_and_enter' || action === 'claim_and_enter') && user !== null) {
       if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
-      await this.#store(user, provider, profile, tokens, actor, [
+      const owner = action === 'link_and_enter' ? user : await this.#claim(user, actor);
+      await this.#store(owner, provider, profile, tokens, actor, [
         // The address is still theirs and still proved.
         this.#runtime.db.user.update({
-          where: { id: user.id, email: user.email, emailVerifiedAt: user.emailVerifiedAt },
+          where: { id: owner.id, email: owner.email, emailVerifiedAt: owner.emailVerifiedAt },
           data: { updatedAt: this.#runtime.now() },
         }),
       ]);
-      return user;
+      return owner;
     }
     if (action === 'create' && profile.email !== null) return this.#create(provider, profile, tokens, actor);
     if (action === 'confirm_address' && this.#runtime.config.signUp.requireVerifiedEmail)
@@ -476,6 +524,15 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       message: `There is an account with this address already. Sign in as before, then link ${provider.name} in your account.`,
       reason: 'sign_in_then_link',
     });
+  }
+
+  /** The mailbox is proved for the first time, by its organisation: everything that was left on the account goes. */
+  async #claim(user: UserRow, actor: Actor): Promise<UserRow> {
+    const others = this.#runtime.db.socialAccount.deleteMany({ where: { userId: user.id } });
+    const proved = await this.#orConflict(() =>
+      this.#mailboxProof.bySignIn(user, others, this.#ledger, actor, this),
+    );
+    return proved.user;
   }
 
   async #mayLink(provider: SocialProvider): Promise<boolean> {

@@ -15,8 +15,19 @@ import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { safeReturnTo } from '../../http/return-to.js';
 import { leadThroughStepUp } from '../../http/step-up.js';
 import { BODY_LIMIT, jsonBody, validate } from '../../http/validate.js';
+import type { SsoConnectionManager } from './connections.js';
 import type { ProviderCallback, SocialManager } from './manager.js';
-import { callbackParameters, linkBody, nothingBody, startQuery } from './schemas.js';
+import {
+  callbackParameters,
+  connectionBody,
+  connectionChangeBody,
+  domainBody,
+  domainChangeBody,
+  linkBody,
+  nothingBody,
+  scopeQuery,
+  startQuery,
+} from './schemas.js';
 
 const FLOW_SECONDS = 600;
 const BROWSER_BYTES = 32;
@@ -25,6 +36,9 @@ const BROWSER_SHAPE = /^[\w-]{43}$/;
 /**
  * `GET :provider/login :provider/callback` (`sso/login?email=…` finds the organisation's provider), `POST :provider/callback :provider/link`,
  * `DELETE :provider`, `GET /`; for forms `POST :provider/unlink`.
+ *
+ * Connections of organisations: `GET POST connections`, `GET PATCH DELETE connections/:id`, `POST connections/:id/domains`,
+ * `PATCH DELETE connections/:id/domains/:domain`, `POST connections/:id/domains/:domain/verify`.
  */
 export function socialRouter<U extends User>(
   social: SocialManager<U>,
@@ -43,6 +57,7 @@ export function socialRouter<U extends User>(
   const body = hasPages ? views.formOrJson() : jsonBody();
   if (hasPages) {
     http.signInMethods.providers = social.providers;
+    http.signInMethods.organisations = () => social.connections.hasAny();
     http.mounted.social = true;
   }
 
@@ -65,10 +80,42 @@ export function socialRouter<U extends User>(
   );
 
   router.use(http.prepare);
+  router.use('/connections', connectionRoutes(social.connections, http, [signedIn, recentLogin]));
+
+  if (hasPages)
+    router.get(
+      '/sso/login',
+      (req, _res, next) => (views.wantsPage(req) ? next() : next('route')),
+      http.rateLimit('social'),
+      handle(async (req, res) => {
+        const { email } = req.query;
+        if (typeof email !== 'string' || email === '') return views.page(req, res, 'social/organisation', {});
+        const found = await social.connections.discover(email);
+        if (found === null)
+          return views.page(
+            req,
+            res,
+            'social/organisation',
+            {
+              values: { email: email.slice(0, 320) },
+              problem: { code: 'no_organisation', fields: { email: 'no_organisation' } },
+            },
+            404,
+          );
+        const { provider, name } = found;
+        const wanted = views.returnTo(req);
+        const query = new URLSearchParams({ email, ...(wanted !== null && { returnTo: wanted }) });
+        const continueUrl = `${config.paths.auth}/social/${provider}/login?${query}`;
+        // The form came from a page that may send forms to this site only, which browsers also hold redirects to; a page may lead anywhere.
+        res.setHeader('Refresh', `0; url=${continueUrl}`);
+        views.page(req, res, 'social/continue', { kind: 'found', name, continueUrl });
+      }),
+    );
 
   router
     .route('/:provider/login')
     .get(
+      http.rateLimit('social'),
       handle(async (req, res) => {
         const { rememberMe, email } = validate(startQuery, startParameters(req));
         const provider = await providerOf(req, email);
@@ -105,6 +152,7 @@ export function socialRouter<U extends User>(
       body,
       signedIn,
       recentLogin,
+      http.rateLimit('social', { by: 'user' }),
       handle(async (req, res) => {
         const input = validate(linkBody, req.body);
         const wanted = views.returnTo(req) ?? input.returnTo ?? http.accountPage();
@@ -131,7 +179,7 @@ export function socialRouter<U extends User>(
       recentLogin,
       handle(async (req, res) => {
         validate(nothingBody, req.body);
-        await social.unlink(currentUser(req).id, String(req.params.provider), authOf(req).actor);
+        await unlink(req, res);
         views.answer(req, res, { redirectTo: views.returnTo(req) ?? http.accountPage() });
       }),
     );
@@ -142,7 +190,7 @@ export function socialRouter<U extends User>(
       signedIn,
       recentLogin,
       handle(async (req, res) => {
-        await social.unlink(currentUser(req).id, String(req.params.provider), authOf(req).actor);
+        await unlink(req, res);
         res.status(204).end();
       }),
     )
@@ -163,6 +211,12 @@ export function socialRouter<U extends User>(
   router.use(http.errorHandler);
   return router;
 
+  async function unlink(req: Request, res: Response): Promise<void> {
+    const provider = String(req.params.provider);
+    const { session } = await social.unlink(currentUser(req).id, provider, authOf(req).actor);
+    http.writeSession(res, session);
+  }
+
   /** `sso` stands for whichever organisation's provider an address belongs to. */
   async function providerOf(req: Request, email: string | undefined): Promise<string> {
     const provider = String(req.params.provider);
@@ -176,7 +230,109 @@ export function socialRouter<U extends User>(
   }
 }
 
-/** 302 to a provider: the only addresses elsewhere that these routes ever send a browser to. */
+/** What administrators of an organisation do; who may is asked by the manager. @param guards of routes that change something */
+function connectionRoutes(
+  connections: SsoConnectionManager,
+  http: HttpKit,
+  guards: [signedIn: RequestHandler, recentLogin: RequestHandler],
+): Router {
+  const [signedIn] = guards;
+  // A change makes us ask addresses and names that somebody else chose.
+  const change = [...guards, http.rateLimit('social', { by: 'user' })];
+  const id = (req: Request) => String(req.params.id);
+  const domain = (req: Request) => String(req.params.domain);
+  const actor = (req: Request) => authOf(req).actor;
+  const router = Router();
+
+  router
+    .route('/')
+    .get(
+      signedIn,
+      handle(async (req, res) => {
+        const { scope } = validate(scopeQuery, req.query);
+        res.json({ items: await connections.list(scope, actor(req)), nextCursor: null });
+      }),
+    )
+    .post(
+      change,
+      jsonBody(),
+      handle(async (req, res) => {
+        const input = validate(connectionBody, req.body);
+        res.status(201).json(await connections.create(input, actor(req)));
+      }),
+    )
+    .all(only('GET', 'HEAD', 'POST'));
+
+  router
+    .route('/:id')
+    .get(
+      signedIn,
+      handle(async (req, res) => void res.json(await connections.get(id(req), actor(req)))),
+    )
+    .patch(
+      change,
+      jsonBody(),
+      handle(async (req, res) => {
+        const input = validate(connectionChangeBody, req.body);
+        res.json(await connections.update(id(req), input, actor(req)));
+      }),
+    )
+    .delete(
+      change,
+      handle(async (req, res) => {
+        await connections.delete(id(req), actor(req));
+        res.status(204).end();
+      }),
+    )
+    .all(only('GET', 'HEAD', 'PATCH', 'DELETE'));
+
+  router
+    .route('/:id/domains')
+    .post(
+      change,
+      jsonBody(),
+      handle(async (req, res) => {
+        const input = validate(domainBody, req.body);
+        res.status(201).json(await connections.addDomain(id(req), input.domain, actor(req)));
+      }),
+    )
+    .all(only('POST'));
+
+  router
+    .route('/:id/domains/:domain')
+    .patch(
+      change,
+      jsonBody(),
+      handle(async (req, res) => {
+        const { required } = validate(domainChangeBody, req.body);
+        res.json(await connections.requireSso(id(req), domain(req), required, actor(req)));
+      }),
+    )
+    .delete(
+      change,
+      handle(async (req, res) => {
+        await connections.removeDomain(id(req), domain(req), actor(req));
+        res.status(204).end();
+      }),
+    )
+    .all(only('PATCH', 'DELETE'));
+
+  router
+    .route('/:id/domains/:domain/verify')
+    .post(
+      change,
+      jsonBody(),
+      handle(async (req, res) => {
+        validate(nothingBody, req.body);
+        res.json(await connections.verifyDomain(id(req), domain(req), actor(req)));
+      }),
+    )
+    .all(only('POST'));
+
+  return router;
+}
+
+/** 303 to a provider: the only addresses elsewhere that these routes ever send a browser to. */
 function toProvider(res: Response, url: string): void {
   res.setHeader('Cache-Control', 'no-store');
   res.status(303).setHeader('Location', url);

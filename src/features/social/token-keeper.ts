@@ -54,7 +54,7 @@ export class TokenKeeper {
     provider: SocialProvider,
   ): Promise<{ accessToken: string; expiresAt: Date | null; scopes: string[] }> {
     const row = await this.#runtime.db.socialAccount.findUnique({
-      where: { userId_provider: { userId, provider: provider.id } },
+      where: { userId_provider: { userId, provider: provider.id }, user: { deletedAt: null } },
     });
     const kept = row === null ? null : this.open(row);
     if (row === null || kept === null)

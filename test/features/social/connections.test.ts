@@ -1,74 +1,8 @@
 import { expect, test } from 'vitest';
 import { type Actor, SYSTEM } from '../../../src/index.js';
-import { TestClock } from '../../../src/testing/index.js';
+import { BOB, startAcme } from '../../support/acme.js';
 import { PASSWORD, startApp } from '../../support/app.js';
-import { CLIENT, type Person, startOpenIdProvider } from '../../support/openid-provider.js';
-
-const BOB: Person = {
-  sub: 'bob-1',
-  email: 'bob@acme.example',
-  email_verified: true,
-  groups: ['staff', 'leads'],
-};
-
-/** An organisation whose owner has connected its provider and claimed acme.example; the zone is in `records`. */
-async function startAcme(options: { linkVerifiedEmails?: boolean; verified?: boolean } = {}) {
-  const records = new Map<string, string[][]>();
-  const idp = await startOpenIdProvider(BOB);
-  const app = await startApp(
-    {
-      social: {
-        resolveTxt: async (name) => {
-          const found = records.get(name);
-          if (found === undefined) throw new Error('ENOTFOUND');
-          return found;
-        },
-      },
-    },
-    { clock: new TestClock(new Date()) },
-  );
-  const { authTuna } = app;
-  await authTuna.scopes.register({ id: 'org:acme' }, SYSTEM);
-  const owner = await authTuna.users.create({
-    email: 'owner@acme.example',
-    password: PASSWORD,
-    emailVerified: true,
-  });
-  await authTuna.roles.assign({ userId: owner.id, role: 'org_owner', scope: 'org:acme' }, SYSTEM);
-  const actor: Actor = { userId: owner.id, ip: null, userAgent: null };
-  await idp.allow('http://localhost:1/unused');
-  const connection = await authTuna.social.connections.create(
-    {
-      scope: 'org:acme',
-      name: 'Acme',
-      issuer: idp.issuer,
-      ...CLIENT,
-      rolesClaim: 'groups',
-      roleMapping: { staff: 'org_member', leads: 'org_admin' },
-      ...(options.linkVerifiedEmails !== undefined && { linkVerifiedEmails: options.linkVerifiedEmails }),
-    },
-    actor,
-  );
-  await idp.allow(`${app.url}/auth/social/${connection.provider}/callback`);
-  const { connections } = authTuna.social;
-  const domain = await connections.addDomain(connection.id, 'Acme.Example', actor);
-  const prove = async () => {
-    records.set(domain.record.name, [
-      ['v=spf1 -all'],
-      [domain.record.value.slice(0, 10), domain.record.value.slice(10)],
-    ]);
-    await connections.verifyDomain(connection.id, 'acme.example', actor);
-  };
-  if (options.verified !== false) await prove();
-  const signIn = async (person: Person, browser = app.browser()) => {
-    idp.person = person;
-    const start = await browser.get(`/auth/social/sso/login?email=${encodeURIComponent(person.email ?? '')}`);
-    if (start.status !== 303) return { answer: start, browser };
-    const back = await idp.visit(start.headers.get('location') ?? '');
-    return { answer: await browser.get(back.slice(app.url.length)), browser };
-  };
-  return { ...app, idp, owner, actor, connection, connections, domain, records, prove, signIn };
-}
+import { CLIENT, type Person } from '../../support/openid-provider.js';
 
 test('a domain counts once its TXT record is there, and belongs to one connection', async () => {
   const { connections, connection, actor, records, prove, signIn, domain, authTuna, idp } = await startAcme({
@@ -92,10 +26,45 @@ test('a domain counts once its TXT record is there, and belongs to one connectio
   );
   const claimed = await connections.addDomain(other.id, 'acme.example', SYSTEM);
   expect(claimed.record.value).not.toBe(domain.record.value);
-  records.set(domain.record.name, [[claimed.record.value]]);
+  records.set(domain.record.name, [[domain.record.value], [claimed.record.value]]);
   await expect(connections.verifyDomain(other.id, 'acme.example', SYSTEM)).rejects.toMatchObject({
     code: 'conflict',
   });
+});
+
+test('a domain whose record was replaced by that of another organisation moves there with nothing of the first one', async () => {
+  const { connections, connection, actor, records, signIn, domain, authTuna, idp } = await startAcme({
+    linkVerifiedEmails: true,
+  });
+  await connections.requireSso(connection.id, 'acme.example', true, actor);
+  expect((await signIn(BOB)).answer.status).toBe(303);
+  await authTuna.scopes.register({ id: 'org:buyer' }, SYSTEM);
+  const input = { scope: 'org:buyer', name: 'Buyer', issuer: idp.issuer, ...CLIENT };
+  const other = await connections.create(input, SYSTEM);
+  const claimed = await connections.addDomain(other.id, 'acme.example', SYSTEM);
+  records.set(domain.record.name, [[claimed.record.value]]);
+  await connections.verifyDomain(other.id, 'acme.example', SYSTEM);
+
+  expect(await connections.discover('bob@acme.example')).toEqual({
+    provider: other.provider,
+    name: 'Buyer',
+    required: false,
+  });
+  expect((await connections.get(connection.id, actor)).domains).toMatchObject([
+    { domain: 'acme.example', verifiedAt: null, required: false },
+  ]);
+  const told = (await authTuna.audit.list({ scope: 'org:acme', type: 'sso_domain.removed' })).items;
+  expect(told).toMatchObject([{ reason: 'proved_by_another', data: { domain: 'acme.example' } }]);
+  // The identity that the first one gave out opens nothing any more.
+  const begun = await authTuna.social.beginSignIn(connection.provider, { browser: 'a browser' });
+  const back = new URL(await idp.visit(begun.url));
+  const answer = authTuna.social.finishSignIn(
+    connection.provider,
+    Object.fromEntries(back.searchParams),
+    { browser: 'a browser' },
+    SYSTEM,
+  );
+  await expect(answer).rejects.toMatchObject({ code: 'forbidden' });
 });
 
 test("people of the domain are led to their provider and get the roles of their groups, today's and no others", async () => {
@@ -231,4 +200,95 @@ test('OA-9: a connection on the public internet only, whatever its name resolves
   await expect(create('https://localhost.')).rejects.toMatchObject({
     code: expect.stringMatching(/unavailable|invalid_input/),
   });
+});
+
+test('a mapping gives nobody more than who sets it up may assign, however it is changed', async () => {
+  const { authTuna, connections, connection, actor } = await startAcme();
+  await connections.update(connection.id, { roleMapping: { leads: 'org_owner' } }, actor);
+  const admin = await authTuna.users.create({ email: 'admin@acme.example', emailVerified: true });
+  await authTuna.roles.assign({ userId: admin.id, role: 'org_admin', scope: 'org:acme' }, SYSTEM);
+  const lesser: Actor = { userId: admin.id, ip: null, userAgent: null };
+  // Whoever reads another claim as groups decides who becomes an owner.
+  for (const change of [
+    { rolesClaim: 'department' },
+    { clientId: 'mine' },
+    { roleMapping: { x: 'org_owner' } },
+  ])
+    await expect(connections.update(connection.id, change, lesser)).rejects.toMatchObject({
+      code: 'forbidden',
+    });
+  expect((await connections.update(connection.id, { name: 'Acme Ltd' }, lesser)).name).toBe('Acme Ltd');
+  const mapped = await connections.update(connection.id, { roleMapping: { x: 'org_member' } }, lesser);
+  expect(mapped).toMatchObject({ rolesClaim: 'groups', roleMapping: { x: 'org_member' } });
+});
+
+test('roles that claims gave go with the mapping, and with the connection; those that a person gave stay', async () => {
+  const { authTuna, connections, connection, actor, signIn } = await startAcme();
+  await signIn(BOB);
+  const bob = await authTuna.users.findByEmail('bob@acme.example');
+  const rolesOf = async () =>
+    (await authTuna.roles.assignmentsOf(bob!.id))
+      .filter(({ scope }) => scope === 'org:acme')
+      .map(({ role }) => role)
+      .sort();
+  expect(await rolesOf()).toEqual(['org_admin', 'org_member']);
+  await connections.update(connection.id, { roleMapping: { staff: 'org_member' } }, actor);
+  expect(await rolesOf()).toEqual(['org_member']);
+  await authTuna.roles.assign({ userId: bob!.id, role: 'org_admin', scope: 'org:acme' }, actor);
+  await connections.update(
+    connection.id,
+    { roleMapping: { staff: 'org_member', leads: 'org_admin' } },
+    actor,
+  );
+  await connections.delete(connection.id, actor);
+  expect(await rolesOf()).toEqual(['org_admin']);
+});
+
+test('a mapped role that was deleted keeps nobody from signing in', async () => {
+  const { authTuna, connections, connection, actor, signIn, logger } = await startAcme();
+  await authTuna.roles.create({ name: 'reviewer', at: ['org'], level: 5, ownedBy: 'org:acme' }, SYSTEM);
+  await connections.update(connection.id, { roleMapping: { staff: 'reviewer', leads: 'org_member' } }, actor);
+  await authTuna.roles.delete('reviewer', SYSTEM, 'org:acme');
+  const { answer, browser } = await signIn(BOB);
+  expect(answer.status).toBe(303);
+  expect((await browser.get('/me')).status).toBe(200);
+  const bob = await authTuna.users.findByEmail('bob@acme.example');
+  expect((await authTuna.roles.assignmentsOf(bob!.id)).map(({ role }) => role)).toContain('org_member');
+  expect(logger.lines.some(({ message }) => message.includes('mapped role'))).toBe(true);
+});
+
+test('a stranger who signed up with an address of a domain that demands single sign-on keeps nothing of it', async () => {
+  const { authTuna, connections, connection, actor, browser, signIn } = await startAcme();
+  const stranger = browser();
+  const password = 'what the stranger has chosen';
+  expect((await stranger.post('/auth/signup', { email: BOB.email, password })).status).toBe(201);
+  expect((await signIn(BOB)).answer.status).toBe(409);
+  await connections.requireSso(connection.id, 'acme.example', true, actor);
+  const { answer, browser: bob } = await signIn(BOB);
+  expect(answer.status).toBe(303);
+  expect(await (await bob.get('/me')).json()).toMatchObject({
+    email: BOB.email,
+    emailVerifiedAt: expect.any(String),
+  });
+  expect((await stranger.post('/me/x')).status).toBe(401);
+  expect((await browser().post('/auth/login', { login: BOB.email, password })).status).toBe(401);
+  const user = await authTuna.users.findByEmail(BOB.email ?? '');
+  expect(await authTuna.passwords.verify(user!.id, password)).toBe(false);
+  expect(await authTuna.social.list(user!.id)).toHaveLength(1);
+});
+
+test('an organisation that is removed takes its connection and domains along, and the domain is free', async () => {
+  const { authTuna, connections, connection, signIn, records, idp } = await startAcme();
+  await signIn(BOB);
+  const bob = await authTuna.users.findByEmail('bob@acme.example');
+  await authTuna.scopes.remove('org:acme', SYSTEM);
+  await expect(connections.get(connection.id, SYSTEM)).rejects.toMatchObject({ code: 'not_found' });
+  expect(await connections.discover('bob@acme.example')).toBeNull();
+  expect(await authTuna.social.list(bob!.id)).toEqual([]);
+  await authTuna.scopes.register({ id: 'org:next' }, SYSTEM);
+  const input = { scope: 'org:next', name: 'Next', issuer: idp.issuer, ...CLIENT };
+  const next = await connections.create(input, SYSTEM);
+  const { record } = await connections.addDomain(next.id, 'acme.example', SYSTEM);
+  records.set(record.name, [[record.value]]);
+  expect((await connections.verifyDomain(next.id, 'acme.example', SYSTEM)).verifiedAt).not.toBeNull();
 });

@@ -5,13 +5,22 @@ const ALL: Situation[] = (['known', 'unknown'] as const).flatMap((identity) =>
   (['none', 'claimed', 'proven'] as const).flatMap((address) =>
     (['none', 'unproven', 'proven', 'deleted'] as const).flatMap((account) =>
       [false, true].flatMap((isSameAddress) =>
-        [false, true].map((mayLink) => ({ identity, address, account, isSameAddress, mayLink })),
+        [false, true].flatMap((mayLink) =>
+          [false, true].map((isDemanded) => ({
+            identity,
+            address,
+            account,
+            isSameAddress,
+            mayLink,
+            isDemanded,
+          })),
+        ),
       ),
     ),
   ),
 );
 
-test('OA-5, OA-6: every situation has one action, and only two of them enter an account by its address', () => {
+test('OA-5, OA-6: every situation has one action, and only two of them enter an account by its address, both proved', () => {
   const byAction = new Map<LinkingAction, Situation[]>();
   for (const situation of ALL) {
     const action = decideSignIn(situation);
@@ -19,12 +28,16 @@ test('OA-5, OA-6: every situation has one action, and only two of them enter an 
   }
   for (const { identity } of [...(byAction.get('enter') ?? []), ...(byAction.get('prove_and_enter') ?? [])])
     expect(identity).toBe('known');
-  for (const situation of byAction.get('link_and_enter') ?? [])
+  for (const situation of byAction.get('link_and_enter') ?? []) {
+    expect(situation).toMatchObject({ identity: 'unknown', address: 'proven', account: 'proven' });
+    expect(situation.mayLink || situation.isDemanded).toBe(true);
+  }
+  for (const situation of byAction.get('claim_and_enter') ?? [])
     expect(situation).toMatchObject({
       identity: 'unknown',
       address: 'proven',
-      account: 'proven',
-      mayLink: true,
+      account: 'unproven',
+      isDemanded: true,
     });
   for (const situation of byAction.get('create') ?? [])
     expect(situation).toMatchObject({ identity: 'unknown', account: 'none' });
