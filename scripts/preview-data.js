@@ -46,6 +46,17 @@ const sessions = [
   },
 ];
 const mounted = { auth: true, account: true, mfa: true, passkeys: true, social: true };
+const factors = {
+  mounted,
+  totp: true,
+  factors: ['totp', 'recovery_code'],
+  recoveryCodesLeft: 7,
+  trustedDevices: [
+    { id: 't1', device: 'Firefox on Linux', expiresAt: at(-29) },
+    { id: 't2', device: null, expiresAt: at(-3) },
+  ],
+  resetAt: at(-2),
+};
 const security = {
   ...form,
   mounted,
@@ -218,6 +229,26 @@ export const pageSamples = [
       'p8zh-c6mx-3dyq',
     ],
     continueUrl: '/account/security',
+  }),
+  page('mfa/manage', 'on', { ...form, ...factors }),
+  page('mfa/manage', 'off', {
+    ...form,
+    ...factors,
+    mounted: { ...mounted, account: false },
+    totp: false,
+    factors: [],
+    recoveryCodesLeft: 0,
+    trustedDevices: [],
+    resetAt: null,
+  }),
+  page('mfa/manage', 'hostile', {
+    ...form,
+    ...factors,
+    locale: 'de',
+    factors: ['passkey'],
+    totp: false,
+    recoveryCodesLeft: 0,
+    trustedDevices: [{ id: HOSTILE, device: HOSTILE, expiresAt: at(-20) }],
   }),
   page('passkeys/list', 'two', { ...form, mounted, passkeys }),
   page('passkeys/list', 'empty', { ...form, mounted: { ...mounted, account: false }, passkeys: [] }),

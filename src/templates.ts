@@ -37,6 +37,7 @@
  * | mfa/setup | form, qrCode (data: URI), secret, otpauthUrl |
  * | mfa/challenge | form, factors |
  * | mfa/recovery-codes | codes, continueUrl |
+ * | mfa/manage | form, mounted, totp, factors, recoveryCodesLeft, trustedDevices, resetAt |
  * | passkeys/list | form, mounted, passkeys |
  * | account/security | form, mounted, email, emailVerified, hasPassword, passwordChangedAt, totp, recoveryCodesLeft, passkeyCount, linkedAccounts, providers (those not linked yet), sessions |
  * | social/organisation | returnTo?, problem?, values? { email } |
@@ -199,6 +200,14 @@ export interface PageData {
   'mfa/setup': Form & { qrCode: string; secret: string; otpauthUrl: string };
   'mfa/challenge': Form & { factors: readonly ('totp' | 'recovery_code' | 'passkey')[] };
   'mfa/recovery-codes': Page & { codes: readonly string[]; continueUrl: string };
+  'mfa/manage': Form & {
+    mounted: MountedPages;
+    totp: boolean;
+    factors: readonly string[];
+    recoveryCodesLeft: number;
+    trustedDevices: readonly { id: string; device: string | null; expiresAt: Date }[];
+    resetAt: Date | null;
+  };
   'passkeys/list': Form & { mounted: MountedPages; passkeys: readonly PasskeyRow[] };
   'account/security': Form & {
     mounted: MountedPages;

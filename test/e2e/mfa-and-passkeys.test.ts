@@ -83,7 +83,7 @@ async function signOut(page: Page, url: string): Promise<void> {
   await page.evaluate(`fetch('/auth/logout', { method: 'POST' })`);
 }
 
-test('a person enrols an app and a passkey, signs in with each, recovers with a code, steps up and removes them', async () => {
+test('SS-14: a person enrols an app and a passkey, signs in with each, recovers with a code, steps up and removes them', async () => {
   const { app, page, email, problems } = await begin();
   const { url, clock } = app;
 
@@ -199,10 +199,35 @@ test('a person enrols an app and a passkey, signs in with each, recovers with a 
   await page.click('summary');
   await page.click('form[action$="/delete"] button');
   await page.getByText('You have no passkeys yet.').waitFor();
-  const removed = await page.evaluate(
-    `fetch('/auth/mfa/totp', { method: 'DELETE' }).then((answer) => answer.status)`,
-  );
-  expect(removed).toBe(204);
+
+  // A device that is trusted is not asked, until that is taken back; then the app goes, without a script of ours.
+  await signOut(page, url);
+  clock.advance({ minutes: 1 });
+  await signInWithPassword(page, url, email);
+  await page.waitForURL(/\/auth\/mfa\/challenge/);
+  await page.check('input[name=trustDevice]');
+  await page.fill('#code', totpCode(secret, clock));
+  await page.click('form:has(#code) button');
+  await page.getByRole('heading', { name: 'Home' }).waitFor();
+  await signOut(page, url);
+  await signInWithPassword(page, url, email);
+  await page.getByRole('heading', { name: 'Home' }).waitFor();
+  await page.goto(`${url}/account/security`);
+  await page.getByRole('link', { name: 'Manage Two-step sign-in' }).click();
+  await page.getByRole('heading', { name: 'Trusted devices' }).waitFor();
+  await photograph(page, 'mfa-manage');
+  await page.getByRole('button', { name: /^Ask again here/ }).click();
+  await page.getByRole('heading', { name: 'Trusted devices' }).waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: /^Remove/ }).click();
+  await page.waitForURL(/\/auth\/step-up/); // this session has seen a password only
+  await page.fill('#password', PASSWORD);
+  clock.advance({ minutes: 1 });
+  await page.fill('#code', totpCode(secret, clock));
+  await page.click('form:has(#password) button:not([type])');
+  await page.waitForURL(/\/auth\/mfa\/manage/);
+  await page.getByRole('button', { name: /^Remove/ }).click();
+  await page.getByRole('link', { name: /^Set up/ }).waitFor();
+  await photograph(page, 'mfa-manage-off');
   await signOut(page, url);
   await signInWithPassword(page, url, email);
   await page.getByRole('heading', { name: 'Home' }).waitFor();

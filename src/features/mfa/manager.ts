@@ -73,7 +73,8 @@ interface PendingSeed {
 
 const ENROLMENT_SECONDS = 600;
 const MAX_PENDING = 3; // tabs that may show a seed at once; with the newest one the oldest ends
-const TRUST_SECONDS = 30 * 86_400;
+/** How long a browser is trusted. */
+export const TRUST_SECONDS = 30 * 86_400;
 const RESET_SECONDS = 72 * 3600;
 const TELL_AFTER_FAILURES = 5; // from here on waits begin: more than a slip of the finger
 

@@ -13,6 +13,7 @@ export interface MfaPages {
   readonly router: Router;
   readonly setup: ErrorRequestHandler;
   readonly challenge: ErrorRequestHandler;
+  readonly manage: ErrorRequestHandler;
 }
 
 export function mfaPages(mfa: MfaManager, http: HttpKit): MfaPages {
@@ -35,6 +36,10 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): MfaPages {
     },
     { texts },
   );
+  const manage = views.form('mfa/manage', async (req) => ({
+    mounted: http.mounted,
+    ...(await mfa.status(currentUser(req).id)),
+  }));
   const cancelReset = views.form('mfa/cancel-reset', (req) => {
     if (views.kept(req, CANCEL_RESET) === null) throw new AuthTunaError('invalid_token');
     return {};
@@ -62,8 +67,9 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): MfaPages {
       return challenge.show(req, res, next);
     }),
   );
+  router.get('/manage', enrolling, manage.show);
   router.get('/reset/cancel', views.takeLink(CANCEL_RESET, `${path}/reset/cancel`), cancelReset.show);
-  return { router, setup: setup.problem, challenge: challenge.problem };
+  return { router, setup: setup.problem, challenge: challenge.problem, manage: manage.problem };
 }
 
 async function isInvalid(asked: Promise<unknown>): Promise<boolean> {

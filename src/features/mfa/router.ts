@@ -7,16 +7,14 @@ import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { leadThroughStepUp } from '../../http/step-up.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { FormBodyOptions } from '../../http/views.js';
-import type { MfaManager } from './manager.js';
+import { type MfaManager, TRUST_SECONDS } from './manager.js';
 import { CANCEL_RESET, mfaPages } from './pages.js';
 import type { EnrolmentPolicy } from './policy.js';
 import { codeBody, nothingBody, tokenBody, verifyBody } from './schemas.js';
 
-const TRUST_SECONDS = 30 * 86_400;
-
 /**
  * `GET /`, `POST totp totp/confirm verify recovery-codes reset/cancel`, `DELETE totp reset trusted-devices/:id`, and the pages `setup`,
- * `challenge` and `reset/cancel`.
+ * `challenge`, `reset/cancel` and `manage`, the last with its forms `POST totp/remove trusted-devices/:id/remove reset/stop`.
  */
 export function mfaRouter(
   mfa: MfaManager,
@@ -33,6 +31,11 @@ export function mfaRouter(
     pages === null ? jsonBody() : views.formOrJson(bodyOptions);
   const isForm = (req: Request) => pages !== null && views.wantsPage(req);
   const own = (req: Request) => currentUser(req).id;
+  const disable = async (req: Request, res: Response) =>
+    http.writeSession(res, (await mfa.disable(own(req), authOf(req).actor)).session);
+  const revokeTrust = (req: Request) =>
+    mfa.revokeTrustedDevice(own(req), String(req.params.id), authOf(req).actor);
+  const cancelOwnReset = (req: Request) => mfa.cancelOwnReset(own(req), authOf(req).actor);
 
   router.use(http.prepare);
   if (pages !== null) {
@@ -72,8 +75,7 @@ export function mfaRouter(
       enrolling,
       recent,
       handle(async (req, res) => {
-        const { session } = await mfa.disable(own(req), authOf(req).actor);
-        http.writeSession(res, session);
+        await disable(req, res);
         res.status(204).end();
       }),
     )
@@ -137,7 +139,7 @@ export function mfaRouter(
     .delete(
       enrolling,
       handle(async (req, res) => {
-        await mfa.revokeTrustedDevice(own(req), String(req.params.id), authOf(req).actor);
+        await revokeTrust(req);
         res.status(204).end();
       }),
     )
@@ -148,7 +150,7 @@ export function mfaRouter(
     .delete(
       enrolling,
       handle(async (req, res) => {
-        await mfa.cancelOwnReset(own(req), authOf(req).actor);
+        await cancelOwnReset(req);
         res.status(204).end();
       }),
     )
@@ -166,8 +168,31 @@ export function mfaRouter(
     )
     .all(only('POST'));
 
-  if (pages !== null)
-    router.use(leadThroughStepUp(views, config.paths.auth, `${config.paths.account}/security`));
+  if (pages !== null) {
+    const manage = `${config.paths.auth}/mfa/manage`;
+    const form = (
+      path: string,
+      guards: RequestHandler[],
+      act: (req: Request, res: Response) => Promise<void>,
+    ) =>
+      router
+        .route(path)
+        .post(
+          ...guards,
+          body(),
+          handle(async (req, res) => {
+            validate(nothingBody, req.body);
+            await act(req, res);
+            views.answer(req, res, { redirectTo: manage });
+          }),
+          pages.manage,
+        )
+        .all(only('POST'));
+    form('/totp/remove', [enrolling, recent], disable);
+    form('/trusted-devices/:id/remove', [enrolling], revokeTrust);
+    form('/reset/stop', [enrolling], cancelOwnReset);
+    router.use(leadThroughStepUp(views, config.paths.auth, manage));
+  }
   router.use(http.errorHandler);
   return router;
 
