@@ -87,7 +87,7 @@ export interface Hooks {
  * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
  * | `invitation` | invitations, by user | 50 an hour |
  * | `passkey` | ceremonies with a passkey that are begun from one address, and as many answers | 60 a minute |
- * | `social` | journeys to other providers that are begun, and changes of an organisation's connection, by user | 60 in 10 minutes |
+ * | `social` | journeys to other providers that are begun, and changes of an organisation's connection, by user | 60 a minute |
  * | `mailAddress` | mails that strangers can ask for, to one address, at least a minute apart | 3 an hour |
  * | `mailNetwork` | such mails, asked for from one network (/24, IPv6 /48) | 10 an hour |
  * | `mailPurpose` | such mails of one kind, to one address from one network | 5 a day |
@@ -98,7 +98,7 @@ export const RATE_LIMITS = {
   mailToken: { limit: 60, windowSeconds: 600 },
   invitation: { limit: 50, windowSeconds: 3600 },
   passkey: { limit: 60, windowSeconds: 60 },
-  social: { limit: 60, windowSeconds: 600 },
+  social: { limit: 60, windowSeconds: 60 },
   mailAddress: { limit: 3, windowSeconds: 3600 },
   mailNetwork: { limit: 10, windowSeconds: 3600 },
   mailPurpose: { limit: 5, windowSeconds: 86_400 },

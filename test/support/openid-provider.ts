@@ -32,6 +32,8 @@ export interface TestOpenIdProvider {
   allow(...redirectUris: string[]): Promise<void>;
   /** Signs with a new key from now on; the old one is gone. */
   rotateKeys(): Promise<void>;
+  /** The people take back what they allowed. */
+  forgetGrants(): Promise<void>;
   /** Follows a browser from an authorization URL through the provider; gives the address it is sent back to. */
   visit(url: string): Promise<string>;
 }
@@ -69,6 +71,9 @@ export async function startOpenIdProvider(
     async rotateKeys() {
       keys = [await signingKey()];
       build();
+    },
+    async forgetGrants() {
+      rows.clear();
     },
     async visit(url) {
       const jar = new Browser('');

@@ -2,7 +2,7 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVeri
 import { LRUCache } from 'lru-cache';
 import type { Runtime } from '../../core/runtime.js';
 import { AuthTunaError } from '../../errors.js';
-import { outbound } from './outbound.js';
+import { isAllowedUrl, outbound } from './outbound.js';
 import { type Endpoints, object, type SocialProvider } from './provider.js';
 
 const CACHE_SECONDS = 3600;
@@ -54,6 +54,8 @@ export class ProviderMetadata {
       await this.#get(provider, `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`),
     );
     const endpoints = endpointsIn(document, issuer);
+    // Browsers are sent there, and scripts are given it to open: `javascript:` would run on our pages.
+    if (!isAllowedUrl(endpoints.authorization, rulesFor(provider, this.#runtime))) throw unusable(issuer);
     this.#endpoints.set(key, { endpoints, at: this.#runtime.now().getTime() });
     return endpoints;
   }

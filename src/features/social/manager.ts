@@ -483,7 +483,8 @@ export class SocialManager<U extends User = User> implements CredentialStore {
   ): Promise<UserRow> {
     if ((action === 'enter' || action === 'prove_and_enter') && known !== null && user !== null) {
       const seen = this.#runtime.db.socialAccount.update({
-        where: { id: known.id },
+        // Kept tokens that were refreshed meanwhile must not be overwritten with those of before.
+        where: { id: known.id, ...(provider.keepTokens && { tokens: known.tokens }) },
         data: this.#seen(provider, profile, tokens, known),
       });
       if (action === 'enter') {

@@ -86,7 +86,6 @@ export function socialRouter<U extends User>(
     router.get(
       '/sso/login',
       (req, _res, next) => (views.wantsPage(req) ? next() : next('route')),
-      http.rateLimit('social'),
       handle(async (req, res) => {
         const { email } = req.query;
         if (typeof email !== 'string' || email === '') return views.page(req, res, 'social/organisation', {});

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Runtime } from '../../core/runtime.js';
 import { AuthTunaError } from '../../errors.js';
 import type { ProviderMetadata } from './id-token.js';
@@ -11,6 +12,8 @@ export interface KeptTokens {
   /** ISO 8601; null where the provider does not say. */
   expiresAt: string | null;
   scopes: string[];
+  /** Until when, in ms, one process alone refreshes them. */
+  claimedUntil?: number;
 }
 
 interface Row {
@@ -19,12 +22,15 @@ interface Row {
 }
 
 const REFRESH_BEFORE_SECONDS = 60;
+const CLAIM_SECONDS = 20; // longer than discovery and exchange may take, 5 s each
+const CLAIM_WAIT_MS = 100;
+const CLAIM_ROUNDS = 120;
 
 /** Keeps the tokens of providers whose host asked for it, and refreshes them when somebody needs one. */
 export class TokenKeeper {
   readonly #runtime: Runtime;
   readonly #metadata: ProviderMetadata;
-  /** One refresh at a time: with rotating refresh tokens the second would end what the first was given. */
+  /** Callers of one process share a refresh. */
   readonly #underWay = new Map<string, Promise<KeptTokens>>();
 
   constructor(runtime: Runtime, metadata: ProviderMetadata) {
@@ -85,31 +91,66 @@ export class TokenKeeper {
   async #refresh(row: Row, kept: KeptTokens, provider: SocialProvider): Promise<KeptTokens> {
     const { db } = this.#runtime;
     if (kept.refreshToken === null) throw withdrawn(provider);
-    const endpoints = await this.#metadata.endpointsOf(provider);
+    const { claimed, latest } = await this.#claim(row, kept);
+    if (claimed === null) {
+      if (latest !== null && this.#isFresh(latest)) return latest;
+      throw latest === null
+        ? withdrawn(provider)
+        : new AuthTunaError('unavailable', { retryAfterSeconds: 5 });
+    }
+    const store = (tokens: string | null) =>
+      db.socialAccount.updateMany({ where: { id: row.id, tokens: claimed }, data: { tokens } });
     try {
+      const endpoints = await this.#metadata.endpointsOf(provider);
       const tokens = await requestTokens(this.#runtime, provider, endpoints, {
         grant_type: 'refresh_token',
         refresh_token: kept.refreshToken,
       });
       const scopes = tokens.scopes.length === 0 ? kept.scopes : tokens.scopes;
-      const sealed = this.seal(row, { ...tokens, scopes });
-      await db.socialAccount.updateMany({
-        where: { id: row.id, tokens: row.tokens },
-        data: { tokens: sealed },
-      });
-      return this.open({ ...row, tokens: sealed }) ?? kept;
+      const sealed = this.seal({ ...row, tokens: claimed }, { ...tokens, scopes });
+      const refreshed = this.open({ ...row, tokens: sealed }) ?? kept;
+      const { count } = await store(sealed);
+      if (count === 0 && (await db.socialAccount.findUnique({ where: { id: row.id } })) === null) {
+        await this.revoke(provider, refreshed); // unlinked meanwhile, with the tokens from before
+        throw withdrawn(provider);
+      }
+      return refreshed;
     } catch (error) {
-      if (!(error instanceof AuthTunaError) || error.code !== 'invalid_token') throw error;
-      // Another instance may have refreshed at the same moment; then its tokens are there now.
-      const latest = await db.socialAccount.findUnique({ where: { id: row.id } });
-      const other = latest === null || latest.tokens === row.tokens ? null : this.open(latest);
-      if (other !== null && this.#isFresh(other)) return other;
-      await db.socialAccount.updateMany({
-        where: { id: row.id, tokens: row.tokens },
-        data: { tokens: null },
-      });
-      throw withdrawn(provider);
+      const isRefused = error instanceof AuthTunaError && error.code === 'invalid_token';
+      await store(isRefused ? null : row.tokens);
+      throw isRefused ? withdrawn(provider) : error;
     }
+  }
+
+  /**
+   * Makes one process of all the one that refreshes: a provider that rotates refresh tokens takes the second use of one for a theft and ends
+   * what the first was given.
+   *
+   * @returns the row's tokens as they were claimed, or null and what the other process has got; null also when there is nothing any more
+   */
+  async #claim(row: Row, kept: KeptTokens): Promise<{ claimed: string | null; latest: KeptTokens | null }> {
+    const { db } = this.#runtime;
+    let seen = { ...row, kept };
+    for (let round = 0; round < CLAIM_ROUNDS; round += 1) {
+      const now = this.#runtime.now().getTime();
+      if ((seen.kept.claimedUntil ?? 0) <= now) {
+        const claim = { ...seen.kept, claimedUntil: now + CLAIM_SECONDS * 1000 };
+        const claimed = this.#runtime.vault.seal(JSON.stringify(claim), placeOf(row));
+        const { count } = await db.socialAccount.updateMany({
+          where: { id: row.id, tokens: seen.tokens },
+          data: { tokens: claimed },
+        });
+        if (count === 1) return { claimed, latest: null };
+      } else await setTimeout(CLAIM_WAIT_MS);
+      const latest = await db.socialAccount.findUnique({ where: { id: row.id } });
+      const opened = latest === null ? null : this.open(latest);
+      if (latest === null || opened === null) return { claimed: null, latest: null };
+      if (this.#isFresh(opened)) return { claimed: null, latest: opened };
+      // Signed in again meanwhile, with another refresh token: the caller begins anew.
+      if (opened.refreshToken !== kept.refreshToken) return { claimed: null, latest: opened };
+      seen = { ...latest, kept: opened };
+    }
+    return { claimed: null, latest: seen.kept };
   }
 }
 

@@ -1,8 +1,10 @@
-import { expect, test } from 'vitest';
-import { SYSTEM } from '../../../src/index.js';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { oidc, SYSTEM } from '../../../src/index.js';
 import { TestMailbox } from '../../../src/testing/index.js';
-import { PASSWORD } from '../../support/app.js';
+import { PASSWORD, startApp } from '../../support/app.js';
 import type { Browser } from '../../support/browser.js';
+import { openDatabase } from '../../support/database.js';
+import { CLIENT } from '../../support/openid-provider.js';
 import { type SocialApp, startSocialApp } from '../../support/social.js';
 
 /** Goes through the provider to link, and gives the answer of the callback. */
@@ -103,6 +105,30 @@ test('OA-9: unlinking takes the way in away, ends other sessions, and leaves one
   expect((await again.delete('/auth/social/oidc')).status).toBe(204);
 });
 
+test('SS-14: unlinking gives the session a new cookie, tells its owner by mail, and is recorded', async () => {
+  const mailbox = new TestMailbox();
+  const app = await startSocialApp({ mail: { from: 'app@example.com', transport: mailbox } });
+  const { browser, user } = await app.signedIn('grace@example.com');
+  await link(app, browser);
+  const before = (await app.authTuna.sessions.list(user.id))[0];
+  const copied = browser.stolen();
+  expect((await browser.delete('/auth/social/oidc')).status).toBe(204);
+  expect((await browser.post('/me/x')).status).toBe(200);
+  expect((await copied.post('/me/x')).status).toBe(401);
+  // The new cookie proves nothing more than the old one did.
+  const after = (await app.authTuna.sessions.list(user.id))[0];
+  expect([after?.id, after?.authenticatedAt, after?.amr]).toEqual([
+    before?.id,
+    before?.authenticatedAt,
+    before?.amr,
+  ]);
+  const { items } = await app.authTuna.audit.list({ type: 'social.unlinked' });
+  expect(items).toMatchObject([{ targetId: user.id, actorId: user.id, data: { provider: 'oidc' } }]);
+  await expect
+    .poll(() => mailbox.latestTo('grace@example.com')?.subject)
+    .toBe('Single sign-on was unlinked from your account');
+});
+
 test("nobody unlinks another person's identity", async () => {
   const app = await startSocialApp();
   const { browser, user } = await app.signedIn();
@@ -145,4 +171,82 @@ test('provider tokens are dropped unless asked for, then kept encrypted, refresh
   await app.signIn(again);
   expect((await again.delete('/auth/social/oidc')).status).toBe(204);
   expect(app.idp.requests.filter((request) => request.includes('revocation'))).toHaveLength(1);
+});
+
+test('a refresh token that changes with each use is used once, by however many processes at the same moment', async () => {
+  const app = await startSocialApp({}, { keepTokens: true });
+  app.idp.accessTokenSeconds = 300;
+  await app.signIn(app.browser());
+  const user = await app.authTuna.users.findByEmail('ada@example.com');
+  const provider = oidc({ issuer: app.idp.issuer, ...CLIENT, keepTokens: true });
+  const others = await Promise.all(
+    [1, 2].map(() =>
+      startApp(
+        { baseUrl: app.url, social: { providers: [provider] } },
+        { database: app.database, clock: app.clock },
+      ),
+    ),
+  );
+  const tokensOf = ({ authTuna }: Pick<typeof app, 'authTuna'>) => authTuna.social.tokens(user!.id, 'oidc');
+  // Three rounds: were a token lost in one, the next could not refresh.
+  for (let round = 0; round < 3; round += 1) {
+    app.clock.advance({ seconds: 290 });
+    const asked = app.idp.requests.length;
+    const answers = await Promise.all([app, ...others, app, ...others].map(tokensOf));
+    expect(new Set(answers.map(({ accessToken }) => accessToken)).size).toBe(1);
+    expect(app.idp.requests.slice(asked).filter((request) => request === 'POST /token')).toHaveLength(1);
+  }
+});
+
+test('a provider that is down for a moment costs no tokens, and one that has withdrawn them says so', async () => {
+  const app = await startSocialApp({}, { keepTokens: true });
+  app.idp.accessTokenSeconds = 300;
+  await app.signIn(app.browser());
+  const user = await app.authTuna.users.findByEmail('ada@example.com');
+  app.clock.advance({ seconds: 290 });
+  vi.stubGlobal('fetch', async () => {
+    throw new TypeError('nobody answers');
+  });
+  await expect(app.authTuna.social.tokens(user!.id, 'oidc')).rejects.toMatchObject({ code: 'unavailable' });
+  vi.unstubAllGlobals();
+  expect((await app.authTuna.social.tokens(user!.id, 'oidc')).accessToken).toBeTruthy();
+
+  app.clock.advance({ seconds: 290 });
+  await app.idp.forgetGrants();
+  await expect(app.authTuna.social.tokens(user!.id, 'oidc')).rejects.toMatchObject({ code: 'invalid_token' });
+  await expect(app.authTuna.social.tokens(user!.id, 'oidc')).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('tokens of a deleted user are given to nobody', async () => {
+  const app = await startSocialApp({}, { keepTokens: true });
+  await app.signIn(app.browser());
+  const user = await app.authTuna.users.findByEmail('ada@example.com');
+  expect((await app.authTuna.social.tokens(user!.id, 'oidc')).accessToken).toBeTruthy();
+  await app.authTuna.users.delete(user!.id, SYSTEM);
+  await expect(app.authTuna.social.tokens(user!.id, 'oidc')).rejects.toMatchObject({ code: 'not_found' });
+  expect((await app.signIn(app.browser())).status).toBe(403);
+});
+
+test('provider tokens and client secrets lie encrypted in the database', async () => {
+  const app = await startSocialApp({}, { keepTokens: true });
+  await app.signIn(app.browser());
+  const user = await app.authTuna.users.findByEmail('ada@example.com');
+  const { accessToken } = await app.authTuna.social.tokens(user!.id, 'oidc');
+  await app.authTuna.scopes.register({ id: 'org:acme' }, SYSTEM);
+  const input = { scope: 'org:acme', name: 'Acme', issuer: app.idp.issuer, ...CLIENT };
+  await app.authTuna.social.connections.create(input, SYSTEM);
+  const connection = await openDatabase(app.database);
+  onTestFinished(() => connection.close());
+  const accounts = await connection.client.socialAccount.findMany({});
+  const rows = [...accounts, ...(await connection.client.ssoConnection.findMany({}))];
+  expect(rows).toHaveLength(2);
+  expect(JSON.stringify(rows)).not.toContain(accessToken);
+  expect(JSON.stringify(rows)).not.toContain(CLIENT.clientSecret.slice(0, 8));
+  // Sealed for its own row: a copy in another one opens to nothing.
+  const other = await app.authTuna.users.create({ email: 'mallory@example.com' });
+  const { id: _id, userId: _userId, subject: _subject, ...copied } = accounts[0]!;
+  await connection.client.socialAccount.create({
+    data: { ...copied, id: 'copy', userId: other.id, subject: 'copy' },
+  });
+  await expect(app.authTuna.social.tokens(other.id, 'oidc')).rejects.toMatchObject({ code: 'not_found' });
 });

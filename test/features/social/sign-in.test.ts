@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { oidc, SYSTEM } from '../../../src/index.js';
 import { TestClock, TestMailbox } from '../../../src/testing/index.js';
+import { startAcme } from '../../support/acme.js';
 import { PASSWORD, startApp } from '../../support/app.js';
 import { CLIENT, startOpenIdProvider } from '../../support/openid-provider.js';
+import { PageVisitor } from '../../support/page-visitor.js';
 import { startSocialApp } from '../../support/social.js';
 
 const withMail = () => ({ mail: { from: 'app@example.com', transport: new TestMailbox() } });
@@ -239,38 +241,102 @@ test('whether an account exists is not told to somebody whose provider has not p
   expect(bodies[0]).toEqual(bodies[1]);
 });
 
-test('OA-8, D10: the way back stays on this site', async () => {
+const OPEN_REDIRECTS = [
+  '//e.example',
+  '/\\e.example',
+  '/%09/e.example',
+  '/\t/e.example',
+  '\t//e.example',
+  'https:e.example',
+  'https:/e.example',
+  'https://e.example',
+  'HTTPS://e.example',
+  'http://e.example',
+  'javascript:alert(1)',
+  'JaVaScRiPt:alert(1)',
+  ' javascript:alert(1)',
+  'vbscript:x',
+  'data:text/html,x',
+  'blob:https://e.example/x',
+  '\\\\e.example',
+  '\\/e.example',
+  '/\\/e.example',
+  '/%2f/e.example',
+  '/%2F%2Fe.example',
+  '/%5ce.example',
+  '/%255ce.example',
+  '/%0d%0aLocation:https://e.example',
+  '@e.example',
+  '/@e.example/../../..//e.example',
+  '/\u2028/e',
+  '\u00a0//e.example',
+  ' //e.example',
+  '/.//e.example',
+  '/..//e.example',
+  '///e.example',
+  '////e.example',
+  '//e.example\\@own.example',
+  '/\r\nLocation:https://e.example',
+  '?next=//e.example',
+  '#//e.example',
+  '//[::1]/',
+  '/\u0000/e.example',
+  'e.example',
+];
+
+/** Asserts that a browser at our page which is sent there stays on this site. */
+function expectOwn(location: string, payload: string): void {
+  expect(new URL(location, 'http://own.example').origin, payload).toBe('http://own.example');
+  expect(location, payload).toMatch(/^\/(?![/\\])/);
+}
+
+test('OA-8, D10: the way back from a sign-in stays on this site', async () => {
   const { browser, signIn } = await startSocialApp();
-  const payloads = [
-    '//e.example',
-    '/\\e.example',
-    '/%09/e.example',
-    '/\t/e.example',
-    '\t//e.example',
-    'https:e.example',
-    'https://e.example',
-    'javascript:alert(1)',
-    'data:text/html,x',
-    '\\\\e.example',
-    '/%2f/e.example',
-    '/%5ce.example',
-    '@e.example',
-    '/\u2028/e',
-    ' //e.example',
-    '/.//e.example',
-    '/..//e.example',
-    '///e.example',
-    '/\r\nLocation:https://e.example',
-    'e.example',
-  ];
-  for (const payload of payloads) {
+  for (const payload of OPEN_REDIRECTS) {
     const answer = await signIn(browser(), undefined, `?returnTo=${encodeURIComponent(payload)}`);
     expect(answer.status).toBe(303);
-    const location = answer.headers.get('location') ?? '';
-    expect(new URL(location, 'http://own.example').origin, payload).toBe('http://own.example');
-    expect(location, payload).toMatch(/^\/(?![/\\])/);
+    expectOwn(answer.headers.get('location') ?? '', payload);
   }
-});
+}, 120_000);
+
+test('OA-8, D10: the way back from linking stays on this site, for scripts and for forms', async () => {
+  const { signedIn, idp, url } = await startSocialApp({
+    rateLimits: { social: { limit: 1000, windowSeconds: 60 } },
+  });
+  const { browser } = await signedIn();
+  const visitor = new PageVisitor(browser);
+  const { csrfToken } = await visitor.open('/account/security');
+  for (const [index, payload] of OPEN_REDIRECTS.entries()) {
+    idp.person = { sub: `sub ${index}`, email: 'x@example.com', email_verified: true };
+    const byForm = await visitor.postFields('/auth/social/oidc/link', { csrfToken, returnTo: payload });
+    const byScript = await browser.post('/auth/social/oidc/link', { returnTo: payload });
+    const { url: second } = (await byScript.json()) as { url: string };
+    for (const start of [byForm.headers.get('location') ?? '', second]) {
+      const answer = await browser.get((await idp.visit(start)).slice(url.length));
+      expect(answer.status, payload).toBe(303);
+      expectOwn(answer.headers.get('location') ?? '', payload);
+    }
+    expect((await browser.delete('/auth/social/oidc')).status).toBe(204);
+  }
+}, 120_000);
+
+test("OA-8, D10: the way to an organisation's provider, and the way back, stay on this site", async () => {
+  const { browser, idp, url, connection } = await startAcme();
+  const visitor = new PageVisitor(browser());
+  for (const [index, payload] of OPEN_REDIRECTS.entries()) {
+    const query = `email=bob%40acme.example&returnTo=${encodeURIComponent(payload)}`;
+    const page = await visitor.open(`/auth/social/sso/login?${query}`);
+    const continueUrl = (page.headers.get('refresh') ?? '').slice('0; url='.length);
+    expect(continueUrl.startsWith(`/auth/social/${connection.provider}/login?`), payload).toBe(true);
+    expectOwn(new URL(continueUrl, url).searchParams.get('returnTo') ?? '/', payload);
+    if (index % 4 !== 0) continue; // a whole journey for every fourth
+    const start = await visitor.browser.get(`/auth/social/sso/login?${query}`);
+    const back = (await idp.visit(start.headers.get('location') ?? '')).slice(url.length);
+    const answer = await visitor.browser.get(back);
+    expect(answer.status, payload).toBe(303);
+    expectOwn(answer.headers.get('location') ?? '', payload);
+  }
+}, 120_000);
 
 test('D9: a suspended user is refused after the provider, as after a password', async () => {
   const { browser, signIn, authTuna } = await startSocialApp();
