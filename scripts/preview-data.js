@@ -7,6 +7,15 @@ const now = Date.parse('2026-03-14T09:26:00Z');
 const at = (days) => new Date(now - days * day);
 const csrfToken = 'b3f1c2a7d9.4e5f60718293a4b5c6d7e8f9';
 const form = { csrfToken, returnTo: '/projects/42?tab=files' };
+const unconfirmed = {
+  state: 'confirm',
+  email: 'a***@example.com',
+  username: 'ada',
+  createdAt: at(0),
+  hasPassword: true,
+  needsProof: true,
+  minPasswordLength: 15,
+};
 const providers = [
   { id: 'google', name: 'Google' },
   { id: 'github', name: 'GitHub' },
@@ -127,7 +136,19 @@ export const pageSamples = [
     minPasswordLength: 8,
     problem: { code: 'weak_password', fields: { newPassword: 'password_contains_context' } },
   }),
-  page('auth/verify-email', 'confirm', { ...form, state: 'confirm', email: 'ada@example.com' }),
+  page('auth/verify-email', 'confirm', { ...form, ...unconfirmed, needsProof: false }),
+  page('auth/verify-email', 'elsewhere', { ...form, ...unconfirmed }),
+  page('auth/verify-email', 'elsewhere-refused', {
+    ...form,
+    ...unconfirmed,
+    problem: { code: 'weak_password', fields: { newPassword: 'password_too_short' } },
+  }),
+  page('auth/verify-email', 'elsewhere-passkey', {
+    ...form,
+    ...unconfirmed,
+    username: null,
+    hasPassword: false,
+  }),
   page('auth/verify-email', 'waiting', {
     ...form,
     state: 'waiting',
@@ -161,7 +182,7 @@ export const pageSamples = [
   page('social/organisation', 'refused', {
     returnTo: '/reports',
     values: { email: 'ada@nowhere.example' },
-    problem: { code: 'no_organisation', fields: { email: 'no_organisation' } },
+    problem: { code: 'no_organisation' },
   }),
   page('social/continue', 'found', { kind: 'found', name: 'Acme', continueUrl: '/auth/social/sso-1/login' }),
   page('social/continue', 'demanded', {

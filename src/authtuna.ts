@@ -358,10 +358,12 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
       passkeysRouter(
         passkeys,
         async (req, details, writesFor) =>
-          auth.register(details, authOf(req).actor, await http.signInOptions(req), {
-            writesFor,
-            proof: { amr: ['hwk', 'user'], assuranceLevel: 2 },
-          }),
+          auth.register(
+            details,
+            authOf(req).actor,
+            { ...(await http.signInOptions(req)), browserId: http.views.knownBrowserId(req) },
+            { writesFor, proof: { amr: ['hwk', 'user'], assuranceLevel: 2 } },
+          ),
         http,
         routerOptions,
       ),

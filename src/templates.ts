@@ -22,7 +22,8 @@
  * | auth/signup | form, values? { email, username }, username, minPasswordLength, providers |
  * | auth/forgot-password | form, values? { email } |
  * | auth/reset-password | form, email, minPasswordLength |
- * | auth/verify-email | form, state (`confirm`: the link was opened, `waiting`: the mail is on its way), email |
+ * | auth/verify-email | form, state `waiting` (the mail is on its way): email |
+ * | auth/verify-email | form, state `confirm` (the link was opened): email, username, createdAt, hasPassword, needsProof, minPasswordLength |
  * | auth/unlock | form, email |
  * | auth/confirm-email-change | form, newEmail |
  * | auth/undo-email-change | form, oldEmail |
@@ -76,6 +77,7 @@ import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Handlebars from 'handlebars';
+import { misconfigured } from './errors.js';
 import { type Brand, mailColours, themeCss } from './theme.js';
 
 /** What a refused form says: `code` is an error code or a sentence, `fields` holds one of either per field. */
@@ -177,7 +179,20 @@ export interface PageData {
   };
   'auth/forgot-password': Form & { values?: { email?: string } };
   'auth/reset-password': Form & { email: string | null; minPasswordLength: number };
-  'auth/verify-email': Form & { state: 'confirm' | 'waiting'; email: string | null };
+  'auth/verify-email': Form &
+    (
+      | { state: 'waiting'; email: string | null }
+      | {
+          state: 'confirm';
+          email: string;
+          username: string | null;
+          createdAt: Date;
+          hasPassword: boolean;
+          /** Nothing shows that this is the person who signed up: asks for the password, or for a new one. */
+          needsProof: boolean;
+          minPasswordLength: number;
+        }
+    );
   'auth/unlock': Form & { email: string | null };
   'auth/confirm-email-change': Form & { newEmail: string };
   'auth/undo-email-change': Form & { oldEmail: string };
@@ -360,7 +375,8 @@ const SCRIPTS = ['authtuna.js', 'simplewebauthn.js', 'passkeys.js'];
  *
  * Files are read and compiled on first use and kept; a host that edits a template restarts.
  * Rendering throws for a variable or a text that does not exist, naming the template and the place.
- * @throws Error for a colour that is not `#rrggbb`, a logo that is not a path of this site, or a language without texts
+ * @throws AuthTunaError `misconfigured` for a logo that is not a path of this site, or a language without texts
+ * @throws Error for a colour that is not `#rrggbb`
  */
 export function createTemplates(options: TemplatesOptions): Templates {
   const directories = [options.templatesDir, PACKAGE_TEMPLATES].filter((dir) => dir !== undefined);
@@ -369,7 +385,7 @@ export function createTemplates(options: TemplatesOptions): Templates {
   const defaultLocale = options.locale ?? 'en';
   const logoUrl = options.brand?.logoUrl ?? null;
   if (logoUrl !== null && !/^\/(?![/\\])/.test(logoUrl)) {
-    throw new Error(
+    throw misconfigured(
       `brand.logoUrl: ${JSON.stringify(logoUrl)} is not a path of this site, such as '/logo.svg'`,
     );
   }
@@ -380,7 +396,7 @@ export function createTemplates(options: TemplatesOptions): Templates {
   };
   const texts = loadTexts(directories);
   if (!texts.has(defaultLocale)) {
-    throw new Error(
+    throw misconfigured(
       `locale: there is no locales/${defaultLocale}.json; use one of: ${[...texts.keys()].join(', ')}`,
     );
   }

@@ -38,10 +38,18 @@ export class Ledger {
     await this.#runtime.db.$transaction([
       ...change.writes,
       ...change.facts.map((fact) => this.#audit.write(fact, at)),
-      ...mails.map((mail) => this.outbox.write(mail, at)),
+      ...mails.map((mail) => this.outbox.write({ languages: languagesOf(change.facts), ...mail }, at)),
     ]);
     if (change.invalidates !== undefined) this.#runtime.invalidation.publish(change.invalidates);
     for (const fact of change.facts) this.#runtime.events.emit(eventOf(fact, at));
     if (mails.length > 0) this.outbox.announce();
   }
+}
+
+/** What the person reads who caused a change of their own; whoever acts on another's account says nothing about the language of that one. */
+function languagesOf([fact]: readonly Fact[]): string | null {
+  if (fact === undefined) return null;
+  const { actor, target } = fact;
+  const isOwn = actor.userId === null || target?.type !== 'user' || target.id === actor.userId;
+  return isOwn ? (actor.languages ?? null) : null;
 }

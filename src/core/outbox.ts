@@ -11,8 +11,10 @@ export type Mail = {
     /** An address in its canonical spelling. */
     to: string;
     data: Omit<MailData[N], 'to' | 'locale'>;
-    /** One of the languages there are texts for; otherwise the configured one. */
-    locale?: string;
+    /** Languages as `Accept-Language` lists them: the mail is written in the first there are texts for; otherwise in the configured one. */
+    languages?: string | null;
+    /** Goes nowhere: it stands in for one that would have been sent if the address had an account. */
+    isStandIn?: true;
   };
 }[MailName];
 
@@ -41,18 +43,16 @@ export class Outbox {
    */
   write(mail: Mail, at: Date) {
     const { config, db, keys, vault } = this.#runtime;
+    const { template, ...contents } = mail;
     const id = newId(config.random);
     // Mails of one moment keep the order in which they were written.
     this.#latest = Math.max(at.getTime(), this.#latest + 1);
     return db.outboxMessage.create({
       data: {
         id,
-        template: mail.template,
+        template,
         recipient: keys.lookup(`mail ${mail.to}`),
-        sealed: vault.seal(
-          JSON.stringify({ to: mail.to, data: mail.data, locale: mail.locale }, markDates),
-          placeOf(id),
-        ),
+        sealed: vault.seal(JSON.stringify(contents, markDates), placeOf(id)),
         createdAt: new Date(this.#latest),
         availableAt: at,
       },

@@ -87,7 +87,7 @@ export class PasswordManager {
    * @throws AuthTunaError `unavailable` when too many sign-ins are waiting
    */
   async verify(userId: string | null, password: string): Promise<boolean> {
-    const row = userId === null ? null : await this.#runtime.db.password.findUnique({ where: { userId } });
+    const row = await this.#runtime.db.password.findUnique({ where: { userId: userId ?? '' } });
     const matches = await this.#hasher.verify(password, row?.hash ?? null);
     if (matches && row !== null && this.#hasher.isOutdated(row.hash)) {
       const hash = await this.#hasher.hash(password);
@@ -177,13 +177,14 @@ export class PasswordManager {
 
   /** @internal What a mailed link depends on: it dies when password or address change. */
   async stateOf(userId: string): Promise<string | null> {
-    const user = await this.#runtime.db.user.findUnique({
-      where: { id: userId },
-      include: { password: true },
-    });
+    const { db } = this.#runtime;
+    const [user, password] = await Promise.all([
+      db.user.findUnique({ where: { id: userId } }),
+      db.password.findUnique({ where: { userId } }),
+    ]);
     return user === null || user.deletedAt !== null
       ? null
-      : JSON.stringify([user.email, user.password?.hash ?? null]);
+      : JSON.stringify([user.email, password?.hash ?? null]);
   }
 }
 

@@ -5,6 +5,7 @@ import type { Ledger, Write } from './ledger.js';
 import { networkKeys } from './network.js';
 import { type OneTimeTokens, TOKEN_SECONDS } from './one-time-tokens.js';
 import type { RateLimit, RateLimiter } from './rate-limiter.js';
+import { mailTo, standInFor } from './recipient.js';
 import type { Runtime } from './runtime.js';
 import type { UserRow } from './session-row.js';
 import { GUESSING, rateLimited, type Throttle, type ThrottlePolicy } from './throttle.js';
@@ -84,7 +85,7 @@ export class SignInThrottle {
       await this.#throttle.reserve(delayKey(name), DELAYS);
       const verdict = await this.#throttle.attempt(closingKey(account), CLOSING);
       if (!verdict.allowed) {
-        await this.#offerUnlock(user, account, actor);
+        await this.#offerUnlock(user, name, account, actor);
         throw rateLimited(verdict.retryAfterSeconds);
       }
     }
@@ -134,22 +135,30 @@ export class SignInThrottle {
   }
 
   /** Mails the owner of a closed account the way to open it, once a day. */
-  async #offerUnlock(user: UserRow | null, account: string, actor: Actor): Promise<void> {
+  async #offerUnlock(user: UserRow | null, name: string, account: string, actor: Actor): Promise<void> {
     const { allowed } = await this.#limiter.take(`unlock-mail ${account}`, UNLOCK_MAIL);
-    if (!allowed || user === null) return;
+    if (!allowed) return;
+    const owner = user ?? standInFor(this.#runtime, name);
     const lifetimeSeconds = TOKEN_SECONDS.unlock;
-    const { token, writes } = this.#tokens.issue({ purpose: 'unlock', subject: user.id, lifetimeSeconds });
+    const { token, writes } = this.#tokens.issue({ purpose: 'unlock', subject: owner.id, lifetimeSeconds });
     await this.#ledger.commit({
       writes,
       facts: [
-        { type: 'user.locked', actor, target: { type: 'user', id: user.id }, reason: 'too_many_failures' },
+        {
+          type: 'user.locked',
+          actor,
+          reason: 'too_many_failures',
+          ...(user === null
+            ? { outcome: 'denied', data: { login: this.#runtime.keys.lookup(`login ${name}`) } }
+            : { target: { type: 'user', id: user.id } }),
+        },
       ],
       mails: [
         {
           template: 'account-locked',
-          to: user.email,
+          ...mailTo(owner),
           data: {
-            name: user.username,
+            name: owner.username,
             link: this.#tokens.link('/unlock', token),
             expiresInSeconds: lifetimeSeconds,
           },

@@ -23,6 +23,7 @@ import type { EnrolmentCheck } from './guards.js';
 
 const REGION_TIMEOUT_MS = 50; // a geo service that hangs must not hold requests up; no answer is no information
 const MAX_REQUEST_ID = 128;
+const MAX_LANGUAGES = 128; // browsers send fewer than ten of them
 
 /** Resolves who is calling, and writes the session cookie; one per instance of the library. */
 export class SessionMiddleware implements AuthContext {
@@ -142,6 +143,7 @@ export class SessionMiddleware implements AuthContext {
 
   actorOf(req: Request, verified: VerifiedSession | null): Actor {
     const requestId = req.headers['x-request-id'];
+    const languages = req.headers['accept-language'];
     return {
       userId: verified?.userId ?? null,
       ip: this.ipOf(req),
@@ -149,6 +151,7 @@ export class SessionMiddleware implements AuthContext {
       ...(verified !== null && { sessionId: verified.sessionId }),
       ...(verified?.session.impersonatorId != null && { impersonatorId: verified.session.impersonatorId }),
       ...(typeof requestId === 'string' && { requestId: requestId.slice(0, MAX_REQUEST_ID) }),
+      ...(languages !== undefined && { languages: languages.slice(0, MAX_LANGUAGES) }),
     };
   }
 

@@ -245,6 +245,11 @@ export class Views {
     return cookie !== null && PRE_SESSION_SHAPE.test(cookie) ? cookie : null;
   }
 
+  /** Whether a form was posted, and no JSON. */
+  isForm(req: Request): boolean {
+    return isForm(req);
+  }
+
   /** Answers a script with JSON and sends a page's form on with 303. */
   answer(req: Request, res: Response, { json, status, redirectTo }: Answer): void {
     if (isForm(req) && this.wantsPage(req)) this.redirect(res, redirectTo);

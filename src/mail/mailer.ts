@@ -1,10 +1,12 @@
 import type { MailTransport, OutgoingMail } from '../config.js';
 import type { Job } from '../core/jobs.js';
+import type { Ledger } from '../core/ledger.js';
 import type { Outbox } from '../core/outbox.js';
 import { type Page, pageOf } from '../core/page.js';
 import { after, type Runtime } from '../core/runtime.js';
-import type { Db } from '../db/client.js';
+import { type Db, isMissing } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
+import type { Actor } from '../events.js';
 import type { MailData, RenderedMail, Templates } from '../templates.js';
 
 /** A mail that was given up, for somebody to look at. */
@@ -21,7 +23,7 @@ export interface DeadLetter {
 }
 
 type Row = Awaited<ReturnType<Db['outboxMessage']['findUniqueOrThrow']>>;
-type Outcome = 'sent' | 'given up' | 'failed' | 'taken';
+type Outcome = 'sent' | 'dropped' | 'given up' | 'failed' | 'taken';
 
 /** Why an attempt failed, and how old the mail may get before it is given up for that. */
 interface Failure {
@@ -32,6 +34,8 @@ interface Failure {
 const PENDING = { sentAt: null, deadAt: null };
 const OLDEST_FIRST: [{ createdAt: 'asc' }, { id: 'asc' }] = [{ createdAt: 'asc' }, { id: 'asc' }];
 const JOB_SECONDS = 60;
+// Long enough that the answer to the request that caused a mail is on its way before anything is rendered.
+const NUDGE_MS = 50;
 const ROWS_PER_READ = 50;
 const BACK_OFF_SECONDS = [5, 30, 120, 600, 3600];
 const GIVE_UP_SECONDS = 86_400;
@@ -53,19 +57,21 @@ const CLOSE_SECONDS = 5;
  */
 export class Mailer {
   readonly #runtime: Runtime;
+  readonly #ledger: Ledger;
   readonly #outbox: Outbox;
   readonly #templates: Templates;
   readonly #stop = new AbortController();
   #lastRound: Promise<unknown> = Promise.resolve();
-  #isRoundDue = false;
+  #nextRound: NodeJS.Timeout | null = null;
   #isClosed = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
-  constructor(runtime: Runtime, outbox: Outbox, templates: Templates) {
+  constructor(runtime: Runtime, ledger: Ledger, templates: Templates) {
     this.#runtime = runtime;
-    this.#outbox = outbox;
+    this.#ledger = ledger;
+    this.#outbox = ledger.outbox;
     this.#templates = templates;
-    outbox.onQueued(() => this.nudge());
+    this.#outbox.onQueued(() => this.nudge());
   }
 
   /**
@@ -104,8 +110,11 @@ export class Mailer {
 
   /** Starts a round soon, for a caller who does not wait; however often it is asked, one round follows the one under way. */
   nudge(): void {
-    if (this.#isRoundDue || this.#isClosed) return;
-    this.#isRoundDue = true;
+    if (this.#nextRound !== null || this.#isClosed) return;
+    this.#nextRound = setTimeout(() => this.#begin(), NUDGE_MS);
+  }
+
+  #begin(): void {
     this.deliver().catch((error: unknown) => {
       if (!this.#stop.signal.aborted)
         this.#runtime.config.logger.error('A round of mails failed.', { error });
@@ -138,12 +147,21 @@ export class Mailer {
    *
    * @throws AuthTunaError `not_found` when it is not among the dead letters
    */
-  async retry(id: string): Promise<void> {
-    const { count } = await this.#runtime.db.outboxMessage.updateMany({
+  async retry(id: string, actor: Actor): Promise<void> {
+    const again = this.#runtime.db.outboxMessage.update({
       where: { id, deadAt: { not: null } },
       data: { deadAt: null, lockedUntil: null, attempts: 0, availableAt: this.#runtime.now() },
     });
-    if (count !== 1) throw new AuthTunaError('not_found', { message: 'There is no such dead letter.' });
+    try {
+      await this.#ledger.commit({
+        writes: [again],
+        facts: [{ type: 'mail.retried', actor, target: { type: 'mail', id } }],
+      });
+    } catch (error) {
+      throw isMissing(error)
+        ? new AuthTunaError('not_found', { message: 'There is no such dead letter.' })
+        : error;
+    }
     this.nudge();
   }
 
@@ -158,6 +176,7 @@ export class Mailer {
   /** Sends what this process has queued, for at most 5 s, and closes the transport. What is left is sent by the next process. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    if (this.#nextRound !== null) this.#begin();
     for (const timer of this.#timers) clearTimeout(timer);
     const timer = setTimeout(() => this.#stop.abort(), CLOSE_SECONDS * 1000);
     await Promise.race([this.#lastRound, aborted(this.#stop.signal)]);
@@ -171,7 +190,8 @@ export class Mailer {
   }
 
   async #round(isOver: () => boolean): Promise<number> {
-    this.#isRoundDue = false;
+    if (this.#nextRound !== null) clearTimeout(this.#nextRound);
+    this.#nextRound = null;
     let sent = 0;
     let failuresInARow = 0;
     const leftAlone = new Set<string>(); // mailboxes that wait for a better time, or that another instance is busy with
@@ -230,18 +250,18 @@ export class Mailer {
     });
     if (claim.count !== 1) return 'taken';
 
-    const failure = await this.#send(row);
-    if (failure !== null) return this.#putOff(row, lockedUntil, failure);
+    const result = await this.#send(row);
+    if (typeof result === 'object') return this.#putOff(row, lockedUntil, result);
     await db.outboxMessage.updateMany({
       where: { id: row.id, lockedUntil },
       // The links in it are worth something to a thief, and to nobody else from now on.
       data: { sentAt: this.#runtime.now(), sealed: '', lockedUntil: null, lastError: null },
     });
-    return 'sent';
+    return result;
   }
 
-  /** Null when the transport took it. */
-  async #send(row: Row): Promise<Failure | null> {
+  /** `sent` when the transport took it, `dropped` when it was never meant for it. */
+  async #send(row: Row): Promise<Failure | 'sent' | 'dropped'> {
     const { mail: settings } = this.#runtime.config;
     const mail = this.#outbox.open(row);
     if (mail === null || settings === undefined)
@@ -252,7 +272,8 @@ export class Mailer {
     let rendered: RenderedMail;
     try {
       // The row was written from this very union; its name and its data belong together.
-      const data = { ...mail.data, to: mail.to, ...(mail.locale !== undefined && { locale: mail.locale }) };
+      const locale = this.#templates.localeFor(mail.languages ?? undefined);
+      const data = { ...mail.data, to: mail.to, locale };
       rendered = this.#templates.renderMail(mail.template, data as MailData[typeof mail.template]);
     } catch (error) {
       return {
@@ -260,10 +281,11 @@ export class Mailer {
         giveUpSeconds: GIVE_UP_UNREADABLE_SECONDS,
       };
     }
+    if (mail.isStandIn === true) return 'dropped';
     const outgoing = { from: settings.from, to: mail.to, ...rendered, messageId: this.#messageIdOf(row.id) };
     try {
       await inTime(settings.transport, outgoing);
-      return null;
+      return 'sent';
     } catch (error) {
       return { summary: summaryOf(error), giveUpSeconds: isPermanent(error) ? 0 : GIVE_UP_SECONDS };
     }

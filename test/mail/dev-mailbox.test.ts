@@ -127,4 +127,10 @@ test('mail options that cannot work are named at creation', () => {
   expect(create({ brand: { colours: { light: { accent: 'red' } } } })).toThrow(/#rrggbb/);
   expect(create({ brand: { logoUrl: 'https://cdn.example/logo.svg' } })).toThrow(/path of this site/);
   expect(create({ locale: '../../etc' })).toThrow(/must be a language/);
+  expect(create({ locale: 'xx' })).toThrow(
+    expect.objectContaining({
+      code: 'misconfigured',
+      message: expect.stringMatching(/no locales\/xx\.json; use one of: .*\bde\b/),
+    }),
+  );
 });

@@ -119,7 +119,7 @@ test('AU-2: neither the database nor the log holds a secret of a mail in clear',
   expect(logger.lines.length).toBeGreaterThan(0);
 
   mailbox.isDown = false;
-  for (const { id } of stored) await mailer.retry(id);
+  for (const { id } of stored) await mailer.retry(id, SYSTEM);
   await mailer.deliver();
   expect(mailbox.latestTo('ada@example.com')?.text).toContain(canary);
   expect((await rows()).map(({ sealed, lastError }) => ({ sealed, lastError }))).toEqual([
@@ -157,11 +157,11 @@ test('a mail that is not accepted is tried after 5 s, 30 s, 2 min, 10 min, then 
     { to: 'ada@example.com', template: 'welcome', lastError: 'ECONNREFUSED connect' },
   ]);
   mailbox.isDown = false;
-  await mailer.retry(items[0]?.id ?? '');
+  await mailer.retry(items[0]?.id ?? '', SYSTEM);
   await mailer.deliver();
   expect(mailbox.mails.map(({ messageId }) => messageId)).toEqual([mailbox.attempts[0]?.messageId]);
   expect((await mailer.deadLetters()).items).toEqual([]);
-  await expect(mailer.retry(items[0]?.id ?? '')).rejects.toThrow(AuthTunaError);
+  await expect(mailer.retry(items[0]?.id ?? '', SYSTEM)).rejects.toThrow(AuthTunaError);
 });
 
 test('a mail that is refused for good is given up at once, and the next to that mailbox goes', async () => {
@@ -397,7 +397,7 @@ test("the host's own template is rendered at delivery, in the language of the ma
   writeFileSync(join(templatesDir, 'emails', 'welcome.hbs'), '<p>Ahoy {{link}}</p>');
   const mailbox = new TestMailbox();
   const { mailer, queue } = await startMailing(mailbox, { templatesDir });
-  await queue({ ...numbered('ada@example.com', 1), locale: 'de' }, numbered('bob@example.com', 2));
+  await queue({ ...numbered('ada@example.com', 1), languages: 'de' }, numbered('bob@example.com', 2));
   await mailer.deliver();
   expect(mailbox.latestTo('ada@example.com')?.html).toContain('Ahoy https://harbour.example/number/1');
   const german = mailbox.latestTo('ada@example.com');
@@ -436,5 +436,5 @@ test('closing waits for the mails under way and begins no further round', async 
 
 function split(data: { to: string; locale?: string }) {
   const { to, locale, ...rest } = data;
-  return { to, data: rest, ...(locale !== undefined && { locale }) };
+  return { to, data: rest, ...(locale !== undefined && { languages: locale }) };
 }

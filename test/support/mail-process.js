@@ -9,7 +9,8 @@ const vite = await createServer({
   optimizeDeps: { noDiscovery: true },
 });
 const { parseConfig } = await vite.ssrLoadModule('/src/config.ts');
-const { Outbox } = await vite.ssrLoadModule('/src/core/outbox.ts');
+const { AuditManager } = await vite.ssrLoadModule('/src/core/audit.ts');
+const { Ledger } = await vite.ssrLoadModule('/src/core/ledger.ts');
 const { createRuntime } = await vite.ssrLoadModule('/src/core/runtime.ts');
 const { guardDb } = await vite.ssrLoadModule('/src/db/client.ts');
 const { Mailer } = await vite.ssrLoadModule('/src/mail/mailer.ts');
@@ -26,7 +27,8 @@ const config = parseConfig({
   mail: { from: 'Harbour <noreply@harbour.example>', transport },
 });
 const runtime = createRuntime(config, guardDb(connection.client));
-const mailer = new Mailer(runtime, new Outbox(runtime), createTemplates({ appName: 'Harbour', baseUrl }));
+const ledger = new Ledger(runtime, new AuditManager(runtime));
+const mailer = new Mailer(runtime, ledger, createTemplates({ appName: 'Harbour', baseUrl }));
 await mailer.deliver();
 await connection.close();
 await vite.close();

@@ -1,6 +1,8 @@
 import { onTestFinished } from 'vitest';
 import { type Config, type MailTransport, parseConfig } from '../../src/config.js';
-import { type Mail, Outbox } from '../../src/core/outbox.js';
+import { AuditManager } from '../../src/core/audit.js';
+import { Ledger } from '../../src/core/ledger.js';
+import type { Mail } from '../../src/core/outbox.js';
 import { createRuntime } from '../../src/core/runtime.js';
 import { guardDb } from '../../src/db/client.js';
 import { Mailer } from '../../src/mail/mailer.js';
@@ -33,14 +35,15 @@ export async function startMailing(
     logger,
   });
   const runtime = createRuntime(config, guardDb(connection.client));
-  const outbox = new Outbox(runtime);
+  const ledger = new Ledger(runtime, new AuditManager(runtime));
+  const { outbox } = ledger;
   const templates = createTemplates({
     appName: config.appName,
     baseUrl: config.baseUrl,
     paths: config.paths,
     ...(shared.templatesDir !== undefined && { templatesDir: shared.templatesDir }),
   });
-  const mailer = new Mailer(runtime, outbox, templates);
+  const mailer = new Mailer(runtime, ledger, templates);
   onTestFinished(async () => {
     await mailer.close();
     await connection.close();

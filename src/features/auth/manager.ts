@@ -5,6 +5,7 @@ import type { MailboxProof } from '../../core/mailbox-proof.js';
 import { type LiveToken, type OneTimeTokens, TOKEN_SECONDS } from '../../core/one-time-tokens.js';
 import { activityOf, type Mail, noticeTo } from '../../core/outbox.js';
 import type { PasswordManager } from '../../core/passwords.js';
+import { mailTo, type Recipient, standInFor } from '../../core/recipient.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { UserRow } from '../../core/session-row.js';
 import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions.js';
@@ -13,6 +14,7 @@ import type { SignInThrottle } from '../../core/sign-in-throttle.js';
 import { GUESSING, type Throttle } from '../../core/throttle.js';
 import { isActive, type PublicUser, publicUser } from '../../core/user-row.js';
 import type { PreparedUser, UserManager } from '../../core/users.js';
+import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
 import type { ExtraColumns, User } from '../../db/client.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -55,6 +57,25 @@ export interface LinkSubject {
   newEmail: string | null;
 }
 
+/** How somebody shows that they made the account whose address they confirm. */
+export interface MakerProof {
+  /** The value that only the browser had in which the account was made. */
+  browserId?: string | null;
+  /** The one that was chosen at sign-up. */
+  password?: string;
+}
+
+/** What the page of a verification link says before it is spent. */
+export interface VerificationView {
+  /** Masked: whoever holds the link need not be its owner. */
+  email: string;
+  username: string | null;
+  createdAt: Date;
+  hasPassword: boolean;
+  /** Nothing shows that whoever looks is the one who signed up. */
+  needsProof: boolean;
+}
+
 /** What a mailed link is for. */
 export type LinkPurpose = keyof typeof TOKEN_SECONDS;
 
@@ -95,7 +116,11 @@ export class AuthManager<U extends User = User> {
    * @throws AuthTunaError `forbidden` when sign-up is closed; `invalid_input`; `weak_password`; `conflict` with `field` for a taken address
    * or username: whether an *address* is taken is nobody's business, see {@link AuthManager.register}
    */
-  async signUp(input: SignUpInput<U>, actor: Actor, credential?: SignUpCredential): Promise<U> {
+  async signUp(
+    input: SignUpInput<U>,
+    actor: Actor,
+    { credential, browserId }: { credential?: SignUpCredential; browserId?: string | null } = {},
+  ): Promise<U> {
     const { signUp, hooks } = this.#runtime.config;
     if (input.password === undefined && credential === undefined) throw invalid('password', 'is required');
     if (!signUp.enabled) throw new AuthTunaError('forbidden', { message: 'Sign-up is closed.' });
@@ -112,37 +137,35 @@ export class AuthManager<U extends User = User> {
       ...(prepared.username !== null && { username: prepared.username }),
     });
     const { writes, mail } = signUp.requireVerifiedEmail
-      ? this.#verification({ id: prepared.id, email: prepared.email, username: prepared.username })
+      ? this.#verification(prepared, browserId == null ? null : sha256(browserId))
       : { writes: [], mail: this.#welcome(prepared) };
     const mayMail = await this.#mailQuota.reserve({ purpose: 'sign_up', address: prepared.email, actor });
-    try {
-      await this.#users.store(prepared, actor, {
-        writes: [...(mayMail ? writes : []), ...(credential?.writesFor(prepared.id) ?? [])],
-        mails: mayMail ? [mail] : [],
-      });
-    } catch (error) {
-      if (!(error instanceof AuthTunaError) || error.code !== 'conflict') throw error;
-      throw await this.#taken(prepared, actor, error, mayMail);
-    }
+    const more = [...(mayMail ? writes : []), ...(credential?.writesFor(prepared.id) ?? [])];
+    if (signUp.requireVerifiedEmail) await this.#refuseTaken(prepared, actor, more.length, mayMail);
+    await this.#users.store(prepared, actor, { writes: more, mails: mayMail ? [mail] : [] });
     return this.#users.get(prepared.id);
   }
 
   /**
    * Sign-up for a stranger: signs in at once, or, where the address must be confirmed first, says the same for a new address and a known one.
    *
+   * @param options.browserId a value that only the asking browser has: there the mailed link confirms the address without asking further
    * @throws AuthTunaError as `signUp`, but for a taken address only where sign-up signs in
    */
   async register(
     input: SignUpInput<U>,
     actor: Actor,
-    options: SignInOptions = {},
+    { browserId, ...signInOptions }: SignInOptions & { browserId?: string | null } = {},
     credential?: SignUpCredential,
   ): Promise<SignInResult | { status: 'verification_required' }> {
     const { requireVerifiedEmail } = this.#runtime.config.signUp;
     try {
-      const user = await this.signUp(input, actor, credential);
+      const user = await this.signUp(input, actor, {
+        ...(credential !== undefined && { credential }),
+        ...(browserId !== undefined && { browserId }),
+      });
       if (!requireVerifiedEmail)
-        return await this.signInAfterSignUp(user.id, actor, options, credential?.proof);
+        return await this.signInAfterSignUp(user.id, actor, signInOptions, credential?.proof);
     } catch (error) {
       const isTakenAddress =
         error instanceof AuthTunaError && error.code === 'conflict' && error.details.field === 'email';
@@ -151,26 +174,32 @@ export class AuthManager<U extends User = User> {
     return { status: 'verification_required' };
   }
 
-  /** A taken username is told whatever the address is; a taken address is told to its owner. */
-  async #taken(
+  /**
+   * A taken username is told to whoever asks, whatever the address is; a taken address to its owner alone, by as much work as a new account
+   * takes: as many questions, and one batch of as many statements.
+   */
+  async #refuseTaken(
     prepared: PreparedUser,
     actor: Actor,
-    error: AuthTunaError,
+    furtherWrites: number,
     mayMail: boolean,
-  ): Promise<AuthTunaError> {
-    const { db, config } = this.#runtime;
+  ): Promise<void> {
+    const { db } = this.#runtime;
     const username = prepared.username === null ? null : canonicalUsername(prepared.username);
     if (username !== null) {
       const holder = await db.user.findFirst({
         where: { OR: [{ username: username.username }, { usernameKey: username.key }] },
       });
       if (holder !== null)
-        return new AuthTunaError('conflict', { message: 'This username is taken.', field: 'username' });
+        throw new AuthTunaError('conflict', { message: 'This username is taken.', field: 'username' });
     }
     const owner = await db.user.findUnique({ where: { email: prepared.email } });
-    if (owner === null || !config.signUp.requireVerifiedEmail) return error;
+    if (owner === null) return;
+    const touchNothing = () =>
+      db.user.updateMany({ where: { id: prepared.id }, data: { updatedAt: this.#runtime.now() } });
+    const recipient = owner.deletedAt === null ? owner : standInFor(this.#runtime, owner.email);
     await this.#ledger.commit({
-      writes: [],
+      writes: Array.from({ length: prepared.writes.length + furtherWrites }, touchNothing),
       facts: [
         {
           type: 'user.created',
@@ -180,9 +209,10 @@ export class AuthManager<U extends User = User> {
           target: { type: 'user', id: owner.id },
         },
       ],
-      mails: mayMail && owner.deletedAt === null ? [this.#alreadyRegistered(owner)] : [],
+      mails: mayMail ? [this.#alreadyRegistered(recipient)] : [],
     });
-    return error;
+    await this.#users.find(prepared.id);
+    throw new AuthTunaError('conflict', { message: 'This email address is taken.', field: 'email' });
   }
 
   /**
@@ -354,15 +384,30 @@ export class AuthManager<U extends User = User> {
     const address = addressOf(email);
     const mayMail = await this.#mailQuota.reserve({ purpose: 'verify_email', address, actor });
     const user = await this.#recipient(address);
-    const issued =
-      mayMail && user !== null && user.emailVerifiedAt === null ? this.#verification(user) : null;
-    await this.#request('user.verification_requested', address, user, actor, issued);
+    const unconfirmed = user?.emailVerifiedAt === null ? user : null;
+    const recipient = unconfirmed ?? standInFor(this.#runtime, address);
+    // Bound to the browser that signed up, if to any; never to the one that asks, which may be the owner's who knows nothing of the sign-up.
+    const former = await this.#runtime.db.oneTimeToken.findFirst({
+      where: { purpose: 'verify_email', subject: recipient.id },
+      orderBy: { createdAt: 'desc' },
+    });
+    const { browser } = JSON.parse(former?.data ?? '{}') as { browser?: string };
+    const issued = mayMail ? this.#verification(recipient, browser ?? null) : null;
+    await this.#request('user.verification_requested', recipient, user, actor, issued);
   }
 
-  /** Confirms an address by the token of its mail. @throws AuthTunaError `invalid_token`; of racing callers one succeeds */
-  async verifyEmail(token: string, actor: Actor): Promise<PublicUser> {
+  /**
+   * Confirms an address by the token of its mail. The account keeps whatever it was made with.
+   *
+   * Who may have made it is anybody, so a page for the owner of the mailbox asks for `proof`: a session of the account, the browser that signed
+   * up, or the password. Left out, the token alone is believed.
+   * @throws AuthTunaError `invalid_token`; `invalid_credentials` when nothing is proved; `rate_limited`; of racing callers one succeeds
+   * @see "Pre-hijacked accounts", USENIX Security 2022
+   */
+  async verifyEmail(token: string, actor: Actor, proof?: MakerProof): Promise<PublicUser> {
     const live = await this.#tokens.peek(token, 'verify_email');
     const user = await this.#subject(live);
+    if (proof !== undefined) await this.#requireMaker(live, user, actor, proof);
     const now = this.#runtime.now();
     await this.#spend(live, {
       writes: [
@@ -378,13 +423,91 @@ export class AuthManager<U extends User = User> {
     return publicUser({ ...user, emailVerifiedAt: now });
   }
 
+  /**
+   * Confirms an address for an owner who did not make the account, or cannot show it: with a new password, and without whatever was put on the
+   * account before, as a reset does.
+   *
+   * @throws AuthTunaError `invalid_token`, also when the address is confirmed already; `weak_password`; of racing callers one succeeds
+   */
+  async claimAccount(input: { token: string; newPassword: string }, actor: Actor): Promise<void> {
+    const live = await this.#tokens.peek(input.token, 'verify_email');
+    const user = await this.#subject(live);
+    if (user.emailVerifiedAt !== null || user.email !== live.data.email)
+      throw new AuthTunaError('invalid_token');
+    await this.#passwords.check(input.newPassword, user);
+    const hash = await this.#passwords.hash(input.newPassword);
+    const target = { type: 'user', id: user.id };
+    await this.#spend(live, {
+      writes: [
+        ...this.#mailboxProof.beside(user),
+        ...this.#passwords.replaceWrites(user.id, hash),
+        ...this.#sessions.revokeAllWrites(user, { reason: 'mailbox_proved' }),
+        ...this.#signInThrottle.unlockWrites(user),
+      ],
+      facts: [
+        { type: 'user.email_verified', actor, target },
+        { type: 'password.reset', actor, target },
+      ],
+      mails: [this.#welcome(user)],
+      invalidates: [`user:${user.id}`],
+    });
+  }
+
+  /** Looks at a verification link without spending it. @throws AuthTunaError `invalid_token` */
+  async inspectVerification(
+    token: string,
+    actor: Actor,
+    browserId: string | null,
+  ): Promise<VerificationView> {
+    const live = await this.#tokens.peek(token, 'verify_email');
+    const user = await this.#subject(live);
+    const password = await this.#runtime.db.password.findUnique({ where: { userId: user.id } });
+    return {
+      email: maskedEmail(user.email),
+      username: user.username,
+      createdAt: user.createdAt,
+      hasPassword: password !== null,
+      needsProof: !isMaker(live, user, actor, browserId),
+    };
+  }
+
+  /** Otherwise an impostor's password would open the account as soon as the owner of the address clicks. */
+  async #requireMaker(live: LiveToken, user: UserRow, actor: Actor, proof: MakerProof): Promise<void> {
+    if (isMaker(live, user, actor, proof.browserId ?? null)) return;
+    const refused = () =>
+      new AuthTunaError('invalid_credentials', {
+        message: 'Enter the password that you chose when you signed up.',
+      });
+    if (proof.password === undefined) throw refused();
+    const bucket = `verify-email:${user.id}`;
+    await this.#throttle.reserve(bucket, GUESSING);
+    if (!(await this.#passwords.verify(user.id, proof.password))) {
+      const target = { type: 'user', id: user.id };
+      await this.#ledger.commit({
+        writes: [],
+        facts: [
+          {
+            type: 'user.email_verified',
+            outcome: 'failure',
+            reason: 'invalid_credentials',
+            actor,
+            target,
+          },
+        ],
+      });
+      throw refused();
+    }
+    await this.#throttle.clear(bucket);
+  }
+
   /** Mails a link to choose a new password, where there is an account; says nothing about it. @throws AuthTunaError `invalid_input` */
   async requestPasswordReset(email: string, actor: Actor): Promise<void> {
     const address = addressOf(email);
     const mayMail = await this.#mailQuota.reserve({ purpose: 'reset_password', address, actor });
     const user = await this.#recipient(address);
-    const issued = mayMail && user !== null ? await this.#reset(user) : null;
-    await this.#request('password.reset_requested', address, user, actor, issued);
+    const recipient = user ?? standInFor(this.#runtime, address);
+    const issued = mayMail ? await this.#reset(recipient) : null;
+    await this.#request('password.reset_requested', recipient, user, actor, issued);
   }
 
   /**
@@ -437,29 +560,28 @@ export class AuthManager<U extends User = User> {
       });
       return;
     }
-    if (holder !== null) {
-      await this.#ledger.commit({
-        writes: [],
-        facts: [
-          { type: 'user.email_change_requested', outcome: 'failure', reason: 'email_taken', actor, target },
-        ],
-        mails: holder.deletedAt === null ? [this.#alreadyRegistered(holder)] : [],
-      });
-      return;
-    }
-    const { writes, link } = await this.#issue('change_email', '/change-email/confirm', user, {
+    // An address that has an owner costs the same work: a token and a mail, of which nothing comes for the one who asked.
+    const subject = holder === null ? user : standInFor(this.#runtime, newEmail);
+    const { writes, link } = await this.#issue('change_email', '/change-email/confirm', subject, {
       newEmail,
       sessionId: actor.sessionId ?? null,
     });
+    const isTaken = holder !== null;
+    const data = { name: user.username, newEmail, link, expiresInSeconds: TOKEN_SECONDS.change_email };
     await this.#ledger.commit({
       writes,
-      facts: [{ type: 'user.email_change_requested', actor, target }],
-      mails: [
+      facts: [
         {
-          template: 'email-change-confirm',
-          to: newEmail,
-          data: { name: user.username, newEmail, link, expiresInSeconds: TOKEN_SECONDS.change_email },
+          type: 'user.email_change_requested',
+          actor,
+          target,
+          ...(isTaken && { outcome: 'failure', reason: 'email_taken' }),
         },
+      ],
+      mails: [
+        isTaken
+          ? this.#alreadyRegistered(holder.deletedAt === null ? holder : standInFor(this.#runtime, newEmail))
+          : { template: 'email-change-confirm', to: newEmail, data },
       ],
     });
   }
@@ -583,10 +705,10 @@ export class AuthManager<U extends User = User> {
     return user !== null && isActive(user, this.#runtime.now()) ? user : null;
   }
 
-  /** Stores what was asked for by address; where no mail is due, the same trace without one. */
+  /** Stores what was asked for by address; where no mail is due, the same rows. */
   async #request(
     type: EventType,
-    address: string,
+    recipient: Recipient,
     user: UserRow | null,
     actor: Actor,
     issued: { writes: readonly Write[]; mail: Mail } | null,
@@ -598,9 +720,14 @@ export class AuthManager<U extends User = User> {
         {
           type,
           actor,
-          ...(issued === null && { outcome: 'denied' as const }),
+          ...((issued === null || recipient.isStandIn) && { outcome: 'denied' as const }),
           ...(user === null
-            ? { data: { email: keys.lookup(`login ${address}`), masked: maskedEmail(address) } }
+            ? {
+                data: {
+                  email: keys.lookup(`login ${recipient.email}`),
+                  masked: maskedEmail(recipient.email),
+                },
+              }
             : { target: { type: 'user', id: user.id } }),
         },
       ],
@@ -608,21 +735,18 @@ export class AuthManager<U extends User = User> {
     });
   }
 
-  #verification(user: { id: string; email: string; username: string | null }): {
-    writes: Write[];
-    mail: Mail;
-  } {
+  #verification(user: Recipient, browser: string | null): { writes: Write[]; mail: Mail } {
     const { token, writes } = this.#tokens.issue({
       purpose: 'verify_email',
       subject: user.id,
       lifetimeSeconds: TOKEN_SECONDS.verify_email,
-      data: { email: user.email },
+      data: { email: user.email, ...(browser !== null && { browser }) },
     });
     return {
       writes,
       mail: {
         template: 'verification',
-        to: user.email,
+        ...mailTo(user),
         data: {
           name: user.username,
           link: this.#tokens.link('/verify-email', token),
@@ -632,13 +756,13 @@ export class AuthManager<U extends User = User> {
     };
   }
 
-  async #reset(user: UserRow): Promise<{ writes: Write[]; mail: Mail }> {
+  async #reset(user: Recipient): Promise<{ writes: Write[]; mail: Mail }> {
     const { writes, link } = await this.#issue('reset_password', '/reset-password', user);
     return {
       writes,
       mail: {
         template: 'password-reset',
-        to: user.email,
+        ...mailTo(user),
         data: { name: user.username, link, expiresInSeconds: TOKEN_SECONDS.reset_password },
       },
     };
@@ -648,7 +772,7 @@ export class AuthManager<U extends User = User> {
   async #issue(
     purpose: LinkPurpose,
     path: string,
-    user: UserRow,
+    user: Recipient,
     data: Readonly<Record<string, unknown>> = {},
   ): Promise<{ writes: Write[]; link: string }> {
     const dependsOn = await this.#passwords.stateOf(user.id);
@@ -689,12 +813,12 @@ export class AuthManager<U extends User = User> {
     return { template: 'welcome', to: user.email, data: { name: user.username, link: baseUrl } };
   }
 
-  #alreadyRegistered(user: { email: string; username: string | null }): Mail {
+  #alreadyRegistered(user: Recipient): Mail {
     const { baseUrl, paths } = this.#runtime.config;
     const auth = baseUrl + paths.auth;
     return {
       template: 'already-registered',
-      to: user.email,
+      ...mailTo(user),
       data: { name: user.username, loginLink: `${auth}/login`, resetLink: `${auth}/forgot-password` },
     };
   }
@@ -704,6 +828,14 @@ export class AuthManager<U extends User = User> {
     const row = await this.#users.row(userId);
     return row === null ? null : publicUser(row);
   }
+}
+
+/** A session of the account, or the browser in which it was made; of a confirmed address nothing has to be shown any more. */
+function isMaker(live: LiveToken, user: UserRow, actor: Actor, browserId: string | null): boolean {
+  const { browser } = live.data;
+  const isSameBrowser =
+    typeof browser === 'string' && browserId !== null && equalInConstantTime(sha256(browserId), browser);
+  return isSameBrowser || actor.userId === user.id || user.emailVerifiedAt !== null;
 }
 
 /** Of its own: slips at changing a password must not delay the next sign-in. */

@@ -2,7 +2,7 @@ import { type ErrorRequestHandler, type NextFunction, type Request, type Respons
 import { canonicalEmail } from '../../core/identifiers.js';
 import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { currentUser } from '../../http/auth.js';
+import { authOf, currentUser } from '../../http/auth.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FormView } from '../../http/views.js';
 import type { MessageName } from '../../templates.js';
@@ -86,8 +86,10 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
     },
   );
   const verifyEmail = views.form('auth/verify-email', async (req) => {
-    const { email } = await linked(req, 'verify_email');
-    return { state: 'confirm' as const, email };
+    const token = views.kept(req, 'verify_email');
+    if (token === null) throw new AuthTunaError('invalid_token');
+    const subject = await auth.inspectVerification(token, authOf(req).actor, views.knownBrowserId(req));
+    return { state: 'confirm' as const, ...subject, minPasswordLength };
   });
   const confirmEmailChange = views.form('auth/confirm-email-change', async (req) => {
     const { newEmail } = await linked(req, 'change_email');
@@ -140,7 +142,7 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
     signUp: [signUp.problem],
     forgotPassword: [forgotPassword.problem],
     resetPassword: [resetPassword.problem, forgotPassword.problem],
-    verifyEmail: [waiting.problem],
+    verifyEmail: [verifyEmail.problem, waiting.problem],
     resend: [waiting.problem],
     changePassword: [changePassword.problem],
   };

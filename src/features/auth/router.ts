@@ -16,6 +16,7 @@ import {
   resetPasswordBody,
   signUpBody,
   tokenBody,
+  verifyEmailBody,
 } from './schemas.js';
 
 /** The one answer to whoever asks for a mail: whether there is an account, or will be a mail, is not in it. @see security.md LG-3 */
@@ -54,7 +55,10 @@ export function authRouter<U extends User>(
       http.humanCheck('signup'),
       handle(async (req, res) => {
         const input = validate(signUpBody, req.body);
-        const result = await auth.register(input, authOf(req).actor, await http.signInOptions(req));
+        const result = await auth.register(input, authOf(req).actor, {
+          ...(await http.signInOptions(req)),
+          browserId: views.knownBrowserId(req),
+        });
         if (result.status !== 'verification_required')
           return http.sendSignIn(req, res, result, { status: 201 });
         if (views.wantsPage(req)) views.keep(res, WAITING, input.email);
@@ -70,7 +74,13 @@ export function authRouter<U extends User>(
       http.rateLimit('mailToken'),
       body({ link: 'verify_email' }),
       handle(async (req, res) => {
-        await auth.verifyEmail(validate(tokenBody, req.body).token, authOf(req).actor);
+        const { token, password, newPassword } = validate(verifyEmailBody, req.body);
+        const { actor } = authOf(req);
+        // Our own page is where a mail leads its reader, who need not be the one who signed up.
+        const isPage = views.isForm(req);
+        const proof = { ...(password !== undefined && { password }), browserId: views.knownBrowserId(req) };
+        if (newPassword !== undefined) await auth.claimAccount({ token, newPassword }, actor);
+        else await auth.verifyEmail(token, actor, isPage || password !== undefined ? proof : undefined);
         views.forget(res);
         views.answer(req, res, { json: { status: 'email_verified' }, redirectTo: done('email_verified') });
       }),

@@ -20,6 +20,12 @@ export const emailBody = z.strictObject({ email });
 
 export const tokenBody = z.strictObject({ token });
 
+export const verifyEmailBody = z.strictObject({
+  token,
+  password: password.optional(),
+  newPassword: password.optional(),
+});
+
 export const resetPasswordBody = z.strictObject({ token, newPassword: password });
 
 export const changeEmailBody = z.strictObject({ newEmail: email });

@@ -5,6 +5,7 @@ import type { MailboxProof } from '../../core/mailbox-proof.js';
 import { type LiveToken, type OneTimeTokens, TOKEN_SECONDS } from '../../core/one-time-tokens.js';
 import { activityOf, type Mail } from '../../core/outbox.js';
 import type { PasswordManager } from '../../core/passwords.js';
+import { mailTo, type Recipient, standInFor } from '../../core/recipient.js';
 import { after, type Runtime } from '../../core/runtime.js';
 import type { UserRow } from '../../core/session-row.js';
 import type { SignIn, SignInOptions, SignInResult } from '../../core/sign-in.js';
@@ -73,7 +74,8 @@ export class PasswordlessManager {
     const mayMail = await this.#mailQuota.reserve({ purpose: 'magic_link', address, actor });
     const user = await this.#recipient(address);
     const bound = magicLink.bindToBrowser && browserId !== undefined ? browserId : null;
-    const issued = mayMail && user !== null ? await this.#issueLink(user, bound, actor) : null;
+    const recipient = user ?? standInFor(this.#runtime, address);
+    const issued = mayMail ? await this.#issueLink(recipient, bound, actor) : null;
     await this.#request('user.sign_in_link_requested', address, user, actor, issued);
   }
 
@@ -135,7 +137,8 @@ export class PasswordlessManager {
     const code = this.#newCode();
     // Hashed whether or not anybody gets it, so that time does not tell.
     const hash = await this.#passwords.hash(code);
-    const issued = mayMail && user !== null ? this.#issueCode(user, code, hash, actor) : null;
+    const recipient = user ?? standInFor(this.#runtime, address);
+    const issued = mayMail ? this.#issueCode(recipient, code, hash, actor) : null;
     await this.#request('user.sign_in_code_requested', address, user, actor, issued);
   }
 
@@ -152,14 +155,13 @@ export class PasswordlessManager {
   ): Promise<SignInResult> {
     const { db } = this.#runtime;
     const now = this.#runtime.now();
-    const user = await this.#recipient(addressOf(input.email));
-    const row =
-      user === null
-        ? null
-        : await db.oneTimeToken.findFirst({
-            where: { purpose: 'email_code', subject: user.id, usedAt: null, expiresAt: { gt: now } },
-            orderBy: { createdAt: 'desc' },
-          });
+    const address = addressOf(input.email);
+    const user = await this.#recipient(address);
+    const { id: subject } = user ?? standInFor(this.#runtime, address);
+    const row = await db.oneTimeToken.findFirst({
+      where: { purpose: 'email_code', subject, usedAt: null, expiresAt: { gt: now } },
+      orderBy: { createdAt: 'desc' },
+    });
     const mayTry = row !== null && (await this.#reserveAttempt(row.id));
     const hash = mayTry ? row.secretHash : null;
     const matches = await this.#passwords.verifyHash(hash, input.code.replace(/[^0-9]/g, ''));
@@ -199,7 +201,7 @@ export class PasswordlessManager {
   }
 
   async #issueLink(
-    user: UserRow,
+    user: Recipient,
     browserId: string | null,
     actor: Actor,
   ): Promise<{ writes: Write[]; mail: Mail }> {
@@ -219,7 +221,7 @@ export class PasswordlessManager {
       writes,
       mail: {
         template: 'magic-link',
-        to: user.email,
+        ...mailTo(user),
         data: {
           name: user.username,
           link: this.#tokens.link('/passwordless/link/open', token),
@@ -230,7 +232,12 @@ export class PasswordlessManager {
     };
   }
 
-  #issueCode(user: UserRow, code: string, secretHash: string, actor: Actor): { writes: Write[]; mail: Mail } {
+  #issueCode(
+    user: Recipient,
+    code: string,
+    secretHash: string,
+    actor: Actor,
+  ): { writes: Write[]; mail: Mail } {
     const { db, config } = this.#runtime;
     const now = this.#runtime.now();
     const purpose = 'email_code';
@@ -250,7 +257,7 @@ export class PasswordlessManager {
       ],
       mail: {
         template: 'email-code',
-        to: user.email,
+        ...mailTo(user),
         data: {
           name: user.username,
           code,
@@ -261,7 +268,7 @@ export class PasswordlessManager {
     };
   }
 
-  /** Stores what was asked for by address; an address without an account leaves the same trace but the mail. */
+  /** Stores what was asked for by address; an address without an account leaves the same rows. */
   async #request(
     type: EventType,
     address: string,
@@ -276,7 +283,7 @@ export class PasswordlessManager {
         {
           type,
           actor,
-          ...(issued === null && { outcome: 'denied' as const }),
+          ...((issued === null || user === null) && { outcome: 'denied' as const }),
           ...(user === null
             ? { data: { email: keys.lookup(`login ${address}`), masked: maskedEmail(address) } }
             : { target: { type: 'user', id: user.id } }),

@@ -126,7 +126,7 @@ test('EM-4, D25: scanners open a link as often as they like, and the click still
   const page = await visitor.open(link);
   expect(page.status).toBe(200);
   expect(page.html).toContain('a***@e***.com');
-  const done = await visitor.send(page);
+  const done = await visitor.send(page, { password: PASSWORD });
   expect(done.html).toContain('Address confirmed');
   expect((await app.authTuna.users.findByEmail(ADA))?.emailVerifiedAt).not.toBeNull();
 });
