@@ -119,9 +119,7 @@ export class ScopeManager {
   /** Asks in one query about the whole chain as it last was; it rarely changes, and a walk would ask level by level. */
   async #likelyNodesOf(scope: string): Promise<Map<string, Node>> {
     const chain = this.#chains.get(scope)?.chain.scopes ?? [];
-    return new Map(
-      await Promise.all(chain.map(async (each) => [each, await this.#nodeOf(each)] as const)),
-    );
+    return new Map(await Promise.all(chain.map(async (each) => [each, await this.#nodeOf(each)] as const)));
   }
 
   async #nodeOf(scope: string): Promise<Node> {

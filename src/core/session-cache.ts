@@ -10,6 +10,7 @@ import type { PublicUser } from './user-row.js';
 export class VerifiedSession {
   readonly sessionId: string;
   readonly userId: string;
+  readonly mustChangePassword: boolean;
   readonly grants: Grants;
   /** Milliseconds; from then on the row is asked again. */
   readonly trustedUntil: number;
@@ -32,6 +33,7 @@ export class VerifiedSession {
   ) {
     this.sessionId = facts.session.id;
     this.userId = facts.session.userId;
+    this.mustChangePassword = facts.user.mustChangePassword;
     this.grants = facts.grants;
     this.trustedUntil = facts.trustedUntil;
     this.userAgent = cache.sharedText(facts.userAgent);
@@ -153,7 +155,7 @@ export class SessionCache {
   /** FNV-1a by words; tells a changed token from the one that was checked, not an attacker from a user. */
   #fingerprint(token: string): number {
     const length = this.#bytes.write(token, 0, MAX_TOKEN, 'latin1');
-    this.#bytes.fill(0, length, length + 4);
+    for (let at = length; at < length + 4; at += 1) this.#bytes[at] = 0;
     const end = (length + 3) >> 2;
     let hash = 0x811c9dc5 ^ token.length;
     for (let index = 0; index < end; index += 1)

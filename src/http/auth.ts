@@ -128,9 +128,8 @@ export class RequestAuth implements Auth {
 
   async require(permission: string, scope = 'global'): Promise<void> {
     const isAllowed = await this.can(permission, scope);
-    const { user } = this;
-    if (user === null) throw this.refusal;
-    if (user.mustChangePassword) throw new AuthTunaError('password_change_required');
+    if (this.#verified === null) throw this.refusal;
+    if (this.mustChangePassword) throw new AuthTunaError('password_change_required');
     const mustEnrol = await this.#context.enrolment?.refusalOf(this);
     if (mustEnrol !== undefined) throw mustEnrol;
     if (!isAllowed) throw new AuthTunaError('forbidden');
@@ -144,6 +143,11 @@ export class RequestAuth implements Auth {
   /** @internal A session that waits for a step-up; only the routes that cure it or end it look here. */
   get locked(): VerifiedSession | null {
     return this.#locked;
+  }
+
+  /** @internal Whether a new password must be chosen before anything else. */
+  get mustChangePassword(): boolean {
+    return this.#verified?.mustChangePassword ?? false;
   }
 
   /** @internal What is held, for a decision without waiting. */

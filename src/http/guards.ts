@@ -199,9 +199,8 @@ function refusalOf(
   options: UserGuardOptions,
   allowPending: boolean,
 ): AuthTunaError | undefined {
-  const { user } = auth;
-  if (user === null) return auth.refusal;
-  if (user.mustChangePassword && !allowPending) return new AuthTunaError('password_change_required');
+  if (auth.grants === null) return auth.refusal;
+  if (auth.mustChangePassword && !allowPending) return new AuthTunaError('password_change_required');
   if (options.credentials !== undefined && !options.credentials.includes(auth.method as Credential))
     return new AuthTunaError('forbidden');
   return undefined;
