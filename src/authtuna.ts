@@ -394,8 +394,9 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     requireUser: (guardOptions) => guards.requireUser(guardOptions),
     requirePermission: (permission, guardOptions) => guards.requirePermission(permission, guardOptions),
     requireRole: (role, guardOptions) => guards.requireRole(role, guardOptions),
-    requireRecentLogin: (loginOptions) => stepUpGuards.requireRecentLogin(loginOptions),
-    requireSecondFactor: () => stepUpGuards.requireSecondFactor(),
+    requireRecentLogin: (loginOptions) =>
+      both(guards.requireUser(), stepUpGuards.requireRecentLogin(loginOptions)),
+    requireSecondFactor: () => both(guards.requireUser(), stepUpGuards.requireSecondFactor()),
     rateLimit: http.rateLimit,
     csrf: () => csrf(config.origins),
     securityHeaders: (headerOptions) => securityHeaders(config.isSecure, headerOptions),
@@ -428,6 +429,12 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     social,
     mailer,
   };
+}
+
+/** A guard that a host uses alone must say everything: also that a new password, or a factor, comes first. */
+function both(first: RequestHandler, second: RequestHandler): RequestHandler {
+  return (req, res, next) =>
+    first(req, res, (error?: unknown) => (error === undefined ? second(req, res, next) : next(error)));
 }
 
 /** Runs the preparation once, however many ask; after a failure the next one tries again. */

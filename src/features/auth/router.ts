@@ -137,7 +137,7 @@ export function authRouter<U extends User>(
   router
     .route('/change-email')
     .post(
-      signedIn,
+      http.guards.requireUser({ credentials: ['session'] }), // cures neither a due password nor a due factor
       http.stepUp.requireRecentLogin(),
       http.rateLimit('mailRequest', { by: 'user' }),
       body(),

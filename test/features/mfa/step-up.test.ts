@@ -235,8 +235,28 @@ test('D3: nothing in a request loosens a guard', async () => {
       403,
     );
   }
+  await enrolTotp(app, browser);
   app.clock.advance({ minutes: 30 });
   expect((await browser.get('/vault?withinSeconds=99999999')).status).toBe(401);
+});
+
+test('MB-3: a guard that stands alone also refuses whom a new password or factor comes first for', async () => {
+  const app = await startWithVault({ mfa: { requiredForRoles: ['moderator'] } });
+  const { browser, user } = await app.signedIn();
+  await json(browser.get('/vault'), 200);
+  await app.authTuna.passwords.requireChange(user.id, SYSTEM);
+  for (const path of ['/vault', '/strong', '/hardware'])
+    expect((await json(browser.get(path), 403)).code).toBe('password_change_required');
+  expect((await json(browser.post('/auth/change-email', {}), 403)).code).toBe('password_change_required');
+  const newPassword = 'another horse battery staple';
+  await json(browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword }), 200);
+  await app.authTuna.roles.assign({ userId: user.id, role: 'moderator', scope: 'global' }, SYSTEM);
+  for (const path of ['/vault', '/strong', '/hardware'])
+    expect((await json(browser.get(path), 403)).code).toBe('enrolment_required');
+  expect((await json(browser.post('/auth/change-email', {}), 403)).code).toBe('enrolment_required');
+  await enrolTotp(app, browser);
+  await json(browser.get('/vault'), 200);
+  expect((await browser.post('/auth/change-email', {})).status).toBe(422);
 });
 
 test('who must enrol can do nothing else, is led there, and is free afterwards', async () => {
