@@ -193,55 +193,6 @@ test('MB-5: an administrator’s reset takes 72 hours, can be stopped by the lin
   expect((await mfa.status(user.id)).factors).toEqual([]);
 });
 
-test('MB-1: every way in of an enrolled account ends in a waiting sign-in, and of any other in a session', async () => {
-  const { mailbox, options } = mailed();
-  const app = await startApp({
-    ...options,
-    passwordless: { magicLink: { bindToBrowser: false }, emailCode: true },
-  });
-  const plain = await app.signedIn('plain@example.com');
-  const enrolled = await app.signedIn('enrolled@example.com');
-  const passkeyOnly = await app.signedIn('passkey@example.com');
-  await enrolTotp(app, enrolled.browser);
-  const authenticator = new Authenticator(app.url);
-  const options2 = await json(passkeyOnly.browser.post('/auth/passkeys/register/options', {}), 200);
-  await json(passkeyOnly.browser.post('/auth/passkeys/register', authenticator.create(options2)), 201);
-
-  const ways: Record<string, (email: string) => Promise<{ status: number; cookies: string[] }>> = {
-    async password(email) {
-      return outcome(await app.browser().post('/auth/login', { login: email, password: PASSWORD }));
-    },
-    async link(email) {
-      const browser = app.browser();
-      await json(browser.post('/auth/passwordless/link', { email }), 202);
-      await expect.poll(() => mailbox.latestTo(email)?.text).toMatch(/token=/);
-      const token = /token=([\w.-]+)/.exec(mailbox.latestTo(email)?.text ?? '')?.[1];
-      return outcome(await browser.post('/auth/passwordless/link/consume', { token }));
-    },
-    async reset(email) {
-      await json(app.browser().post('/auth/forgot-password', { email }), 202);
-      await expect.poll(() => mailbox.latestTo(email)?.text).toMatch(/reset-password\?token=/);
-      const token = /token=([\w.-]+)/.exec(mailbox.latestTo(email)?.text ?? '')?.[1];
-      const reset = await app.browser().post('/auth/reset-password', { token, newPassword: PASSWORD });
-      expect(reset.status).toBe(200);
-      expect(outcome(reset).cookies).toEqual([]);
-      return outcome(await app.browser().post('/auth/login', { login: email, password: PASSWORD }));
-    },
-  };
-  for (const [way, go] of Object.entries(ways)) {
-    for (const [email, status, cookie] of [
-      ['plain@example.com', 200, 'at_sess'],
-      ['enrolled@example.com', 202, 'at_pending'],
-      ['passkey@example.com', 202, 'at_pending'],
-    ] as const) {
-      app.clock.advance({ minutes: 61 });
-      const { status: found, cookies } = await go(email);
-      expect([way, email, found, cookies]).toEqual([way, email, status, [cookie]]);
-    }
-  }
-  expect(plain.user.id).not.toBe(enrolled.user.id);
-});
-
 test('a passkey is no second factor where the host says so', async () => {
   const app = await startApp({ passkeys: { secondFactor: false } });
   const { browser, user } = await app.signedIn();
@@ -259,11 +210,3 @@ test('SYSTEM resets at once, and a removed app leaves no code behind that signs 
   expect(await app.authTuna.mfa.verify(user.id, totpCode(totp.secret, app.clock), SYSTEM)).toBe(false);
   expect(await app.authTuna.mfa.verify(user.id, totp.recoveryCodes[1] ?? '', SYSTEM)).toBe(false);
 });
-
-function outcome(answer: Response): { status: number; cookies: string[] } {
-  const cookies = answer.headers.getSetCookie().map((cookie) => cookie.slice(0, cookie.indexOf('=')));
-  return {
-    status: answer.status,
-    cookies: cookies.filter((name) => name === 'at_sess' || name === 'at_pending'),
-  };
-}
