@@ -1,4 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { fork, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { expect, inject, onTestFinished, test } from 'vitest';
@@ -9,7 +10,7 @@ import { seeded } from './seeded.js';
 
 const isLong = process.env.RACE === 'long';
 const dialect = inject('dialect');
-const ROUNDS = isLong ? 80 : 4;
+const ROUNDS = Number(process.env.RACE_ROUNDS ?? (isLong ? 80 : 4));
 const VISITORS = isLong ? 24 : 8;
 const SKEWS = dialect === 'sqlite' ? [0, 2000, -2000] : [0, 2000, -2000, 1000];
 const say = (line: string) => process.stdout.write(`[${dialect}] ${line}\n`);
@@ -44,7 +45,7 @@ async function startCluster(options: { redisUrl?: string; instances?: number; th
     });
     return new Visitor(cluster, session);
   };
-  return { cluster, visitor, proxy };
+  return { cluster, visitor, proxy, database };
 }
 
 test('no honest session is lost and every copy is caught, under bursts, losses, stalls, kills and differing clocks', async () => {
@@ -322,6 +323,52 @@ test.runIf(dialect === 'postgresql')(
     expect(faults).toEqual([]);
   },
   120_000,
+);
+
+test.runIf(dialect === 'sqlite')(
+  'DB-1: while another process does not let anybody write, nobody is anonymous or lost, and all goes on afterwards',
+  async () => {
+    const { cluster, visitor, database } = await startCluster({ instances: 2 });
+    const visitors: Visitor[] = [];
+    for (let i = 0; i < 4; i += 1) visitors.push(await visitor());
+    for (const who of visitors) for (const index of [0, 1]) expect((await who.visit(index)).status).toBe(200);
+    // Whoever comes now is to be rotated, which has to be written.
+    await cluster.advance(301);
+    const holder = fork(new URL('./lock-process.js', import.meta.url), [database.url], { execArgv: [] });
+    await once(holder, 'message');
+    const counts: Record<string, number> = {};
+    const faults: string[] = [];
+    let slowest = 0;
+    const held = isLong ? 30_000 : 6000;
+    const began = performance.now();
+    await Promise.all(
+      visitors.map(async (who, n) => {
+        for (let i = n; performance.now() - began < held; i += 1) {
+          const asked = performance.now();
+          const path = i % 3 === 0 ? '/public' : '/me';
+          const answer = await who.ask(i, i % 5 === 0 ? { method: 'POST', path: '/me/x' } : { path });
+          slowest = Math.max(slowest, performance.now() - asked);
+          const status = answer?.status ?? 0;
+          counts[status] = (counts[status] ?? 0) + 1;
+          if (status === 200 && answer?.body.userId == null) faults.push('an anonymous answer');
+          if (status !== 200 && status !== 503) faults.push(`status ${status} ${answer?.code}`);
+          if (status === 503 && answer?.retryAfter === null) faults.push('no Retry-After');
+        }
+      }),
+    );
+    const released = once(holder, 'exit');
+    holder.send('let go');
+    await released;
+    const back = performance.now();
+    for (const who of visitors)
+      expect((await who.visit(0, { method: 'POST', path: '/me/x' })).status).toBe(200);
+    say(
+      `nobody else could write for ${held / 1000} s: ${JSON.stringify(counts)}, slowest answer ${(slowest / 1000).toFixed(1)} s, 0 anonymous, all ${visitors.length} sessions back within ${((performance.now() - back) / 1000).toFixed(1)} s`,
+    );
+    expect(faults).toEqual([]);
+    expect(counts['503'] ?? 0).toBeGreaterThan(0);
+  },
+  180_000,
 );
 
 function freePort(): Promise<number> {
