@@ -9,6 +9,7 @@ import type { Ledger, Write } from './ledger.js';
 import { after, type Runtime } from './runtime.js';
 import type { Session, SessionRow } from './session-row.js';
 import type { SessionTokens } from './session-token.js';
+import type { RequestFacts, SessionVerifier } from './session-verifier.js';
 import { isActive } from './user-row.js';
 
 /** A new credential beside the session it belongs to. `token` is the value of the cookie. */
@@ -23,18 +24,33 @@ export interface Proof {
   assuranceLevel: 1 | 2;
 }
 
+const NO_REQUEST: RequestFacts = {
+  ip: null,
+  userAgent: null,
+  region: async () => null,
+  mayRotate: false,
+};
+
 /** Devices that are signed in, and ending them. */
 export class SessionManager {
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #tokens: SessionTokens;
   readonly #access: Access;
+  readonly #verifier: SessionVerifier;
 
-  constructor(runtime: Runtime, ledger: Ledger, tokens: SessionTokens, access: Access) {
+  constructor(
+    runtime: Runtime,
+    ledger: Ledger,
+    tokens: SessionTokens,
+    access: Access,
+    verifier: SessionVerifier,
+  ) {
     this.#runtime = runtime;
     this.#ledger = ledger;
     this.#tokens = tokens;
     this.#access = access;
+    this.#verifier = verifier;
   }
 
   /**
@@ -72,6 +88,17 @@ export class SessionManager {
     });
     await this.trim(userId);
     return result;
+  }
+
+  /**
+   * Asks the database what a session token is worth, for what does not come over HTTP: a job, a queue, another protocol. Never renews it.
+   *
+   * @returns null for a token that is not ours, has expired or was replaced, and for a session that was ended or waits for a step-up
+   * @throws AuthTunaError `unavailable`
+   */
+  async verify(token: string): Promise<Session | null> {
+    const verdict = await this.#verifier.verify(token, NO_REQUEST, { latest: true });
+    return verdict.status === 'verified' ? verdict.verified.session : null;
   }
 
   /** @internal The write that makes a session, and what the browser gets once it is stored. Only a sign-in calls this. */

@@ -503,3 +503,17 @@ describe('where a session is used', () => {
     expect(await rowOf(app, sessionId)).toBeNull();
   });
 });
+
+test('a token is verified outside of a request too: the session while it lasts, null for everything else', async () => {
+  const { app, browser, authTuna, sessionId } = await settled();
+  const token = browser.jar.get('at_sess') ?? '';
+  expect(await authTuna.sessions.verify(token)).toMatchObject({ id: sessionId, amr: ['pwd'] });
+  for (const nothing of ['', 'a.b.c', `${token}x`, token.slice(0, -1)])
+    expect(await authTuna.sessions.verify(nothing)).toBeNull();
+
+  app.clock.advance({ seconds: 301 });
+  expect(await authTuna.sessions.verify(token)).not.toBeNull();
+  expect(claimsOfToken(token).gen).toBe((await rowOf(app, sessionId))?.generation); // it was not renewed behind the browser's back
+  await authTuna.sessions.revoke(sessionId, SYSTEM);
+  expect(await authTuna.sessions.verify(token)).toBeNull();
+});

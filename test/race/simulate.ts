@@ -103,8 +103,9 @@ class World {
     );
     for (let i = 0; i < (variant.instances ?? 4); i += 1)
       this.#instances.push(this.#boot((this.random.next() - 0.5) * 4000));
-    const { runtime, ledger, tokens } = this.#parts(0);
-    this.#sessions = new SessionManager(runtime, ledger, tokens, null as unknown as Access);
+    const { runtime, ledger, tokens, audit } = this.#parts(0);
+    const verifier = new SessionVerifier(runtime, tokens, ledger, audit, new RoleStore(runtime));
+    this.#sessions = new SessionManager(runtime, ledger, tokens, null as unknown as Access, verifier);
   }
 
   #parts(skew: number) {
