@@ -196,7 +196,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const roles = new RoleManager(runtime, ledger, access, roleStore, scopes);
   const sessionTokens = new SessionTokens(runtime.keys, config.origin);
   const verifier = new SessionVerifier(runtime, sessionTokens, ledger, audit, roleStore);
-  const sessions = new SessionManager(runtime, ledger, sessionTokens, access);
+  const sessions = new SessionManager(runtime, ledger, sessionTokens, access, verifier);
   const oneTimeTokens = new OneTimeTokens(runtime);
   const hasher = new PasswordHasher(runtime.keys, {
     cost: config.password.bcryptCost,
