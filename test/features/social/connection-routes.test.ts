@@ -143,7 +143,7 @@ test('the sign-in page asks for an organisation once one has proved a domain, an
     '/auth/social/sso/login?email=ada%40nowhere.example&returnTo=%2Freports',
   );
   expect(unknown.status).toBe(404);
-  expect(unknown.html).toContain('There is no sign-in of an organisation for this address.');
+  expect(unknown.html).toContain('We know no organisation with this address.');
   expect(unknown.html).toContain('value="ada@nowhere.example"');
   expect((await visitor.open('/auth/social/sso/login')).html).toContain('name="email"');
 
@@ -172,7 +172,7 @@ test('a right password of a domain that demands single sign-on leads to it; a wr
   expect(wrong.html).not.toContain(connection.provider);
   const refused = await visitor.send(login, { login: 'bob@acme.example', password: PASSWORD });
   expect(refused.status).toBe(403);
-  expect(refused.html).toContain('Acme asks you to use its own sign-in');
+  expect(refused.html).toContain('Acme, which asks you to use its own sign-in');
   expect(refused.html).toContain(`href="/auth/social/${connection.provider}/login?returnTo&#x3D;%2Freports"`);
   expect(visitor.browser.jar.has('at_sess')).toBe(false);
 });
