@@ -163,6 +163,14 @@ export const pageSamples = [
   page('auth/unlock', 'plain', { ...form, email: 'a•••@example.com' }),
   page('auth/confirm-email-change', 'plain', { ...form, newEmail: 'ada@lovelace.example' }),
   page('auth/undo-email-change', 'plain', { ...form, oldEmail: 'ada@example.com' }),
+  page('auth/change-email', 'plain', { ...form, email: 'ada@example.com', accountUrl: '/account/security' }),
+  page('auth/change-email', 'refused', {
+    ...form,
+    email: 'ada@example.com',
+    accountUrl: null,
+    values: { newEmail: 'nobody' },
+    problem: { code: 'invalid_input', fields: { newEmail: 'invalid_email' } },
+  }),
   page('auth/change-password', 'plain', { ...form, forced: false, minPasswordLength: 15 }),
   page('auth/change-password', 'forced', {
     ...form,

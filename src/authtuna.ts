@@ -184,6 +184,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     ...(config.templatesDir !== undefined && { templatesDir: config.templatesDir }),
     ...(config.brand !== undefined && { brand: config.brand }),
     ...(config.locale !== undefined && { locale: config.locale }),
+    ...(config.humanCheckWidget !== undefined && { humanCheckWidget: config.humanCheckWidget }),
   });
 
   const audit = new AuditManager(runtime);

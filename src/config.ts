@@ -85,7 +85,6 @@ export interface Hooks {
  * | `signUp` | sign-ups | 60 in 10 minutes |
  * | `mailRequest` | forgotten passwords, verification mails, magic links, codes, changes of address | 60 in 10 minutes |
  * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
- * | `invitation` | invitations, by user | 50 an hour |
  * | `passkey` | ceremonies with a passkey that are begun from one address, and as many answers | 60 a minute |
  * | `social` | journeys to other providers that are begun, and changes of an organisation's connection, by user | 60 a minute |
  * | `mailAddress` | mails that strangers can ask for, to one address, at least a minute apart | 3 an hour |
@@ -96,7 +95,6 @@ export const RATE_LIMITS = {
   signUp: { limit: 60, windowSeconds: 600 },
   mailRequest: { limit: 60, windowSeconds: 600 },
   mailToken: { limit: 60, windowSeconds: 600 },
-  invitation: { limit: 50, windowSeconds: 3600 },
   passkey: { limit: 60, windowSeconds: 60 },
   social: { limit: 60, windowSeconds: 60 },
   mailAddress: { limit: 3, windowSeconds: 3600 },
@@ -117,6 +115,24 @@ export interface HumanCheckRequest {
   token: string | null;
   ip: string | null;
   headers: IncomingHttpHeaders;
+}
+
+/**
+ * What the pages show for `humanCheck`, on the forms of sign-up, sign-in and forgotten passwords:
+ *
+ *     humanCheckWidget: {
+ *       attributes: { class: 'cf-turnstile', 'data-sitekey': '…' },
+ *       scripts: ['https://challenges.cloudflare.com/turnstile/v0/api.js'],
+ *     }
+ */
+export interface HumanCheckWidget {
+  /** The element that the service fills. Default `div`; others need one of their own, such as `altcha-widget`. */
+  tag?: string;
+  attributes: Readonly<Record<string, string>>;
+  /** Addresses of its scripts, elsewhere on https or a path of this site. */
+  scripts?: readonly string[];
+  /** Further origins that its frames, styles, images and requests come from; those of its scripts are allowed already. On these pages only. */
+  origins?: readonly string[];
 }
 
 /** Everything `createAuthTuna` takes. Only `baseUrl` and `secrets` are required. */
@@ -242,6 +258,8 @@ export interface AuthTunaOptions {
    * 403; one that fails or takes longer than 5 s refuses with 503.
    */
   humanCheck?: (request: HumanCheckRequest, action: HumanCheckAction) => MaybePromise<boolean>;
+  /** What the three pages show for it. */
+  humanCheckWidget?: HumanCheckWidget;
   /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
   redisUrl?: string;
   permissions?: PermissionCatalogue;
@@ -445,6 +463,25 @@ const schema = z.strictObject({
     )
     .prefault({}),
   humanCheck: aFunction<NonNullable<AuthTunaOptions['humanCheck']>>().optional(),
+  humanCheckWidget: z
+    .strictObject({
+      tag: z
+        .string()
+        .regex(/^[a-z][a-z0-9-]*$/, 'must be the name of an element')
+        .default('div'),
+      attributes: z.record(z.string().regex(/^(?!on|style$)[a-z][a-z0-9-]*$/), z.string()).readonly(),
+      scripts: z
+        .array(
+          z.string().refine(isScriptAddress, 'must be on https, or a path of this site, such as /widget.js'),
+        )
+        .readonly()
+        .default([]),
+      origins: z
+        .array(z.string().refine(isOrigin, 'must be scheme and host only: https://hcaptcha.com'))
+        .readonly()
+        .default([]),
+    })
+    .optional(),
   redisUrl: z
     .string()
     .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
@@ -519,6 +556,8 @@ export function parseConfig(options: AuthTunaOptions) {
   ) {
     found.push('databaseUrl: must begin with file:, libsql: or postgresql:');
   }
+  if (parsed.humanCheckWidget !== undefined && parsed.humanCheck === undefined)
+    found.push('humanCheckWidget: what it produces is checked by humanCheck, which is missing');
   const requireVerifiedEmail = parsed.signUp.requireVerifiedEmail ?? parsed.mail !== undefined;
   // A developer's machine keeps mails in a mailbox of its own.
   const mailIsMissing = parsed.mail === undefined && parsed.signUp.enabled && isSecure;
@@ -596,6 +635,12 @@ function parseBaseUrl(value: string, found: string[]): URL {
     found.push('baseUrl: must be scheme, host and port only; routers are mounted at paths by app.use');
   }
   return url ?? new URL('https://invalid.invalid');
+}
+
+function isScriptAddress(value: string): boolean {
+  if (/^\/(?![/\\])/.test(value)) return true;
+  const url = URL.canParse(value) ? new URL(value) : null;
+  return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.test(url.hostname));
 }
 
 function isOrigin(value: string): boolean {

@@ -5,6 +5,7 @@ export type {
   Hooks,
   HumanCheckAction,
   HumanCheckRequest,
+  HumanCheckWidget,
   Logger,
   MailTransport,
   OutgoingMail,

@@ -28,6 +28,7 @@
  * | auth/confirm-email-change | form, newEmail |
  * | auth/undo-email-change | form, oldEmail |
  * | auth/change-password | form, forced, minPasswordLength |
+ * | auth/change-email | form, values? { newEmail }, email, accountUrl (null where no such page is mounted) |
  * | auth/step-up | form, methods { password, code, codeField, passkeys } |
  * | passwordless/request | form, kind (`link`, `code`), values? { email } |
  * | passwordless/sent | email, code (shown in the asking browser, for a link that is opened in another one) |
@@ -197,6 +198,7 @@ export interface PageData {
   'auth/confirm-email-change': Form & { newEmail: string };
   'auth/undo-email-change': Form & { oldEmail: string };
   'auth/change-password': Form & { forced: boolean; minPasswordLength: number };
+  'auth/change-email': Form & { values?: { newEmail?: string }; email: string; accountUrl: string | null };
   'auth/step-up': Form & {
     methods: {
       password: boolean;
@@ -324,6 +326,13 @@ export interface Asset {
   body: Buffer;
 }
 
+/** The element that a CAPTCHA's scripts fill. */
+interface WidgetElement {
+  tag: string;
+  attributes: Readonly<Record<string, string>>;
+  scripts: readonly string[];
+}
+
 export interface TemplatesOptions {
   appName: string;
   /** Origin of the links and images in mails. */
@@ -332,6 +341,8 @@ export interface TemplatesOptions {
   brand?: Brand;
   /** Used when nothing better is asked for; `en`. */
   locale?: string;
+  /** Shown in the forms that strangers use. */
+  humanCheckWidget?: WidgetElement;
   paths?: { auth?: string; account?: string; assets?: string };
 }
 
@@ -356,6 +367,7 @@ interface Site {
   /** First letter of the name, for a site without a logo. */
   initial: string;
   logoUrl: string | null;
+  humanCheckWidget: WidgetElement | null;
   homeUrl: string;
   auth: string;
   account: string;
@@ -457,6 +469,7 @@ export function createTemplates(options: TemplatesOptions): Templates {
       appName: options.appName,
       initial: [...options.appName.trim()][0]?.toUpperCase() ?? '',
       logoUrl,
+      humanCheckWidget: options.humanCheckWidget ?? null,
       homeUrl: options.baseUrl,
       auth,
       account,

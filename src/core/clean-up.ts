@@ -7,6 +7,16 @@ const BATCH = 500; // short enough that no request waits long for the rows of on
 const DAY = 86_400;
 const KEPT_SECONDS = DAY; // what has ended stays a day, so that a look can still tell how
 const THROTTLE_KEPT_SECONDS = 7 * DAY;
+// Strangers make these rows by guessing at names. A row is about 150 bytes, and so many are more than honest people leave in a year.
+const MAX_THROTTLE_ROWS = 250_000;
+/** What goes first when there are more: counts that say least, each with how old they must be. The hundred of LG-5 are what stays longest. */
+const EXPENDABLE = [
+  { consecutive: { lte: 1 }, failures: { lte: 1 }, ageSeconds: DAY },
+  { consecutive: { lte: 1 }, failures: { lte: 1 }, ageSeconds: 0 },
+  { consecutive: { lte: 4 }, failures: { lte: 4 }, ageSeconds: DAY },
+  { consecutive: { lte: 4 }, failures: { lte: 4 }, ageSeconds: 0 },
+  { consecutive: { lt: 100 }, ageSeconds: 0 },
+];
 const CONSECUTIVE_KEPT_SECONDS = 366 * DAY; // the count of consecutive failures is forgotten by success, not by waiting
 
 /**
@@ -15,7 +25,7 @@ const CONSECUTIVE_KEPT_SECONDS = 366 * DAY; // the count of consecutive failures
  *
  * Nothing depends on it: what has ended is refused whether or not its row is still there.
  */
-export function cleanUp(runtime: Runtime): Job {
+export function cleanUp(runtime: Runtime, { maxThrottleRows = MAX_THROTTLE_ROWS } = {}): Job {
   return {
     name: 'clean-up',
     everySeconds: EVERY_SECONDS,
@@ -58,6 +68,7 @@ export function cleanUp(runtime: Runtime): Job {
       const throttles = await inBatches(signal, () =>
         db.throttle.deleteMany({ where: oldThrottle, limit: BATCH }),
       );
+      const surplus = await removeSurplus(runtime, signal, maxThrottleRows);
       const windows = await inBatches(signal, () =>
         db.rateWindow.deleteMany({ where: { expiresAt: { lt: now } }, limit: BATCH }),
       );
@@ -70,20 +81,37 @@ export function cleanUp(runtime: Runtime): Job {
       const enrolments = await inBatches(signal, () =>
         db.totp.deleteMany({ where: { confirmedAt: null, createdAt: { lt: before } }, limit: BATCH }),
       );
-      return `removed ${sessions} sessions, ${tokens + devices + enrolments} tokens, ${throttles + windows} throttle counters, ${assignments} assignments`;
+      return `removed ${sessions} sessions, ${tokens + devices + enrolments} tokens, ${throttles + surplus + windows} throttle counters, ${assignments} assignments`;
     },
   };
 }
 
+/** Brings the counters of guesses down to so many; a wait that is running stays, however many there are. */
+async function removeSurplus({ db, now }: Runtime, signal: AbortSignal, max: number): Promise<number> {
+  const at = now();
+  let surplus = (await db.throttle.count({})) - max;
+  let removed = 0;
+  for (const { ageSeconds, ...counts } of EXPENDABLE) {
+    if (surplus <= 0) break;
+    const where = { ...counts, blockedUntil: { lte: at }, seenAt: { lte: after(at, -ageSeconds) } };
+    const gone = await inBatches(signal, (most) => db.throttle.deleteMany({ where, limit: most }), surplus);
+    surplus -= gone;
+    removed += gone;
+  }
+  return removed;
+}
+
 async function inBatches(
   signal: AbortSignal,
-  removeSome: () => PromiseLike<{ count: number }>,
+  removeSome: (most: number) => PromiseLike<{ count: number }>,
+  atMost = Number.POSITIVE_INFINITY,
 ): Promise<number> {
   let removed = 0;
-  while (!signal.aborted) {
-    const { count } = await removeSome();
+  while (!signal.aborted && removed < atMost) {
+    const most = Math.min(BATCH, atMost - removed);
+    const { count } = await removeSome(most);
     removed += count;
-    if (count < BATCH) break;
+    if (count < most) break;
     await setImmediate();
   }
   return removed;

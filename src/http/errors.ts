@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config.js';
 import { AuthTunaError, type ErrorCode } from '../errors.js';
@@ -30,19 +31,32 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   misconfigured: 500,
 };
 
-const TITLES: Readonly<Record<number, string>> = {
-  400: 'Bad request',
-  401: 'Sign-in required',
-  403: 'Not allowed',
-  404: 'Not found',
-  405: 'Method not allowed',
-  409: 'Conflict',
-  413: 'Too large',
-  415: 'Unsupported media type',
-  422: 'Invalid input',
-  429: 'Too many requests',
-  500: 'Server error',
-  503: 'Unavailable',
+/** RFC 9457: what kind of problem it is, the same at every occurrence; `detail` says more. */
+const TITLES: Readonly<Record<ErrorCode, string>> = {
+  invalid_input: 'Invalid input',
+  invalid_credentials: 'Not correct',
+  malformed_request: 'Malformed request',
+  invalid_token: 'Link or code no longer valid',
+  unauthenticated: 'Sign-in required',
+  superseded: 'Session renewed elsewhere',
+  session_revoked: 'Session ended',
+  forbidden: 'Not allowed',
+  recent_login_required: 'Confirmation required',
+  second_factor_required: 'Second factor required',
+  email_not_verified: 'Address not confirmed',
+  account_suspended: 'Account suspended',
+  password_change_required: 'New password required',
+  enrolment_required: 'Second factor to be set up',
+  weak_password: 'Password too easy to guess',
+  cross_site_request: 'Request from another site',
+  rate_limited: 'Too many requests',
+  not_found: 'Not found',
+  method_not_allowed: 'Method not allowed',
+  conflict: 'Conflict',
+  payload_too_large: 'Too large',
+  unsupported_media_type: 'Unsupported media type',
+  unavailable: 'Unavailable',
+  misconfigured: 'Server error',
 };
 
 const RETRY_AFTER_UNAVAILABLE = 1;
@@ -71,7 +85,7 @@ export function problemOf(error: AuthTunaError, pages: string): Problem {
   return {
     ...shown,
     type: pages + error.code,
-    title: TITLES[status] ?? 'Error',
+    title: TITLES[error.code],
     status,
     code: error.code,
     detail,
@@ -187,7 +201,7 @@ export function createErrorHandler(
     if (status === 500) logger.error('A request failed.', { error });
     res.status(status).setHeader('Cache-Control', 'no-store');
     if (page?.(req, res, { code: status === 404 ? 'not_found' : 'other', status })) return;
-    const title = TITLES[status] ?? 'Error';
+    const title = STATUS_CODES[status] ?? 'Error';
     res.type('application/problem+json').send(JSON.stringify({ type: 'about:blank', title, status }));
   };
 }

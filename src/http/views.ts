@@ -7,7 +7,7 @@ import { authOf, RequestAuth } from './auth.js';
 import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from './cookies.js';
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from './csrf.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from './errors.js';
-import { CONTENT_SECURITY_POLICY, securityHeaders } from './headers.js';
+import { contentSecurityPolicy, securityHeaders } from './headers.js';
 import { safeReturnTo } from './return-to.js';
 import { BODY_LIMIT, jsonBody } from './validate.js';
 
@@ -27,6 +27,9 @@ const FORMLESS: ReadonlySet<PageName> = new Set([
   'dev/mailbox',
   'dev/mail',
 ]);
+
+/** The pages whose forms show `humanCheckWidget`. */
+const ASKS_FOR_HUMANS: ReadonlySet<PageName> = new Set(['auth/login', 'auth/signup', 'auth/forgot-password']);
 
 /** What a page is rendered from, without what is filled in for every page. */
 export type PageInput<N extends PageName> = Omit<
@@ -100,6 +103,7 @@ export class Views {
   readonly #begun = new WeakMap<Response, string>();
   readonly #cures = new Map<ErrorCode, string>();
   readonly #formTargets = new WeakMap<Response, readonly string[]>();
+  readonly #widgetSources: Readonly<Record<string, readonly string[]>> | null;
   #hasPages = false;
 
   constructor(runtime: Runtime, templates: Templates) {
@@ -109,6 +113,7 @@ export class Views {
     this.#headers = securityHeaders(runtime.config.isSecure);
     this.#preSession = cookieSpec(runtime.config, 'at_pre');
     this.#link = cookieSpec(runtime.config, 'at_link');
+    this.#widgetSources = widgetSources(runtime.config);
   }
 
   /**
@@ -130,11 +135,12 @@ export class Views {
   page<N extends PageName>(req: Request, res: Response, name: N, data: PageInput<N>, status = 200): void {
     this.#headers(req, res, () => {});
     const targets = this.#formTargets.get(res);
-    if (targets !== undefined)
-      res.setHeader(
-        'Content-Security-Policy',
-        CONTENT_SECURITY_POLICY.replace("form-action 'self'", ["form-action 'self'", ...targets].join(' ')),
-      );
+    const further = {
+      ...(ASKS_FOR_HUMANS.has(name) && this.#widgetSources),
+      ...(targets !== undefined && { 'form-action': targets }),
+    };
+    if (Object.keys(further).length > 0)
+      res.setHeader('Content-Security-Policy', contentSecurityPolicy(further));
     res.setHeader('Cache-Control', 'no-store');
     const html = this.templates.renderPage(name, {
       problem: null,
@@ -371,6 +377,17 @@ export class Views {
   }
 }
 
+/** What the policy of those pages allows besides; null without a widget. */
+function widgetSources({ humanCheckWidget: widget, origin }: Config): Record<string, string[]> | null {
+  if (widget === undefined) return null;
+  const scripts = widget.scripts.map((address) => new URL(address, origin).origin);
+  const origins = [...new Set([...scripts, ...widget.origins])].filter((each) => each !== origin);
+  const directives = ['script-src', 'style-src', 'img-src', 'connect-src', 'frame-src'];
+  return Object.fromEntries(
+    directives.map((name) => [name, name === 'frame-src' ? ["'self'", ...origins] : origins]),
+  );
+}
+
 function isForm(req: Request): boolean {
   return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(req.headers['content-type'] ?? '');
 }
@@ -424,7 +441,8 @@ function summaryOf(error: AuthTunaError): string {
 /** The text of a refused field: one of `problems.*` where there is one that fits, the rule itself otherwise. */
 function fieldText(field: string, message: string): string {
   if (message === 'is required') return 'required';
-  if (field === 'email' && message.startsWith('must be one plain')) return 'invalid_email';
+  if (message.startsWith('must be one plain')) return 'invalid_email';
+  if (message === 'is your address already') return 'same_email';
   if (field === 'email' && message.startsWith('addresses of this domain')) return 'domain_not_allowed';
   if (field === 'username' && message.startsWith('must have')) return 'invalid_username';
   return 'invalid_input';

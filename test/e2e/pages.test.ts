@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
-import { expect, test } from 'vitest';
-import { SYSTEM } from '../../src/index.js';
+import { expect, onTestFinished, test } from 'vitest';
+import { type AuthTunaOptions, SYSTEM } from '../../src/index.js';
 import { PASSWORD } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
 import { linkIn, startMailedApp } from '../support/mailed-app.js';
@@ -13,8 +16,8 @@ const NEW_PASSWORD = 'plain umbrella quartz seventeen';
 const SIZES = { phone: { width: 360, height: 740 }, desk: { width: 1280, height: 800 } };
 
 /** A person at an instance: pages are looked at by axe and a camera, and whatever the browser complains about is collected. */
-async function person(options: BrowserContextOptions) {
-  const app = await startMailedApp();
+async function person(options: BrowserContextOptions, appOptions: Partial<AuthTunaOptions> = {}) {
+  const app = await startMailedApp(appOptions);
   const browser = await launchChromium();
   const hasScripts = options.javaScriptEnabled !== false;
   const complaints: string[] = [];
@@ -28,7 +31,9 @@ async function person(options: BrowserContextOptions) {
     });
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('request', (request) => {
-      if (new URL(request.url()).origin !== app.url) complaints.push(`foreign: ${request.url()}`);
+      const { origin } = new URL(request.url());
+      if (origin !== app.url && appOptions.humanCheckWidget?.origins?.includes(origin) !== true)
+        complaints.push(`foreign: ${request.url()}`);
     });
     return page;
   };
@@ -193,9 +198,18 @@ test('with scripts, at a desk: forgotten and forced passwords, a change of addre
   await page.getByRole('button', { name: 'Change password' }).click();
   await page.waitForURL('**/public');
 
-  await app.authTuna.auth.requestEmailChange(user.id, { newEmail: 'ada@new.example' }, SYSTEM);
-  await page.goto(linkIn(await app.mailTo('ada@new.example'), '/auth/change-email/confirm'));
+  await page.goto('/account/security');
+  await page.getByRole('link', { name: 'Change Email' }).click();
   await look(page, 'change-email');
+  await page.getByLabel('New email').fill(ADA);
+  await page.getByRole('button', { name: 'Send link' }).click();
+  await page.getByText('That is your address already.').first().waitFor();
+  await look(page, 'change-email-refused');
+  await page.getByLabel('New email').fill('ada@new.example');
+  await page.getByRole('button', { name: 'Send link' }).click();
+  await page.getByRole('heading', { name: 'Check your new inbox' }).waitFor();
+  await page.goto(linkIn(await app.mailTo('ada@new.example'), '/auth/change-email/confirm'));
+  await look(page, 'change-email-confirm');
   await page.getByRole('button', { name: 'Use this address' }).click();
   await page.getByRole('heading', { name: 'Address changed' }).waitFor();
   await page.goto(linkIn(await app.mailTo(ADA), '/auth/change-email/undo'));
@@ -208,5 +222,89 @@ test('with scripts, at a desk: forgotten and forced passwords, a change of addre
   await look(page, 'not-found');
   await page.goto('/auth/unlock');
   await look(page, 'dead-link');
+  expect(complaints).toEqual([]);
+});
+
+test.each([
+  { scripts: true, viewport: SIZES.desk, colorScheme: 'light' as const },
+  { scripts: false, viewport: SIZES.phone, colorScheme: 'dark' as const },
+])(
+  'EM-11: the link of a sign-up in another browser asks for its password, or for a new one ($colorScheme)',
+  async ({ scripts, viewport, colorScheme }) => {
+    const { app, page, open, look, complaints } = await person({
+      javaScriptEnabled: scripts,
+      viewport,
+      colorScheme,
+      locale: colorScheme === 'dark' ? 'de-DE' : 'en-GB',
+    });
+    const impostor = await app
+      .browser()
+      .post('/auth/signup', { email: ADA, username: 'ada', password: PASSWORD });
+    expect(impostor.status).toBe(202);
+    await page.goto(linkIn(await app.mailTo(ADA), '/auth/verify-email'));
+    await look(page, 'verify-elsewhere');
+    await page.locator('#password').fill('not the password at all');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').waitFor();
+    await look(page, 'verify-elsewhere-refused');
+    await page.locator('summary').click();
+    await look(page, 'verify-elsewhere-claim');
+    await page.locator('#newPassword').fill(NEW_PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/auth/done/email_verified');
+    const other = await open();
+    await other.goto('/auth/login?returnTo=/public');
+    await other.locator('#login').fill(ADA);
+    await other.locator('#password').fill(NEW_PASSWORD);
+    await other.keyboard.press('Enter');
+    await other.waitForURL('**/public');
+    expect((await app.browser().post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(401);
+    expect(complaints).toEqual([]);
+  },
+);
+
+test('the widget of a person check is shown by the three forms, under a policy that lets in its origin and no other', async () => {
+  const service = createServer((request, response) => {
+    if (request.url === '/frame')
+      return response.setHeader('content-type', 'text/html').end('<title>.</title>');
+    response.setHeader('content-type', 'text/javascript').setHeader('access-control-allow-origin', '*');
+    response.end(`
+      const { src } = document.currentScript;
+      const slot = document.querySelector('.person-check');
+      const frame = Object.assign(document.createElement('iframe'), { src: new URL('/frame', src).href, title: 'Person check' });
+      const field = Object.assign(document.createElement('input'), { type: 'hidden', name: 'humanCheck', value: slot.dataset.sitekey });
+      fetch(src).then(() => slot.append(frame, field));
+    `);
+  });
+  service.listen(0, '127.0.0.1');
+  await once(service, 'listening');
+  onTestFinished(() => void service.close());
+  const origin = `http://localhost:${(service.address() as AddressInfo).port}`;
+  const { app, page, look, complaints } = await person(
+    { viewport: SIZES.phone, colorScheme: 'light' },
+    {
+      humanCheck: ({ token }) => token === 'a "person"',
+      humanCheckWidget: {
+        attributes: { class: 'person-check', 'data-sitekey': 'a "person"' },
+        scripts: [`${origin}/widget.js`],
+        origins: [origin],
+      },
+    },
+  );
+  await page.goto('/auth/signup');
+  await page.locator('iframe').waitFor();
+  await look(page, 'signup-widget');
+  await page.getByLabel('Email').fill(ADA);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.getByText(`We sent a message to ${ADA}`).waitFor();
+  for (const path of ['/auth/login', '/auth/forgot-password']) {
+    const answer = await page.goto(path);
+    await page.locator('iframe').waitFor();
+    expect(answer?.headers()['content-security-policy']).toContain(`script-src 'self' ${origin};`);
+  }
+  const other = await page.goto('/auth/unlock');
+  expect(other?.headers()['content-security-policy']).not.toContain(origin);
+  expect(await app.mailsTo(ADA)).toHaveLength(1);
   expect(complaints).toEqual([]);
 });

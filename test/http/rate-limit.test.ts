@@ -351,6 +351,30 @@ describe('humanCheck', () => {
     expect(asked[0]?.request.ip).toBe('127.0.0.1');
   });
 
+  test('a widget is refused where nothing checks it, or where it could run what it should not', () => {
+    const create = (options: object) => () =>
+      createAuthTuna({
+        baseUrl: 'http://localhost:3000',
+        secrets: [SECRET],
+        databaseUrl: 'file:./never.db',
+        ...options,
+      });
+    const attributes = { class: 'cf-turnstile' };
+    expect(create({ humanCheckWidget: { attributes } })).toThrow(/checked by humanCheck, which is missing/);
+    for (const widget of [
+      { attributes: { onclick: 'alert(1)' } },
+      { attributes: { style: 'color: red' } },
+      { attributes, tag: 'script src=x' },
+      { attributes, scripts: ['http://evil.example/x.js'] },
+      { attributes, scripts: ['//evil.example/x.js'] },
+      { attributes, origins: ['https://hcaptcha.com/path'] },
+      { attributes, origins: ['*'] },
+    ])
+      expect(create({ humanCheck, humanCheckWidget: widget }), JSON.stringify(widget)).toThrow(
+        /humanCheckWidget/,
+      );
+  });
+
   test.each(['cf-turnstile-response', 'h-captcha-response', 'g-recaptcha-response', 'altcha'])(
     'takes what the widget adds as %s, or the header',
     async (field) => {

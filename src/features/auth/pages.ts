@@ -33,6 +33,7 @@ export interface AuthPages {
   readonly verifyEmail: readonly ErrorRequestHandler[];
   readonly resend: readonly ErrorRequestHandler[];
   readonly changePassword: readonly ErrorRequestHandler[];
+  readonly changeEmail: readonly ErrorRequestHandler[];
 }
 
 export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): AuthPages {
@@ -108,6 +109,11 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
     minPasswordLength,
   }));
 
+  const changeEmail = views.form('auth/change-email', (req) => ({
+    email: currentUser(req).email,
+    accountUrl: http.mounted.account ? http.accountPage() : null,
+  }));
+
   const router = Router();
   const signedIn = http.guards.requireUser({ mustChangePassword: 'allowed', credentials: ['session'] });
   const opened = (path: string, purpose: LinkPurpose, view: FormView, ...dead: ErrorRequestHandler[]) =>
@@ -116,6 +122,7 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
   if (config.signUp.enabled) router.get('/signup', signUp.show);
   router.get('/forgot-password', forgotPassword.show);
   router.get('/change-password', signedIn, changePassword.show);
+  router.get('/change-email', signedIn, http.stepUp.requireRecentLogin(), changeEmail.show);
   opened('/reset-password', 'reset_password', resetPassword, forgotPassword.problem);
   opened('/change-email/confirm', 'change_email', confirmEmailChange);
   opened('/change-email/undo', 'undo_email_change', undoEmailChange);
@@ -145,6 +152,7 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
     verifyEmail: [verifyEmail.problem, waiting.problem],
     resend: [waiting.problem],
     changePassword: [changePassword.problem],
+    changeEmail: [staleProof(http, at('/change-email')), changeEmail.problem],
   };
 }
 
@@ -155,6 +163,17 @@ function unverified({ views, config }: HttpKit): ErrorRequestHandler {
     if (!isUnverified || !views.wantsPage(req)) return next(error);
     views.keep(res, WAITING, String((req.body as { login?: unknown }).login ?? ''));
     views.redirect(res, `${config.paths.auth}/verify-email`);
+  };
+}
+
+/** A form that was open for longer than a proof is fresh: back to its page, which leads through the step-up. */
+function staleProof({ views }: HttpKit, path: string): ErrorRequestHandler {
+  return (error, req, res, next) => {
+    const isStale =
+      error instanceof AuthTunaError &&
+      (error.code === 'recent_login_required' || error.code === 'second_factor_required');
+    if (!isStale || !views.wantsPage(req)) return next(error);
+    views.redirect(res, path);
   };
 }
 

@@ -146,6 +146,7 @@ export function authRouter<U extends User>(
         await auth.requestEmailChange(currentUser(req).id, input, authOf(req).actor);
         views.answer(req, res, { ...REQUESTED, redirectTo: done('email_change_requested') });
       }),
+      ...(pages?.changeEmail ?? []),
     )
     .all(only('POST'));
 
