@@ -8,7 +8,7 @@ import { freshDatabase } from '../support/database.js';
 // The long form: DAY=long npx vitest run test/core/day.test.ts
 const isLong = process.env.DAY === 'long';
 const SETTINGS = isLong
-  ? { hours: 24, stepsPerHour: 12, people: 60, guesses: 30 }
+  ? { hours: 24, stepsPerHour: 6, people: 30, guesses: 15 }
   : { hours: 24, stepsPerHour: 2, people: 4, guesses: 4 };
 /** What 22 hours may add: caches of bounded size fill up, code is compiled anew. */
 const MARGIN = (isLong ? 12 : 3) * 1024 * 1024;
