@@ -18,6 +18,8 @@ export interface TokenInput {
   dependsOn?: string;
   /** A value only the asking browser has. */
   browser?: string;
+  /** Whether older ones of the same purpose and subject go on beside it. Default: they end. */
+  keepsOthers?: boolean;
 }
 
 /** How long the tokens of mails work, in seconds. A reset only starts a flow; a link or code that signs in lives as long as ASVS 6.5.5 allows. */
@@ -54,7 +56,7 @@ export class OneTimeTokens {
     this.#runtime = runtime;
   }
 
-  /** A new token and the writes that store it; older ones of the same purpose and subject die with it. */
+  /** A new token and the writes that store it; older ones of the same purpose and subject die with it, unless they are to be kept. */
   issue(input: TokenInput): { token: string; id: string; writes: Write[] } {
     const { db, config } = this.#runtime;
     const { token, id, secretHash } = issueSplitToken(config.random);
@@ -64,7 +66,7 @@ export class OneTimeTokens {
       token,
       id,
       writes: [
-        db.oneTimeToken.updateMany({ where: { purpose, subject, usedAt: null }, data: { usedAt: now } }),
+        ...(input.keepsOthers === true ? [] : [this.revokeAll(subject, [purpose])]),
         db.oneTimeToken.create({
           data: {
             id,

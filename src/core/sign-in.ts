@@ -125,6 +125,7 @@ export class SignIn {
         purpose: 'pending_sign_in',
         subject: user.id,
         lifetimeSeconds: PENDING_SECONDS,
+        keepsOthers: true, // whoever knows the password must not end the owner's sign-in by beginning another
         data: {
           amr: proof.amr,
           epoch: user.sessionEpoch,

@@ -3,6 +3,7 @@ import { SYSTEM } from '../../../src/index.js';
 import { TestMailbox } from '../../../src/testing/index.js';
 import { PASSWORD, startApp } from '../../support/app.js';
 import { Authenticator } from '../../support/authenticator.js';
+import type { Browser } from '../../support/browser.js';
 import { openDatabase } from '../../support/database.js';
 import { enrolTotp, halfSignedIn, json, totpCode } from '../../support/factors.js';
 
@@ -107,6 +108,50 @@ test('MB-2: a waiting sign-in is of one user, and no other user’s code complet
   const other = await enrolTotp(app, two.browser);
   const half = await halfSignedIn(app, 'one@example.com');
   expect((await half.post('/auth/mfa/verify', { code: other.nextCode() })).status).toBe(401);
+});
+
+test('LG-6: whoever knows the password does not end the owner’s waiting sign-in by beginning others', async () => {
+  const app = await startApp();
+  const { browser, user } = await app.signedIn();
+  const totp = await enrolTotp(app, browser);
+  const owner = await halfSignedIn(app, user.email);
+  for (let attempt = 0; attempt < 5; attempt += 1) await halfSignedIn(app, user.email);
+  await json(owner.post('/auth/mfa/verify', { code: totp.nextCode() }), 200);
+});
+
+test('MB-2: a new password ends every waiting sign-in, however it is set', async () => {
+  const { mailbox, options } = mailed();
+  const app = await startApp(options);
+  const { browser, user } = await app.signedIn();
+  const totp = await enrolTotp(app, browser);
+  const first = 'another horse battery staple';
+  const second = 'yet another horse battery';
+  /** Two sign-ins wait under this password; then it changes. */
+  const deadAfter = async (password: string, change: () => Promise<unknown>) => {
+    const half: Browser[] = [];
+    for (let count = 0; count < 2; count += 1) {
+      const thief = app.browser();
+      await json(thief.post('/auth/login', { login: user.email, password }), 202);
+      half.push(thief);
+    }
+    await change();
+    app.clock.advance({ seconds: 30 });
+    for (const thief of half)
+      expect((await thief.post('/auth/mfa/verify', { code: totpCode(totp.secret, app.clock) })).status).toBe(
+        400,
+      );
+  };
+  await deadAfter(PASSWORD, () =>
+    json(browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword: first }), 200),
+  );
+  await deadAfter(first, () => app.authTuna.passwords.set(user.id, second, SYSTEM));
+  await deadAfter(second, async () => {
+    await json(app.browser().post('/auth/forgot-password', { email: user.email }), 202);
+    await app.authTuna.mailer.deliver();
+    const mail = mailbox.mails.findLast(({ text }) => /reset-password\?token=/.test(text));
+    const token = /token=([\w.-]+)/.exec(mail?.text ?? '')?.[1];
+    await json(app.browser().post('/auth/reset-password', { token, newPassword: PASSWORD }), 200);
+  });
 });
 
 test('D26, MB-2: suspension and signing out everywhere end a waiting sign-in', async () => {
