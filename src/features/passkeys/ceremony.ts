@@ -14,6 +14,7 @@ export type CeremonyFailure =
   | 'malformed'
   | 'wrong_type'
   | 'wrong_challenge'
+  | 'replayed'
   | 'wrong_origin'
   | 'cross_origin'
   | 'wrong_rp'

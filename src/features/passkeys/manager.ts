@@ -18,6 +18,7 @@ import type { Throttle } from '../../core/throttle.js';
 import { isActive } from '../../core/user-row.js';
 import { hasOtherWayIn } from '../../core/ways-in.js';
 import { newId } from '../../crypto/random.js';
+import { parseSplitToken, secretMatches } from '../../crypto/split-token.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Actor, SYSTEM } from '../../events.js';
@@ -471,19 +472,29 @@ export class PasskeyManager implements SecondFactor {
     browser: string,
     actor: Actor,
   ): Promise<{ client: ClientData; live: LiveToken }> {
+    let token = '';
     try {
       const client = readClientData(clientDataJSON, type, this.#runtime.config.passkeys);
-      const token = `${client.challenge.slice(0, ID_CHARACTERS)}.${client.challenge.slice(ID_CHARACTERS)}`;
+      token = `${client.challenge.slice(0, ID_CHARACTERS)}.${client.challenge.slice(ID_CHARACTERS)}`;
       const live = await this.#tokens.peek(token, purpose, { browser });
       await this.#ledger.commit({ writes: [live.spend], facts: [] });
       return { client, live };
     } catch (error) {
       const isToken = error instanceof AuthTunaError && error.code === 'invalid_token';
-      if (isToken || isMissing(error)) throw await this.#refuse('wrong_challenge', actor);
+      if (isToken || isMissing(error))
+        throw await this.#refuse((await this.#isSpent(token)) ? 'replayed' : 'wrong_challenge', actor);
       if (error instanceof AuthTunaError && error.details.failure !== undefined)
         throw await this.#refuse(error.details.failure as CeremonyFailure, actor);
       throw error;
     }
+  }
+
+  /** Whether a response to this challenge has been here before. */
+  async #isSpent(token: string): Promise<boolean> {
+    const parsed = parseSplitToken(token);
+    if (parsed === null) return false;
+    const row = await this.#runtime.db.oneTimeToken.findUnique({ where: { id: parsed.id } });
+    return row !== null && row.usedAt !== null && secretMatches(parsed.secretHash, row.secretHash);
   }
 
   async #verifyRegistration(
