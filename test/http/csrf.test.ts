@@ -148,6 +148,7 @@ test('CS-5: opening every page and address changes nothing in the database', asy
       'verify-email?token=abc.def',
       'unlock?token=abc.def',
       'unlock',
+      'change-email',
       'change-email/confirm',
       'change-email/undo',
     ],

@@ -14,25 +14,26 @@ const TIMEOUT = 60_000 + SAMPLES * 2000;
 
 type Cases = Record<string, () => Promise<{ status: number }>>;
 
+/** Milliseconds by case, sorted. */
+type Taken = Record<string, number[]>;
+
 /**
- * Median milliseconds of each case, all of them in every round so that a slow moment meets all, in an order by chance so that none always
- * comes after the same; `before` runs unmeasured.
+ * Times each case, all of them in every round so that a slow moment meets all, in an order by chance so that none always comes after the
+ * same; `before` runs unmeasured.
  */
-async function medians(cases: Cases, before: () => Promise<unknown>): Promise<Record<string, number>> {
-  const taken: Record<string, number[]> = {};
-  const names = Object.keys(cases);
+async function timed(cases: Cases, before: () => Promise<unknown>): Promise<Taken> {
+  const taken: Taken = Object.fromEntries(Object.keys(cases).map((name) => [name, []]));
   for (let round = 0; round < SAMPLES + 2; round += 1) {
-    for (const name of shuffled(names)) {
+    for (const name of shuffled(Object.keys(cases))) {
       await before();
       const begun = performance.now();
       await cases[name]?.();
       const ms = performance.now() - begun;
-      if (round >= 2) taken[name] = [...(taken[name] ?? []), ms]; // two rounds to warm up
+      if (round >= 2) taken[name]?.push(ms); // two rounds to warm up
     }
   }
-  return Object.fromEntries(
-    Object.entries(taken).map(([name, all]) => [name, all.sort((a, b) => a - b)[all.length >> 1] ?? 0]),
-  );
+  for (const all of Object.values(taken)) all.sort((one, other) => one - other);
+  return taken;
 }
 
 function shuffled<T>(items: readonly T[]): T[] {
@@ -42,12 +43,22 @@ function shuffled<T>(items: readonly T[]): T[] {
     .map(({ item }) => item);
 }
 
-function expectAlike(found: Record<string, number>): void {
-  const all = Object.values(found);
-  const [least, most] = [Math.min(...all), Math.max(...all)];
-  if (IS_LONG) console.info(found);
-  const allowed = IS_LONG ? Math.max(5, 0.05 * least) : Math.max(25, 0.5 * least);
-  expect(most - least, JSON.stringify(found)).toBeLessThan(allowed);
+/**
+ * The medians agree, or where other programs have disturbed them, the quickest tenth does, which they disturb least: work that is done for
+ * one and not for another shows in both.
+ */
+function expectAlike(taken: Taken): void {
+  const [medians, quickest] = [0.5, 0.1].map((part) =>
+    Object.fromEntries(
+      Object.entries(taken).map(([name, all]) => [name, all[Math.floor(part * all.length)] ?? 0]),
+    ),
+  ) as [Record<string, number>, Record<string, number>];
+  if (IS_LONG) console.info({ medians, quickest });
+  const beyond = (found: Record<string, number>) => {
+    const [least, most] = [Math.min(...Object.values(found)), Math.max(...Object.values(found))];
+    return most - least - (IS_LONG ? Math.max(5, 0.05 * least) : Math.max(25, 0.5 * least));
+  };
+  expect(Math.min(beyond(medians), beyond(quickest)), JSON.stringify({ medians, quickest })).toBeLessThan(0);
 }
 
 describe('time does not tell', { timeout: TIMEOUT, retry: IS_LONG ? 2 : 3 }, () => {
@@ -85,7 +96,7 @@ describe('time does not tell', { timeout: TIMEOUT, retry: IS_LONG ? 2 : 3 }, () 
       app
         .browser()
         .post('/auth/login', { login: `${name}@example.com`, password: 'not the password at all' });
-    expectAlike(await medians(Object.fromEntries(names.map((name) => [name, guess(name)])), forgetAll));
+    expectAlike(await timed(Object.fromEntries(names.map((name) => [name, guess(name)])), forgetAll));
     await close();
   });
 
@@ -101,7 +112,7 @@ describe('time does not tell', { timeout: TIMEOUT, retry: IS_LONG ? 2 : 3 }, () 
       const { app, forgetAll, close } = await start();
       const ask = (name: string) => () =>
         app.browser().post(`/auth/${path}`, { email: `${name}@example.com` });
-      expectAlike(await medians(Object.fromEntries(names.map((name) => [name, ask(name)])), forgetAll));
+      expectAlike(await timed(Object.fromEntries(names.map((name) => [name, ask(name)])), forgetAll));
       await close();
     });
   }
@@ -116,7 +127,7 @@ describe('time does not tell', { timeout: TIMEOUT, retry: IS_LONG ? 2 : 3 }, () 
       unverified: signUp(() => 'unverified@example.com'),
       new: signUp(() => `new${count++}@example.com`),
     };
-    expectAlike(await medians(cases, forgetAll));
+    expectAlike(await timed(cases, forgetAll));
     await close();
   });
 });

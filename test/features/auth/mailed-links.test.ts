@@ -358,3 +358,33 @@ test('LG-5: the link of an account that was closed opens it again, once', async 
   expect((await visitor.send(page)).html).toContain('Account unlocked');
   expect((await app.browser().post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(200);
 }, 180_000);
+
+test('EM-2, EM-11: a token of another purpose claims no account', async () => {
+  const app = await startMailedApp();
+  for (const purpose of ['reset_password', 'change_email', 'undo_email_change', 'magic_link'] as const) {
+    const email = `${purpose.replaceAll('_', '-')}@example.com`;
+    await ada(app, true, email);
+    const token = await tokenFor(app, purpose, email);
+    const answer = await app.browser().post('/auth/verify-email', { token, newPassword: NEW_PASSWORD });
+    expect({ purpose, status: answer.status }).toEqual({ purpose, status: 400 });
+  }
+});
+
+test('EM-10: a form for a new address that was open too long leads through a fresh proof', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  const visitor = app.visitor();
+  await visitor.send(await visitor.open('/auth/login'), { login: ADA, password: PASSWORD });
+  const page = await visitor.open('/auth/change-email');
+  expect(page.html).toContain(ADA);
+  app.clock.advance({ minutes: 11 });
+  const stale = await visitor.submit(page, { newEmail: 'new@example.com' });
+  expect([stale.status, stale.headers.get('location')]).toEqual([303, '/auth/change-email']);
+  const proof = await visitor.open('/auth/change-email');
+  expect(proof.action).toBe('/auth/step-up');
+  const again = await visitor.send(proof, { password: PASSWORD });
+  expect(again.action).toBe('/auth/change-email');
+  expect(await app.mailsTo('new@example.com')).toHaveLength(0);
+  expect((await visitor.send(again, { newEmail: 'new@example.com' })).html).toContain('Check your new inbox');
+  expect(await app.mailsTo('new@example.com')).toHaveLength(1);
+});

@@ -16,6 +16,12 @@ const PATHS: Record<string, (app: MailedApp, email: string, password: string) =>
     const { browser } = await app.signedIn(email);
     return (await browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword })).status;
   },
+  async claim(app, email, newPassword) {
+    await app.authTuna.users.create({ email, password: PASSWORD });
+    await app.browser().post('/auth/verify-email/resend', { email });
+    const token = tokenIn(await app.mailTo(email), '/auth/verify-email');
+    return (await app.browser().post('/auth/verify-email', { token, newPassword })).status;
+  },
   async reset(app, email, newPassword) {
     await app.authTuna.users.create({ email, password: PASSWORD, emailVerified: true });
     await app.browser().post('/auth/forgot-password', { email });

@@ -147,6 +147,7 @@ test('DO-2, DO-3: bodies are small, flat and of the declared type', async () => 
     ['/auth/forgot-password', { email: ADA }],
     ['/auth/reset-password', { token: 'x', newPassword: PASSWORD }],
     ['/auth/verify-email', { token: 'x' }],
+    ['/auth/verify-email', { token: 'x', password: PASSWORD, newPassword: PASSWORD }],
     ['/auth/verify-email/resend', { email: ADA }],
     ['/auth/unlock', { token: 'x' }],
     ['/auth/change-email/confirm', { token: 'x' }],
