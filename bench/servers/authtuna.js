@@ -16,7 +16,15 @@ export default async function authTunaServer(app, options) {
     baseUrl,
     secrets: [SECRET],
     databaseUrl,
-    session: { recheckSeconds },
+    // What is remembered for longer than half the grace period needs a longer one.
+    session: {
+      recheckSeconds,
+      ...(recheckSeconds > 15 && {
+        rotationGraceSeconds: 600,
+        rotationForgiveSeconds: 600,
+        rotateSeconds: 0,
+      }),
+    },
     permissions: { project: ['read', 'update'] },
     roles: { reader: { permissions: ['project:read'], at: ['org'] } },
   });
