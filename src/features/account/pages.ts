@@ -32,7 +32,6 @@ export function securityPage<U extends User>(
         account.sessions(user.id, authOf(req).session?.id ?? null),
       ],
     );
-    const nameOf = (id: string) => social.providers.find((provider) => provider.id === id)?.name ?? id;
     const unlinked = social.providers.filter(({ id }) => !linked.some(({ provider }) => provider === id));
     const providers = mounted.social ? unlinked : [];
     if (providers.length > 0) views.allowFormsTo(res, await social.authorizationOrigins());
@@ -45,7 +44,11 @@ export function securityPage<U extends User>(
       totp,
       recoveryCodesLeft,
       passkeyCount: ownPasskeys.length,
-      linkedAccounts: linked.map(({ provider, email }) => ({ id: provider, name: nameOf(provider), email })),
+      linkedAccounts: linked.map(({ provider, providerName, email }) => ({
+        id: provider,
+        name: providerName,
+        email,
+      })),
       providers,
       sessions: sessions.map(({ id, device, ip, country, lastSeenAt, isCurrent }) => ({
         id,

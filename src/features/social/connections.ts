@@ -346,6 +346,19 @@ export class SsoConnectionManager {
       : { provider: SSO_PREFIX + row.connection.id, name: row.connection.name, required: row.required };
   }
 
+  /** @internal Names of connections, by their ids as providers. */
+  async namesOf(providers: readonly string[]): Promise<Map<string, string>> {
+    const ids = providers
+      .filter((provider) => provider.startsWith(SSO_PREFIX))
+      .map((provider) => provider.slice(SSO_PREFIX.length));
+    if (ids.length === 0) return new Map();
+    const rows = await this.#runtime.db.ssoConnection.findMany({
+      where: { id: { in: ids } },
+      select: { id: true, name: true },
+    });
+    return new Map(rows.map(({ id, name }) => [SSO_PREFIX + id, name]));
+  }
+
   /** Whether the sign-in page has to ask people for their organisation at all. */
   async hasAny(): Promise<boolean> {
     const { db } = this.#runtime;

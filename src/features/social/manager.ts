@@ -44,6 +44,8 @@ export interface SocialDependencies<U extends User> {
 export interface SocialAccount {
   id: string;
   provider: string;
+  /** As people know it; its id once it is no longer configured. */
+  providerName: string;
   /** What the provider calls the person: address or name. */
   email: string | null;
   name: string | null;
@@ -204,7 +206,10 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       where: { userId },
       orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
     });
-    return rows.map(toAccount);
+    const organisations = await this.connections.namesOf(rows.map(({ provider }) => provider));
+    return rows.map((row) =>
+      toAccount(row, this.#providers.get(row.provider)?.name ?? organisations.get(row.provider)),
+    );
   }
 
   /**
@@ -607,7 +612,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       session.epoch === user.sessionEpoch;
     if (!isAlive || !isActive(user, now)) throw new AuthTunaError('unauthenticated');
     if (known !== null) {
-      if (known.userId === userId) return toAccount(known);
+      if (known.userId === userId) return toAccount(known, provider.name);
       throw new AuthTunaError('conflict', {
         message: `This ${provider.name} account is linked to another account here.`,
         reason: 'linked_elsewhere',
@@ -626,6 +631,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
           data: { updatedAt: this.#runtime.now() },
         }),
       ]),
+      provider.name,
     );
   }
 
@@ -733,7 +739,7 @@ function alreadyLinked(provider: SocialProvider): AuthTunaError {
   });
 }
 
-function toAccount(row: AccountRow): SocialAccount {
+function toAccount(row: AccountRow, providerName = row.provider): SocialAccount {
   const { id, provider, email, name, createdAt, lastUsedAt } = row;
-  return { id, provider, email, name, createdAt, lastUsedAt };
+  return { id, provider, providerName, email, name, createdAt, lastUsedAt };
 }

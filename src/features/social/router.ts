@@ -97,7 +97,7 @@ export function socialRouter<U extends User>(
             'social/organisation',
             {
               values: { email: email.slice(0, 320) },
-              problem: { code: 'no_organisation', fields: { email: 'no_organisation' } },
+              problem: { code: 'no_organisation' },
             },
             404,
           );

@@ -154,3 +154,25 @@ test('a made-up key does not make us fetch the keys at every attempt', async () 
   for (let attempts = 0; attempts < 5; attempts += 1) await attempt();
   expect(lying.requests.filter((request) => request === 'GET /jwks')).toHaveLength(1);
 });
+
+test('OA-9: a discovery document that sends browsers to anything but a web address is refused', async () => {
+  const { lying, browser } = await startLyingApp();
+  lying.intercept = (req, res) => {
+    if (req.url !== '/.well-known/openid-configuration') return false;
+    const endpoints = { token_endpoint: `${lying.issuer}/token`, jwks_uri: `${lying.issuer}/jwks` };
+    const document = { issuer: lying.issuer, authorization_endpoint: address, ...endpoints };
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(document));
+    return true;
+  };
+  let address = '';
+  for (address of [
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'http://evil.example/a',
+    '//evil.example',
+    'https://a:b@c.example',
+  ])
+    expect((await browser().get('/auth/social/oidc/login')).status, address).toBe(503);
+  address = 'https://idp.example/authorize';
+  expect((await browser().get('/auth/social/oidc/login')).status).toBe(303);
+});

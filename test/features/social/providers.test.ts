@@ -1,6 +1,7 @@
 import { decodeProtectedHeader, exportJWK, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { afterEach, expect, test, vi } from 'vitest';
 import {
+  type AuthTunaOptions,
   apple,
   discord,
   facebook,
@@ -300,7 +301,12 @@ interface Sent {
 }
 
 /** Stands in for the internet: answers the recorded addresses, passes requests to the app itself, and refuses everything else. */
-async function startWith(id: string, provider: SocialProvider, recording: Recording) {
+async function startWith(
+  id: string,
+  provider: SocialProvider,
+  recording: Recording,
+  options: Partial<AuthTunaOptions> = {},
+) {
   const { privateKey, publicKey } = await generateKeyPair('RS256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k', alg: 'RS256', use: 'sig' };
   const clock = new TestClock(new Date());
@@ -339,7 +345,7 @@ async function startWith(id: string, provider: SocialProvider, recording: Record
           };
     return Response.json({ ...tokenAnswer, ...idToken });
   });
-  const app = await startApp({ social: { providers: [provider] } }, { clock });
+  const app = await startApp({ ...options, social: { providers: [provider], ...options.social } }, { clock });
   const begin = async () => {
     const browser = app.browser();
     const start = await browser.get(`/auth/social/${id}/login`);
@@ -450,6 +456,80 @@ test('microsoft: a token of a tenant is believed in the name of that tenant only
   expect((await authTuna.users.findByEmail('ada@example.com'))?.emailVerifiedAt).not.toBeNull();
 });
 
+test('microsoft: an address that a tenant made up enters nobody, also where verified addresses may meet (nOAuth)', async () => {
+  const [make, recording] = RECORDINGS.microsoft!;
+  const { begin, authTuna } = await startWith('microsoft', make(false), recording, {
+    social: { providers: [make(false)], linkVerifiedEmails: true },
+  });
+  const victim = await authTuna.users.create({ email: 'ada@example.com', emailVerified: true });
+  const { browser, callback } = await begin();
+  expect((await browser.get(callback)).status).toBe(409);
+  expect((await browser.get('/me')).status).toBe(401);
+  expect(await authTuna.social.list(victim.id)).toEqual([]);
+});
+
+test('microsoft: with a tenant of its own, another tenant is refused', async () => {
+  const [, recording] = RECORDINGS.microsoft!;
+  for (const [tenant, status] of [
+    [TENANT, 303],
+    ['11111111-6c67-4c5b-b112-36a304b66dad', 400],
+  ] as const) {
+    const at = (address: string) => address.replace('/common/', `/${tenant}/`);
+    const own = { ...recording, token: at(recording.token), jwks: at(recording.jwks ?? '') };
+    const { begin } = await startWith('microsoft', microsoft({ ...ID, tenant }), own);
+    const { browser, callback } = await begin();
+    expect((await browser.get(callback)).status, tenant).toBe(status);
+    vi.unstubAllGlobals();
+  }
+});
+
+test('x and facebook: a person without an address makes no account, and links to one', async () => {
+  const people: [string, string, unknown][] = [
+    [
+      'x',
+      'https://api.x.com/2/users/me?user.fields=confirmed_email',
+      { data: { id: '1', name: 'Ada', username: 'ada' } },
+    ],
+    ['facebook', 'https://graph.facebook.com/v23.0/me?fields=id,name,email', { id: '1', name: 'Ada' }],
+  ];
+  for (const [id, address, person] of people) {
+    const [make, recording] = RECORDINGS[id]!;
+    const { begin, authTuna, signedIn } = await startWith(id, make(false), {
+      ...recording,
+      api: { [address]: person },
+    });
+    const { browser, callback } = await begin();
+    const answer = await browser.get(callback);
+    expect(answer.status, id).toBe(422);
+    expect(await answer.text(), id).toContain('shared no email address');
+    expect((await authTuna.users.list()).items, id).toEqual([]);
+    const { user, browser: owner } = await signedIn();
+    const { url } = (await (await owner.post(`/auth/social/${id}/link`, {})).json()) as { url: string };
+    const state = new URL(url).searchParams.get('state');
+    expect((await owner.get(`/auth/social/${id}/callback?code=abc&state=${state}`)).status, id).toBe(303);
+    expect(await authTuna.social.list(user.id), id).toMatchObject([
+      { provider: id, email: null, name: 'Ada' },
+    ]);
+    vi.unstubAllGlobals();
+  }
+});
+
+test('discord: an address that was not verified there is not verified here', async () => {
+  const [make, recording] = RECORDINGS.discord!;
+  const api = {
+    'https://discord.com/api/users/@me': {
+      id: '1',
+      username: 'ada',
+      email: 'ada@example.com',
+      verified: false,
+    },
+  };
+  const { begin, authTuna } = await startWith('discord', make(false), { ...recording, api });
+  const { browser, callback } = await begin();
+  expect((await browser.get(callback)).status).toBe(303);
+  expect((await authTuna.users.findByEmail('ada@example.com'))?.emailVerifiedAt).toBeNull();
+});
+
 test('apple: a signed client secret, an answer by cross-site form, a name that is told once, "true" as text', async () => {
   const key = await generateKeyPair('ES256', { extractable: true });
   const provider = apple({
@@ -457,6 +537,7 @@ test('apple: a signed client secret, an answer by cross-site form, a name that i
     teamId: 'TEAM',
     keyId: 'KEY',
     privateKey: await exportPKCS8(key.privateKey),
+    keepTokens: true,
   });
   const recording: Recording = {
     authorize: 'https://appleid.apple.com/auth/authorize',
@@ -471,6 +552,7 @@ test('apple: a signed client secret, an answer by cross-site form, a name that i
       email_verified: 'true',
     },
     jwks: 'https://appleid.apple.com/auth/keys',
+    revocation: 'https://appleid.apple.com/auth/revoke',
     expected: {
       subject: '001.abc',
       email: 'ada@privaterelay.appleid.com',
@@ -507,4 +589,23 @@ test('apple: a signed client secret, an answer by cross-site form, a name that i
   const user = await authTuna.users.findByEmail('ada@privaterelay.appleid.com');
   expect(user?.emailVerifiedAt).not.toBeNull();
   expect(await authTuna.social.list(user!.id)).toMatchObject([{ name: 'Ada L' }]);
+
+  // The name is not sent again, and stays; unlinking ends the tokens with a secret of its own.
+  const second = await begin();
+  const later = await newBrowser().post('/auth/social/apple/callback', undefined, {
+    headers: { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'cross-site' },
+    rawBody: new URLSearchParams({
+      code: 'abc',
+      state: second.url.searchParams.get('state') ?? '',
+    }).toString(),
+  });
+  expect((await second.browser.get(later.headers.get('location') ?? '')).status).toBe(303);
+  expect(await authTuna.social.list(user!.id)).toMatchObject([{ name: 'Ada L' }]);
+  await authTuna.passwords.set(user!.id, 'correct horse battery staple', SYSTEM);
+  const third = await begin();
+  expect((await third.browser.get(third.callback)).status).toBe(303);
+  expect((await third.browser.delete('/auth/social/apple')).status).toBe(204);
+  const revocation = sent.find(({ url: asked }) => asked === recording.revocation);
+  expect(revocation?.body.get('token')).toBe('rt');
+  expect(decodeProtectedHeader(revocation?.body.get('client_secret') ?? '').alg).toBe('ES256');
 });
