@@ -36,10 +36,16 @@ export class EnrolmentPolicy {
       this.#holdsRequiredRole(grants) || (policy !== undefined && (await policy(user, auth)) === 'required');
     if (!isRequired) return { isRequired, graceEndsAt: null, isDue: false };
     const hasFactor =
-      (auth.session?.assuranceLevel ?? 0) >= 2 || (await this.#signIn.factorsOf(user.id)).length > 0;
+      (await this.#signIn.factorsOf(user.id)).length > 0 || (await this.#signedInByPasskey(user.id, auth));
     if (graceDays === 0) return { isRequired, graceEndsAt: null, isDue: !hasFactor };
     const graceEndsAt = after(await this.#requiredSince(user.id), graceDays * 86_400);
     return { isRequired, graceEndsAt, isDue: !hasFactor && graceEndsAt <= this.#runtime.now() };
+  }
+
+  /** A passkey that verified its user is two factors, also where the host has none follow a password. Once it is removed, it was. */
+  async #signedInByPasskey(userId: string, auth: Auth): Promise<boolean> {
+    if ((auth.session?.assuranceLevel ?? 0) < 2) return false;
+    return (await this.#runtime.db.passkey.count({ where: { userId } })) > 0;
   }
 
   #holdsRequiredRole(grants: Grants): boolean {
