@@ -49,7 +49,7 @@ test.runIf(inject('dialect') === 'sqlite')(
     await page.getByLabel('Email or username').fill('owner@acme.example');
     await page.locator('input[name=password]').fill(PASSWORD);
     await page.locator('input[name=password]').press('Enter');
-    await page.getByText('Acme asks you to use its own sign-in').waitFor();
+    await page.getByText('Acme, which asks you to use its own sign-in').waitFor();
     idp.person = { sub: 'owner-1', email: 'owner@acme.example', email_verified: true };
     await page.getByRole('link', { name: 'Continue with Acme' }).click();
     await page.waitForURL(`${url}/me`);

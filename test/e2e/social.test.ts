@@ -1,6 +1,7 @@
 import { expect, inject, test } from 'vitest';
 import { PASSWORD } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
+import { enrolTotp } from '../support/factors.js';
 import { startSocialApp } from '../support/social.js';
 
 test.runIf(inject('dialect') === 'sqlite')(
@@ -62,4 +63,70 @@ test.runIf(inject('dialect') === 'sqlite')(
     expect((await ask('DELETE', '/auth/social/oidc')).status).toBe(404);
   },
   120_000,
+);
+
+test.runIf(inject('dialect') === 'sqlite')(
+  'what goes wrong on the way back is a page that says so, and no session, in a real browser',
+  async () => {
+    const app = await startSocialApp();
+    const { url, idp, clock } = app;
+    const chromium = await launchChromium();
+    const open = async () => (await chromium.newContext()).newPage();
+    type Page = Awaited<ReturnType<typeof open>>;
+    const start = `${url}/auth/social/oidc/login?returnTo=%2Fme`;
+    /** Goes to the provider and stops at our door: the address that the browser is sent back to. */
+    const toDoor = async (page: Page) => {
+      const begun = await page.context().request.get(start, { maxRedirects: 0 });
+      return idp.visit(begun.headers().location ?? '');
+    };
+    const expectRefused = async (page: Page, address: string) => {
+      const answer = await page.goto(address);
+      expect(answer?.status()).toBe(400);
+      expect(await page.textContent('h1')).toBe('The sign-in did not work');
+      await page.goto(`${url}/me`);
+      expect(page.url()).toContain('/auth/login');
+    };
+
+    const ada = await open();
+    const door = await toDoor(ada);
+    await expectRefused(await open(), door); // another browser
+    await expectRefused(ada, door.replace(/state=([^&]{10})[^&]*/, 'state=$1')); // a changed state
+    await ada.goto(door);
+    await ada.waitForURL(`${url}/me`);
+    const replayed = await ada.goto(door); // replayed: nothing new, and the session goes on
+    expect(replayed?.status()).toBe(400);
+    await ada.goto(`${url}/me`);
+    expect(await ada.textContent('body')).toContain('ada@example.com');
+
+    const mixedUp = await open();
+    const other = encodeURIComponent('https://evil.example');
+    await expectRefused(mixedUp, (await toDoor(mixedUp)).replace(/iss=[^&]+/, `iss=${other}`));
+    idp.expiresCodes = true;
+    const slow = await open();
+    await expectRefused(slow, await toDoor(slow));
+    idp.expiresCodes = false;
+
+    await idp.rotateKeys();
+    clock.advance({ seconds: 31 });
+    const later = await open();
+    await later.goto(start);
+    await later.waitForURL(`${url}/me`);
+
+    // Whoever has a second factor meets it after the provider, and comes back to where they wanted.
+    const script = app.browser();
+    await app.signIn(script);
+    const totp = await enrolTotp(app, script);
+    const careful = await open();
+    await careful.goto(start);
+    await careful.waitForURL('**/auth/mfa/challenge**');
+    await careful.goto(`${url}/me`);
+    expect(careful.url()).toContain('/auth/login');
+    await careful.goto(start);
+    await careful.waitForURL('**/auth/mfa/challenge**');
+    await careful.getByLabel('Code from your authenticator app').fill(totp.nextCode());
+    await careful.locator('main form button').first().click();
+    await careful.waitForURL(`${url}/me`);
+    expect(await careful.textContent('body')).toContain('ada@example.com');
+  },
+  240_000,
 );
