@@ -3,6 +3,7 @@ import { afterEach, expect, test, vi } from 'vitest';
 import {
   type AuthTunaOptions,
   apple,
+  defineProvider,
   discord,
   facebook,
   github,
@@ -398,6 +399,50 @@ for (const [id, [make, recording]] of Object.entries(RECORDINGS)) {
     );
   });
 }
+
+test("a provider of the host's own is a row of the table", async () => {
+  const strava = defineProvider(
+    {
+      id: 'strava',
+      name: 'Strava',
+      endpoints: {
+        authorization: 'https://www.strava.com/oauth/authorize',
+        token: 'https://www.strava.com/oauth/token',
+      },
+      scopes: ['read'],
+      async profile({ get }) {
+        const athlete = (await get('https://www.strava.com/api/v3/athlete')) as {
+          id: number;
+          username: string;
+        };
+        return { subject: String(athlete.id), email: null, emailVerified: false, name: athlete.username };
+      },
+    },
+    ID,
+  );
+  const { begin, signedIn, authTuna, sent } = await startWith('strava', strava, {
+    authorize: 'https://www.strava.com/oauth/authorize',
+    scope: 'read',
+    token: 'https://www.strava.com/oauth/token',
+    authentication: 'post',
+    tokenAnswer: { access_token: 'at', token_type: 'Bearer' },
+    api: { 'https://www.strava.com/api/v3/athlete': { id: 7, username: 'ada' } },
+    expected: { subject: '7', email: null, emailVerified: false, name: 'ada' },
+  });
+  const stranger = await begin();
+  expect((await stranger.browser.get(stranger.callback)).status).toBe(422);
+  const { user, browser } = await signedIn();
+  const { url } = (await (await browser.post('/auth/social/strava/link', {})).json()) as { url: string };
+  const state = new URL(url).searchParams.get('state');
+  await browser.get(`/auth/social/strava/callback?code=abc&state=${state}`);
+  const shown = { provider: 'strava', providerName: 'Strava', name: 'ada' };
+  expect(await authTuna.social.list(user.id)).toMatchObject([shown]);
+  const again = await begin();
+  expect((await again.browser.get(again.callback)).status).toBe(303);
+  expect(await (await again.browser.get('/me')).json()).toMatchObject({ id: user.id });
+  const asked = sent.find(({ url: address }) => address.endsWith('/athlete'));
+  expect(asked?.headers.get('authorization')).toBe('Bearer at');
+});
 
 test('github: an address that is not primary and verified is no address', async () => {
   const [make, recording] = RECORDINGS.github!;
