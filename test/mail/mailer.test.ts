@@ -131,7 +131,7 @@ test('AU-2: neither the database nor the log holds a secret of a mail in clear',
 test('a mail that is not accepted is tried after 5 s, 30 s, 2 min, 10 min, then hourly for a day, under one Message-ID', async () => {
   const mailbox = new FlakyMailbox();
   mailbox.isDown = true;
-  const { mailer, queue, rows, clock } = await startMailing(mailbox);
+  const { mailer, queue, rows, clock, runtime } = await startMailing(mailbox);
   await queue(numbered('ada@example.com', 1));
   await mailer.deliver();
   const waits: number[] = [];
@@ -157,11 +157,14 @@ test('a mail that is not accepted is tried after 5 s, 30 s, 2 min, 10 min, then 
     { to: 'ada@example.com', template: 'welcome', lastError: 'ECONNREFUSED connect' },
   ]);
   mailbox.isDown = false;
-  await mailer.retry(items[0]?.id ?? '', SYSTEM);
+  const id = items[0]?.id ?? '';
+  await mailer.retry(id, { userId: 'an-admin', ip: '198.51.100.7', userAgent: null });
+  const [entry] = await runtime.db.auditEntry.findMany({ where: { type: 'mail.retried' } });
+  expect(entry).toMatchObject({ actorId: 'an-admin', targetType: 'mail', targetId: id, ip: '198.51.100.7' });
   await mailer.deliver();
   expect(mailbox.mails.map(({ messageId }) => messageId)).toEqual([mailbox.attempts[0]?.messageId]);
   expect((await mailer.deadLetters()).items).toEqual([]);
-  await expect(mailer.retry(items[0]?.id ?? '', SYSTEM)).rejects.toThrow(AuthTunaError);
+  await expect(mailer.retry(id, SYSTEM)).rejects.toThrow(AuthTunaError);
 });
 
 test('a mail that is refused for good is given up at once, and the next to that mailbox goes', async () => {
