@@ -37,6 +37,11 @@ export const GUESSING: ThrottlePolicy = Object.freeze({
   maxConsecutive: 100,
 });
 
+/** What guesses at a user's codes are counted under, at every door that takes one, so that they cannot be spread. */
+export function codesKey(userId: string): string {
+  return `mfa:${userId}`;
+}
+
 const REMEMBERED_KEYS = 10_000;
 const REMEMBER_SECONDS = 1; // how long another instance's `clear` may go unnoticed here
 const MAX_ROUNDS = 200; // every lost round is somebody else's step towards the block, so this is never reached by honest means

@@ -1,8 +1,6 @@
-import type { Access } from '../../core/access.js';
 import type { Fact } from '../../core/audit.js';
 import { deviceLabel, deviceOf } from '../../core/device.js';
 import type { Ledger, Write } from '../../core/ledger.js';
-import type { OneTimeTokens } from '../../core/one-time-tokens.js';
 import { noticeTo } from '../../core/outbox.js';
 import { after, type Runtime } from '../../core/runtime.js';
 import type { UserRow } from '../../core/session-row.js';
@@ -15,7 +13,7 @@ import type {
   SignInOptions,
   SignInResult,
 } from '../../core/sign-in.js';
-import { GUESSING, rateLimited, type Throttle } from '../../core/throttle.js';
+import { codesKey, GUESSING, rateLimited, type Throttle } from '../../core/throttle.js';
 import { isActive } from '../../core/user-row.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import { newId } from '../../crypto/random.js';
@@ -23,17 +21,12 @@ import { issueSplitToken, parseSplitToken, secretMatches } from '../../crypto/sp
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Actor, SYSTEM } from '../../events.js';
+import { type FactorResetDependencies, FactorResets } from './factor-reset.js';
 import { newRecoveryCodes, parseRecoveryCode, printRecoveryCode } from './recovery-codes.js';
 import { enrolment, matchingStep, newSeed } from './totp.js';
 
-export interface MfaDependencies {
-  runtime: Runtime;
-  ledger: Ledger;
-  access: Access;
-  sessions: SessionManager;
+export interface MfaDependencies extends FactorResetDependencies {
   signIn: SignIn;
-  throttle: Throttle;
-  tokens: OneTimeTokens;
   /** For recovery codes: of high cost they need not be, since nobody chooses them. */
   hasher: PasswordHasher;
 }
@@ -75,7 +68,6 @@ const ENROLMENT_SECONDS = 600;
 const MAX_PENDING = 3; // tabs that may show a seed at once; with the newest one the oldest ends
 /** How long a browser is trusted. */
 export const TRUST_SECONDS = 30 * 86_400;
-const RESET_SECONDS = 72 * 3600;
 const TELL_AFTER_FAILURES = 5; // from here on waits begin: more than a slip of the finger
 
 /**
@@ -86,22 +78,20 @@ const TELL_AFTER_FAILURES = 5; // from here on waits begin: more than a slip of 
 export class MfaManager implements SecondFactor {
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
-  readonly #access: Access;
   readonly #sessions: SessionManager;
   readonly #signIn: SignIn;
   readonly #throttle: Throttle;
-  readonly #tokens: OneTimeTokens;
   readonly #hasher: PasswordHasher;
+  readonly #resets: FactorResets;
 
   constructor(dependencies: MfaDependencies) {
     this.#runtime = dependencies.runtime;
     this.#ledger = dependencies.ledger;
-    this.#access = dependencies.access;
     this.#sessions = dependencies.sessions;
     this.#signIn = dependencies.signIn;
     this.#throttle = dependencies.throttle;
-    this.#tokens = dependencies.tokens;
     this.#hasher = dependencies.hasher;
+    this.#resets = new FactorResets(dependencies);
   }
 
   /** For the first proof of a mailbox, and for an address that is given back. */
@@ -126,15 +116,12 @@ export class MfaManager implements SecondFactor {
   /** The ways this manager knows; a removal that an administrator asked for happens here once it is due. */
   async factorsOf(userId: string): Promise<SecondFactorName[]> {
     const { db } = this.#runtime;
-    const [totp, codes, reset] = await Promise.all([
+    const [totp, codes, wasReset] = await Promise.all([
       db.totp.findUnique({ where: { userId }, select: { confirmedAt: true } }),
       db.recoveryCode.count({ where: { userId, usedAt: null } }),
-      db.factorReset.findUnique({ where: { userId } }),
+      this.#resets.takeEffect(userId),
     ]);
-    if (reset !== null && reset.effectiveAt <= this.#runtime.now()) {
-      await this.#removeAll(userId, { ...SYSTEM, userId: reset.requestedById });
-      return [];
-    }
+    if (wasReset) return [];
     const hasTotp = totp !== null && totp.confirmedAt !== null;
     return [...(hasTotp ? (['totp'] as const) : []), ...(codes > 0 ? (['recovery_code'] as const) : [])];
   }
@@ -157,17 +144,17 @@ export class MfaManager implements SecondFactor {
   async status(userId: string): Promise<MfaStatus> {
     const factors = await this.#signIn.factorsOf(userId);
     const { db } = this.#runtime;
-    const [recoveryCodesLeft, trustedDevices, reset] = await Promise.all([
+    const [recoveryCodesLeft, trustedDevices, resetAt] = await Promise.all([
       db.recoveryCode.count({ where: { userId, usedAt: null } }),
       this.listTrustedDevices(userId),
-      db.factorReset.findUnique({ where: { userId } }),
+      this.#resets.effectiveAt(userId),
     ]);
     return {
       totp: factors.includes('totp'),
       recoveryCodesLeft,
       factors,
       trustedDevices,
-      resetAt: reset?.effectiveAt ?? null,
+      resetAt,
     };
   }
 
@@ -228,7 +215,7 @@ export class MfaManager implements SecondFactor {
     const user = await this.#own(userId, actor);
     const { db, vault } = this.#runtime;
     const now = this.#runtime.now();
-    await this.#throttle.reserve(throttleKey(userId), GUESSING);
+    await this.#throttle.reserve(codesKey(userId), GUESSING);
     const row = await db.totp.findUnique({ where: { userId } });
     if (row !== null && row.confirmedAt !== null) throw enrolledAlready();
     const pending = row === null ? [] : this.#pendingSeeds(row, actor);
@@ -249,7 +236,7 @@ export class MfaManager implements SecondFactor {
           data: { sealed: vault.seal(shown.seed, placeOf(row.id)), confirmedAt: now, lastStep: shown.step },
         }),
         ...codes.writes,
-        this.#throttle.clear(throttleKey(userId)),
+        this.#throttle.clear(codesKey(userId)),
       ],
       facts: [
         { type: 'factor.added', actor, target: { type: 'user', id: userId }, data: { factor: 'totp' } },
@@ -357,7 +344,7 @@ export class MfaManager implements SecondFactor {
    * @throws AuthTunaError `invalid_credentials`, `rate_limited`
    */
   async checkCode(user: UserRow, code: string, actor: Actor): Promise<FactorProof> {
-    const attempt = await this.#throttle.attempt(throttleKey(user.id), GUESSING);
+    const attempt = await this.#throttle.attempt(codesKey(user.id), GUESSING);
     if (!attempt.allowed) throw rateLimited(attempt.retryAfterSeconds);
     const recovery = parseRecoveryCode(code);
     const proof =
@@ -368,7 +355,7 @@ export class MfaManager implements SecondFactor {
       await this.#recordFailure(user, recovery === null ? 'totp' : 'recovery_codes', attempt.tries, actor);
       throw new AuthTunaError('invalid_credentials', { message: 'This code is not correct.' });
     }
-    return { ...proof, writes: [...proof.writes, this.#throttle.clear(throttleKey(user.id))] };
+    return { ...proof, writes: [...proof.writes, this.#throttle.clear(codesKey(user.id))] };
   }
 
   /** Browsers in which the user's second factor is not asked for. */
@@ -405,78 +392,19 @@ export class MfaManager implements SecondFactor {
    * @throws AuthTunaError `forbidden`, `not_found`; `conflict` when it was asked for already
    * @see NIST SP 800-63B-4 4.2; security.md MB-5
    */
-  async reset(userId: string, actor: Actor): Promise<Date> {
-    await this.#access.requireAbove(actor, userId, 'users:manage');
-    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
-    if (user === null || user.deletedAt !== null) throw noUser();
-    const now = this.#runtime.now();
-    if (actor === SYSTEM) {
-      await this.#removeAll(userId, actor);
-      return now;
-    }
-    const { config, db } = this.#runtime;
-    const effectiveAt = after(now, RESET_SECONDS);
-    const { token, writes } = this.#tokens.issue({
-      purpose: CANCEL_RESET,
-      subject: userId,
-      lifetimeSeconds: RESET_SECONDS,
-    });
-    try {
-      await this.#ledger.commit({
-        writes: [
-          db.factorReset.create({
-            data: { userId, requestedById: actor.userId, createdAt: now, effectiveAt },
-          }),
-          ...writes,
-        ],
-        facts: [{ type: 'factor.reset_requested', actor, target: { type: 'user', id: userId } }],
-        mails: [
-          {
-            template: 'factor-reset',
-            to: user.email,
-            data: {
-              name: user.username,
-              effectiveAt,
-              link: `${config.baseUrl}${config.paths.auth}/mfa/reset/cancel?token=${token}`,
-            },
-          },
-        ],
-      });
-    } catch (error) {
-      throw isUniqueViolation(error)
-        ? new AuthTunaError('conflict', { message: 'This was asked for already.' })
-        : error;
-    }
-    return effectiveAt;
+  reset(userId: string, actor: Actor): Promise<Date> {
+    return this.#resets.request(userId, actor);
   }
 
   /** Stops a removal of factors by the link of its mail. @throws AuthTunaError `invalid_token` */
-  async cancelReset(token: string, actor: Actor): Promise<void> {
-    const live = await this.#tokens.peek(token, CANCEL_RESET);
-    await this.#stopReset(live.subject, actor, [live.spend]).catch((error: unknown) => {
-      throw isMissing(error) ? new AuthTunaError('invalid_token') : error;
-    });
+  cancelReset(token: string, actor: Actor): Promise<void> {
+    return this.#resets.cancelByLink(token, actor);
   }
 
   /** Stops the removal of one's own factors. @throws AuthTunaError `not_found` */
   async cancelOwnReset(userId: string, actor: Actor): Promise<void> {
     await this.#own(userId, actor);
-    await this.#stopReset(userId, actor, []).catch((error: unknown) => {
-      throw isMissing(error) ? new AuthTunaError('not_found') : error;
-    });
-  }
-
-  #stopReset(userId: string, actor: Actor, writes: readonly Write[]): Promise<void> {
-    return this.#ledger.commit({
-      writes: [
-        ...writes,
-        this.#runtime.db.factorReset.delete({
-          where: { userId, effectiveAt: { gt: this.#runtime.now() } },
-        }),
-        this.#tokens.revokeAll(userId, [CANCEL_RESET]),
-      ],
-      facts: [{ type: 'factor.reset_cancelled', actor, target: { type: 'user', id: userId } }],
-    });
+    await this.#resets.cancel(userId, actor);
   }
 
   async #checkTotp(user: UserRow, code: string): Promise<FactorProof | null> {
@@ -639,42 +567,6 @@ export class MfaManager implements SecondFactor {
     return kept?.result ?? null;
   }
 
-  /** Removes every factor and ends every session; done already is fine. */
-  async #removeAll(userId: string, actor: Actor): Promise<void> {
-    const { db } = this.#runtime;
-    const user = await db.user.findUnique({ where: { id: userId } });
-    if (user === null) throw noUser();
-    const { to, data } = noticeTo(this.#runtime, user, actor);
-    try {
-      await this.#ledger.commit({
-        writes: [
-          db.totp.deleteMany({ where: { userId } }),
-          db.recoveryCode.deleteMany({ where: { userId } }),
-          db.passkey.deleteMany({ where: { userId } }),
-          db.trustedDevice.deleteMany({ where: { userId } }),
-          db.factorReset.deleteMany({ where: { userId } }),
-          this.#tokens.revokeAll(userId, [CANCEL_RESET]),
-          this.#throttle.clear(throttleKey(userId)),
-          ...this.#sessions.revokeAllWrites(user, { reason: 'factors_reset' }),
-        ],
-        facts: [
-          {
-            type: 'factor.removed',
-            reason: 'reset',
-            actor,
-            target: { type: 'user', id: userId },
-            data: { factor: 'all' },
-          },
-        ],
-        mails: [{ template: 'factor-removed', to, data: { ...data, factor: 'totp' } }],
-        invalidates: [`user:${userId}`],
-      });
-    } catch (error) {
-      if (!isMissing(error)) throw error; // the epoch moved: somebody else was doing the same, or the next look does it
-      throw new AuthTunaError('conflict');
-    }
-  }
-
   /** Factors are nobody's but the user's own; `SYSTEM` is for scripts. */
   async #own(userId: string, actor: Actor): Promise<UserRow> {
     if (actor !== SYSTEM && actor.userId !== userId) throw new AuthTunaError('forbidden');
@@ -682,13 +574,6 @@ export class MfaManager implements SecondFactor {
     if (user === null || !isActive(user, this.#runtime.now())) throw noUser();
     return user;
   }
-}
-
-const CANCEL_RESET = 'cancel_factor_reset';
-
-/** Shared by everything that takes a code, so that guesses cannot be spread over several doors. */
-export function throttleKey(userId: string): string {
-  return `mfa:${userId}`;
 }
 
 function placeOf(id: string): string[] {

@@ -14,7 +14,7 @@ import type {
   SignInOptions,
   SignInResult,
 } from '../../core/sign-in.js';
-import type { Throttle } from '../../core/throttle.js';
+import { codesKey, type Throttle } from '../../core/throttle.js';
 import { isActive } from '../../core/user-row.js';
 import { hasOtherWayIn } from '../../core/ways-in.js';
 import { newId } from '../../crypto/random.js';
@@ -327,7 +327,7 @@ export class PasskeyManager implements SecondFactor {
           },
         }),
         // Another factor has proved who it is: codes count from zero again, and are open again after too many.
-        this.#throttle.clear(`mfa:${user.id}`),
+        this.#throttle.clear(codesKey(user.id)),
       ],
       facts: [],
       mails: [],
