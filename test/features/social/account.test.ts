@@ -5,6 +5,7 @@ import { PASSWORD, startApp } from '../../support/app.js';
 import type { Browser } from '../../support/browser.js';
 import { openDatabase } from '../../support/database.js';
 import { CLIENT } from '../../support/openid-provider.js';
+import { PageVisitor } from '../../support/page-visitor.js';
 import { type SocialApp, startSocialApp } from '../../support/social.js';
 
 /** Goes through the provider to link, and gives the answer of the callback. */
@@ -103,6 +104,22 @@ test('OA-9: unlinking takes the way in away, ends other sessions, and leaves one
   const again = app.browser();
   await app.signIn(again);
   expect((await again.delete('/auth/social/oidc')).status).toBe(204);
+});
+
+test('whoever has nothing but a provider signs in there once more to prove who they are, and comes back', async () => {
+  const app = await startSocialApp();
+  const visitor = new PageVisitor(app.browser());
+  await app.signIn(visitor.browser);
+  app.clock.advance({ minutes: 10, seconds: 1 });
+  const security = await visitor.open('/account/security');
+  const stepUp = await visitor.postFields('/auth/social/oidc/unlink', { csrfToken: security.csrfToken });
+  const page = await visitor.open(stepUp.headers.get('location') ?? '');
+  expect(page.status).toBe(200);
+  expect(page.html).toContain('href="/auth/social/oidc/login?returnTo=%2Faccount%2Fsecurity"');
+  const answer = await app.signIn(visitor.browser, undefined, '?returnTo=%2Faccount%2Fsecurity');
+  expect(answer.headers.get('location')).toBe('/account/security');
+  // Asked no more; refused for another reason.
+  expect((await visitor.browser.delete('/auth/social/oidc')).status).toBe(409);
 });
 
 test('SS-14: unlinking gives the session a new cookie, tells its owner by mail, and is recorded', async () => {
