@@ -15,6 +15,7 @@ import { GUESSING, type Throttle } from '../../core/throttle.js';
 import { isActive, type PublicUser, publicUser } from '../../core/user-row.js';
 import type { PreparedUser, UserManager } from '../../core/users.js';
 import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
+import { newId } from '../../crypto/random.js';
 import type { ExtraColumns, User } from '../../db/client.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -184,7 +185,7 @@ export class AuthManager<U extends User = User> {
     furtherWrites: number,
     mayMail: boolean,
   ): Promise<void> {
-    const { db } = this.#runtime;
+    const { db, config } = this.#runtime;
     const username = prepared.username === null ? null : canonicalUsername(prepared.username);
     if (username !== null) {
       const holder = await db.user.findFirst({
@@ -195,11 +196,22 @@ export class AuthManager<U extends User = User> {
     }
     const owner = await db.user.findUnique({ where: { email: prepared.email } });
     if (owner === null) return;
-    const touchNothing = () =>
-      db.user.updateMany({ where: { id: prepared.id }, data: { updatedAt: this.#runtime.now() } });
+    const now = this.#runtime.now();
+    // Expired as it is made: it allows nothing, weighs what a row of the account would, and goes with the next clean-up.
+    const ballast = () =>
+      db.oneTimeToken.create({
+        data: {
+          id: newId(config.random),
+          purpose: 'stand_in',
+          subject: prepared.id,
+          secretHash: '',
+          createdAt: now,
+          expiresAt: now,
+        },
+      });
     const recipient = owner.deletedAt === null ? owner : standInFor(this.#runtime, owner.email);
     await this.#ledger.commit({
-      writes: Array.from({ length: prepared.writes.length + furtherWrites }, touchNothing),
+      writes: Array.from({ length: prepared.writes.length + furtherWrites }, ballast),
       facts: [
         {
           type: 'user.created',
