@@ -7,8 +7,11 @@ import { misconfigured } from '../errors.js';
 import type { DatabaseConnection } from './connection.js';
 import { PrismaClient } from './generated/sqlite/client.js';
 
-// libsql waits 0 ms by default: of two processes writing one file, every third write was lost to SQLITE_BUSY.
-const BUSY_TIMEOUT_MS = 5000;
+// How long libsql itself waits for a file that another process writes, during which this process does nothing else: long enough for a write.
+const BUSY_TIMEOUT_MS = 20;
+const RETRY_MS = 20;
+const LIMIT_MS = 2000; // security.md DB-1: slower than this counts as down
+const MIGRATION_LIMIT_MS = 30_000;
 
 /**
  * Opens a SQLite file (`file:./app.db`; its folder is created) or a libSQL server (`libsql://…?authToken=…`).
@@ -27,10 +30,8 @@ export function openSqlite(url: string): DatabaseConnection {
   }
   if (isFile) mkdirSync(dirname(pathOf(url)), { recursive: true });
 
-  const adapter = new PrismaLibSql({ url, timeout: BUSY_TIMEOUT_MS });
-  // Waiting inside libsql blocks the whole process, and with it the one of its callers that holds the lock.
-  const sql = adapter.createClient({ url, timeout: 0 });
-  const client = new PrismaClient({ adapter });
+  const client = new PrismaClient({ adapter: new PatientLibSql({ url, timeout: BUSY_TIMEOUT_MS }) });
+  const sql = new PrismaLibSql({ url }).createClient({ url, timeout: 0 });
 
   return {
     dialect: 'sqlite',
@@ -38,11 +39,11 @@ export function openSqlite(url: string): DatabaseConnection {
 
     async prepare() {
       // Readers do not block the writer, nor it them. The mode is stored in the file.
-      if (isFile) await whenFree(sql, () => sql.execute('PRAGMA journal_mode = WAL'));
+      if (isFile) await whenFree(sql, MIGRATION_LIMIT_MS, () => sql.execute('PRAGMA journal_mode = WAL'));
     },
 
     async exclusively(work) {
-      const transaction = await whenFree(sql, async () => {
+      const transaction = await whenFree(sql, MIGRATION_LIMIT_MS, async () => {
         // Rebuilding a table drops the old one, which would cascade to the rows that refer to it.
         await sql.execute('PRAGMA foreign_keys = OFF');
         return sql.transaction('write'); // BEGIN IMMEDIATE; takes this connection with it
@@ -71,15 +72,36 @@ export function openSqlite(url: string): DatabaseConnection {
   };
 }
 
-/** Tries again while another connection writes, for at most half a minute. */
-async function whenFree<T>(sql: { reconnect(): void }, attempt: () => Promise<T>): Promise<T> {
-  for (let waits = 0; ; waits += 1) {
+/**
+ * Waits for other writers without holding up the process, and takes the right to write when a batch begins: a batch that began as a reader
+ * is refused at its first write, at once, when anybody wrote meanwhile.
+ */
+class PatientLibSql extends PrismaLibSql {
+  override createClient(config: Parameters<PrismaLibSql['createClient']>[0]) {
+    const client = super.createClient(config);
+    const execute: (...statement: Parameters<typeof client.execute>) => ReturnType<typeof client.execute> =
+      client.execute.bind(client);
+    const transaction = client.transaction.bind(client);
+    client.execute = ((...statement: Parameters<typeof execute>) =>
+      whenFree(client, LIMIT_MS, () => execute(...statement))) as typeof client.execute;
+    client.transaction = () => whenFree(client, LIMIT_MS, () => transaction('write'));
+    return client;
+  }
+}
+
+/** Tries again while another connection writes. */
+async function whenFree<T>(
+  sql: { reconnect(): void },
+  limitMs: number,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  for (let waited = 0; ; waited += RETRY_MS) {
     try {
       return await attempt();
     } catch (error) {
       const isBusy = error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY';
-      if (!isBusy || waits >= 1500) throw error;
-      await setTimeout(20);
+      if (!isBusy || waited >= limitMs) throw error;
+      await setTimeout(RETRY_MS);
       sql.reconnect(); // a statement that was refused stays open, and no transaction commits beside it
     }
   }

@@ -1,0 +1,30 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { expect, inject, onTestFinished, test } from 'vitest';
+import { startApp } from '../support/app.js';
+
+test.runIf(inject('dialect') === 'sqlite')(
+  'DB-1: while another process holds the write lock of the file, what needs no database is answered at once',
+  async () => {
+    const app = await startApp();
+    const { browser } = await app.signedIn();
+    expect((await browser.get('/me')).status).toBe(200);
+    const other = (await app.signedIn()).browser;
+    expect((await other.get('/me')).status).toBe(200);
+    app.clock.advance({ seconds: 301 }); // the next request rotates, which has to be written
+    const holder = fork(new URL('../race/lock-process.js', import.meta.url), [app.database.url], {
+      execArgv: [],
+    });
+    onTestFinished(() => void holder.kill());
+    await once(holder, 'message');
+    const writing = browser.get('/me');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const began = performance.now();
+    expect((await app.browser().get('/public')).status).toBe(200);
+    const waited = performance.now() - began;
+    holder.send('let go');
+    await writing;
+    expect(waited).toBeLessThan(1500);
+  },
+  60_000,
+);
