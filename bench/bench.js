@@ -1,6 +1,7 @@
 // npm run bench                  everything, about half an hour
 // npm run bench -- --short       less of everything, under a minute on an idle machine: shows that it works, not how fast it is
 //   --only throughput,logins     some measurements
+//   --rows AuthTuna,passport     only rows whose names begin so, beside Express alone
 //   --peers                      without this library
 //   --out results.md             write the report to a file too
 
@@ -18,6 +19,7 @@ const { values: options } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },
     only: { type: 'string', default: MEASUREMENTS.join(',') },
+    rows: { type: 'string', default: '' },
     peers: { type: 'boolean', default: false },
     out: { type: 'string' },
   },
@@ -44,7 +46,13 @@ try {
   for (const name of chosen) {
     const { title, measure } = await import(`./${name}.js`);
     log(title);
-    const report = await measure({ databases, log, short: options.short, peersOnly: options.peers });
+    const report = await measure({
+      databases,
+      log,
+      short: options.short,
+      peersOnly: options.peers,
+      names: options.rows.split(','),
+    });
     sections.push(`## ${title}\n\n${report}\n`);
   }
 } finally {

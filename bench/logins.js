@@ -11,8 +11,8 @@ export const title = 'Logins per second';
  *
  * The first row does nothing but one native bcrypt comparison at cost 12: no login that hashes so can be faster.
  */
-export async function measure({ databases, log, short, peersOnly }) {
-  const rows = rowsOf('logins', { short, peersOnly });
+export async function measure({ databases, log, short, peersOnly, names }) {
+  const rows = rowsOf('logins', { short, peersOnly, names });
   const form = short
     ? { warmUpSeconds: 0.2, rounds: 1, seconds: 0.8 }
     : { warmUpSeconds: 2, rounds: 3, seconds: 8 };

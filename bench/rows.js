@@ -53,9 +53,11 @@ function authTuna(variant, settings) {
   return { name: `AuthTuna, ${variant}`, server: 'authtuna', settings, subjects: ['me', 'guarded'] };
 }
 
-/** The rows of a measurement, `Express alone` first; `peersOnly` leaves this library out. */
-export function rowsOf(measurement, { short, peersOnly }) {
-  return [...peers, ...(peersOnly ? [] : ours)].filter(({ also = [], brief = [] }) =>
-    short ? brief.includes(measurement) : measurement === 'throughput' || also.includes(measurement),
+/** The rows of a measurement, `Express alone` first; `peersOnly` leaves this library out, `names` what begins with none of them. */
+export function rowsOf(measurement, { short, peersOnly, names }) {
+  return [...peers, ...(peersOnly ? [] : ours)].filter(
+    ({ name, server, also = [], brief = [] }) =>
+      (server === 'bare' || names.some((start) => name.startsWith(start))) &&
+      (short ? brief.includes(measurement) : measurement === 'throughput' || also.includes(measurement)),
   );
 }

@@ -8,8 +8,8 @@ const PER_SECOND = 500;
 export const title = `Latency of /me at ${PER_SECOND} requests per second`;
 
 /** What a user notices on a server that is not at its limit. */
-export async function measure({ databases, log, short, peersOnly }) {
-  const rows = rowsOf('steady-rate', { short, peersOnly });
+export async function measure({ databases, log, short, peersOnly, names }) {
+  const rows = rowsOf('steady-rate', { short, peersOnly, names });
   const form = short
     ? { warmUpSeconds: 0.6, rounds: 3, seconds: 0.4 }
     : { warmUpSeconds: 5, rounds: 3, seconds: 10 };

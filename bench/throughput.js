@@ -11,8 +11,8 @@ export const title = 'Requests per second';
  * Processor time per request is the server's own, without the database's; unlike requests per second it hardly changes
  * when the machine has other work too.
  */
-export async function measure({ databases, log, short, peersOnly }) {
-  const rows = rowsOf('throughput', { short, peersOnly });
+export async function measure({ databases, log, short, peersOnly, names }) {
+  const rows = rowsOf('throughput', { short, peersOnly, names });
   const form = short
     ? { warmUpSeconds: 0.6, rounds: 3, seconds: 0.4 }
     : { warmUpSeconds: 6, rounds: 5, seconds: 4 };

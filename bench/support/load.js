@@ -213,7 +213,7 @@ export function atRate(port, requests, { perSecond, seconds, connections = 128 }
         const since = performance.now();
         for (; due < total && since >= start + (due * 1000) / perSecond; due++) {
           const job = { since, request: requests[due % requests.length] };
-          const connection = idle.pop();
+          const connection = idle.shift(); // in turn, so that none is idle for so long that the server closes it
           if (connection) serve(connection, job);
           else waiting.push(job);
         }
