@@ -215,6 +215,31 @@ test('a refresh token that changes with each use is used once, by however many p
   }
 });
 
+test('tokens that are refreshed while the account is unlinked are revoked, and do not come back', async () => {
+  const app = await startSocialApp({}, { keepTokens: true });
+  app.idp.accessTokenSeconds = 300;
+  await app.signIn(app.browser());
+  const user = await app.authTuna.users.findByEmail('ada@example.com');
+  await app.authTuna.passwords.set(user!.id, PASSWORD, SYSTEM);
+  const browser = app.browser();
+  await app.signIn(browser);
+  app.clock.advance({ seconds: 290 });
+  const { fetch } = globalThis;
+  onTestFinished(() => void vi.unstubAllGlobals());
+  vi.stubGlobal('fetch', async (...asked: Parameters<typeof fetch>) => {
+    const answer = await fetch(...asked);
+    if (String(asked[0]).endsWith('/token')) {
+      vi.unstubAllGlobals();
+      expect((await browser.delete('/auth/social/oidc')).status).toBe(204);
+    }
+    return answer;
+  });
+  await expect(app.authTuna.social.tokens(user!.id, 'oidc')).rejects.toMatchObject({ code: 'invalid_token' });
+  await expect(app.authTuna.social.tokens(user!.id, 'oidc')).rejects.toMatchObject({ code: 'not_found' });
+  expect(await app.authTuna.social.list(user!.id)).toEqual([]);
+  expect(app.idp.requests.filter((request) => request.includes('revocation'))).toHaveLength(2); // those before, and those that came too late
+});
+
 test('a provider that is down for a moment costs no tokens, and one that has withdrawn them says so', async () => {
   const app = await startSocialApp({}, { keepTokens: true });
   app.idp.accessTokenSeconds = 300;
