@@ -3,6 +3,7 @@ import type { Ledger, Write } from '../../core/ledger.js';
 import type { OneTimeTokens } from '../../core/one-time-tokens.js';
 import { noticeTo } from '../../core/outbox.js';
 import { after, type Runtime } from '../../core/runtime.js';
+import type { UserRow } from '../../core/session-row.js';
 import type { SessionManager } from '../../core/sessions.js';
 import { codesKey, type Throttle } from '../../core/throttle.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
@@ -20,6 +21,7 @@ export interface FactorResetDependencies {
 
 const CANCEL_RESET = 'cancel_factor_reset';
 const RESET_SECONDS = 72 * 3600;
+const REASON = 'factors_reset';
 
 /**
  * Getting somebody back in who has lost every factor, in time enough for them to say that they have not.
@@ -54,7 +56,15 @@ export class FactorResets {
   async takeEffect(userId: string): Promise<boolean> {
     const row = await this.#runtime.db.factorReset.findUnique({ where: { userId } });
     if (row === null || row.effectiveAt > this.#runtime.now()) return false;
-    await this.#removeAll(userId, { ...SYSTEM, userId: row.requestedById });
+    const { db } = this.#runtime;
+    await this.#removeAll(userId, { ...SYSTEM, userId: row.requestedById }, () => [
+      db.factorReset.delete({ where: { userId, effectiveAt: row.effectiveAt } }), // once, however many ask at this moment
+      // The epoch stays: what asks is often the very sign-in that this lets in, and it has read the user already.
+      db.session.updateMany({
+        where: { userId, revokedAt: null },
+        data: { revokedAt: this.#runtime.now(), revokedReason: REASON },
+      }),
+    ]);
     return true;
   }
 
@@ -65,7 +75,10 @@ export class FactorResets {
     if (user === null || user.deletedAt !== null) throw noUser();
     const now = this.#runtime.now();
     if (actor === SYSTEM) {
-      await this.#removeAll(userId, actor);
+      await this.#removeAll(userId, actor, (found) => [
+        this.#runtime.db.factorReset.deleteMany({ where: { userId } }),
+        ...this.#sessions.revokeAllWrites(found, { reason: REASON }),
+      ]);
       return now;
     }
     const { config, db } = this.#runtime;
@@ -132,8 +145,8 @@ export class FactorResets {
     });
   }
 
-  /** Removes every factor and ends every session; done already is fine. */
-  async #removeAll(userId: string, actor: Actor): Promise<void> {
+  /** Removes every factor, with the writes that end the request for it and every session. @throws AuthTunaError `conflict` */
+  async #removeAll(userId: string, actor: Actor, endings: (user: UserRow) => Write[]): Promise<void> {
     const { db } = this.#runtime;
     const user = await db.user.findUnique({ where: { id: userId } });
     if (user === null) throw noUser();
@@ -145,10 +158,9 @@ export class FactorResets {
           db.recoveryCode.deleteMany({ where: { userId } }),
           db.passkey.deleteMany({ where: { userId } }),
           db.trustedDevice.deleteMany({ where: { userId } }),
-          db.factorReset.deleteMany({ where: { userId } }),
+          ...endings(user),
           this.#tokens.revokeAll(userId, [CANCEL_RESET]),
           this.#throttle.clear(codesKey(userId)),
-          ...this.#sessions.revokeAllWrites(user, { reason: 'factors_reset' }),
         ],
         facts: [
           {
@@ -163,7 +175,7 @@ export class FactorResets {
         invalidates: [`user:${userId}`],
       });
     } catch (error) {
-      if (!isMissing(error)) throw error; // the epoch moved: somebody else was doing the same, or the next look does it
+      if (!isMissing(error)) throw error; // somebody else was doing the same, or the next look does it
       throw new AuthTunaError('conflict');
     }
   }

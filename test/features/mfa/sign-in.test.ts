@@ -233,8 +233,9 @@ test('MB-5: an administrator’s reset takes 72 hours, can be stopped by the lin
   await mfa.reset(user.id, actor);
   app.clock.advance({ hours: 72 });
   const after = app.browser();
-  await after.post('/auth/login', { login: user.email, password: PASSWORD });
   await json(after.post('/auth/login', { login: user.email, password: PASSWORD }), 200);
+  await json(after.get('/me'), 200); // the very sign-in that found the removal due
+  await json(browser.get('/me'), 401);
   expect((await mfa.status(user.id)).factors).toEqual([]);
 });
 
