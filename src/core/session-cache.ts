@@ -18,6 +18,8 @@ export class VerifiedSession {
   readonly userAgent: string | null;
   /** How many invalidations there had been when the read behind it began. */
   readonly readAt: number;
+  /** Milliseconds; when its cookie was last replaced for good, 0 for never. */
+  readonly hardRotatedAt: number;
   /** @internal Of the whole cookie. */
   fingerprint = 0;
   readonly #cache: SessionCache;
@@ -28,7 +30,7 @@ export class VerifiedSession {
     cache: SessionCache,
     facts: { session: Session; user: PublicUser } & Pick<
       VerifiedSession,
-      'grants' | 'trustedUntil' | 'userAgent' | 'readAt'
+      'grants' | 'trustedUntil' | 'userAgent' | 'readAt' | 'hardRotatedAt'
     >,
   ) {
     this.sessionId = facts.session.id;
@@ -38,6 +40,7 @@ export class VerifiedSession {
     this.trustedUntil = facts.trustedUntil;
     this.userAgent = cache.sharedText(facts.userAgent);
     this.readAt = facts.readAt;
+    this.hardRotatedAt = facts.hardRotatedAt;
     this.#cache = cache;
     this.#session = cache.sessions.pack({
       ...facts.session,
@@ -61,7 +64,7 @@ export class VerifiedSession {
 const MAX_SESSIONS = 50_000;
 const MAX_SHARED_TEXTS = 2000;
 const MAX_TOKEN = 4096;
-const READ_SECONDS = 10; // longer than any read may take
+const READ_SECONDS = 60; // longer than any read may take, and an answer on its way whose cookie is still of use
 
 /**
  * What is known about sessions without asking the database: verified ones by their cookie, and ended ones by id.
@@ -103,13 +106,13 @@ export class SessionCache {
     const signature = token.slice(end);
     const verified = this.#young.get(signature) ?? this.#old.get(signature);
     if (verified === undefined || now >= verified.trustedUntil) return undefined;
-    return verified.fingerprint === this.#fingerprint(token) && !this.#isStale(verified)
+    return verified.fingerprint === this.#fingerprint(token) && !this.isStale(verified)
       ? verified
       : undefined;
   }
 
   remember(token: string, verified: VerifiedSession, now: number): void {
-    if (verified.trustedUntil <= now || this.#isStale(verified)) return;
+    if (verified.trustedUntil <= now || this.isStale(verified)) return;
     if (now - this.#turnedAt >= this.#trustedMs || this.#young.size >= MAX_SESSIONS / 2) {
       this.#old = now - this.#turnedAt >= 2 * this.#trustedMs ? new Map() : this.#young;
       this.#young = new Map();
@@ -152,6 +155,18 @@ export class SessionCache {
     }
   }
 
+  /** Whether anything about it has changed since it was read. */
+  isStale(verified: VerifiedSession): boolean {
+    if (this.#invalidated.size === 0) return false;
+    const since = (topic: Topic) => (this.#invalidated.get(topic)?.number ?? 0) > verified.readAt;
+    return (
+      since('all') ||
+      since('roles') ||
+      since(`user:${verified.userId}`) ||
+      since(`session:${verified.sessionId}`)
+    );
+  }
+
   /** FNV-1a by words; tells a changed token from the one that was checked, not an attacker from a user. */
   #fingerprint(token: string): number {
     const length = this.#bytes.write(token, 0, MAX_TOKEN, 'latin1');
@@ -161,16 +176,5 @@ export class SessionCache {
     for (let index = 0; index < end; index += 1)
       hash = Math.imul(hash ^ (this.#words[index] as number), 0x01000193);
     return hash | 0;
-  }
-
-  #isStale(verified: VerifiedSession): boolean {
-    if (this.#invalidated.size === 0) return false;
-    const since = (topic: Topic) => (this.#invalidated.get(topic)?.number ?? 0) > verified.readAt;
-    return (
-      since('all') ||
-      since('roles') ||
-      since(`user:${verified.userId}`) ||
-      since(`session:${verified.sessionId}`)
-    );
   }
 }

@@ -144,10 +144,10 @@ export class SessionVerifier {
    * @throws AuthTunaError `unavailable`
    */
   async follow(verified: VerifiedSession): Promise<VerifiedSession | { refusal: ErrorCode }> {
-    const { session, userAgent } = verified;
+    const { sessionId, userAgent } = verified;
     let previous: Read | null = null;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      const read: Read | null = await this.#rows.latest(session.id);
+      const read: Read | null = await this.#rows.latest(sessionId);
       if (read === null) return { refusal: 'unauthenticated' };
       const { row } = read;
       const now = this.#runtime.now();
@@ -158,8 +158,7 @@ export class SessionVerifier {
       const ended = this.#endedBecause(row, now);
       if (ended !== null) return { refusal: ended };
       if (row.lockedAt !== null) return { refusal: 'recent_login_required' };
-      if (row.hardRotatedAt !== null && row.hardRotatedAt > session.authenticatedAt)
-        return { refusal: 'superseded' };
+      if (hardRotatedAt(row) > verified.hardRotatedAt) return { refusal: 'superseded' };
       return this.#verified(read, { userAgent }, now);
     }
     throw contended();
@@ -186,11 +185,11 @@ export class SessionVerifier {
     // A read that was shared may have begun before the rotation that this cookie comes from.
     if (behind < 0 && previous === null) return 'read again';
     if (behind < 0) return this.#suspicious(row, claims, 'ahead_of_database');
-    if (behind >= 2) return this.#breach(row, request);
     const isCurrent = behind === 0;
-    if (!isCurrent && row.hardRotatedAt !== null && row.hardRotatedAt.getTime() === row.rotatedAt.getTime()) {
+    // Also from two before: the very request that was elevated may have been due for a rotation, beside others that were on their way.
+    if (!isCurrent && hardRotatedAt(row) === row.rotatedAt.getTime())
       return this.#isForgiven(row, now) ? refused('superseded') : this.#breach(row, request);
-    }
+    if (behind >= 2) return this.#breach(row, request);
     const salt = isCurrent ? row.salt : row.previousSalt;
     const expected = salt === null ? null : this.#tokens.rotatingString(row.id, claims.generation, salt);
     if (expected === null || !equalInConstantTime(claims.rotating, expected))
@@ -283,6 +282,7 @@ export class SessionVerifier {
       ),
       userAgent: request.userAgent,
       readAt: read.readAt,
+      hardRotatedAt: hardRotatedAt(row),
     });
   }
 
@@ -479,6 +479,11 @@ interface Read {
   readAt: number;
   /** Milliseconds; what is read counts as known from here on, not from when the answer came. */
   startedAt: number;
+}
+
+/** Milliseconds; 0 for never. */
+function hardRotatedAt(row: LoadedSession): number {
+  return row.hardRotatedAt?.getTime() ?? 0;
 }
 
 function isOutOfEpoch(row: LoadedSession): boolean {

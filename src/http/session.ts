@@ -110,7 +110,9 @@ export class SessionMiddleware implements AuthContext {
     const decidedAt = this.now();
     const { rotationGraceSeconds } = this.#config.session;
     const cookie = this.#serialise(verdict.renewedToken, verdict.persistentUntil);
-    guardLateCookie(res, this.cookie, cookie, () => this.now() - decidedAt > rotationGraceSeconds * 1000);
+    const isOutdated = () =>
+      this.now() - decidedAt > rotationGraceSeconds * 1000 || this.#verifier.cache.isStale(verdict.verified); // elevated or ended meanwhile: the jar holds another cookie by now
+    guardLateCookie(res, this.cookie, cookie, isOutdated);
   }
 
   #signedIn(req: Request, res: Response, verified: VerifiedSession, isLatest: boolean): void {

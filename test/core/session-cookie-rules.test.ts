@@ -10,6 +10,7 @@ import { COOKIE, claimsOf, inDatabase, sessionCookieOf } from '../support/sessio
 
 async function settled() {
   const calls = { handled: 0 };
+  const held: (() => void)[] = [];
   const app: TestInstance = await startApp(
     {},
     {
@@ -19,6 +20,7 @@ async function settled() {
           res.setHeader('Cache-Control', 'public, max-age=600'); // as a careless handler does
           res.json({});
         });
+        express.get('/held', tuna.requireUser(), (_req, res) => void held.push(() => res.json({})));
         express.get('/counted', tuna.requireUser(), (_req, res) => {
           calls.handled += 1;
           res.json({});
@@ -28,7 +30,7 @@ async function settled() {
   );
   const { browser, user } = await app.signedIn('ada@example.com');
   expect((await browser.get('/me')).status).toBe(200);
-  return { app, browser, user, calls, clock: app.clock, authTuna: app.authTuna };
+  return { app, browser, user, calls, held, clock: app.clock, authTuna: app.authTuna };
 }
 
 /** Asks without keeping what comes back, as a browser whose answer was lost. */
@@ -79,6 +81,23 @@ test('W2: an answer that comes later than G after the decision carries no cookie
   expect(sessionCookieOf(await browser.get('/slow/30'))).toBeDefined();
   expect((await browser.get('/me')).status).toBe(200);
   expect(app.logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
+});
+
+test('W2: an answer that a step-up or a new sign-in overtook puts no older cookie back', async () => {
+  const { browser, clock, held } = await settled();
+  const overtaking = [
+    () => browser.post('/auth/step-up', { password: PASSWORD }),
+    () => browser.post('/auth/login', { login: 'ada@example.com', password: PASSWORD }),
+  ];
+  for (const overtake of overtaking) {
+    clock.advance({ seconds: 301 });
+    const slow = browser.get('/held'); // due for a rotation
+    await expect.poll(() => held.length).toBe(1);
+    expect((await overtake()).status).toBe(200);
+    held.pop()?.();
+    expect(sessionCookieOf(await slow)).toBeUndefined();
+    expect((await browser.post('/me/x')).status).toBe(200);
+  }
 });
 
 test('W3: no refusal takes the cookie away, whatever it is about; the answer to a logout does', async () => {
@@ -171,6 +190,35 @@ test('SS-14: a cookie from before an elevation is refused without harm until S, 
   expect((await browser.post('/me/x')).status).toBe(401);
   const [entry] = (await app.authTuna.audit.list({ type: 'session.breached' })).items;
   expect(entry?.targetId).toBe(claimsOf(browser).sid);
+});
+
+test('SS-14: an elevation that is due for a rotation as well takes two steps, and nobody is taken for a thief', async () => {
+  const { app, browser, clock } = await settled();
+  clock.advance({ seconds: 301 });
+  const before = claimsOf(browser).gen;
+  const underWay = browser.stolen(); // what another tab had sent before the answer arrived
+  await json(browser.post('/auth/step-up', { password: PASSWORD }), 200);
+  expect(claimsOf(browser).gen).toBe(before + 2);
+  for (const answer of [await underWay.get('/me'), await underWay.post('/me/x')])
+    expect(await answer.json()).toMatchObject({ status: 401, code: 'superseded' });
+  expect((await browser.post('/me/x')).status).toBe(200);
+
+  // The answer that is lost costs a sign-in, as sessions.md says, and no accusation.
+  clock.advance({ seconds: 301 });
+  expect((await browser.stolen().post('/auth/step-up', { password: PASSWORD })).status).toBe(200);
+  expect(await (await browser.post('/me/x')).json()).toMatchObject({ code: 'superseded' });
+  await json(browser.post('/auth/login', { login: 'ada@example.com', password: PASSWORD }), 200);
+  expect((await app.authTuna.audit.list({ type: 'session.breached' })).items).toEqual([]);
+
+  // Once the successor has been in use for S, one from two before is a copy.
+  clock.advance({ seconds: 301 });
+  await browser.get('/me');
+  const copy = browser.stolen();
+  clock.advance({ seconds: 301 });
+  await json(browser.post('/auth/step-up', { password: PASSWORD }), 200);
+  expect((await browser.post('/me/x')).status).toBe(200);
+  clock.advance({ seconds: 181 });
+  expect(await (await copy.get('/me')).json()).toMatchObject({ code: 'session_revoked' });
 });
 
 test('SS-3: an answer that was lost on the way, again and again, loses nobody', async () => {

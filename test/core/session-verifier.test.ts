@@ -3,6 +3,7 @@ import type { SessionRow } from '../../src/core/session-row.js';
 import { type Region, SYSTEM } from '../../src/index.js';
 import { TestMailbox } from '../../src/testing/index.js';
 import { PASSWORD, startApp, type TestInstance } from '../support/app.js';
+import { enrolTotp, json } from '../support/factors.js';
 import {
   at,
   claimsOf,
@@ -262,6 +263,33 @@ describe('rotation', () => {
     expect((await browser.post('/auth/logout')).status).toBe(204);
     clock.advance({ seconds: 11 });
     expect(await asks[0]?.()).toBe(false);
+  });
+
+  test('SS-14: what begins after a cookie was replaced for good goes on, also where nothing fresh was proved by that', async () => {
+    const asks: (() => Promise<boolean>)[] = [];
+    const { app, browser, clock } = await settled(
+      {},
+      {
+        routes(express) {
+          express.get('/stream', (req, res) => {
+            asks.push(() => req.auth.can('anything:read').then(() => req.auth.user !== null));
+            res.json({});
+          });
+        },
+      },
+    );
+    await enrolTotp(app, browser);
+    clock.advance({ minutes: 2 });
+    await browser.get('/stream');
+    const newPassword = 'a quite different sentence 41'; // alone it makes no session fresher that has a second factor
+    await json(browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword }), 200);
+    await browser.get('/stream');
+    clock.advance({ minutes: 1 });
+    expect([await asks[0]?.(), await asks[1]?.()]).toEqual([false, true]);
+    expect((await browser.delete('/auth/mfa/totp')).status).toBe(204);
+    await browser.get('/stream');
+    clock.advance({ minutes: 1 });
+    expect([await asks[1]?.(), await asks[2]?.()]).toEqual([false, true]);
   });
 
   test('SS-14: after an elevation the old cookie is refused and never exchanged for the new one', async () => {
