@@ -8,23 +8,23 @@ export interface CookieSpec {
 }
 
 /**
- * `__Host-` on https, `__Secure-` where a Domain is configured (which `__Host-` forbids), and the bare name on a loopback http: base URL.
+ * `__Host-` on https, `__Secure-` where a Domain is given (which `__Host-` forbids), and the bare name on a loopback http: base URL.
  *
+ * @param options.domain for the session alone: a cookie that a sibling domain could plant binds nothing to this browser
  * @see W3C cookie prefixes; ASVS 5.0 V3.3; security.md CK-1, CK-3
  */
 export function cookieSpec(
-  config: Config,
+  { isSecure }: Pick<Config, 'isSecure'>,
   name: string,
-  options: { sameSite?: 'lax' | 'strict' } = {},
+  { sameSite, domain }: { sameSite?: 'lax' | 'strict'; domain?: string | undefined } = {},
 ): CookieSpec {
-  const { cookieDomain } = config.session;
-  const prefix = !config.isSecure ? '' : cookieDomain === undefined ? '__Host-' : '__Secure-';
+  const prefix = !isSecure ? '' : domain === undefined ? '__Host-' : '__Secure-';
   const attributes = [
     'Path=/',
     'HttpOnly',
-    ...(config.isSecure ? ['Secure'] : []),
-    `SameSite=${options.sameSite === 'strict' ? 'Strict' : 'Lax'}`,
-    ...(cookieDomain === undefined ? [] : [`Domain=${cookieDomain}`]),
+    ...(isSecure ? ['Secure'] : []),
+    `SameSite=${sameSite === 'strict' ? 'Strict' : 'Lax'}`,
+    ...(domain === undefined ? [] : [`Domain=${domain}`]),
   ].join('; ');
   return { name: prefix + name, attributes };
 }

@@ -51,9 +51,8 @@ export class SessionMiddleware implements AuthContext {
     this.#ready = ready;
     this.access = access;
     this.scopes = scopes;
-    this.cookie = cookieSpec(runtime.config, runtime.config.session.cookieName, {
-      sameSite: runtime.config.session.sameSite,
-    });
+    const { cookieName, sameSite, cookieDomain } = runtime.config.session;
+    this.cookie = cookieSpec(runtime.config, cookieName, { sameSite, domain: cookieDomain });
     this.#address = createAddressResolver(runtime.config.trustedProxies);
   }
 

@@ -40,11 +40,18 @@ describe('the session cookie', () => {
   });
 
   test('CK-1: SameSite=Strict and a Domain come by option, the latter without the __Host- prefix', async () => {
-    const { cookie } = await cookieOf({
+    const { cookie, app, answer } = await cookieOf({
       ...HTTPS,
       session: { sameSite: 'strict', cookieDomain: 'example.com' },
     });
     expect(cookie).toMatch(/^__Secure-at_sess=.*; Secure; SameSite=Strict; Domain=example\.com$/);
+    // What binds forms, links and devices to a browser could otherwise be planted from a sibling domain.
+    const page = await app.browser().get('/auth/login', { headers: { accept: 'text/html' } });
+    const others = [page, answer]
+      .flatMap(({ headers }) => headers.getSetCookie())
+      .filter((line) => line !== cookie);
+    expect(others.map((line) => line.split('=')[0])).toEqual(['__Host-at_pre', '__Host-at_device']);
+    expect(others.join()).not.toContain('Domain');
   });
 
   test('CK-2: two cookies of the name, a nameless one, another case and a smuggled one are no session', async () => {

@@ -46,11 +46,7 @@ export function socialRouter<U extends User>(
   options: RouterOptions = {},
 ): Router {
   const { config, views } = http;
-  // On this very host whatever `session.cookieDomain` says: a sibling domain must not be able to plant it.
-  const flowCookie = cookieSpec(
-    { ...config, session: { ...config.session, cookieDomain: undefined } },
-    'at_flow',
-  );
+  const flowCookie = cookieSpec(config, 'at_flow');
   const signedIn = http.guards.requireUser({ credentials: ['session'], fresh: true });
   const recentLogin = http.stepUp.requireRecentLogin();
   const hasPages = options.pages !== false;
