@@ -109,7 +109,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   authenticateUpgrade(req: IncomingMessage): Promise<Auth>;
 
   /** Every router at its usual place. */
-  router(): Router;
+  router(options?: RouterOptions): Router;
   readonly routers: {
     auth(options?: RouterOptions): Router;
     passwordless(options?: RouterOptions): Router;
@@ -326,7 +326,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
 
   const sessionMiddleware = new SessionMiddleware(runtime, verifier, access, scopes, readiness);
   const upgrades = new Upgrades(runtime, verifier, sessionMiddleware, readiness);
-  const guards = new Guards(runtime, scopes, audit);
+  const guards = new Guards(runtime, sessionMiddleware, scopes, audit);
   if (enrolmentPolicy.isConfigured) {
     guards.enrolment = sessionMiddleware.enrolment = new EnrolmentGuard(
       config.paths.auth,
@@ -403,14 +403,14 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     securityHeaders: (headerOptions) => securityHeaders(config.isSecure, headerOptions),
     errorHandler: () => errorHandler,
     authenticateUpgrade: upgrades.authenticate,
-    router() {
+    router(routerOptions) {
       const router = Router();
-      router.use(config.paths.auth, routers.auth());
-      router.use(`${config.paths.auth}/passwordless`, routers.passwordless());
-      router.use(`${config.paths.auth}/mfa`, routers.mfa());
-      router.use(`${config.paths.auth}/passkeys`, routers.passkeys());
-      router.use(`${config.paths.auth}/social`, routers.social());
-      router.use(config.paths.account, routers.account());
+      router.use(config.paths.auth, routers.auth(routerOptions));
+      router.use(`${config.paths.auth}/passwordless`, routers.passwordless(routerOptions));
+      router.use(`${config.paths.auth}/mfa`, routers.mfa(routerOptions));
+      router.use(`${config.paths.auth}/passkeys`, routers.passkeys(routerOptions));
+      router.use(`${config.paths.auth}/social`, routers.social(routerOptions));
+      router.use(config.paths.account, routers.account(routerOptions));
       return router;
     },
     routers,

@@ -135,6 +135,11 @@ export class RequestAuth implements Auth {
     if (!isAllowed) throw new AuthTunaError('forbidden');
   }
 
+  /** @internal Whether this instance of the library found out who is calling; the people of another one are none of its own. */
+  isOf(context: AuthContext): boolean {
+    return this.#context === context;
+  }
+
   /** @internal Why nobody is signed in. */
   get refusal(): AuthTunaError {
     return new AuthTunaError(this.#refusal);

@@ -6,7 +6,7 @@ import type { Runtime } from '../core/runtime.js';
 import { isPermissionName, isScope } from '../core/scope-name.js';
 import type { ScopeManager } from '../core/scopes.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
-import { authOf, type RequestAuth } from './auth.js';
+import { type AuthContext, authOf, type RequestAuth } from './auth.js';
 
 export type Credential = 'session' | 'access_token' | 'api_key';
 
@@ -42,13 +42,20 @@ export class Guards {
   /** None while no option requires a second factor of anybody. */
   enrolment: EnrolmentCheck | null = null;
   readonly #runtime: Runtime;
+  readonly #sessions: AuthContext & { readonly handler: RequestHandler };
   readonly #scopes: ScopeManager;
   readonly #audit: AuditManager;
   /** Refusals are recorded once a minute for the same question, so that a loop does not fill the log. */
   readonly #recorded = new LRUCache<string, number>({ max: 10_000 });
 
-  constructor(runtime: Runtime, scopes: ScopeManager, audit: AuditManager) {
+  constructor(
+    runtime: Runtime,
+    sessions: AuthContext & { readonly handler: RequestHandler },
+    scopes: ScopeManager,
+    audit: AuditManager,
+  ) {
     this.#runtime = runtime;
+    this.#sessions = sessions;
     this.#scopes = scopes;
     this.#audit = audit;
   }
@@ -69,18 +76,10 @@ export class Guards {
       if (refusal !== undefined || !asksEnrolment) return next(refusal);
       this.#whenEnrolled(auth, next, () => next());
     };
-    return (req, _res, next) => {
-      try {
-        const auth = authOf(req);
-        if (options.fresh === true) {
-          auth.refresh().then(() => decide(auth, next), next);
-          return;
-        }
-        decide(auth, next);
-      } catch (error) {
-        next(error);
-      }
-    };
+    return this.#onAuth((auth, _req, next) => {
+      if (options.fresh === true) auth.refresh().then(() => decide(auth, next), next);
+      else decide(auth, next);
+    });
   };
 
   /**
@@ -130,23 +129,34 @@ export class Guards {
     what: string,
   ): RequestHandler {
     const scopeOf = scopeReader(options);
-    return (req, _res, next) => {
+    return this.#onAuth((auth, req, next) => {
+      const refusal = refusalOf(auth, options, false);
+      if (refusal !== undefined) return next(refusal);
+      this.#whenEnrolled(auth, next, () => {
+        if (options.fresh !== true) {
+          const scope = scopeOf(req);
+          const chain = typeof scope === 'string' ? auth.rememberedChain(scope) : undefined;
+          if (chain !== undefined && decide(auth, chain)) return next();
+        }
+        this.#decideWaiting(req, auth, options, scopeOf, decide, what).then(() => next(), next);
+      });
+    });
+  }
+
+  /** Decides by who is calling. Whom another instance in the process signed in is nobody here: this one looks for itself. */
+  #onAuth(decide: (auth: RequestAuth, req: Request, next: NextFunction) => void): RequestHandler {
+    const guard: RequestHandler = (req, res, next) => {
       try {
         const auth = authOf(req);
-        const refusal = refusalOf(auth, options, false);
-        if (refusal !== undefined) return next(refusal);
-        this.#whenEnrolled(auth, next, () => {
-          if (options.fresh !== true) {
-            const scope = scopeOf(req);
-            const chain = typeof scope === 'string' ? auth.rememberedChain(scope) : undefined;
-            if (chain !== undefined && decide(auth, chain)) return next();
-          }
-          this.#decideWaiting(req, auth, options, scopeOf, decide, what).then(() => next(), next);
-        });
+        if (auth.isOf(this.#sessions)) return decide(auth, req, next);
+        this.#sessions.handler(req, res, (error?: unknown) =>
+          error === undefined ? guard(req, res, next) : next(error),
+        );
       } catch (error) {
         next(error);
       }
     };
+    return guard;
   }
 
   /** Goes on unless the user must set up a second factor first; at once where that is known, which is nearly always. */

@@ -7,7 +7,7 @@ import type { SessionWithToken } from '../core/sessions.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in.js';
 import { AuthTunaError } from '../errors.js';
 import type { MountedPages, ProviderButton } from '../templates.js';
-import { authOf } from './auth.js';
+import { authOf, RequestAuth } from './auth.js';
 import { type CookieSpec, cookieSpec, readCookie } from './cookies.js';
 import { csrf } from './csrf.js';
 import { DeviceCookie } from './device-cookie.js';
@@ -57,7 +57,7 @@ export interface HttpKit {
   accountPage(): string;
   /** Paths at which another site may POST. Their one route sends the browser on to a GET of ours and does nothing else. */
   readonly crossSitePosts: Set<string>;
-  /** First in every router: headers, the caller when `session()` was not mounted before, and the cross-site check. */
+  /** First in every router: headers, the caller when `session()` of this instance was not mounted before, and the cross-site check. */
   readonly prepare: RequestHandler[];
   /** What a sign-in must know of the browser. */
   signInOptions(req: Request): Promise<SignInOptions>;
@@ -120,7 +120,10 @@ export function createHttpKit(
       },
       (req, res, next) =>
         req.method === 'POST' && crossSitePosts.has(req.originalUrl) ? next() : checkOrigin(req, res, next),
-      (req, res, next) => (req.auth === undefined ? sessions.handler(req, res, next) : next()),
+      (req, res, next) =>
+        req.auth instanceof RequestAuth && req.auth.isOf(sessions)
+          ? next()
+          : sessions.handler(req, res, next),
     ],
     async signInOptions(req) {
       const auth = authOf(req);
