@@ -3,6 +3,7 @@ import { AuthTunaError } from '../errors.js';
 import { type Actor, SYSTEM } from '../events.js';
 import type { Access } from './access.js';
 import type { Ledger } from './ledger.js';
+import { type Page, type PageQuery, pageOf } from './page.js';
 import type { RoleStore } from './role-store.js';
 import type { Runtime } from './runtime.js';
 import { isPermissionName } from './scope-name.js';
@@ -86,9 +87,17 @@ export class PermissionManager {
     return this.#runtime.db.permission.findUnique({ where: { name } });
   }
 
-  /** All of them, by name. */
-  async list(): Promise<Permission[]> {
-    return this.#runtime.db.permission.findMany({ orderBy: { name: 'asc' } });
+  /** By name. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
+  async list(query: PageQuery = {}): Promise<Page<Permission>> {
+    const { items, nextCursor } = await pageOf(query, async ({ take, after }) => {
+      const rows = await this.#runtime.db.permission.findMany({
+        where: after === null ? {} : { name: { gt: after } },
+        orderBy: { name: 'asc' },
+        take,
+      });
+      return rows.map((row) => ({ ...row, id: row.name }));
+    });
+    return { items: items.map(({ id: _name, ...permission }) => permission), nextCursor };
   }
 
   /** Needs `permissions:manage`. @throws AuthTunaError `not_found`, `forbidden` */

@@ -6,7 +6,7 @@ import type { Access } from './access.js';
 import { mayAssign, mayEditRole, outranks, type RoleDraft } from './delegation.js';
 import { type Chain, GLOBAL_CHAIN, type Grants } from './grants.js';
 import type { Change, Ledger, Write } from './ledger.js';
-import type { Page, PageQuery } from './page.js';
+import { type Page, type PageQuery, pageOf } from './page.js';
 import type { CompiledRole, Role, RoleCatalogue } from './role-catalogue.js';
 import type { RoleStore } from './role-store.js';
 import type { Runtime } from './runtime.js';
@@ -165,13 +165,17 @@ export class RoleManager {
     return role === null || role.ownedBy !== (ownedBy ?? '') ? null : catalogue.describe(role);
   }
 
-  /** All roles by rank, highest first; with `ownedBy`, those of one scope. */
-  async list(query: { ownedBy?: string } = {}): Promise<Role[]> {
+  /** By rank, highest first; with `ownedBy`, those of one scope. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
+  async list(query: PageQuery & { ownedBy?: string } = {}): Promise<Page<Role>> {
     const catalogue = await this.#store.current();
-    return [...catalogue.all()]
+    const roles = [...catalogue.all()]
       .filter((role) => role.ownedBy === (query.ownedBy ?? ''))
-      .sort((a, b) => (b.level ?? -1) - (a.level ?? -1) || a.name.localeCompare(b.name))
-      .map((role) => catalogue.describe(role));
+      .sort((a, b) => (b.level ?? -1) - (a.level ?? -1) || a.name.localeCompare(b.name));
+    const { items, nextCursor } = await pageOf(query, async ({ take, after }) => {
+      const begin = after === null ? 0 : roles.findIndex((role) => role.id === after);
+      return begin < 0 ? [] : roles.slice(begin, begin + take);
+    });
+    return { items: items.map((role) => catalogue.describe(role)), nextCursor };
   }
 
   /** @throws AuthTunaError `not_found`, `invalid_input`, `forbidden` as for `create` */

@@ -27,7 +27,7 @@ test('a permission is made, found, described anew and listed by name', async () 
   expect(await permissions.get('doc:page:read')).toEqual({ ...made, description: null });
   await permissions.update('doc:page:read', { tool: 'wiki' }, SYSTEM);
   expect(await permissions.get('doc:page:read')).toEqual({ ...made, description: null, tool: 'wiki' });
-  const names = (await permissions.list()).map(({ name }) => name);
+  const names = (await permissions.list()).items.map(({ name }) => name);
   expect(names).toEqual([...names].sort());
   expect(names).toEqual(expect.arrayContaining(['doc:page:read', 'page:read', 'users:read']));
   expect(await permissions.find('doc:page')).toBeNull();

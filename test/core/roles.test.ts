@@ -64,8 +64,8 @@ test('a role that is made is found, listed by rank, and told apart from those of
   expect(await roles.find('helper')).toBeNull();
   expect(await roles.find('helper', 'org:2')).toBeNull();
   expect(await roles.find('editor', 'org:1')).toBeNull();
-  expect((await roles.list({ ownedBy: 'org:1' })).map(({ name }) => name)).toEqual(['helper']);
-  const listed = await roles.list();
+  expect((await roles.list({ ownedBy: 'org:1' })).items.map(({ name }) => name)).toEqual(['helper']);
+  const listed = (await roles.list()).items;
   expect(listed.map(({ name }) => name)).not.toContain('helper');
   const levels = listed.map(({ level }) => level ?? -1);
   expect(levels).toEqual([...levels].sort((a, b) => b - a));
@@ -307,7 +307,7 @@ test('assignableBy says what assign then does, and names each role once', async 
     'superadmin',
     'user',
   ]);
-  const all = new Set((await roles.list()).map(({ name }) => name));
+  const all = new Set((await roles.list()).items.map(({ name }) => name));
   for (const scope of ['org:1', 'project:1', 'org:2', 'global']) {
     const said = await roles.assignableBy(as(owner), scope);
     expect(said).toEqual([...new Set(said)].sort());

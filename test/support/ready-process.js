@@ -19,7 +19,7 @@ const authTuna = createAuthTuna({
 process.send('loaded');
 process.once('message', async () => {
   await authTuna.ready();
-  process.send((await authTuna.roles.list()).map((role) => role.name));
+  process.send((await authTuna.roles.list()).items.map((role) => role.name));
   await authTuna.close();
   await vite.close();
   process.disconnect();
