@@ -67,7 +67,10 @@ export function accountRouter<U extends User>(
     .delete(
       signedIn,
       recent,
-      handle(async (req, res) => void res.json(await endOthers(req))),
+      handle(async (req, res) => {
+        await endOthers(req);
+        res.status(204).end();
+      }),
     )
     .all(only('GET', 'HEAD', 'DELETE'));
 

@@ -112,10 +112,10 @@ test('SS-10: all other sessions end at once, and the one that asked goes on', as
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const others = [await elsewhere(app, user.email), await elsewhere(app, user.email)];
-  expect(await json(browser.delete('/account/sessions'), 200)).toEqual({ revoked: 2 });
+  expect((await browser.delete('/account/sessions')).status).toBe(204);
   for (const other of others) expect((await other.post('/me/x')).status).toBe(401);
   expect((await browser.post('/me/x')).status).toBe(200);
-  expect(await json(browser.delete('/account/sessions'), 200)).toEqual({ revoked: 0 });
+  expect((await browser.delete('/account/sessions')).status).toBe(204);
 });
 
 test('SS-12, MB-3: eleven minutes after the sign-in nothing is ended before a step-up', async () => {
