@@ -3,9 +3,9 @@ import type { AuthTunaOptions } from './config.js';
 import { misconfigured } from './errors.js';
 
 /**
- * Options from `AUTHTUNA_*` variables: `BASE_URL`, `SECRETS` (newest first, separated by commas), `DATABASE_URL`, `TRUSTED_PROXIES` (a number
- * or addresses), `TRUSTED_ORIGINS`, `APP_NAME`, `BOOTSTRAP_ADMIN_EMAIL`, `REDIS_URL`, `PASSWORD_PEPPER`. With `_FILE` behind the name, the value
- * is read from that file, for mounted secrets.
+ * Options from `AUTHTUNA_*` variables: `BASE_URL`, `SECRETS` (newest first, separated by commas; or `SECRET` where there is only one),
+ * `DATABASE_URL`, `TRUSTED_PROXIES` (a number or addresses), `TRUSTED_ORIGINS`, `APP_NAME`, `BOOTSTRAP_ADMIN_EMAIL`, `REDIS_URL`,
+ * `PASSWORD_PEPPER`. With `_FILE` behind the name, the value is read from that file, for mounted secrets.
  *
  * @throws AuthTunaError `misconfigured` for an unknown `AUTHTUNA_` variable, so that a misspelt one does not go unnoticed
  */
@@ -32,7 +32,7 @@ export function optionsFromEnv(env: Record<string, string | undefined>): AuthTun
   const pepper = text('PASSWORD_PEPPER');
   return {
     baseUrl: text('BASE_URL') as string,
-    secrets: list('SECRETS') as string[],
+    secrets: (list('SECRETS') ?? list('SECRET')) as string[],
     ...(text('DATABASE_URL') !== undefined && { databaseUrl: text('DATABASE_URL') }),
     ...(proxies !== undefined && {
       trustedProxies: /^\d+$/.test(proxies) ? Number(proxies) : (list('TRUSTED_PROXIES') ?? []),
@@ -50,6 +50,7 @@ export function optionsFromEnv(env: Record<string, string | undefined>): AuthTun
 const KNOWN = new Set([
   'BASE_URL',
   'SECRETS',
+  'SECRET',
   'DATABASE_URL',
   'TRUSTED_PROXIES',
   'TRUSTED_ORIGINS',

@@ -34,7 +34,7 @@ test('the command line: help, usage errors, failures, and create-admin for someb
     authtuna([]),
     authtuna(['make-coffee']),
     authtuna(['migrate', '--force']),
-    authtuna(['why', 'ada', 'a:b'], { ...settings, AUTHTUNA_SECRET: 'x' }),
+    authtuna(['why', 'ada', 'a:b'], { ...settings, AUTHTUNA_SECRT: 'x' }),
     authtuna(admin('--email', 'weak@example.com'), settings, 'short\n'),
     authtuna(admin('--email', 'ada@example.com', '--username', 'ada'), settings, `${PASSWORD}\n`),
   ]);
@@ -46,7 +46,7 @@ test('the command line: help, usage errors, failures, and create-admin for someb
   expect(usage.code).toBe(2);
   expect(usage.err).toContain('npx authtuna migrate [--database-url URL]');
   expect(misspelt.code).toBe(1);
-  expect(misspelt.err).toContain('AUTHTUNA_SECRET is not a setting');
+  expect(misspelt.err).toContain('AUTHTUNA_SECRT is not a setting');
   expect(weak.code).toBe(1);
   expect(weak.err).toMatch(/^authtuna create-admin: /);
   expect(weak.err).not.toContain('    at '); // no stack: it is nothing to debug
