@@ -141,7 +141,7 @@ export function guardDb(client: PrismaLike, options: { timeoutMs?: number } = {}
   const missing = MODELS.map(({ model }) => model).filter((model) => !delegates[model]);
   if (missing.length > 0) {
     throw misconfigured(
-      `PrismaClient lacks the models ${missing.join(', ')}: copy node_modules/authtuna/prisma/authtuna.prisma into your schema folder and run prisma generate`,
+      `PrismaClient lacks the models ${missing.join(', ')}: run npx authtuna init, which puts them into your schema folder, and npx prisma generate`,
     );
   }
 

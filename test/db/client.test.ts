@@ -142,7 +142,7 @@ test('DB-1: a database that cannot be used is unavailable, with the cause', asyn
 
 test('a client without our models is refused by name, with the remedy', () => {
   expect(() => guardDb(untyped({ user: {} }))).toThrow(
-    /lacks the models password, session, .*copy node_modules\/authtuna\/prisma\/authtuna\.prisma/,
+    /lacks the models password, session, .*npx authtuna init.* npx prisma generate/,
   );
 });
 
