@@ -118,7 +118,7 @@ export interface HumanCheckRequest {
 }
 
 /**
- * What the pages show for `humanCheck`, on the forms of sign-up, sign-in and forgotten passwords:
+ * What the pages show for `humanCheck`, on the forms of sign-up, sign-in (by password and by mail) and forgotten passwords:
  *
  *     humanCheckWidget: {
  *       attributes: { class: 'cf-turnstile', 'data-sitekey': '…' },

@@ -29,7 +29,12 @@ const FORMLESS: ReadonlySet<PageName> = new Set([
 ]);
 
 /** The pages whose forms show `humanCheckWidget`. */
-const ASKS_FOR_HUMANS: ReadonlySet<PageName> = new Set(['auth/login', 'auth/signup', 'auth/forgot-password']);
+const ASKS_FOR_HUMANS: ReadonlySet<PageName> = new Set([
+  'auth/login',
+  'auth/signup',
+  'auth/forgot-password',
+  'passwordless/request',
+]);
 
 /** What a page is rendered from, without what is filled in for every page. */
 export type PageInput<N extends PageName> = Omit<

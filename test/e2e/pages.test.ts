@@ -263,7 +263,7 @@ test.each([
   },
 );
 
-test('the widget of a person check is shown by the three forms, under a policy that lets in its origin and no other', async () => {
+test('the widget of a person check is shown by the forms that need it, under a policy that lets in its origin and no other', async () => {
   const service = createServer((request, response) => {
     if (request.url === '/frame')
       return response.setHeader('content-type', 'text/html').end('<title>.</title>');
@@ -298,7 +298,7 @@ test('the widget of a person check is shown by the three forms, under a policy t
   await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
   await page.keyboard.press('Enter');
   await page.getByText(`We sent a message to ${ADA}`).waitFor();
-  for (const path of ['/auth/login', '/auth/forgot-password']) {
+  for (const path of ['/auth/login', '/auth/forgot-password', '/auth/passwordless/link']) {
     const answer = await page.goto(path);
     await page.locator('iframe').waitFor();
     expect(answer?.headers()['content-security-policy']).toContain(`script-src 'self' ${origin};`);

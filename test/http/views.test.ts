@@ -234,6 +234,21 @@ describe('what a form says when it is refused', () => {
     expect(named.fields).toMatchObject({ email: 'eve@example.com', username: 'a b' });
   });
 
+  test('every form that asks for a person shows the widget, also where a sign-in by mail begins', async () => {
+    const app = await startApp({
+      humanCheck: async ({ token }) => token === 'person',
+      humanCheckWidget: { attributes: { 'data-sitekey': 'abc' }, origins: ['https://person.example'] },
+      mail: { from: 'a@harbour.example', transport: { send: async () => {} } },
+    });
+    const visitor = new PageVisitor(app.browser());
+    for (const path of ['signup', 'login', 'forgot-password', 'passwordless/link', 'passwordless/code']) {
+      const page = await visitor.open(`/auth/${path}`);
+      expect(page.html, path).toContain('data-sitekey="abc"');
+      const answer = await app.browser().get(`/auth/${path}`, { headers: { accept: 'text/html' } });
+      expect(answer.headers.get('content-security-policy'), path).toContain('https://person.example');
+    }
+  });
+
   test('closed sign-up has no page and is not offered', async () => {
     const app = await startApp({ signUp: { enabled: false } });
     const visitor = new PageVisitor(app.browser());
