@@ -285,6 +285,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   mailboxProof.credentials.push(social, mfa, passkeys);
   scopes.dependents.push((scope) => social.connections.removeAt(scope));
   signIn.gates.push((user, proof, actor) => social.gate(user, proof, actor));
+  signIn.addressGates.push((user, newEmail) => social.addressGate(user, newEmail));
   const passwordless = new PasswordlessManager({
     runtime,
     ledger,

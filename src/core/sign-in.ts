@@ -85,6 +85,8 @@ export class SignIn {
   readonly secondFactors: SecondFactor[] = [];
   /** Asked after the proof and before anything else is said; one that throws refuses the sign-in. */
   readonly gates: ((user: UserRow, proof: Proof, actor: Actor) => Promise<GateVerdict>)[] = [];
+  /** Asked before a user takes another address, which may be one that those gates know nothing of; one that throws refuses it. */
+  readonly addressGates: ((user: UserRow, newEmail: string) => Promise<void>)[] = [];
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #sessions: SessionManager;
@@ -178,6 +180,11 @@ export class SignIn {
     });
     await this.#sessions.trim(user.id);
     return { status: 'signed_in', user: publicUser({ ...user, lastLoginAt: now }), ...result };
+  }
+
+  /** @internal @throws AuthTunaError what `addressGates` say */
+  async requireMayTake(newEmail: string, user: UserRow): Promise<void> {
+    for (const gate of this.addressGates) await gate(user, newEmail);
   }
 
   /** The ways in which a user can prove a second factor; empty when none is enrolled. */

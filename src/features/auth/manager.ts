@@ -553,7 +553,7 @@ export class AuthManager<U extends User = User> {
    * Begins a change of one's own address: the new mailbox gets a link and nothing changes before it is opened. When the address belongs to
    * another account, its owner is told so, and the caller is not.
    *
-   * @throws AuthTunaError `invalid_input`; `not_found`
+   * @throws AuthTunaError `invalid_input`; `not_found`; `forbidden` for an address whose organisation demands its single sign-on
    */
   async requestEmailChange(userId: string, input: { newEmail: string }, actor: Actor): Promise<void> {
     const { db } = this.#runtime;
@@ -561,6 +561,7 @@ export class AuthManager<U extends User = User> {
     const user = await this.#users.row(userId);
     if (user === null || user.deletedAt !== null) throw new AuthTunaError('not_found');
     if (newEmail === user.email) throw invalid('newEmail', 'is your address already');
+    await this.#signIn.requireMayTake(newEmail, user);
     const target = { type: 'user', id: userId };
     const holder = await db.user.findUnique({ where: { email: newEmail } });
     if (!(await this.#mailQuota.reserve({ purpose: 'change_email', address: newEmail, actor }))) {
@@ -602,12 +603,13 @@ export class AuthManager<U extends User = User> {
    * Makes the new address the account's, by the token that was mailed to it. Every session but the one that asked ends, and the former
    * address gets a link that takes it back for seven days.
    *
-   * @throws AuthTunaError `invalid_token`; `conflict` when another account took the address meanwhile
+   * @throws AuthTunaError `invalid_token`; `conflict` when another account took the address meanwhile; `forbidden` as when it was asked for
    */
   async confirmEmailChange(token: string, actor: Actor): Promise<PublicUser> {
     const live = await this.#peekUnchanged(token, 'change_email');
     const user = await this.#subject(live);
     const newEmail = String(live.data.newEmail);
+    await this.#signIn.requireMayTake(newEmail, user);
     const { sessionId } = live.data;
     const now = this.#runtime.now();
     const undo = this.#tokens.issue({

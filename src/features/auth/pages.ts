@@ -109,10 +109,14 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
     minPasswordLength,
   }));
 
-  const changeEmail = views.form('auth/change-email', (req) => ({
-    email: currentUser(req).email,
-    accountUrl: http.mounted.account ? http.accountPage() : null,
-  }));
+  const changeEmail = views.form(
+    'auth/change-email',
+    (req) => ({
+      email: currentUser(req).email,
+      accountUrl: http.mounted.account ? http.accountPage() : null,
+    }),
+    { cures: ['forbidden'] },
+  );
 
   const router = Router();
   const signedIn = http.guards.requireUser({ mustChangePassword: 'allowed', credentials: ['session'] });

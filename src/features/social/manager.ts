@@ -319,6 +319,21 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     };
   }
 
+  /**
+   * @internal Keeps people at the address for which single sign-on is demanded: under another one they would enter past their organisation,
+   * also after it has let them go. Who may pass by the demand may leave it.
+   */
+  async addressGate(user: UserRow, newEmail: string): Promise<void> {
+    const demanded = await this.connections.discover(user.email);
+    if (demanded?.required !== true) return;
+    const next = await this.connections.discover(newEmail);
+    if (next?.required === true && next.provider === demanded.provider) return;
+    if ((await this.connections.mayBypass(demanded.provider, user.id)) !== null) return;
+    throw new AuthTunaError('forbidden', {
+      message: `Your address is managed by ${demanded.name}. Ask its administrators for another one.`,
+    });
+  }
+
   #ownProvider({ provider, name }: Discovery): AuthTunaError {
     return new AuthTunaError('forbidden', {
       message: 'Your organisation asks you to use its single sign-on.',

@@ -151,6 +151,24 @@ test('where single sign-on is required, other ways in are refused once they are 
   expect((await authTuna.sessions.list(user!.id)).map(({ amr }) => amr)).toContainEqual(['social', 'sso']);
 });
 
+test('nobody leaves the address for which single sign-on is demanded, but for another such one, or as an owner', async () => {
+  const { connections, connection, actor, signIn, authTuna } = await startAcme();
+  const { browser } = await signIn(BOB);
+  const wanted = (newEmail: string) => browser.post('/auth/change-email', { newEmail });
+  expect((await wanted('bob@elsewhere.example')).status).toBe(202);
+  await connections.requireSso(connection.id, 'acme.example', true, actor);
+  const refused = await wanted('bob@elsewhere.example');
+  expect(refused.status).toBe(403);
+  expect(await refused.json()).toMatchObject({
+    code: 'forbidden',
+    detail: expect.stringContaining('managed by'),
+  });
+  expect((await wanted('robert@acme.example')).status).toBe(202);
+  const bob = await authTuna.users.findByEmail('bob@acme.example');
+  await authTuna.roles.assign({ userId: bob!.id, role: 'org_owner', scope: 'org:acme' }, SYSTEM);
+  expect((await wanted('bob@elsewhere.example')).status).toBe(202);
+});
+
 test('connections are managed by who may manage the organisation, with roles they may assign', async () => {
   const { authTuna, connections, connection, actor, idp, signedIn } = await startAcme();
   const { user } = await signedIn('mallory@example.com');
