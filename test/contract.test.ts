@@ -290,6 +290,13 @@ describe('use', () => {
     await request(app).get('/me').expect(401);
   });
 
+  test('close() sends what is still in the outbox', async () => {
+    const { authTuna, mailbox } = await host({ mail: MAIL });
+    await authTuna.auth.signUp({ email: 'ada@example.com', password: PASSWORD }, SYSTEM);
+    await authTuna.close();
+    expect(mailbox.latestTo('ada@example.com')?.from).toContain('noreply@example.com');
+  });
+
   test('two instances in one process do not know of each other, in one app either', async () => {
     const [first, second] = [await host(), await host({ secrets: [OTHER_SECRET] })];
     const { user } = await first.signedIn('ada@example.com');
@@ -991,6 +998,67 @@ describe('errors', () => {
       [401, 'invalid_credentials'],
       [400, 'invalid_token'],
     ]);
+  });
+
+  test('what happens to a session and an account is told apart by code', async () => {
+    const { app, authTuna, clock, signedIn } = await host(
+      { mfa: { requiredForRoles: ['moderator'] }, trustedOrigins: ['https://admin.example.com'] },
+      (host_, { router, requireUser, requireSecondFactor, csrf }) => {
+        host_.use(router());
+        host_.get('/me', requireUser(), (_req, res) => void res.json({}));
+        host_.get('/vault', requireSecondFactor(), (_req, res) => void res.json({}));
+        host_.post('/open', csrf(), (_req, res) => void res.json({}));
+      },
+    );
+    const { user, agent } = await signedIn('ada@example.com');
+    const saidTo = async (asked: PromiseLike<{ status: number; body: { code?: string } }>) => {
+      const { status, body } = await asked;
+      return [status, body.code];
+    };
+    const withToken = (token: string, path = '/me') =>
+      saidTo(request(app).get(path).set('Cookie', `at_sess=${token}`));
+    const signIn = () =>
+      saidTo(request(app).post('/auth/login').send({ login: 'ada@example.com', password: PASSWORD }));
+    const cookieOf = (answer: { headers: Record<string, unknown> }) =>
+      /at_sess=([^;,]+)/.exec(cookiesOf(answer))?.[1] ?? '';
+
+    const ended = await authTuna.sessions.create(user.id, ['pwd'], SYSTEM);
+    await authTuna.sessions.revoke(ended.session.id, SYSTEM);
+    expect(await withToken(ended.token)).toEqual([401, 'session_revoked']);
+    expect(await withToken('nonsense')).toEqual([401, 'unauthenticated']);
+
+    const { token } = await authTuna.sessions.create(user.id, ['pwd'], SYSTEM);
+    expect(await withToken(token)).toEqual([200, undefined]);
+    clock.advance({ seconds: 301 });
+    const renewed = cookieOf(await request(app).get('/me').set('Cookie', `at_sess=${token}`));
+    expect(await withToken(renewed)).toEqual([200, undefined]);
+    clock.advance({ seconds: 60 });
+    expect(await withToken(token)).toEqual([401, 'superseded']);
+    expect(await withToken(renewed)).toEqual([200, undefined]);
+
+    const { secret } = await authTuna.mfa.beginTotp(user.id, by(user));
+    await authTuna.mfa.confirmTotp(user.id, totpCode(secret, clock), by(user));
+    const weak = await authTuna.sessions.create(user.id, ['pwd'], SYSTEM);
+    expect(await withToken(weak.token, '/vault')).toEqual([401, 'second_factor_required']);
+    await authTuna.mfa.disable(user.id, SYSTEM);
+    const plain = await authTuna.sessions.create(user.id, ['pwd'], SYSTEM);
+    await authTuna.roles.assign({ userId: user.id, role: 'moderator', scope: 'global' }, SYSTEM);
+    expect(await withToken(plain.token)).toEqual([403, 'enrolment_required']);
+    await authTuna.roles.unassign({ userId: user.id, role: 'moderator', scope: 'global' }, SYSTEM);
+
+    await authTuna.passwords.requireChange(user.id, SYSTEM);
+    expect(await withToken(plain.token)).toEqual([403, 'password_change_required']);
+    await authTuna.users.suspend(user.id, 'spam', SYSTEM);
+    expect((await withToken(plain.token))[0]).toBe(401);
+    expect(await signIn()).toEqual([403, 'account_suspended']);
+    await authTuna.users.delete(user.id, SYSTEM);
+    expect(await signIn()).toEqual([401, 'invalid_credentials']);
+
+    const from = (origin: string) => saidTo(request(app).post('/open').set('Origin', origin));
+    expect(await from('https://evil.example')).toEqual([403, 'cross_site_request']);
+    for (const origin of ['http://localhost:3000', 'https://admin.example.com'])
+      expect(await from(origin)).toEqual([200, undefined]);
+    expect((await agent.get('/me')).status).toBe(401);
   });
 
   test('rate_limited is 429 with Retry-After after too many wrong passwords', async () => {
