@@ -612,6 +612,10 @@ export class AuthManager<U extends User = User> {
     await this.#signIn.requireMayTake(newEmail, user);
     const { sessionId } = live.data;
     const now = this.#runtime.now();
+    const asking =
+      typeof sessionId === 'string'
+        ? await this.#runtime.db.session.findUnique({ where: { id: sessionId } })
+        : null;
     const undo = this.#tokens.issue({
       purpose: 'undo_email_change',
       subject: this.#tokens.undoSubject(user),
@@ -621,6 +625,7 @@ export class AuthManager<U extends User = User> {
         oldEmail: user.email,
         wasProved: user.emailVerifiedAt !== null,
         changedAt: now.toISOString(),
+        addedSince: (asking?.createdAt ?? now).toISOString(), // a thief prepares the ground before taking the address
       },
     });
     const notice = noticeTo(this.#runtime, user, actor).data;
@@ -659,8 +664,8 @@ export class AuthManager<U extends User = User> {
 
   /**
    * Gives an account its former address back, by the token that was mailed there, and ends every session and the way back to every later
-   * address. What was put on the account since the change goes with it: password, second factors, passkeys, linked identities. An older
-   * password must be changed at the next sign-in. Where nobody had proved the former address, everything goes.
+   * address. What was put on the account since the session began that asked for the change goes with it: password, second factors, passkeys,
+   * linked identities. An older password must be changed at the next sign-in. Where nobody had proved the former address, everything goes.
    *
    * @throws AuthTunaError `invalid_token`; `conflict` when another account has the address by now
    */
@@ -671,6 +676,7 @@ export class AuthManager<U extends User = User> {
     if (user === null || user.deletedAt !== null) throw new AuthTunaError('invalid_token');
     const now = this.#runtime.now();
     const changedAt = new Date(String(live.data.changedAt));
+    const addedSince = new Date(String(live.data.addedSince));
     await this.#spend(live, {
       writes: [
         db.user.update({
@@ -682,7 +688,7 @@ export class AuthManager<U extends User = User> {
             updatedAt: now,
           },
         }),
-        ...this.#mailboxProof.removeAdded(user.id, live.data.wasProved === true ? changedAt : undefined),
+        ...this.#mailboxProof.removeAdded(user.id, live.data.wasProved === true ? addedSince : undefined),
         this.#tokens.revokeUndos(user.id, changedAt), // or a thief who passed through two addresses takes it back from the first of them
         ...this.#sessions.revokeAllWrites(user, { reason: 'email_change_undone' }),
         this.#tokens.revokeAll(user.id),

@@ -283,6 +283,24 @@ test('EM-10: whoever stole the account cannot keep the owner from taking the add
   expect((await app.browser().post('/auth/login', { login: ADA, password: NEW_PASSWORD })).status).toBe(401);
 });
 
+test('EM-10: what a thief put on the account before changing its address goes as well', async () => {
+  const app = await startMailedApp();
+  await ada(app);
+  app.clock.advance({ minutes: 1 });
+  const thief = app.browser();
+  await thief.post('/auth/login', { login: ADA, password: PASSWORD });
+  const stolen = { currentPassword: PASSWORD, newPassword: NEW_PASSWORD };
+  expect((await thief.post('/auth/change-password', stolen)).status).toBe(200);
+  app.clock.advance({ minutes: 1 });
+  expect((await thief.post('/auth/change-email', { newEmail: 'one@evil.test' })).status).toBe(202);
+  const confirm = tokenIn(await app.mailTo('one@evil.test'), PAGES.change_email);
+  expect((await thief.post('/auth/change-email/confirm', { token: confirm })).status).toBe(200);
+
+  const token = tokenIn(await app.mailTo(ADA), PAGES.undo_email_change);
+  expect((await app.browser().post('/auth/change-email/undo', { token })).status).toBe(200);
+  expect((await app.browser().post('/auth/login', { login: ADA, password: NEW_PASSWORD })).status).toBe(401);
+});
+
 test('EM-10: a taken address answers like a free one, and only its owner hears of it', async () => {
   const app = await startMailedApp();
   await ada(app);
