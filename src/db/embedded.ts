@@ -91,17 +91,19 @@ class PatientLibSql extends PrismaLibSql {
 
 /** Tries again while another connection writes. */
 async function whenFree<T>(
-  sql: { reconnect(): void },
+  sql: { readonly closed: boolean; reconnect(): void },
   limitMs: number,
   attempt: () => Promise<T>,
 ): Promise<T> {
-  for (let waited = 0; ; waited += RETRY_MS) {
+  const began = performance.now();
+  for (;;) {
     try {
       return await attempt();
     } catch (error) {
       const isBusy = error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY';
-      if (!isBusy || waited >= limitMs) throw error;
+      if (!isBusy || performance.now() - began >= limitMs) throw error;
       await setTimeout(RETRY_MS);
+      if (sql.closed) throw error;
       sql.reconnect(); // a statement that was refused stays open, and no transaction commits beside it
     }
   }
