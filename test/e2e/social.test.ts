@@ -75,9 +75,9 @@ test.runIf(inject('dialect') === 'sqlite')(
     type Page = Awaited<ReturnType<typeof open>>;
     const start = `${url}/auth/social/oidc/login?returnTo=%2Fme`;
     /** Goes to the provider and stops at our door: the address that the browser is sent back to. */
-    const toDoor = async (page: Page) => {
+    const toDoor = async (page: Page, change = (address: string) => address) => {
       const begun = await page.context().request.get(start, { maxRedirects: 0 });
-      return idp.visit(begun.headers().location ?? '');
+      return idp.visit(change(begun.headers().location ?? ''));
     };
     const expectRefused = async (page: Page, address: string) => {
       const answer = await page.goto(address);
@@ -101,6 +101,11 @@ test.runIf(inject('dialect') === 'sqlite')(
     const mixedUp = await open();
     const other = encodeURIComponent('https://evil.example');
     await expectRefused(mixedUp, (await toDoor(mixedUp)).replace(/iss=[^&]+/, `iss=${other}`));
+    const swapped = await open(); // an ID token that answers another sign-in
+    await expectRefused(
+      swapped,
+      await toDoor(swapped, (address) => address.replace(/nonce=[^&]+/, `nonce=${'n'.repeat(43)}`)),
+    );
     idp.expiresCodes = true;
     const slow = await open();
     await expectRefused(slow, await toDoor(slow));
