@@ -302,9 +302,14 @@ export class SessionManager {
 
   /** @internal Ends the least recently used sessions beyond `maxPerUser`. Runs after the insert is stored, so the last to run sees them all. */
   async trim(userId: string): Promise<void> {
-    const surplus = (await this.#live(userId))
-      .slice(this.#runtime.config.session.maxPerUser)
-      .map((row) => row.id);
+    const { maxPerUser } = this.#runtime.config.session;
+    // Nearly everybody has fewer, so the rows themselves are seldom asked for. Idle ones and those of an older epoch count here too.
+    const count = await this.#runtime.db.session.count({
+      where: unended(userId, this.#runtime.now()),
+      take: maxPerUser + 1,
+    });
+    if (count <= maxPerUser) return;
+    const surplus = (await this.#live(userId)).slice(maxPerUser).map((row) => row.id);
     if (surplus.length === 0) return;
     await this.#ledger.commit({
       writes: [
@@ -337,7 +342,7 @@ export class SessionManager {
   async #live(userId: string): Promise<SessionRow[]> {
     const now = this.#runtime.now();
     const rows = await this.#runtime.db.session.findMany({
-      where: { userId, revokedAt: null, absoluteExpiresAt: { gt: now } },
+      where: unended(userId, now),
       include: { user: { select: { sessionEpoch: true } } },
       orderBy: [{ lastSeenAt: 'desc' }, { id: 'asc' }],
     });
@@ -348,6 +353,11 @@ export class SessionManager {
         after(fromCreation ? row.createdAt : row.lastSeenAt, row.idleSeconds) > now,
     );
   }
+}
+
+/** Sessions of a user that were not ended and are within their absolute limit; they may have idled out, or be of an older epoch. */
+function unended(userId: string, now: Date) {
+  return { userId, revokedAt: null, absoluteExpiresAt: { gt: now } };
 }
 
 /** What a session has proved after a further proof; where that `replaces` the earlier ones, by it alone. */
