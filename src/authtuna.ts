@@ -292,6 +292,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     passwords,
     tokens: oneTimeTokens,
     signIn,
+    signInThrottle,
     mailboxProof,
     mailQuota,
   });

@@ -1,6 +1,6 @@
 import type { Actor } from '../events.js';
 import { canonicalEmail, canonicalUsername } from './identifiers.js';
-import { DEVICE_GUESSING, type KnownDevices } from './known-devices.js';
+import { DEVICE_GUESSING, type KnownDevice, type KnownDevices } from './known-devices.js';
 import type { Ledger, Write } from './ledger.js';
 import { networkKeys } from './network.js';
 import { type OneTimeTokens, TOKEN_SECONDS } from './one-time-tokens.js';
@@ -8,7 +8,7 @@ import type { RateLimit, RateLimiter } from './rate-limiter.js';
 import { mailTo, standInFor } from './recipient.js';
 import type { Runtime } from './runtime.js';
 import type { UserRow } from './session-row.js';
-import { GUESSING, rateLimited, type Throttle, type ThrottlePolicy } from './throttle.js';
+import { DELAYS, GUESSING, rateLimited, type Throttle, type ThrottlePolicy } from './throttle.js';
 
 /** A guess that was let through to the password hash. */
 export interface Admission {
@@ -22,16 +22,19 @@ const SPRAY_SECONDS = 600;
 const SPRAY_OF_HOST: RateLimit = { limit: 20, windowSeconds: SPRAY_SECONDS };
 const SPRAY_OF_NETWORK: RateLimit = { limit: 100, windowSeconds: SPRAY_SECONDS };
 
-const { maxConsecutive: _closing, ...DELAYS } = GUESSING;
-/** The hundred of a whole account, whichever of its names was typed; it closes and never delays. */
+/** The hundred of one authenticator of a whole account, whichever of its names was typed; it closes and never delays. */
 const CLOSING: ThrottlePolicy = { ...GUESSING, freeFailures: Number.POSITIVE_INFINITY };
 const UNLOCK_MAIL: RateLimit = { limit: 1, windowSeconds: 86_400 };
 
+/** What is guessed at to sign in; each is closed for itself. */
+type Authenticator = 'login' | 'email-code';
+
 /**
- * What stands between a guess and the password hash. A guess counts before the password is looked at; a refused one costs no hash.
+ * What stands between a guess and the hash of the password or mailed code. A guess counts before anything is compared; a refused one costs no hash.
  *
  * - Delays are counted by the name that was typed, so that a name nobody has behaves like one that somebody has.
- * - After 100 failures in a row the account's password is closed to unknown devices; its owner gets a mail that opens it again.
+ * - After 100 failures in a row the account's password, or its mailed codes, are closed to unknown devices; its owner gets a mail that opens
+ *   both again.
  * - A known device has ten failures of its own and passes by both: strangers cannot keep the owner out.
  * - A network that fails at many different names is slowed for new ones, whoever they belong to.
  * @see NIST SP 800-63B-4 3.2.2; security.md 3.10, LG-4 to LG-8
@@ -75,36 +78,85 @@ export class SignInThrottle {
     deviceCookie: string | null | undefined,
   ): Promise<Admission> {
     const name = canonicalLogin(login);
-    const account = user === null ? `name ${name}` : `user ${user.id}`; // a name nobody has closes like an account
-    const device = this.#devices.find(deviceCookie, user?.id ?? '');
-    const isTrusted =
-      device !== null && (await this.#throttle.attempt(device.throttleKey, DEVICE_GUESSING)).allowed;
+    const device = await this.#trustedDevice(user, deviceCookie);
     const takeBack = await this.#countNetwork(name, actor.ip);
 
-    if (!isTrusted) {
+    if (device === null) {
       await this.#throttle.reserve(delayKey(name), DELAYS);
-      const verdict = await this.#throttle.attempt(closingKey(account), CLOSING);
-      if (!verdict.allowed) {
-        await this.#offerUnlock(user, name, account, actor);
-        throw rateLimited(verdict.retryAfterSeconds);
-      }
+      await this.#countTowardsClosing('login', name, user, actor);
     }
     return {
       successWrites: [
-        ...(user === null ? [] : this.unlockWrites(user)),
-        ...(device === null || !isTrusted ? [] : [this.#throttle.clear(device.throttleKey)]),
+        ...(user === null ? [] : this.#passwordWrites(user)),
+        ...(device === null ? [] : [this.#throttle.clear(device.throttleKey)]),
       ],
       succeeded: takeBack,
     };
   }
 
-  /** The writes that forget an account's failures: for a sign-in that succeeded, and for the mailed link that opens a closed one again. */
+  /**
+   * Counts a guess at a live mailed code. There are no delays: each code takes five guesses, and a day has few codes.
+   *
+   * @param address in its canonical spelling
+   * @param user whose it is; null for nobody's
+   * @param deviceCookie the value of the `at_device` cookie
+   * @returns for the batch of the sign-in that it led to: the failures are forgotten
+   * @throws AuthTunaError `rate_limited`, alike for an address that somebody has and one that nobody has; `unavailable` when it cannot be counted
+   */
+  async admitEmailCode(
+    address: string,
+    user: UserRow | null,
+    actor: Actor,
+    deviceCookie: string | null | undefined,
+  ): Promise<Write[]> {
+    const device = await this.#trustedDevice(user, deviceCookie);
+    if (device === null) await this.#countTowardsClosing('email-code', address, user, actor);
+    return [
+      ...(user === null ? [] : [this.emailCodeWrite(user)]),
+      ...(device === null ? [] : [this.#throttle.clear(device.throttleKey)]),
+    ];
+  }
+
+  /** The write that forgets the failures of an account's mailed codes: for a link of its mailbox, which nobody guesses. */
+  emailCodeWrite(user: Pick<UserRow, 'id'>): Write {
+    return this.#throttle.clear(closingKey('email-code', `user ${user.id}`));
+  }
+
+  /** The writes that forget an account's failures of every kind: for whoever proves its mailbox, by the mail that opens a closed one or by a reset. */
   unlockWrites(user: Pick<UserRow, 'id' | 'email' | 'username'>): Write[] {
+    return [...this.#passwordWrites(user), this.emailCodeWrite(user)];
+  }
+
+  #passwordWrites(user: Pick<UserRow, 'id' | 'email' | 'username'>): Write[] {
     const names = user.username === null ? [user.email] : [user.email, user.username];
     return [
-      this.#throttle.clear(closingKey(`user ${user.id}`)),
+      this.#throttle.clear(closingKey('login', `user ${user.id}`)),
       ...names.map((name) => this.#throttle.clear(delayKey(name))),
     ];
+  }
+
+  /** The device that the cookie makes known, as long as it has not failed too often itself. */
+  async #trustedDevice(
+    user: UserRow | null,
+    deviceCookie: string | null | undefined,
+  ): Promise<KnownDevice | null> {
+    const device = this.#devices.find(deviceCookie, user?.id ?? '');
+    if (device === null) return null;
+    const { allowed } = await this.#throttle.attempt(device.throttleKey, DEVICE_GUESSING);
+    return allowed ? device : null;
+  }
+
+  async #countTowardsClosing(
+    authenticator: Authenticator,
+    name: string,
+    user: UserRow | null,
+    actor: Actor,
+  ): Promise<void> {
+    const account = user === null ? `name ${name}` : `user ${user.id}`; // a name nobody has closes like an account
+    const verdict = await this.#throttle.attempt(closingKey(authenticator, account), CLOSING);
+    if (verdict.allowed) return;
+    await this.#offerUnlock(user, name, account, actor);
+    throw rateLimited(verdict.retryAfterSeconds);
   }
 
   /** @returns what takes it back */
@@ -157,6 +209,7 @@ export class SignInThrottle {
         {
           template: 'account-locked',
           ...mailTo(owner),
+          languages: null, // whoever guesses is not known to be the owner
           data: {
             name: owner.username,
             link: this.#tokens.link('/unlock', token),
@@ -172,8 +225,8 @@ function delayKey(name: string): string {
   return `login-name:${name}`;
 }
 
-function closingKey(account: string): string {
-  return `login:${account}`;
+function closingKey(authenticator: Authenticator, account: string): string {
+  return `${authenticator}:${account}`;
 }
 
 /** The one spelling of what was typed, as accounts are found by it; what can be nobody's name is counted as it is. */

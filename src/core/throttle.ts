@@ -19,9 +19,12 @@ export interface ThrottlePolicy {
   maxConsecutive?: number;
 }
 
-/** What a try comes to. `tries`: without a success in between, this one counted. `isClosed`: no wait opens it again, only `clear` does. */
+/**
+ * What a try comes to. `tries`: without a success in between, this one counted. `isLast`: unless it succeeds, none is let through after it.
+ * `isClosed`: no wait opens it again, only `clear` does.
+ */
 export type ThrottleVerdict =
-  | { allowed: true; tries: number }
+  | { allowed: true; tries: number; isLast: boolean }
   | { allowed: false; retryAfterSeconds: number; isClosed: boolean };
 
 /**
@@ -36,6 +39,10 @@ export const GUESSING: ThrottlePolicy = Object.freeze({
   forgetSeconds: 86_400,
   maxConsecutive: 100,
 });
+
+const { maxConsecutive: _hundred, ...delays } = GUESSING;
+/** The delays alone: for what is too long to be guessed in any number of tries. */
+export const DELAYS: ThrottlePolicy = Object.freeze(delays);
 
 /** What guesses at a user's codes are counted under, at every door that takes one, so that they cannot be spread. */
 export function codesKey(userId: string): string {
@@ -100,7 +107,7 @@ export class Throttle {
       if (row === null) {
         try {
           await db.throttle.create({ data: { key: id, ...countOf(1, 1, now, policy) } });
-          return { allowed: true, tries: 1 };
+          return { allowed: true, tries: 1, isLast: policy.maxConsecutive === 1 };
         } catch (error) {
           if (isUniqueViolation(error)) continue;
           throw error;
@@ -122,7 +129,8 @@ export class Throttle {
         },
         data: countOf(failures, row.consecutive + 1, now, policy),
       });
-      if (count === 1) return { allowed: true, tries: failures };
+      if (count === 1)
+        return { allowed: true, tries: failures, isLast: row.consecutive + 1 === policy.maxConsecutive };
     }
     throw new AuthTunaError('unavailable', { retryAfterSeconds: 1 });
   }

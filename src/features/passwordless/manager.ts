@@ -9,6 +9,7 @@ import { mailTo, type Recipient, standInFor } from '../../core/recipient.js';
 import { after, type Runtime } from '../../core/runtime.js';
 import type { UserRow } from '../../core/session-row.js';
 import type { SignIn, SignInOptions, SignInResult } from '../../core/sign-in.js';
+import type { SignInThrottle } from '../../core/sign-in-throttle.js';
 import { isActive } from '../../core/user-row.js';
 import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
 import { newId } from '../../crypto/random.js';
@@ -22,6 +23,7 @@ export interface PasswordlessDependencies {
   passwords: PasswordManager;
   tokens: OneTimeTokens;
   signIn: SignIn;
+  signInThrottle: SignInThrottle;
   mailboxProof: MailboxProof;
   mailQuota: MailQuota;
 }
@@ -47,6 +49,7 @@ export class PasswordlessManager {
   readonly #passwords: PasswordManager;
   readonly #tokens: OneTimeTokens;
   readonly #signIn: SignIn;
+  readonly #signInThrottle: SignInThrottle;
   readonly #mailboxProof: MailboxProof;
   readonly #mailQuota: MailQuota;
 
@@ -56,6 +59,7 @@ export class PasswordlessManager {
     this.#passwords = dependencies.passwords;
     this.#tokens = dependencies.tokens;
     this.#signIn = dependencies.signIn;
+    this.#signInThrottle = dependencies.signInThrottle;
     this.#mailboxProof = dependencies.mailboxProof;
     this.#mailQuota = dependencies.mailQuota;
   }
@@ -125,7 +129,10 @@ export class PasswordlessManager {
         throw new AuthTunaError('invalid_credentials', { message });
       }
     }
-    return this.#complete(user, live.spend, actor, signInOptions, () => this.#tokens.missed(live));
+    const writes = [...(signInOptions.writes ?? []), this.#signInThrottle.emailCodeWrite(user)];
+    return this.#complete(user, live.spend, actor, { ...signInOptions, writes }, () =>
+      this.#tokens.missed(live),
+    );
   }
 
   /** Mails a six-digit code, where there is an account; says nothing about it. @throws AuthTunaError `invalid_input`; `not_found` when codes are off */
@@ -146,6 +153,7 @@ export class PasswordlessManager {
    * Signs in by the code of a mail. It is accepted once, and dead after five wrong ones.
    *
    * @throws AuthTunaError `invalid_credentials` for a wrong, spent, old or exhausted code and an unknown address, alike in answer and time;
+   * `rate_limited` in an unknown browser after a hundred wrong ones of any number of mails, until the mailbox opens them again by a link;
    * `account_suspended`
    */
   async consumeCode(
@@ -163,6 +171,9 @@ export class PasswordlessManager {
       orderBy: { createdAt: 'desc' },
     });
     const mayTry = row !== null && (await this.#reserveAttempt(row.id));
+    const successWrites = mayTry
+      ? await this.#signInThrottle.admitEmailCode(address, user, actor, options.deviceCookie)
+      : [];
     const hash = mayTry ? row.secretHash : null;
     const matches = await this.#passwords.verifyHash(hash, input.code.replace(/[^0-9]/g, ''));
     if (user === null || row === null || !matches) {
@@ -177,7 +188,7 @@ export class PasswordlessManager {
       user,
       spend,
       actor,
-      options,
+      { ...options, writes: [...(options.writes ?? []), ...successWrites] },
       async () => new AuthTunaError('invalid_credentials', { message: 'This code is not correct.' }),
     );
   }

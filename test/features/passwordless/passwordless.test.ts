@@ -186,6 +186,92 @@ test('five wrong codes end the code, whoever sent them, and answer alike', async
   expect(exhausted.status).toBe(401);
 });
 
+/** A hundred wrong codes of twenty mails, and one mail more whose code is right and not taken. */
+async function closedByGuesses(options: Parameters<typeof startMailedApp>[0] = {}) {
+  const { app, user } = await appWithAda(options);
+  const home = app.browser();
+  await home.post('/auth/login', { login: ADA, password: PASSWORD });
+  const consume = (code: string, browser = app.browser()) =>
+    browser.post('/auth/passwordless/code/consume', { email: ADA, code });
+  const newCode = async () => {
+    app.clock.advance({ days: 1 });
+    await app.browser().post('/auth/passwordless/code', { email: ADA });
+    return codeIn(app);
+  };
+  for (let mail = 0; mail < 20; mail += 1) {
+    const code = await newCode();
+    for (let guess = 1; guess <= 5; guess += 1)
+      expect((await consume(otherThan(code, guess))).status).toBe(401);
+  }
+  const refused = await consume(await newCode());
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '900']);
+  return { app, user, home, consume, newCode };
+}
+
+test('LG-5: after a hundred wrong codes of mails the code is closed to unknown browsers, and the mailed link opens it', async () => {
+  const { app, consume, newCode } = await closedByGuesses();
+  const unlocking = (await app.mailsTo(ADA)).filter(({ text }) => text.includes('/auth/unlock?token='));
+  expect(unlocking).toHaveLength(1);
+  const token = tokenIn(unlocking[0] as (typeof unlocking)[0], '/auth/unlock');
+  expect((await app.browser().post('/auth/unlock', { token })).status).toBe(200);
+  expect((await consume(await newCode())).status).toBe(200);
+}, 60_000);
+
+test('LG-5 LG-6: a browser that has signed in before takes a code all the same, and opens it for all', async () => {
+  const { home, consume, newCode } = await closedByGuesses();
+  expect((await consume(await newCode())).status).toBe(429);
+  expect((await consume(await newCode(), home)).status).toBe(200);
+  expect((await consume(await newCode())).status).toBe(200);
+}, 60_000);
+
+test('LG-5: a magic link opens the code again, a right password does not', async () => {
+  const { app, consume, newCode } = await closedByGuesses();
+  const login = await app.browser().post('/auth/login', { login: ADA, password: PASSWORD });
+  expect(login.status).toBe(200); // another authenticator, and open
+  expect((await consume(await newCode())).status).toBe(429);
+  app.clock.advance({ minutes: 2 });
+  const browser = app.browser();
+  await browser.post('/auth/passwordless/link', { email: ADA });
+  const { status } = await browser.post(CONSUME, { token: tokenIn(await app.mailTo(ADA), OPEN) });
+  expect(status).toBe(200);
+  expect((await consume(await newCode())).status).toBe(200);
+}, 60_000);
+
+test('LG-5: a right code begins the hundred anew, and guesses at no live code count for nothing', async () => {
+  const { app } = await appWithAda();
+  const consume = (code: string) =>
+    app.browser().post('/auth/passwordless/code/consume', { email: ADA, code });
+  for (let guess = 0; guess < 120; guess += 1) expect((await consume('000000')).status).toBe(401);
+  for (let round = 0; round < 2; round += 1) {
+    for (let mail = 0; mail < 19; mail += 1) {
+      app.clock.advance({ days: 1 });
+      await app.browser().post('/auth/passwordless/code', { email: ADA });
+      const code = await codeIn(app);
+      for (let guess = 1; guess <= 8; guess += 1) await consume(otherThan(code, guess));
+    }
+    app.clock.advance({ days: 1 });
+    await app.browser().post('/auth/passwordless/code', { email: ADA });
+    expect((await consume(await codeIn(app))).status).toBe(200);
+  }
+}, 60_000);
+
+test('LG-5 LG-8: the code of an address that nobody has closes after a hundred failures too', async () => {
+  const app = await startMailedApp();
+  const nobody = 'nobody@example.com';
+  const statuses: number[] = [];
+  for (let mail = 0; mail < 21; mail += 1) {
+    app.clock.advance({ days: 1 });
+    await app.browser().post('/auth/passwordless/code', { email: nobody });
+    for (let guess = 0; guess < 5; guess += 1)
+      statuses.push(
+        (await app.browser().post('/auth/passwordless/code/consume', { email: nobody, code: '000000' }))
+          .status,
+      );
+  }
+  expect(statuses).toEqual([...Array(100).fill(401), ...Array(5).fill(429)]);
+  expect(await app.mailsTo(nobody)).toHaveLength(0);
+}, 60_000);
+
 test('EM-6: a code works for ten minutes, and a newer one ends it', async () => {
   const { app } = await appWithAda();
   const ask = () => app.browser().post('/auth/passwordless/code', { email: ADA });
