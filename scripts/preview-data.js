@@ -368,7 +368,8 @@ export const mailSamples = [
   page('session-stolen', 'plain', { ...notice, name: null }),
   page('factor-added', 'plain', { ...notice, factor: 'totp' }),
   page('factor-removed', 'plain', { ...notice, factor: 'recovery_codes' }),
-  page('factor-failed', 'plain', { ...notice, factor: 'totp' }),
+  page('factor-failed', 'plain', { ...notice, factor: 'totp', isClosed: false }),
+  page('factor-failed', 'closed', { ...notice, factor: 'totp', isClosed: true }),
   page('recovery-code-used', 'plain', { ...notice, left: 9 }),
   page('factor-reset', 'plain', {
     name: notice.name,

@@ -62,7 +62,7 @@
  * | email-change-confirm | newEmail, link, expiresInSeconds |
  * | email-changed-old | newEmail, link, expiresInSeconds, activity |
  * | email-changed-new | link, activity |
- * | factor-added, factor-removed, factor-failed | factor, link, activity |
+ * | factor-added, factor-removed, factor-failed (isClosed) | factor, link, activity |
  * | recovery-code-used | left, link, activity |
  * | factor-reset | effectiveAt, link (stops it) |
  * | passkey-added, passkey-removed | passkeyName, link, activity |
@@ -288,7 +288,11 @@ export interface MailData {
   'session-stolen': Notice;
   'factor-added': Notice & { factor: 'totp' | 'recovery_codes' };
   'factor-removed': Notice & { factor: 'totp' | 'recovery_codes' };
-  'factor-failed': Notice & { factor: 'totp' | 'recovery_codes' };
+  'factor-failed': Notice & {
+    factor: 'totp' | 'recovery_codes';
+    /** It was one too many: codes of the app are no longer looked at. */
+    isClosed: boolean;
+  };
   'recovery-code-used': Notice & { left: number };
   /** `link` stops it; until `effectiveAt` the factors stay. */
   'factor-reset': WithLink & { effectiveAt: Date };

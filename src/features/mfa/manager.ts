@@ -13,7 +13,7 @@ import type {
   SignInOptions,
   SignInResult,
 } from '../../core/sign-in.js';
-import { codesKey, GUESSING, rateLimited, type Throttle } from '../../core/throttle.js';
+import { codesKey, DELAYS, GUESSING, rateLimited, type Throttle } from '../../core/throttle.js';
 import { isActive } from '../../core/user-row.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import { newId } from '../../crypto/random.js';
@@ -76,6 +76,8 @@ const TELL_AFTER_FAILURES = 5; // from here on waits begin: more than a slip of 
  * @see RFC 6238; NIST SP 800-63B-4 3.1.2, 3.1.5; security.md TO-1 to TO-6, MB-1 to MB-5
  */
 export class MfaManager implements SecondFactor {
+  /** @internal */
+  readonly concerns = { OR: [{ totp: { isNot: null } }, { factorReset: { isNot: null } }] };
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #sessions: SessionManager;
@@ -292,7 +294,8 @@ export class MfaManager implements SecondFactor {
   /**
    * Whether this is a code of the user's app or an unused recovery code; either is spent by it.
    *
-   * @throws AuthTunaError `rate_limited` after 5 failures, for 1, 2, 4 … 900 s
+   * @throws AuthTunaError `rate_limited` after 5 failures, for 1, 2, 4 … 900 s; for codes of the app after 100 until a recovery code or a
+   * passkey has proved who it is
    */
   async verify(userId: string, code: string, actor: Actor): Promise<boolean> {
     const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
@@ -340,22 +343,29 @@ export class MfaManager implements SecondFactor {
   /**
    * @internal Checks a code and says what must be stored with what it allows. Failures are counted per user, whatever they were for.
    *
-   * A recovery code names its row, so that no guess costs more than one hash.
+   * A recovery code names its row, so that no guess costs more than one hash. It has 80 random bits, more than any number of tries guesses,
+   * so a hundred wrong codes do not close it, and it opens the app's codes again. A mail does not: whoever failed so often knows the password,
+   * and the mailbox may be all that is missing.
    * @throws AuthTunaError `invalid_credentials`, `rate_limited`
+   * @see NIST SP 800-63B-4 3.1.2.2, 3.2.2; security.md TO-4, LG-5
    */
   async checkCode(user: UserRow, code: string, actor: Actor): Promise<FactorProof> {
-    const attempt = await this.#throttle.attempt(codesKey(user.id), GUESSING);
-    if (!attempt.allowed) throw rateLimited(attempt.retryAfterSeconds);
     const recovery = parseRecoveryCode(code);
+    const shared = await this.#throttle.attempt(codesKey(user.id), GUESSING);
+    const isClosed = !shared.allowed && shared.isClosed;
+    const attempt =
+      isClosed && recovery !== null ? await this.#throttle.attempt(recoveryKey(user.id), DELAYS) : shared;
+    if (!attempt.allowed) throw rateLimited(attempt.retryAfterSeconds);
     const proof =
       recovery === null
         ? await this.#checkTotp(user, code)
         : await this.#checkRecovery(user, recovery, actor);
     if (proof === null) {
-      await this.#recordFailure(user, recovery === null ? 'totp' : 'recovery_codes', attempt.tries, actor);
+      await this.#recordFailure(user, recovery === null ? 'totp' : 'recovery_codes', attempt, actor);
       throw new AuthTunaError('invalid_credentials', { message: 'This code is not correct.' });
     }
-    return { ...proof, writes: [...proof.writes, this.#throttle.clear(codesKey(user.id))] };
+    const counts = [codesKey(user.id), recoveryKey(user.id)];
+    return { ...proof, writes: [...proof.writes, ...counts.map((key) => this.#throttle.clear(key))] };
   }
 
   /** Browsers in which the user's second factor is not asked for. */
@@ -473,7 +483,7 @@ export class MfaManager implements SecondFactor {
   async #recordFailure(
     user: UserRow,
     factor: 'totp' | 'recovery_codes',
-    tries: number,
+    { tries, isLast }: { tries: number; isLast: boolean },
     actor: Actor,
   ): Promise<void> {
     const { to, data } = noticeTo(this.#runtime, user, actor);
@@ -490,7 +500,10 @@ export class MfaManager implements SecondFactor {
         },
       ],
       mails:
-        tries === TELL_AFTER_FAILURES ? [{ template: 'factor-failed', to, data: { ...data, factor } }] : [],
+        tries === TELL_AFTER_FAILURES || isLast
+          ? // Whoever guesses is not known to be the user, and does not choose the language.
+            [{ template: 'factor-failed', to, data: { ...data, factor, isClosed: isLast }, languages: null }]
+          : [],
     });
   }
 
@@ -578,6 +591,11 @@ export class MfaManager implements SecondFactor {
 
 function placeOf(id: string): string[] {
   return ['Totp', 'sealed', id];
+}
+
+/** What recovery codes are counted under while the count that they share with the app's codes is closed. */
+function recoveryKey(userId: string): string {
+  return `recovery:${userId}`;
 }
 
 /** Sealed for one session until it is confirmed. */

@@ -5,6 +5,7 @@ import { Authenticator } from '../../support/authenticator.js';
 import type { Browser } from '../../support/browser.js';
 import { openDatabase } from '../../support/database.js';
 import { enrolTotp, halfSignedIn, json, totpCode } from '../../support/factors.js';
+import { startMailedApp, tokenIn } from '../../support/mailed-app.js';
 
 test('TO-1: the seed is shown by POST while it is enrolled and never again, and no row holds it readable', async () => {
   const app = await startApp();
@@ -233,25 +234,68 @@ test('TO-5: a session that never saw the factor may change nothing about it', as
   }
 });
 
-test('TO-4: after a hundred failures codes are closed, however long one waits, until another factor proves who it is', async () => {
-  const app = await startApp();
+/** Somebody whose codes were guessed at a hundred times, as slowly as that takes. */
+async function closedByGuesses() {
+  const app = await startMailedApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
   const authenticator = new Authenticator(app.url);
   const options = await json(browser.post('/auth/passkeys/register/options', {}), 200);
   await json(browser.post('/auth/passkeys/register', authenticator.create(options)), 201);
-  const { mfa } = app.authTuna;
+  const verify = (code: string) => statusOf(app.authTuna.mfa.verify(user.id, code, SYSTEM));
   for (let guess = 0; guess < 100; guess += 1) {
-    expect(await mfa.verify(user.id, '000000', SYSTEM)).toBe(false);
+    expect(await verify('000000')).toBe('wrong');
     app.clock.advance({ minutes: 16 });
   }
   app.clock.advance({ days: 2 });
-  await expect(mfa.verify(user.id, totp.nextCode(), SYSTEM)).rejects.toMatchObject({ code: 'rate_limited' });
-  await expect(mfa.verify(user.id, totp.recoveryCodes[0] ?? '', SYSTEM)).rejects.toMatchObject({
-    code: 'rate_limited',
-  });
+  return { app, user, totp, authenticator, verify };
+}
+
+async function statusOf(verified: Promise<boolean>): Promise<string> {
+  try {
+    return (await verified) ? 'right' : 'wrong';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+}
+
+test('TO-4 LG-5: after a hundred failures codes of the app are closed, however long one waits, until a passkey proves who it is', async () => {
+  const { app, totp, authenticator, verify } = await closedByGuesses();
+  expect(await verify(totp.nextCode())).toBe('rate_limited');
   const stranger = app.browser();
   const request = await json(stranger.post('/auth/passkeys/sign-in/options', {}), 200);
   await json(stranger.post('/auth/passkeys/sign-in', authenticator.get(request)), 200);
-  expect(await mfa.verify(user.id, totp.nextCode(), SYSTEM)).toBe(true);
-});
+  expect(await verify(totp.nextCode())).toBe('right');
+}, 60_000);
+
+test('TO-4 LG-5: a recovery code, which nobody guesses, opens the app’s codes again where a hundred failures closed them', async () => {
+  const { app, user, totp, verify } = await closedByGuesses();
+  const half = await halfSignedIn(app, user.email);
+  const code = (text: string) => half.post('/auth/mfa/verify', { code: text });
+  expect((await code(totp.nextCode())).status).toBe(429);
+  expect((await code(totp.recoveryCodes[0] ?? '')).status).toBe(200);
+  expect(await verify(totp.nextCode())).toBe('right');
+}, 60_000);
+
+test('LG-5, DO-1: where codes of the app are closed, recovery codes are still guessed at slowly', async () => {
+  const { totp, verify } = await closedByGuesses();
+  const wrong = '01-AAAA-AAAA-AAAA-AAAA';
+  const outcomes: string[] = [];
+  for (let guess = 0; guess < 8; guess += 1) outcomes.push(await verify(wrong));
+  expect(outcomes).toEqual([...Array(5).fill('wrong'), ...Array(3).fill('rate_limited')]);
+  expect(await verify(totp.recoveryCodes[0] ?? '')).toBe('rate_limited');
+}, 60_000);
+
+test('LG-5: a password reset by mail does not open the second factor, and the mail of the hundredth failure says what does', async () => {
+  const { app, user, totp, verify } = await closedByGuesses();
+  const told = (await app.mailsTo(user.email)).filter(({ subject }) => subject.includes('wrong codes'));
+  expect(told.filter(({ text }) => text.includes('Sign in with a recovery code or a passkey'))).toHaveLength(
+    1,
+  );
+  expect(told.at(-1)?.text).toContain('no longer accepted');
+  await app.browser().post('/auth/forgot-password', { email: user.email });
+  const token = tokenIn(await app.mailTo(user.email), '/auth/reset-password');
+  const newPassword = 'plain umbrella quartz seventeen';
+  expect((await app.browser().post('/auth/reset-password', { token, newPassword })).status).toBe(200);
+  expect(await verify(totp.nextCode())).toBe('rate_limited');
+}, 60_000);
