@@ -46,10 +46,14 @@ export class Ledger {
   }
 }
 
-/** What the person reads who caused a change of their own; whoever acts on another's account says nothing about the language of that one. */
+/**
+ * The language of the browser, where whoever sits there reads the mail: a user who changes what is their own, or somebody without a session,
+ * who is taken for the owner of the address that they name. Whoever acts on another's account, or as another, says nothing about the language
+ * of that one. A mail that goes to somebody else than its cause says so: `languages: null`.
+ */
 function languagesOf([fact]: readonly Fact[]): string | null {
-  if (fact === undefined) return null;
+  if (fact === undefined || fact.actor.impersonatorId !== undefined) return null;
   const { actor, target } = fact;
-  const isOwn = actor.userId === null || target?.type !== 'user' || target.id === actor.userId;
+  const isOwn = actor.userId === null || (target?.type === 'user' && target.id === actor.userId);
   return isOwn ? (actor.languages ?? null) : null;
 }

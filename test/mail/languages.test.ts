@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { SYSTEM } from '../../src/index.js';
 import { PASSWORD } from '../support/app.js';
+import { enrolTotp, halfSignedIn } from '../support/factors.js';
 import { startMailedApp } from '../support/mailed-app.js';
 
 const ADA = 'ada@example.com';
@@ -43,3 +44,47 @@ test('who acts on somebody else’s account does not choose the language of the 
   await app.authTuna.passwords.set(user.id, 'another umbrella quartz eighteen', own);
   expect((await app.mailTo(ADA)).html).toContain('lang="de"');
 });
+
+test('who is signed in as themselves gets their own notices in the language of their browser', async () => {
+  const app = await startMailedApp();
+  const { browser } = await app.signedIn(ADA);
+  const change = { currentPassword: PASSWORD, newPassword: 'plain umbrella quartz seventeen' };
+  expect((await browser.post('/auth/change-password', change, de)).status).toBe(200);
+  expect((await app.mailTo(ADA)).html).toContain('lang="de"');
+});
+
+test('who acts as somebody else does not choose the language of their mails', async () => {
+  const app = await startMailedApp();
+  const { user } = await app.signedIn(ADA);
+  const actor = { userId: user.id, impersonatorId: 'admin', ip: null, userAgent: null, languages: 'de' };
+  await app.authTuna.passwords.set(user.id, 'plain umbrella quartz seventeen', actor);
+  expect((await app.mailTo(ADA)).html).toContain('lang="en"');
+});
+
+test('who is signed in and names another’s address does not choose the language of the mail that goes there', async () => {
+  const app = await startMailedApp();
+  const { browser } = await app.signedIn('bob@example.com');
+  await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
+  expect((await browser.post('/auth/forgot-password', { email: ADA }, de)).status).toBe(202);
+  expect((await app.mailTo(ADA)).subject).toBe('Choose a new password');
+  app.clock.advance({ minutes: 2 });
+  expect((await browser.post('/auth/change-email', { newEmail: ADA }, de)).status).toBe(202);
+  const mails = await app.mailsTo(ADA);
+  expect(mails).toHaveLength(2);
+  expect(mails[1]?.html).toContain('lang="en"');
+});
+
+test('who guesses at an account does not choose the language in which its owner hears of it', async () => {
+  const app = await startMailedApp();
+  const { browser } = await app.signedIn(ADA);
+  await enrolTotp(app, browser);
+  const half = await halfSignedIn(app, ADA);
+  for (let guess = 0; guess < 5; guess += 1) await half.post('/auth/mfa/verify', { code: '000000' }, de);
+  expect((await app.mailTo(ADA)).subject).toBe('Someone entered wrong codes for your account');
+
+  for (let guess = 0; guess < 101; guess += 1) {
+    app.clock.advance({ minutes: 16 });
+    await app.browser().post('/auth/login', { login: ADA, password: 'wrong umbrella quartz' }, de);
+  }
+  expect((await app.mailTo(ADA)).subject).toBe('Signing in to your account is paused');
+}, 60_000);

@@ -593,7 +593,12 @@ export class AuthManager<U extends User = User> {
       ],
       mails: [
         isTaken
-          ? this.#alreadyRegistered(holder.deletedAt === null ? holder : standInFor(this.#runtime, newEmail))
+          ? {
+              ...this.#alreadyRegistered(
+                holder.deletedAt === null ? holder : standInFor(this.#runtime, newEmail),
+              ),
+              languages: null, // another's mailbox
+            }
           : { template: 'email-change-confirm', to: newEmail, data },
       ],
     });
