@@ -318,6 +318,8 @@ export const pageSamples = [
   page('error', 'slow', { code: 'rate_limited', status: 429, retryAfterSeconds: 120 }),
   page('error', 'superseded', { code: 'superseded', status: 401 }),
   page('error', 'unknown', { code: HOSTILE, status: 500, requestId: HOSTILE }),
+  page('error-type', 'plain', { code: 'weak_password', status: 422 }),
+  page('error-type', 'without', { code: 'misconfigured', status: 500 }),
   page('dev/mailbox', 'two', { mails: [mail, { ...mail, subject: HOSTILE, to: HOSTILE }] }),
   page('dev/mailbox', 'empty', { mails: [] }),
   page('dev/mail', 'plain', {

@@ -46,6 +46,7 @@
  * | social/continue | kind (`found`: by the address, `demanded`: instead of another way in), name, continueUrl |
  * | message | message, email?, continueUrl? |
  * | error | code, status, requestId?, retryAfterSeconds? |
+ * | error-type | code, status |
  * | dev/mailbox | mails |
  * | dev/mail | mail, text, links, htmlUrl |
  *
@@ -248,6 +249,7 @@ export interface PageData {
     requestId?: string | null;
     retryAfterSeconds?: number | null;
   };
+  'error-type': Page & { code: string; status: number };
   'dev/mailbox': Page & { mails: readonly MailRow[] };
   'dev/mail': Page & { mail: MailRow; text: string; links: readonly string[]; htmlUrl: string | null };
 }

@@ -21,6 +21,7 @@ const LINK_TOKEN_SHAPE = /^[\w.-]{1,128}$/;
 const FORMLESS: ReadonlySet<PageName> = new Set([
   'message',
   'error',
+  'error-type',
   'passwordless/sent',
   'social/continue',
   'mfa/recovery-codes',

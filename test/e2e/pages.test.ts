@@ -222,6 +222,9 @@ test('with scripts, at a desk: forgotten and forced passwords, a change of addre
   await look(page, 'not-found');
   await page.goto('/auth/unlock');
   await look(page, 'dead-link');
+  await page.goto('/auth/errors/rate_limited');
+  await page.getByRole('heading', { name: 'A little too fast' }).waitFor();
+  await look(page, 'error-type');
   expect(complaints).toEqual([]);
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { STATUS } from '../../src/http/errors.js';
 import { AuthTunaError } from '../../src/index.js';
 import { PASSWORD, startApp } from '../support/app.js';
 import { PageVisitor } from '../support/page-visitor.js';
@@ -19,7 +20,14 @@ describe('headers', () => {
       baseUrl: 'https://harbour.example',
       mail: { from: 'a@harbour.example', transport: { send: async () => {} } },
     });
-    for (const path of [...PAGES, 'done/email_verified', 'reset-password', 'nothing-here', 'unlock']) {
+    for (const path of [
+      ...PAGES,
+      'done/email_verified',
+      'reset-password',
+      'nothing-here',
+      'unlock',
+      'errors/rate_limited',
+    ]) {
       const page = await app.browser().get(`/auth/${path}`, { headers: HTML });
       const headers = Object.fromEntries(page.headers);
       expect({ path, type: headers['content-type'] }).toEqual({ path, type: 'text/html; charset=utf-8' });
@@ -147,6 +155,43 @@ describe('errors', () => {
     const html = await page.text();
     expect(html).toContain('No access');
     expect(html).toContain('req-77');
+  });
+
+  test('HD-4: what the type of a problem points to tells a browser as a page, and a script as JSON, what the error means', async () => {
+    const app = await startApp();
+    const browser = app.browser();
+    const problem = (await (await browser.get('/reports')).json()) as { type: string };
+    const path = new URL(problem.type).pathname;
+    expect(await (await browser.get(path)).json()).toMatchObject({ code: 'unauthenticated', status: 401 });
+    const page = await browser.get(path, { headers: HTML });
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(page.headers.getSetCookie()).toEqual([]);
+    const html = await page.text();
+    expect(html).toContain('What this error means');
+    expect(html).toContain('<h1>Please sign in</h1>');
+    expect(html).toContain('<code>unauthenticated</code> · Status 401');
+    const german = await browser.get(path, { headers: { ...HTML, 'accept-language': 'de' } });
+    expect(await german.text()).toContain('Was dieser Fehler bedeutet');
+    const superseded = await browser.get('/auth/errors/superseded', { headers: HTML });
+    expect(await superseded.text()).not.toContain('data-reload-once');
+    expect((await browser.get('/auth/errors/none', { headers: HTML })).status).toBe(404);
+  });
+
+  test('every error has words of its own for a person, but the one that is about the server’s set-up', async () => {
+    const app = await startApp();
+    const codes = Object.keys(STATUS).filter((code) => code !== 'misconfigured');
+    expect(codes.length).toBeGreaterThan(20);
+    for (const language of ['en', 'de'])
+      for (const code of codes) {
+        const answer = await app
+          .browser()
+          .get(`/auth/errors/${code}`, { headers: { ...HTML, 'accept-language': language } });
+        const html = await answer.text();
+        expect(html).toContain(`<code>${code}</code>`);
+        expect({ code, html }).not.toMatchObject({
+          html: expect.stringMatching(/Something went wrong|Etwas ist schiefgegangen/),
+        });
+      }
   });
 
   test('pages speak the language that the browser asks for', async () => {

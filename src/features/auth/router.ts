@@ -257,9 +257,12 @@ export function authRouter<U extends User>(
     )
     .all(only('POST'));
 
+  // What the `type` of a problem document points to. @see RFC 9457 3.1.1
   router.get('/errors/:code', (req, res) => {
     const code = req.params.code as string;
     if (!isErrorCode(code)) throw new AuthTunaError('not_found');
+    if (pages !== null && views.wantsPage(req))
+      return views.page(req, res, 'error-type', { code, status: STATUS[code] });
     res.json({ code, status: STATUS[code], detail: new AuthTunaError(code).message });
   });
 
