@@ -1,4 +1,4 @@
-import { isMissing } from '../db/client.js';
+import { isMissing, type UserFilter } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import type { Actor } from '../events.js';
 import type { Fact } from './audit.js';
@@ -19,6 +19,8 @@ export type SignInResult =
 
 /** A way to prove a second factor; its feature says who has enrolled in it. */
 export interface SecondFactor {
+  /** For whom `factorsOf` has anything to say or to do but for recovery codes, which are no factor alone. It is asked about nobody else. */
+  readonly concerns: UserFilter;
   /** The ways this user can pass; empty when not enrolled. */
   factorsOf(userId: string): Promise<SecondFactorName[]>;
   /** Whether the user said in this browser, after a full sign-in, that it need not be asked for again. */
@@ -189,6 +191,12 @@ export class SignIn {
 
   /** The ways in which a user can prove a second factor; empty when none is enrolled. */
   async factorsOf(userId: string): Promise<SecondFactorName[]> {
+    // Most people have enrolled in nothing, and one question says so for every factor.
+    const concerned = await this.#runtime.db.user.findFirst({
+      where: { id: userId, OR: this.secondFactors.map(({ concerns }) => concerns) },
+      select: { id: true },
+    });
+    if (concerned === null) return [];
     const found: SecondFactorName[] = [];
     // In turn: the first may find that all factors are to be removed today, and removes them.
     for (const factor of this.secondFactors) found.push(...(await factor.factorsOf(userId)));

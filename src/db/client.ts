@@ -6,6 +6,9 @@ export type ModelName = Uncapitalize<Prisma.ModelName>;
 
 type ScalarsOf<M extends ModelName> = Prisma.TypeMap['model'][Capitalize<M>]['payload']['scalars'];
 
+/** Some of the users, as the database is asked for them. */
+export type UserFilter = Prisma.UserWhereInput;
+
 const METHODS = [
   'findUnique',
   'findUniqueOrThrow',

@@ -19,7 +19,7 @@ import { isActive } from '../../core/user-row.js';
 import { hasOtherWayIn } from '../../core/ways-in.js';
 import { newId } from '../../crypto/random.js';
 import { parseSplitToken, secretMatches } from '../../crypto/split-token.js';
-import { isMissing, isUniqueViolation } from '../../db/client.js';
+import { isMissing, isUniqueViolation, type UserFilter } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Actor, SYSTEM } from '../../events.js';
 import { nameOf } from './authenticators.js';
@@ -111,6 +111,11 @@ export class PasskeyManager implements SecondFactor {
     this.#signIn = dependencies.signIn;
     this.#tokens = dependencies.tokens;
     this.#throttle = dependencies.throttle;
+  }
+
+  /** @internal */
+  get concerns(): UserFilter {
+    return this.#runtime.config.passkeys.secondFactor ? { passkeys: { some: {} } } : { id: { in: [] } };
   }
 
   /** `passkey` for who has one, where passkeys count as a second factor. */
