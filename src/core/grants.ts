@@ -13,49 +13,33 @@ export interface AssignmentRow {
   expiresAt: Date | null;
 }
 
-const FEW = 6;
-
 /** What a user has been given, compiled for deciding: scope -> the roles held there. */
 export class Grants {
   readonly userId: string;
   readonly catalogue: RoleCatalogue;
   /** When the first assignment in it ends, in milliseconds; the whole is not to be used after that. */
   readonly expiresAt: number;
-  /** Scopes, each followed by the roles held there; a map only where there are many, because a small one costs more than all the rest. */
-  readonly #held: readonly (string | RoleSet)[] | ReadonlyMap<string, RoleSet>;
+  readonly #held: ReadonlyMap<string, RoleSet>;
 
   constructor(userId: string, assignments: readonly AssignmentRow[], catalogue: RoleCatalogue, now: number) {
     this.userId = userId;
     this.catalogue = catalogue;
-    let expiresAt = Infinity;
-    const idsByScope = new Map<string, string[]>();
-    for (const { scope, roleId, expiresAt: end } of assignments) {
-      if (end !== null && end.getTime() <= now) continue;
-      if (end !== null) expiresAt = Math.min(expiresAt, end.getTime());
-      const ids = idsByScope.get(scope);
-      if (ids === undefined) idsByScope.set(scope, [roleId]);
-      else ids.push(roleId);
-    }
-    this.expiresAt = expiresAt;
-    const held = [...idsByScope].map(([scope, ids]) => [scope, catalogue.setOf(ids)] as const);
-    this.#held = held.length <= FEW ? held.flat() : new Map(held);
+    const current = assignments.filter(({ expiresAt }) => expiresAt === null || expiresAt.getTime() > now);
+    this.expiresAt = current.reduce(
+      (first, { expiresAt }) => Math.min(first, expiresAt?.getTime() ?? Infinity),
+      Infinity,
+    );
+    this.#held = catalogue.heldBy(current);
   }
 
   /** The roles held exactly at a scope, not those above it. */
   at(scope: string): RoleSet | undefined {
-    const held = this.#held;
-    if (!Array.isArray(held)) return (held as ReadonlyMap<string, RoleSet>).get(scope);
-    for (let index = 0; index < held.length; index += 2)
-      if (held[index] === scope) return held[index + 1] as RoleSet;
-    return undefined;
+    return this.#held.get(scope);
   }
 
   /** The scopes at which something is held. */
   get scopes(): readonly string[] {
-    const held = this.#held;
-    return Array.isArray(held)
-      ? held.filter((entry) => typeof entry === 'string')
-      : [...(held as ReadonlyMap<string, RoleSet>).keys()];
+    return [...this.#held.keys()];
   }
 
   /** The one decision: some role held at the scope or above it contains the permission. */

@@ -1,4 +1,9 @@
+import { LRUCache } from 'lru-cache';
+import type { AssignmentRow } from './grants.js';
 import { matches } from './scope-name.js';
+
+const FEW = 8; // assignments; who has more has them alone
+const MAX_HELD = 10_000;
 
 /** A role as it is listed and returned. */
 export interface Role {
@@ -61,6 +66,7 @@ export class RoleCatalogue {
   readonly #byId: Map<string, CompiledRole>;
   readonly #byName = new Map<string, CompiledRole[]>();
   readonly #sets = new Map<string, RoleSet>();
+  readonly #held = new LRUCache<string, ReadonlyMap<string, RoleSet>>({ max: MAX_HELD });
   /** What owning a scope allows there. */
   readonly owner: RoleSet;
 
@@ -103,6 +109,31 @@ export class RoleCatalogue {
       this.#sets.set(key, set);
     }
     return set;
+  }
+
+  /** The roles of a user by scope; the same map for the same few assignments, which most people share with many others. */
+  heldBy(assignments: readonly Pick<AssignmentRow, 'roleId' | 'scope'>[]): ReadonlyMap<string, RoleSet> {
+    if (assignments.length > FEW) return this.#compileHeld(assignments);
+    let key = '';
+    for (const { roleId, scope } of assignments) key += `${roleId} ${scope} `;
+    let held = this.#held.get(key);
+    if (held === undefined) {
+      held = this.#compileHeld(assignments);
+      this.#held.set(key, held);
+    }
+    return held;
+  }
+
+  #compileHeld(
+    assignments: readonly Pick<AssignmentRow, 'roleId' | 'scope'>[],
+  ): ReadonlyMap<string, RoleSet> {
+    const idsByScope = new Map<string, string[]>();
+    for (const { scope, roleId } of assignments) {
+      const ids = idsByScope.get(scope);
+      if (ids === undefined) idsByScope.set(scope, [roleId]);
+      else ids.push(roleId);
+    }
+    return new Map([...idsByScope].map(([scope, ids]) => [scope, this.setOf(ids)]));
   }
 
   /**

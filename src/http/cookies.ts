@@ -47,8 +47,9 @@ export function readCookie(header: string | undefined, name: string): string | n
   while (start < header.length) {
     let end = header.indexOf(';', start);
     if (end < 0) end = header.length;
-    while (header[start] === ' ' || header[start] === '\t') start += 1;
-    if (header.startsWith(name, start) && header[start + name.length] === '=') {
+    let first = header.charCodeAt(start);
+    while (first === SPACE || first === TAB) first = header.charCodeAt(++start);
+    if (header.startsWith(name, start) && header.charCodeAt(start + name.length) === EQUALS) {
       if (found !== null) return 'ambiguous';
       found = header.slice(start + name.length + 1, end);
     }
@@ -56,6 +57,10 @@ export function readCookie(header: string | undefined, name: string): string | n
   }
   return found;
 }
+
+const SPACE = 0x20;
+const TAB = 0x09;
+const EQUALS = 0x3d;
 
 /**
  * Writes a `Set-Cookie` of ours, replacing an earlier one of the same name, so that a sign-in in the handler wins over a renewal before it.

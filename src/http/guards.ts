@@ -73,8 +73,9 @@ export class Guards {
     const asksEnrolment = !allowPending && options.mustEnrol !== 'allowed';
     const decide = (auth: RequestAuth, next: NextFunction) => {
       const refusal = refusalOf(auth, options, allowPending);
-      if (refusal !== undefined || !asksEnrolment) return next(refusal);
-      this.#whenEnrolled(auth, next, () => next());
+      if (refusal !== undefined) return next(refusal);
+      if (this.enrolment === null || !asksEnrolment) return next();
+      this.#whenEnrolled(auth, next, next);
     };
     return this.#onAuth((auth, _req, next) => {
       if (options.fresh === true) auth.refresh().then(() => decide(auth, next), next);
@@ -132,14 +133,16 @@ export class Guards {
     return this.#onAuth((auth, req, next) => {
       const refusal = refusalOf(auth, options, false);
       if (refusal !== undefined) return next(refusal);
-      this.#whenEnrolled(auth, next, () => {
+      const proceed = () => {
         if (options.fresh !== true) {
           const scope = scopeOf(req);
           const chain = typeof scope === 'string' ? auth.rememberedChain(scope) : undefined;
           if (chain !== undefined && decide(auth, chain)) return next();
         }
         this.#decideWaiting(req, auth, options, scopeOf, decide, what).then(() => next(), next);
-      });
+      };
+      if (this.enrolment === null) proceed();
+      else this.#whenEnrolled(auth, next, proceed);
     });
   }
 

@@ -7,7 +7,7 @@ import type { SessionWithToken } from '../core/sessions.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in.js';
 import { AuthTunaError } from '../errors.js';
 import type { MountedPages, ProviderButton } from '../templates.js';
-import { authOf, RequestAuth } from './auth.js';
+import { authOf, findAuth } from './auth.js';
 import { type CookieSpec, cookieSpec, readCookie } from './cookies.js';
 import { csrf } from './csrf.js';
 import { DeviceCookie } from './device-cookie.js';
@@ -121,9 +121,7 @@ export function createHttpKit(
       (req, res, next) =>
         req.method === 'POST' && crossSitePosts.has(req.originalUrl) ? next() : checkOrigin(req, res, next),
       (req, res, next) =>
-        req.auth instanceof RequestAuth && req.auth.isOf(sessions)
-          ? next()
-          : sessions.handler(req, res, next),
+        findAuth(req)?.isOf(sessions) === true ? next() : sessions.handler(req, res, next),
     ],
     async signInOptions(req) {
       const auth = authOf(req);

@@ -4,6 +4,7 @@ import { networkKeys } from '../core/network.js';
 import type { RateLimit, RateLimiter, RateVerdict } from '../core/rate-limiter.js';
 import { rateLimited } from '../core/throttle.js';
 import { misconfigured } from '../errors.js';
+import { findAuth } from './auth.js';
 import type { SessionMiddleware } from './session.js';
 
 export interface RateLimitOptions extends Partial<RateLimit> {
@@ -61,7 +62,7 @@ function limitOf(config: Config, name: string, options: Partial<RateLimit>): Rat
 }
 
 function callerOf(req: Request, sessions: SessionMiddleware, by: 'ip' | 'user'): string {
-  const userId = by === 'user' ? req.auth?.user?.id : undefined;
+  const userId = by === 'user' ? findAuth(req)?.user?.id : undefined;
   return userId === undefined ? networkKeys(sessions.ipOf(req)).host : `user ${userId}`;
 }
 

@@ -3,7 +3,7 @@ import type { Config } from '../config.js';
 import type { Runtime } from '../core/runtime.js';
 import { AuthTunaError, type ErrorCode } from '../errors.js';
 import type { FormProblem, PageData, PageName, Templates } from '../templates.js';
-import { authOf, RequestAuth } from './auth.js';
+import { findAuth } from './auth.js';
 import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from './cookies.js';
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from './csrf.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from './errors.js';
@@ -404,9 +404,8 @@ function isAt(req: Request, path: string): boolean {
 
 /** A session that waits for a step-up counts: the form that cures it is shown to nobody else. */
 function sessionIdOf(req: Request): string | null {
-  if (!(req.auth instanceof RequestAuth)) return null;
-  const auth = authOf(req);
-  return auth.session?.id ?? auth.locked?.session.id ?? null;
+  const auth = findAuth(req);
+  return auth?.session?.id ?? auth?.locked?.session.id ?? null;
 }
 
 /** What may stand in a form again after it was refused: no password, no code. */
