@@ -2,33 +2,38 @@
  * Turns single look-ups made in one turn of the event loop into one query.
  *
  * While two queries are under way the next one waits and collects, so that load makes queries larger instead of more. `latest` joins only a
- * query that has not been sent yet, so its answer is never older than the question; `shared` may also join one that is under way.
+ * query that has not been sent yet, so its answer is never older than the question; `shared` may also join one that is under way. The query is
+ * told whether anybody in it asked for the latest.
  */
 export class Batcher<T> {
-  readonly #read: (keys: string[]) => Promise<Map<string, T>>;
+  readonly #read: (keys: string[], isLatest: boolean) => Promise<Map<string, T>>;
   #collecting: Batch<T> | null = null;
   readonly #underWay = new Map<string, Batch<T>>();
   #active = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(read: (keys: string[]) => Promise<Map<string, T>>) {
+  constructor(read: (keys: string[], isLatest: boolean) => Promise<Map<string, T>>) {
     this.#read = read;
   }
 
-  async latest(key: string): Promise<T | null> {
-    this.#collecting ??= this.#open();
-    const batch = this.#collecting;
-    batch.keys.add(key);
-    return (await batch.answer).get(key) ?? null;
+  latest(key: string): Promise<T | null> {
+    const batch = this.#join(key);
+    batch.isLatest = true;
+    return answerOf(batch, key);
   }
 
-  async shared(key: string): Promise<T | null> {
-    const batch = this.#underWay.get(key);
-    return batch === undefined ? this.latest(key) : ((await batch.answer).get(key) ?? null);
+  shared(key: string): Promise<T | null> {
+    return answerOf(this.#underWay.get(key) ?? this.#join(key), key);
+  }
+
+  #join(key: string): Batch<T> {
+    this.#collecting ??= this.#open();
+    this.#collecting.keys.add(key);
+    return this.#collecting;
   }
 
   #open(): Batch<T> {
-    const batch: Batch<T> = { keys: new Set(), answer: Promise.resolve(new Map()) };
+    const batch: Batch<T> = { keys: new Set(), isLatest: false, answer: Promise.resolve(new Map()) };
     batch.answer = this.#send(batch);
     return batch;
   }
@@ -41,7 +46,7 @@ export class Batcher<T> {
     this.#active += 1;
     for (const key of batch.keys) this.#underWay.set(key, batch);
     try {
-      return await this.#read([...batch.keys]);
+      return await this.#read([...batch.keys], batch.isLatest);
     } finally {
       this.#active -= 1;
       for (const key of batch.keys) if (this.#underWay.get(key) === batch) this.#underWay.delete(key);
@@ -54,5 +59,10 @@ const MAX_ACTIVE = 2;
 
 interface Batch<T> {
   keys: Set<string>;
+  isLatest: boolean;
   answer: Promise<Map<string, T>>;
+}
+
+async function answerOf<T>(batch: Batch<T>, key: string): Promise<T | null> {
+  return (await batch.answer).get(key) ?? null;
 }

@@ -17,10 +17,31 @@ export function rolesChanged(db: Db) {
 export class RoleStore {
   readonly #runtime: Runtime;
   #catalogue: RoleCatalogue | null = null;
+  /** When the counter last said that `#catalogue` is current; milliseconds. */
+  #confirmedAt = -Infinity;
+  /** Counts what may have changed roles, so that an answer that was under way meanwhile confirms nothing. */
+  #changes = 0;
   #loading: { version: number; answer: Promise<RoleCatalogue> } | null = null;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
+    runtime.invalidation.subscribe((topics) => {
+      if (!topics.some((topic) => topic === 'roles' || topic === 'all')) return;
+      this.#changes += 1;
+      this.#confirmedAt = -Infinity;
+    });
+  }
+
+  /** The roles as they were at most `withinMs` ago, and when that was. Nothing is read when they were asked about since. */
+  async recent(withinMs: number): Promise<{ catalogue: RoleCatalogue; at: number }> {
+    const now = this.#runtime.now().getTime();
+    const age = now - this.#confirmedAt;
+    if (this.#catalogue !== null && age >= 0 && age < withinMs)
+      return { catalogue: this.#catalogue, at: this.#confirmedAt };
+    const changes = this.#changes;
+    const catalogue = await this.current();
+    if (changes === this.#changes && catalogue === this.#catalogue) this.#confirmedAt = now;
+    return { catalogue, at: now };
   }
 
   /** The roles as of now: one row is read, and all roles only when they changed. */

@@ -79,9 +79,9 @@ export class ScopeManager {
   remembered(scope: string, now: number): Chain | undefined {
     if (scope === 'global') return GLOBAL_CHAIN;
     const entry = this.#chains.get(scope);
-    return entry !== undefined && now - entry.loadedAt < this.#runtime.config.session.recheckSeconds * 1000
-      ? entry.chain
-      : undefined;
+    if (entry === undefined) return undefined;
+    const age = now - entry.loadedAt;
+    return age >= 0 && age < this.#runtime.config.session.recheckSeconds * 1000 ? entry.chain : undefined;
   }
 
   /**

@@ -110,6 +110,7 @@ export class SessionCache {
     const key = token.slice(-KEY_LENGTH);
     const verified = this.#young.get(key) ?? this.#old.get(key);
     if (verified === undefined || now >= verified.trustedUntil) return undefined;
+    if (verified.trustedUntil - now > this.#trustedMs) return undefined; // the clock was put back
     return verified.fingerprint === this.#fingerprint(token) && !this.isStale(verified)
       ? verified
       : undefined;

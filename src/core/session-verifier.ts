@@ -51,6 +51,7 @@ export type SessionVerdict =
 
 const MAX_DEVICES = 1000;
 const MAX_ATTEMPTS = 3;
+const ROLES_SHARE = 0.1; // of `recheckSeconds`: with thousands of sessions to check, most of the queries would ask this one row
 const TOUCH_SECONDS = 300;
 const DAY_MS = 86_400_000;
 
@@ -85,19 +86,20 @@ export class SessionVerifier {
     this.#audit = audit;
     this.#recheckMs = runtime.config.session.recheckSeconds * 1000;
     this.cache = new SessionCache(runtime.config.session.recheckSeconds, runtime.now().getTime());
-    // Roles are asked about together with the sessions, so that nothing older than the session's own check goes into its grants.
-    this.#rows = new Batcher(async (ids) => {
+    // Roles are asked about together with the sessions, or were a moment ago; then what is read is trusted for that much shorter.
+    this.#rows = new Batcher(async (ids, isLatest) => {
       const readAt = this.cache.invalidations;
-      const startedAt = runtime.now().getTime();
-      const [rows, catalogue] = await Promise.all([
+      const now = runtime.now().getTime();
+      const [rows, { catalogue, at }] = await Promise.all([
         runtime.db.session.findMany({
           where: { id: { in: ids } },
           include: {
             user: { include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } } },
           },
         }),
-        roles.current(),
+        roles.recent(isLatest ? 0 : this.#recheckMs * ROLES_SHARE),
       ]);
+      const startedAt = Math.min(now, at);
       return new Map(rows.map((row) => [row.id, { row, catalogue, readAt, startedAt }]));
     });
     runtime.invalidation.subscribe((topics) => this.cache.forget(topics, runtime.now().getTime()));

@@ -174,6 +174,42 @@ test('RB-8: a role that another process took away ends at once for unsafe method
   expect(await statusOf(browser, '/projects/42')).toBe(403);
 });
 
+test('RB-8: a role that another process changed counts within V, also for who was checked beside a recent look at the roles', async () => {
+  const { app, statements } = await counted({
+    permissions: { project: ['read'] },
+    roles: { reader: { permissions: ['project:read'] } },
+  });
+  const people = [await settled(app), await settled(app)];
+  const [first, second] = people.map(({ browser }) => browser) as [Browser, Browser];
+  for (const { user } of people) {
+    await app.authTuna.roles.assign({ userId: user.id, role: 'reader', scope: 'project:42' }, SYSTEM);
+  }
+  app.clock.advance({ seconds: V });
+  expect(await statusOf(first, '/projects/42')).toBe(200);
+  app.clock.advance({ milliseconds: V * 50 });
+  await elsewhere(app, async (client) => {
+    await client.rolePermission.deleteMany({ where: { role: { name: 'reader' } } });
+    await client.counter.update({ where: { name: 'roles_version' }, data: { value: { increment: 1 } } });
+  });
+  statements.length = 0;
+  expect(await statusOf(second, '/projects/42')).toBe(200);
+  expect(statements.filter((sql) => /Counter/.test(sql))).toEqual([]);
+  expect(await statusOf(second, '/projects/42', 'POST')).toBe(403);
+  app.clock.advance({ milliseconds: V * 950 });
+  expect(await statusOf(second, '/projects/42')).toBe(403);
+});
+
+test('a clock that is put back makes nothing trusted for longer', async () => {
+  const { app, sessionReads } = await counted();
+  const { browser } = await settled(app);
+  app.clock.advance({ seconds: V });
+  expect(await statusOf(browser)).toBe(200);
+  sessionReads();
+  app.clock.advance({ seconds: -20 });
+  expect(await statusOf(browser)).toBe(200);
+  expect(sessionReads()).toBe(1);
+});
+
 test('what this process changes ends what it remembers at once', async () => {
   const { app } = await counted();
   const { authTuna } = app;
