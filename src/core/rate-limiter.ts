@@ -16,6 +16,20 @@ export interface SpacedLimit extends RateLimit {
   gapSeconds?: number;
 }
 
+/** A limit of distinct things, and of those that are seen at one of the places it is counted over. */
+export interface DistinctLimit extends RateLimit {
+  limitOfPlace: number;
+}
+
+/** Something that is counted once however often it is seen, and where it was. */
+export interface Sighting {
+  member: string;
+  place: string;
+}
+
+/** `isNew`: it was not seen there within the window before. */
+export type DistinctVerdict = { allowed: true; isNew: boolean } | { allowed: false; resetSeconds: number };
+
 /** How a limit stands after it was asked. */
 export interface RateVerdict {
   allowed: boolean;
@@ -37,8 +51,8 @@ interface Uses {
   tenths: [number, number][];
 }
 
-/** For distinct things: the tenth in which each was last seen. */
-type Members = Record<string, number>;
+/** For distinct things: `member place`, and the tenth in which it was last seen there. */
+type Sightings = Record<string, number>;
 
 /** Where counters are kept: a value that is replaced only if it is still what was read. */
 interface CounterStore {
@@ -50,6 +64,7 @@ interface CounterStore {
 const TENTHS = 10;
 const REMEMBERED_KEYS = 10_000;
 const REMEMBER_MS = 1000; // a refusal is repeated from memory at most this long
+const PLACES_PER_MEMBER = 4; // on average; bounds the row where few things are seen at very many places
 const MAX_ROUNDS = 200;
 
 /**
@@ -82,13 +97,16 @@ export class RateLimiter {
     return this.#inOrder.run(id, async () => {
       const remembered = this.#remembered(id);
       if (remembered !== null) return remembered;
-      return this.#change(id, limit, (state, now) => {
+      let wait = 0;
+      const verdict = await this.#change(id, limit, (state, now) => {
         const uses = currentUses(state, limit, now);
-        const wait = waitFor(uses, limit, now);
-        if (wait > 0) return { verdict: this.#refuse(id, limit, wait, now) };
+        wait = waitFor(uses, limit, now);
+        if (wait > 0) return { verdict: this.#refusal(limit, wait) };
         addUse(uses, limit, now);
         return { verdict: verdictOf(uses, limit, now), next: JSON.stringify(uses) };
       });
+      if (!verdict.allowed) this.#remember(id, verdict, wait);
+      return verdict;
     });
   }
 
@@ -110,43 +128,39 @@ export class RateLimiter {
   }
 
   /**
-   * Counts distinct things: passes for one that was seen within the window already, and for new ones while there are fewer than `limit`.
-   * `isNew` says which it was.
+   * Counts distinct things: passes for one that was seen at its place within the window already, and for a new one while there are fewer than
+   * `limit` of them, and fewer than `limitOfPlace` at its place.
+   *
+   * One counter holds all places, so that both limits are asked and used in one step.
    */
-  takeDistinct(key: string, member: string, limit: RateLimit): Promise<RateVerdict & { isNew: boolean }> {
+  takeDistinct(key: string, sighting: Sighting, limit: DistinctLimit): Promise<DistinctVerdict> {
     const id = this.#idOf(key, limit);
-    const name = this.#nameOf(member);
+    const [member, place] = this.#namesOf(sighting);
+    const entry = `${member} ${place}`;
     return this.#inOrder.run(id, () =>
-      this.#change(id, limit, (state, now) => {
-        const members = currentMembers(state, limit, now);
-        const isNew = members[name] === undefined;
-        const count = Object.keys(members).length;
-        if (isNew && count >= limit.limit) {
-          const oldest = Math.min(...Object.values(members));
-          return { verdict: { ...this.#refusal(limit, endOf(oldest, limit) - now), isNew } };
+      this.#change<DistinctVerdict>(id, limit, (state, now) => {
+        const sightings = currentSightings(state, limit, now);
+        const isNew = sightings[entry] === undefined;
+        const free = isNew ? tenthOfRoom(sightings, member, place, limit) : null;
+        if (free !== null) {
+          const { resetSeconds } = this.#refusal(limit, endOf(free, limit) - now);
+          return { verdict: { allowed: false, resetSeconds } };
         }
         const tenth = tenthOf(now, limit);
-        const remaining = limit.limit - count - (isNew ? 1 : 0);
-        const verdict = {
-          allowed: true,
-          limit: limit.limit,
-          remaining,
-          resetSeconds: limit.windowSeconds,
-          isNew,
-        };
-        if (members[name] === tenth) return { verdict };
-        return { verdict, next: JSON.stringify({ ...members, [name]: tenth }) };
+        const verdict = { allowed: true, isNew } as const;
+        if (sightings[entry] === tenth) return { verdict };
+        return { verdict, next: JSON.stringify({ ...sightings, [entry]: tenth }) };
       }),
     );
   }
 
-  /** Forgets one of the distinct things. */
-  async forgetDistinct(key: string, member: string, limit: RateLimit): Promise<void> {
+  /** Forgets that one of the distinct things was seen at that place. */
+  async forgetDistinct(key: string, sighting: Sighting, limit: DistinctLimit): Promise<void> {
     const id = this.#idOf(key, limit);
-    const name = this.#nameOf(member);
+    const entry = this.#namesOf(sighting).join(' ');
     await this.#inOrder.run(id, () =>
       this.#change(id, limit, (state, now) => {
-        const { [name]: forgotten, ...others } = currentMembers(state, limit, now);
+        const { [entry]: forgotten, ...others } = currentSightings(state, limit, now);
         return forgotten === undefined ? { verdict: null } : { verdict: null, next: JSON.stringify(others) };
       }),
     );
@@ -167,15 +181,14 @@ export class RateLimiter {
     throw new AuthTunaError('unavailable', { retryAfterSeconds: 1 });
   }
 
-  #refuse(id: string, limit: RateLimit, waitMs: number, now: number): RateVerdict {
-    const verdict = this.#refusal(limit, waitMs);
-    this.#refusals.set(id, { verdict, from: now, until: now + Math.min(waitMs, REMEMBER_MS) });
-    return verdict;
-  }
-
   #refusal(limit: RateLimit, waitMs: number): RateVerdict {
     const resetSeconds = Math.max(1, Math.ceil(waitMs / 1000));
     return { allowed: false, limit: limit.limit, remaining: 0, resetSeconds };
+  }
+
+  #remember(id: string, verdict: RateVerdict, waitMs: number): void {
+    const now = this.#runtime.now().getTime();
+    this.#refusals.set(id, { verdict, from: now, until: now + Math.min(waitMs, REMEMBER_MS) });
   }
 
   #remembered(id: string): RateVerdict | null {
@@ -189,8 +202,10 @@ export class RateLimiter {
     return this.#runtime.keys.lookup(`rate ${limit.windowSeconds} ${key}`);
   }
 
-  #nameOf(member: string): string {
-    return this.#runtime.keys.lookup(`member ${member}`).slice(0, 12); // 72 bits, compared among a hundred
+  /** Keyed digests of 72 and 48 bits, compared among a few hundred. */
+  #namesOf({ member, place }: Sighting): [member: string, place: string] {
+    const { keys } = this.#runtime;
+    return [keys.lookup(`member ${member}`).slice(0, 12), keys.lookup(`place ${place}`).slice(0, 8)];
   }
 }
 
@@ -208,9 +223,32 @@ function currentUses(state: string | null, limit: RateLimit, now: number): Uses 
   return { last: uses.last, tenths: uses.tenths.filter(([tenth]) => endOf(tenth, limit) > now) };
 }
 
-function currentMembers(state: string | null, limit: RateLimit, now: number): Members {
-  const members = state === null ? {} : (JSON.parse(state) as Members);
-  return Object.fromEntries(Object.entries(members).filter(([, tenth]) => endOf(tenth, limit) > now));
+function currentSightings(state: string | null, limit: RateLimit, now: number): Sightings {
+  const sightings = state === null ? {} : (JSON.parse(state) as Sightings);
+  return Object.fromEntries(Object.entries(sightings).filter(([, tenth]) => endOf(tenth, limit) > now));
+}
+
+/** The tenth after whose end there is room for a new sighting; null for now. */
+function tenthOfRoom(
+  sightings: Sightings,
+  member: string,
+  place: string,
+  { limit, limitOfPlace }: DistinctLimit,
+): number | null {
+  /** When each of the distinct things was last seen anywhere. */
+  const members = new Map<string, number>();
+  const here: number[] = [];
+  for (const [entry, tenth] of Object.entries(sightings)) {
+    const [name = '', where] = entry.split(' ');
+    members.set(name, Math.max(tenth, members.get(name) ?? 0));
+    if (where === place) here.push(tenth);
+  }
+  const ends: number[] = [];
+  if (here.length >= limitOfPlace) ends.push(Math.min(...here));
+  if (!members.has(member) && members.size >= limit) ends.push(Math.min(...members.values()));
+  const all = Object.values(sightings);
+  if (all.length >= limit * PLACES_PER_MEMBER) ends.push(Math.min(...all));
+  return ends.length === 0 ? null : Math.max(...ends);
 }
 
 /** Milliseconds until one more may pass; 0 for now. */

@@ -4,7 +4,7 @@ import { DEVICE_GUESSING, type KnownDevice, type KnownDevices } from './known-de
 import type { Ledger, Write } from './ledger.js';
 import { networkKeys } from './network.js';
 import { type OneTimeTokens, TOKEN_SECONDS } from './one-time-tokens.js';
-import type { RateLimit, RateLimiter } from './rate-limiter.js';
+import type { DistinctLimit, RateLimit, RateLimiter } from './rate-limiter.js';
 import { mailTo, standInFor } from './recipient.js';
 import type { Runtime } from './runtime.js';
 import type { UserRow } from './session-row.js';
@@ -18,9 +18,8 @@ export interface Admission {
   succeeded(): Promise<void>;
 }
 
-const SPRAY_SECONDS = 600;
-const SPRAY_OF_HOST: RateLimit = { limit: 20, windowSeconds: SPRAY_SECONDS };
-const SPRAY_OF_NETWORK: RateLimit = { limit: 100, windowSeconds: SPRAY_SECONDS };
+/** Different names that one network may fail at, and one address in it. */
+const SPRAYING: DistinctLimit = { limit: 100, limitOfPlace: 20, windowSeconds: 600 };
 
 /** The hundred of one authenticator of a whole account, whichever of its names was typed; it closes and never delays. */
 const CLOSING: ThrottlePolicy = { ...GUESSING, freeFailures: Number.POSITIVE_INFINITY };
@@ -162,21 +161,14 @@ export class SignInThrottle {
   /** @returns what takes it back */
   async #countNetwork(name: string, ip: string | null): Promise<() => Promise<void>> {
     const { host, network } = networkKeys(ip);
-    const counted: (() => Promise<void>)[] = [];
-    for (const [key, limit] of [
-      [`spray ${host}`, SPRAY_OF_HOST],
-      [`spray ${network}`, SPRAY_OF_NETWORK],
-    ] as const) {
-      const verdict = await this.#limiter.takeDistinct(key, name, limit);
-      if (!verdict.allowed) {
-        await Promise.all(counted.map((takeBack) => takeBack()));
-        throw rateLimited(verdict.resetSeconds);
-      }
-      if (verdict.isNew) counted.push(() => this.#limiter.forgetDistinct(key, name, limit));
-    }
+    const key = `spray ${network}`;
+    const sighting = { member: name, place: host };
+    const verdict = await this.#limiter.takeDistinct(key, sighting, SPRAYING);
+    if (!verdict.allowed) throw rateLimited(verdict.resetSeconds);
     return async () => {
+      if (!verdict.isNew) return;
       try {
-        await Promise.all(counted.map((takeBack) => takeBack()));
+        await this.#limiter.forgetDistinct(key, sighting, SPRAYING);
       } catch (error) {
         // The sign-in stands; its network is only taken for a little worse than it is.
         this.#runtime.config.logger.warn('A successful sign-in stayed counted as a failure of its network.', {

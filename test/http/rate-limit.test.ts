@@ -55,11 +55,47 @@ describe('the limiter', () => {
     expect((await limiter.take('search ada', LIMIT)).allowed).toBe(false);
   });
 
+  test('LG-7: distinct things are limited in all and at each place, at one instant in three processes', async () => {
+    const limit = { limit: 10, limitOfPlace: 4, windowSeconds: 100 };
+    const { runtime, database, clock } = await startRuntime();
+    const others = [await startRuntime({}, { database, clock }), await startRuntime({}, { database, clock })];
+    const limiters = [runtime, ...others.map((other) => other.runtime)].map((each) => new RateLimiter(each));
+    const see = (place: string, from: number, count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, i) =>
+          (limiters[i % 3] as RateLimiter).takeDistinct('spray', { member: `name${from + i}`, place }, limit),
+        ),
+      );
+    const passed = (verdicts: { allowed: boolean }[]) => verdicts.filter(({ allowed }) => allowed).length;
+    expect(passed(await see('a', 0, 12))).toBe(4);
+    expect(passed(await see('b', 100, 12))).toBe(4);
+    expect(passed(await see('c', 200, 12))).toBe(2);
+    expect(passed(await see('d', 300, 6))).toBe(0);
+    clock.advance({ seconds: 110 });
+    expect(passed(await see('a', 0, 6))).toBe(4);
+  });
+
+  test('LG-7: what is seen at very many places does not grow the counter without end, and what is forgotten makes room', async () => {
+    const limit = { limit: 10, limitOfPlace: 4, windowSeconds: 100 };
+    const { runtime } = await startRuntime();
+    const limiter = new RateLimiter(runtime);
+    const see = (place: number) => limiter.takeDistinct('spray', { member: 'ada', place: `${place}` }, limit);
+    const verdicts = [];
+    for (let i = 0; i < 50; i += 1) verdicts.push(await see(i));
+    expect(verdicts.filter(({ allowed }) => allowed)).toHaveLength(40);
+    expect(verdicts[49]).toEqual({ allowed: false, resetSeconds: 110 });
+    expect(await see(7)).toEqual({ allowed: true, isNew: false });
+    await limiter.forgetDistinct('spray', { member: 'ada', place: '7' }, limit);
+    expect(await see(50)).toEqual({ allowed: true, isNew: true });
+    expect((await see(7)).allowed).toBe(false);
+  });
+
   test('keys are counted apart and stored as keyed digests', async () => {
     const { runtime } = await startRuntime();
     const limiter = new RateLimiter(runtime);
     await limiter.take('search 203.0.113.7/32', LIMIT);
-    await limiter.takeDistinct('spray 203.0.113.7/32', 'ada@example.com', LIMIT);
+    const sighting = { member: 'ada@example.com', place: '203.0.113.7/32' };
+    await limiter.takeDistinct('spray 203.0.113.0/24', sighting, { ...LIMIT, limitOfPlace: 5 });
     const rows = await runtime.db.rateWindow.findMany();
     expect(rows).toHaveLength(2);
     expect(JSON.stringify(rows)).not.toMatch(/search|203\.0|ada@/);
