@@ -55,6 +55,23 @@ describe('the limiter', () => {
     expect((await limiter.take('search ada', LIMIT)).allowed).toBe(false);
   });
 
+  test('what another process has counted or given back meanwhile is not overlooked', async () => {
+    const { runtime, database, clock } = await startRuntime();
+    const here = new RateLimiter(runtime);
+    const there = new RateLimiter((await startRuntime({}, { database, clock })).runtime);
+    await here.take('search ada', LIMIT);
+    for (let i = 0; i < 9; i += 1) expect((await there.take('search ada', LIMIT)).allowed).toBe(true);
+    expect((await here.take('search ada', LIMIT)).allowed).toBe(false);
+    await there.giveBack('search ada', LIMIT);
+    clock.advance({ seconds: 1 }); // a refusal is repeated from memory that long
+    expect((await here.take('search ada', LIMIT)).allowed).toBe(true);
+    expect((await there.take('search ada', LIMIT)).allowed).toBe(false);
+    await runtime.db.rateWindow.deleteMany({ where: {} });
+    clock.advance({ seconds: 1 });
+    expect(await there.take('search ada', LIMIT)).toMatchObject({ allowed: true, remaining: 9 });
+    expect(await here.take('search ada', LIMIT)).toMatchObject({ allowed: true, remaining: 8 });
+  });
+
   test('LG-7: distinct things are limited in all and at each place, at one instant in three processes', async () => {
     const limit = { limit: 10, limitOfPlace: 4, windowSeconds: 100 };
     const { runtime, database, clock } = await startRuntime();
