@@ -202,7 +202,7 @@ export class RequestAuth implements Auth {
  * that whole shape: a route that answers at once loses 4 % for each. Lists of headers all share their shape, nobody replaces them, and
  * nothing that walks them meets a symbol. (A `WeakMap` costs more, in garbage collection.)
  */
-const AUTH = Symbol('auth');
+const AUTH = Symbol.for('authtuna.auth'); // for two copies of the library in one process, whose apps share one Express
 
 const prepared = new WeakSet<object>();
 const assigned = new WeakSet<Request>();
@@ -264,13 +264,14 @@ function sharedByApps(req: Request): object {
   }
 }
 
-function slotOf(req: Request): { [AUTH]?: RequestAuth } {
-  return (req.rawHeaders ?? req) as { [AUTH]?: RequestAuth };
+function slotOf(req: Request): { [AUTH]?: Auth } {
+  return (req.rawHeaders ?? req) as { [AUTH]?: Auth };
 }
 
 /** @internal Who is calling, or undefined where no `session()` has run. */
 export function findAuth(req: Request): RequestAuth | undefined {
-  return slotOf(req)[AUTH];
+  const auth = slotOf(req)[AUTH];
+  return auth instanceof RequestAuth ? auth : undefined;
 }
 
 /** @internal Who is calling, with the sentence a developer needs when no `session()` has run. */

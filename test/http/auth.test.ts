@@ -1,6 +1,7 @@
+import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { expect, test } from 'vitest';
-import { startApp } from '../support/app.js';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { SECRET, startApp } from '../support/app.js';
 
 test('req.user is the user of req.auth, and what an earlier middleware put there is gone', async () => {
   const { signedIn, browser } = await startApp(
@@ -82,5 +83,30 @@ test('a request that Express has not touched is told too', async () => {
     await new Promise((resolve) => authTuna.session()(req, {} as express.Response, resolve));
     expect(req.auth.method).toBe('anonymous');
     expect(req.user).toBeUndefined();
+  }
+});
+
+test('two copies of the library in one process tell the people of their own apps', async () => {
+  const mine = await startApp();
+  vi.resetModules();
+  const { createAuthTuna } = await import('../../src/index.js');
+  const other = createAuthTuna({
+    baseUrl: mine.url,
+    secrets: [SECRET],
+    databaseUrl: mine.database.url,
+    clock: mine.clock,
+  });
+  onTestFinished(() => other.close());
+  const app = express().use(other.session());
+  app.get('/me', other.requireUser(), (req, res) => void res.json({ id: req.user?.id }));
+  const server = app.listen(0);
+  onTestFinished(() => void server.close());
+  const { user, browser } = await mine.signedIn();
+  const cookie = `at_sess=${browser.jar.get('at_sess')}`;
+  const headers = { cookie, 'user-agent': browser.userAgent };
+  for (let visit = 0; visit < 2; visit += 1) {
+    const theirs = await fetch(`http://localhost:${(server.address() as AddressInfo).port}/me`, { headers });
+    expect(await theirs.json()).toEqual({ id: user.id });
+    expect(await (await browser.get('/me')).json()).toMatchObject({ id: user.id });
   }
 });
