@@ -8,7 +8,7 @@ import type { DistinctLimit, RateLimit, RateLimiter } from './rate-limiter.js';
 import { mailTo, standInFor } from './recipient.js';
 import type { Runtime } from './runtime.js';
 import type { UserRow } from './session-row.js';
-import { DELAYS, GUESSING, rateLimited, type Throttle, type ThrottlePolicy } from './throttle.js';
+import { type Count, DELAYS, GUESSING, rateLimited, type Throttle, type ThrottlePolicy } from './throttle.js';
 
 /** A guess that was let through to the password hash. */
 export interface Admission {
@@ -81,14 +81,11 @@ export class SignInThrottle {
     const takeBack = await this.#countNetwork(name, actor.ip);
 
     if (device === null) {
-      await this.#throttle.reserve(delayKey(name), DELAYS);
-      await this.#countTowardsClosing('login', name, user, actor);
+      const delays = { key: delayKey(name), policy: DELAYS };
+      await this.#countTowardsClosing('login', name, user, actor, [delays]);
     }
     return {
-      successWrites: [
-        ...(user === null ? [] : this.#passwordWrites(user)),
-        ...(device === null ? [] : [this.#throttle.clear(device.throttleKey)]),
-      ],
+      successWrites: this.#forget(user === null ? [] : passwordKeys(user), device),
       succeeded: takeBack,
     };
   }
@@ -110,28 +107,22 @@ export class SignInThrottle {
   ): Promise<Write[]> {
     const device = await this.#trustedDevice(user, deviceCookie);
     if (device === null) await this.#countTowardsClosing('email-code', address, user, actor);
-    return [
-      ...(user === null ? [] : [this.emailCodeWrite(user)]),
-      ...(device === null ? [] : [this.#throttle.clear(device.throttleKey)]),
-    ];
+    return this.#forget(user === null ? [] : emailCodeKeys(user), device);
   }
 
   /** The write that forgets the failures of an account's mailed codes: for a link of its mailbox, which nobody guesses. */
   emailCodeWrite(user: Pick<UserRow, 'id'>): Write {
-    return this.#throttle.clear(closingKey('email-code', `user ${user.id}`));
+    return this.#throttle.clear(...emailCodeKeys(user));
   }
 
   /** The writes that forget an account's failures of every kind: for whoever proves its mailbox, by the mail that opens a closed one or by a reset. */
-  unlockWrites(user: Pick<UserRow, 'id' | 'email' | 'username'>): Write[] {
-    return [...this.#passwordWrites(user), this.emailCodeWrite(user)];
+  unlockWrites(user: Named): Write[] {
+    return [this.#throttle.clear(...passwordKeys(user), ...emailCodeKeys(user))];
   }
 
-  #passwordWrites(user: Pick<UserRow, 'id' | 'email' | 'username'>): Write[] {
-    const names = user.username === null ? [user.email] : [user.email, user.username];
-    return [
-      this.#throttle.clear(closingKey('login', `user ${user.id}`)),
-      ...names.map((name) => this.#throttle.clear(delayKey(name))),
-    ];
+  #forget(keysOfUser: readonly string[], device: KnownDevice | null): Write[] {
+    const keys = [...keysOfUser, ...(device === null ? [] : [device.throttleKey])];
+    return keys.length === 0 ? [] : [this.#throttle.clear(...keys)];
   }
 
   /** The device that the cookie makes known, as long as it has not failed too often itself. */
@@ -150,11 +141,13 @@ export class SignInThrottle {
     name: string,
     user: UserRow | null,
     actor: Actor,
+    beside: readonly Count[] = [],
   ): Promise<void> {
     const account = user === null ? `name ${name}` : `user ${user.id}`; // a name nobody has closes like an account
-    const verdict = await this.#throttle.attempt(closingKey(authenticator, account), CLOSING);
+    const closing = { key: closingKey(authenticator, account), policy: CLOSING };
+    const { key, verdict } = await this.#throttle.attemptAll([...beside, closing]);
     if (verdict.allowed) return;
-    await this.#offerUnlock(user, name, account, actor);
+    if (key === closing.key) await this.#offerUnlock(user, name, account, actor);
     throw rateLimited(verdict.retryAfterSeconds);
   }
 
@@ -219,6 +212,18 @@ function delayKey(name: string): string {
 
 function closingKey(authenticator: Authenticator, account: string): string {
   return `${authenticator}:${account}`;
+}
+
+type Named = Pick<UserRow, 'id' | 'email' | 'username'>;
+
+/** Everything that failures of a user's password are counted under. */
+function passwordKeys({ id, email, username }: Named): string[] {
+  const names = username === null ? [email] : [email, username];
+  return [closingKey('login', `user ${id}`), ...names.map(delayKey)];
+}
+
+function emailCodeKeys({ id }: Pick<UserRow, 'id'>): string[] {
+  return [closingKey('email-code', `user ${id}`)];
 }
 
 /** The one spelling of what was typed, as accounts are found by it; what can be nobody's name is counted as it is. */

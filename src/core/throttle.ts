@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { isUniqueViolation } from '../db/client.js';
+import { type Db, isUniqueViolation } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import { InOrder } from './in-order.js';
 import type { Write } from './ledger.js';
@@ -26,6 +26,21 @@ export interface ThrottlePolicy {
 export type ThrottleVerdict =
   | { allowed: true; tries: number; isLast: boolean }
   | { allowed: false; retryAfterSeconds: number; isClosed: boolean };
+
+/** One of the counts of a try: what is guessed at, in clear, and how failures at it slow down the next. */
+export interface Count {
+  key: string;
+  policy: ThrottlePolicy;
+}
+
+/** A try at one key: its row, and what that becomes by it. */
+interface Try extends Count {
+  id: string;
+  row: ThrottleRow | null;
+  next: Omit<ThrottleRow, 'key'>;
+}
+
+type ThrottleRow = Awaited<ReturnType<Db['throttle']['findUniqueOrThrow']>>;
 
 /**
  * Guesses at a secret: five at once, then one after 1, 2, 4 … 900 seconds, and no more after a hundred.
@@ -56,7 +71,7 @@ const MAX_ROUNDS = 200; // every lost round is somebody else's step towards the 
 /**
  * Counts tries *before* the secret is looked at, so that of many at one instant only as many get through as may.
  *
- * A try is a conditional write to one row: it happens only while the row is as it was read and no wait is running. Who loses that race
+ * A try is a conditional write to a row: it happens only while the row is as it was read and no wait is running. Who loses that race
  * looks again. Within one process tries at one key go one after the other, and a wait that is running is remembered for a second, so that
  * a flood is answered from memory.
  * @see security.md 3.10
@@ -84,55 +99,93 @@ export class Throttle {
   }
 
   /** Like {@link Throttle.reserve}, for a caller that does something of its own about a refusal. */
-  attempt(key: string, policy: ThrottlePolicy): Promise<ThrottleVerdict> {
-    const id = this.#idOf(key);
-    return this.#inOrder.run(id, () => this.#attempt(id, policy));
+  async attempt(key: string, policy: ThrottlePolicy): Promise<ThrottleVerdict> {
+    return (await this.attemptAll([{ key, policy }])).verdict;
   }
 
-  /** The write that forgets every failure of a key, for the batch of the success or the unlocking. */
-  clear(key: string): Write {
-    const id = this.#idOf(key);
-    this.#waits.delete(id);
-    return this.#runtime.db.throttle.deleteMany({ where: { key: id } });
+  /**
+   * Like {@link Throttle.attempt}, for a try that counts under several keys. When one of them refuses it is counted under none, but for those
+   * at which it was counted when other tries at the same moment made that one refuse.
+   *
+   * @returns the verdict of the first that refuses, or of the last when none does, and whose it is
+   */
+  attemptAll(counts: readonly Count[]): Promise<{ key: string; verdict: ThrottleVerdict }> {
+    const identified = counts.map((count) => ({ ...count, id: this.#idOf(count.key) }));
+    // Everybody waits for turns in the same order, so that no two wait for each other.
+    const ids = identified.map(({ id }) => id).sort();
+    const inTurn = ids.reduceRight(
+      (work, id) => () => this.#inOrder.run(id, work),
+      () => this.#attemptAll(identified),
+    );
+    return inTurn();
   }
 
-  async #attempt(id: string, policy: ThrottlePolicy): Promise<ThrottleVerdict> {
-    const { db } = this.#runtime;
+  /** The write that forgets every failure of these keys, for the batch of the success or the unlocking. */
+  clear(...keys: string[]): Write {
+    const ids = keys.map((key) => this.#idOf(key));
+    for (const id of ids) this.#waits.delete(id);
+    return this.#runtime.db.throttle.deleteMany({ where: { key: { in: ids } } });
+  }
+
+  async #attemptAll(
+    counts: readonly (Count & { id: string })[],
+  ): Promise<{ key: string; verdict: ThrottleVerdict }> {
+    let waiting = counts;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const now = this.#runtime.now();
-      const remembered = this.#remembered(id, now);
-      if (remembered !== null) return remembered;
-
-      const row = await db.throttle.findUnique({ where: { key: id } });
-      if (row === null) {
-        try {
-          await db.throttle.create({ data: { key: id, ...countOf(1, 1, now, policy) } });
-          return { allowed: true, tries: 1, isLast: policy.maxConsecutive === 1 };
-        } catch (error) {
-          if (isUniqueViolation(error)) continue;
-          throw error;
-        }
+      for (const { id, key } of waiting) {
+        const remembered = this.#remembered(id, now);
+        if (remembered !== null) return { key, verdict: remembered };
       }
-      const isClosed = policy.maxConsecutive !== undefined && row.consecutive >= policy.maxConsecutive;
-      if (isClosed || row.blockedUntil > now)
-        return this.#refuse(id, row.blockedUntil, isClosed, now, policy);
 
-      const isForgotten = row.seenAt < after(now, -policy.forgetSeconds);
-      const failures = isForgotten ? 1 : row.failures + 1;
-      const { count } = await db.throttle.updateMany({
-        where: {
-          key: id,
-          failures: row.failures,
-          consecutive: row.consecutive,
-          seenAt: row.seenAt,
-          blockedUntil: { lte: now },
-        },
-        data: countOf(failures, row.consecutive + 1, now, policy),
+      const rows = await this.#runtime.db.throttle.findMany({
+        where: { key: { in: waiting.map(({ id }) => id) } },
       });
-      if (count === 1)
-        return { allowed: true, tries: failures, isLast: row.consecutive + 1 === policy.maxConsecutive };
+      const tries = waiting.map((count): Try => {
+        const row = rows.find(({ key }) => key === count.id) ?? null;
+        return { ...count, row, next: nextOf(row, count.policy, now) };
+      });
+      for (const { id, key, policy, row } of tries) {
+        if (row === null) continue;
+        const isClosed = policy.maxConsecutive !== undefined && row.consecutive >= policy.maxConsecutive;
+        if (isClosed || row.blockedUntil > now)
+          return { key, verdict: this.#refuse(id, row.blockedUntil, isClosed, now, policy) };
+      }
+
+      const stored = await this.#store(tries, now);
+      waiting = waiting.slice(stored);
+      const last = tries.at(-1);
+      if (waiting.length === 0 && last !== undefined) {
+        const isLast = last.next.consecutive === last.policy.maxConsecutive;
+        return { key: last.key, verdict: { allowed: true, tries: last.next.failures, isLast } };
+      }
     }
     throw new AuthTunaError('unavailable', { retryAfterSeconds: 1 });
+  }
+
+  /** Stores tries in their order, up to one whose row is no longer as it was read; how many it stored. */
+  async #store(tries: readonly Try[], now: Date): Promise<number> {
+    const { db } = this.#runtime;
+    if (tries.length > 1 && tries.every(({ row }) => row === null)) {
+      const data = tries.map(({ id, next }) => ({ key: id, ...next }));
+      return (await isStored(db.throttle.createMany({ data }))) ? tries.length : 0;
+    }
+    let stored = 0;
+    for (const { id, row, next } of tries) {
+      if (row === null) {
+        if (!(await isStored(db.throttle.create({ data: { key: id, ...next }, select: { key: true } }))))
+          break;
+      } else {
+        const { key, failures, consecutive, seenAt } = row;
+        const { count } = await db.throttle.updateMany({
+          where: { key, failures, consecutive, seenAt, blockedUntil: { lte: now } },
+          data: next,
+        });
+        if (count !== 1) break;
+      }
+      stored += 1;
+    }
+    return stored;
   }
 
   #refuse(id: string, until: Date, isClosed: boolean, now: Date, policy: ThrottlePolicy): ThrottleVerdict {
@@ -159,10 +212,24 @@ export function rateLimited(retryAfterSeconds: number): AuthTunaError {
   return new AuthTunaError('rate_limited', { retryAfterSeconds });
 }
 
-function countOf(failures: number, consecutive: number, now: Date, policy: ThrottlePolicy) {
+/** False when somebody else was first. */
+async function isStored(insert: PromiseLike<unknown>): Promise<boolean> {
+  try {
+    await insert;
+    return true;
+  } catch (error) {
+    if (isUniqueViolation(error)) return false;
+    throw error;
+  }
+}
+
+/** What a row, or none, becomes by one more try. */
+function nextOf(row: ThrottleRow | null, policy: ThrottlePolicy, now: Date): Omit<ThrottleRow, 'key'> {
+  const isForgotten = row === null || row.seenAt < after(now, -policy.forgetSeconds);
+  const failures = isForgotten ? 1 : row.failures + 1;
   return {
     failures,
-    consecutive: policy.maxConsecutive === undefined ? 0 : consecutive,
+    consecutive: policy.maxConsecutive === undefined ? 0 : (row?.consecutive ?? 0) + 1,
     blockedUntil: after(now, delayAfter(failures, policy)),
     seenAt: now,
   };

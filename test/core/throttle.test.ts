@@ -26,6 +26,49 @@ describe('the throttle', () => {
     expect(verdicts.filter((verdict) => verdict.allowed)).toHaveLength(5);
   });
 
+  const LIMITED = { ...GUESSING, freeFailures: Number.POSITIVE_INFINITY, maxConsecutive: 8 };
+
+  test('LG-4, LG-5: a try that counts under two keys counts under none of them when one refuses', async () => {
+    const { runtime } = await startRuntime();
+    const throttle = new Throttle(runtime);
+    const name = { key: 'login-name:ada', policy: GUESSING };
+    const account = { key: 'login:ada', policy: LIMITED };
+    for (let i = 0; i < 5; i += 1)
+      expect((await throttle.attemptAll([name, account])).verdict).toMatchObject({ allowed: true });
+    const waiting = await throttle.attemptAll([name, account]);
+    expect(waiting).toMatchObject({ key: name.key, verdict: { allowed: false, isClosed: false } });
+    for (let i = 0; i < 2; i += 1)
+      expect(await throttle.attempt(account.key, LIMITED)).toMatchObject({ allowed: true, isLast: false });
+    expect(await throttle.attempt(account.key, LIMITED)).toMatchObject({ allowed: true, isLast: true });
+    const other = { key: 'login-name:lovelace', policy: GUESSING };
+    const closed = await throttle.attemptAll([other, account]);
+    expect(closed).toMatchObject({ key: account.key, verdict: { allowed: false, isClosed: true } });
+    expect(await throttle.attempt(other.key, GUESSING)).toMatchObject({ allowed: true, tries: 1 });
+  });
+
+  test('LG-4, LG-5: of 60 at one instant at three names of one account, in four processes, no more get through than may', async () => {
+    const { runtime, database, clock } = await startRuntime();
+    const others = await Promise.all(
+      Array.from({ length: 3 }, () => startRuntime({}, { database, clock }).then((other) => other.runtime)),
+    );
+    const throttles = [runtime, ...others].map((each) => new Throttle(each));
+    const passed = async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 60 }, (_, i) =>
+          (throttles[i % 4] as Throttle).attemptAll([
+            { key: `login-name:ada${i % 3}`, policy: GUESSING },
+            { key: 'login:ada', policy: LIMITED },
+          ]),
+        ),
+      );
+      return answers.filter(({ verdict }) => verdict.allowed).length;
+    };
+    expect(await passed()).toBe(8);
+    await (throttles[0] as Throttle).clear('login:ada', ...[0, 1, 2].map((i) => `login-name:ada${i}`));
+    clock.advance({ seconds: 1 }); // a wait is remembered that long
+    expect(await passed()).toBe(8);
+  });
+
   test('LG-4: after five the wait is 1, 2, 4 … and at most 900 seconds, and a refused try does not lengthen it', async () => {
     const { runtime, clock } = await startRuntime();
     const throttle = new Throttle(runtime);

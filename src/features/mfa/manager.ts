@@ -364,8 +364,8 @@ export class MfaManager implements SecondFactor {
       await this.#recordFailure(user, recovery === null ? 'totp' : 'recovery_codes', attempt, actor);
       throw new AuthTunaError('invalid_credentials', { message: 'This code is not correct.' });
     }
-    const counts = [codesKey(user.id), recoveryKey(user.id)];
-    return { ...proof, writes: [...proof.writes, ...counts.map((key) => this.#throttle.clear(key))] };
+    const forgotten = this.#throttle.clear(codesKey(user.id), recoveryKey(user.id));
+    return { ...proof, writes: [...proof.writes, forgotten] };
   }
 
   /** Browsers in which the user's second factor is not asked for. */
