@@ -146,7 +146,7 @@ export class SessionManager {
       revokedReason: null,
     };
     return {
-      write: this.#runtime.db.session.create({ data: row }),
+      write: this.#runtime.db.session.create({ data: row, select: { id: true } }),
       result: { session: toSession(row), token: this.#tokens.issue(row, row.generation, row.salt, now) },
     };
   }

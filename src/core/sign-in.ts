@@ -111,7 +111,7 @@ export class SignIn {
     actor: Actor,
     options: SignInOptions = {},
   ): Promise<SignInResult> {
-    const { config } = this.#runtime;
+    const { config, db } = this.#runtime;
     if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
     if (config.signUp.requireVerifiedEmail && user.emailVerifiedAt === null)
       throw new AuthTunaError('email_not_verified');
@@ -157,11 +157,11 @@ export class SignIn {
       writes: [
         ...(options.writes ?? []),
         write,
-        this.#runtime.db.user.update({ where: { id: user.id }, data: { lastLoginAt: now } }),
+        db.user.update({ where: { id: user.id }, data: { lastLoginAt: now }, select: { id: true } }),
         ...(presented === null
           ? []
           : [
-              this.#runtime.db.session.updateMany({
+              db.session.updateMany({
                 where: { id: presented, revokedAt: null },
                 data: { revokedAt: now, revokedReason: 'signed_in_again' },
               }),
