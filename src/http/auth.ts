@@ -7,7 +7,7 @@ import type { ScopeManager } from '../core/scopes.js';
 import type { VerifiedSession } from '../core/session-cache.js';
 import type { Session } from '../core/session-row.js';
 import type { User } from '../db/client.js';
-import { AuthTunaError, type ErrorCode } from '../errors.js';
+import { AuthTunaError, type ErrorCode, misconfigured } from '../errors.js';
 import type { Actor } from '../events.js';
 import type { EnrolmentCheck } from './guards.js';
 
@@ -141,6 +141,14 @@ export class RequestAuth implements Auth {
     return this.#context === context;
   }
 
+  /**
+   * @internal Whether it was found out for this request. One that a host made out of another may have the same list of raw headers; where it
+   * has the same headers too it has the same cookie.
+   */
+  isAbout(req: Request): boolean {
+    return this.#req === req || this.#req.headers === req.headers;
+  }
+
   /** @internal Why nobody is signed in. */
   get refusal(): AuthTunaError {
     return new AuthTunaError(this.#refusal);
@@ -205,72 +213,82 @@ export class RequestAuth implements Auth {
 const AUTH = Symbol.for('authtuna.auth'); // for two copies of the library in one process, whose apps share one Express
 
 const prepared = new WeakSet<object>();
-const assigned = new WeakSet<Request>();
 
 /** @internal Says who is calling: `req.auth` and `req.user` from now on, whatever an earlier middleware put there. */
 export function setAuth(req: Request, auth: RequestAuth): void {
+  if (hasOwn(req)) forgetOwn(req);
   const prototype: object = Object.getPrototypeOf(req);
   if (!prepared.has(prototype)) {
     const target = sharedByApps(req);
-    forgetAssigned(req);
-    defineOn(target);
-    if (target !== req) prepared.add(prototype);
-  } else if (assigned.has(req)) {
-    forgetAssigned(req);
+    if (!prepared.has(target)) defineOn(target);
+    if (target !== req) prepared.add(target).add(prototype);
+  }
+  if (slotOf(req)[AUTH]?.isAbout(req) === false) {
+    // Made out of another request, which goes on being its own.
+    const value = [...req.rawHeaders];
+    Object.defineProperty(req, 'rawHeaders', { configurable: true, enumerable: true, writable: true, value });
   }
   slotOf(req)[AUTH] = auth;
 }
 
 /** `auth` and `user`, which read what was set last. Who assigns to them has a property of his own from then on. */
 function defineOn(target: object): void {
-  if (prepared.has(target)) return;
   const property = (name: string, get: (this: Request) => unknown): PropertyDescriptor => ({
     configurable: true,
     enumerable: true,
     get,
     set(this: Request, value: unknown) {
       Object.defineProperty(this, name, { configurable: true, enumerable: true, writable: true, value });
-      assigned.add(this);
     },
   });
   Object.defineProperties(target, {
     auth: property('auth', function () {
-      return slotOf(this)[AUTH];
+      return authIn(this);
     }),
     user: property('user', function () {
-      return slotOf(this)[AUTH]?.user ?? undefined;
+      return authIn(this)?.user ?? undefined;
     }),
   });
-  prepared.add(target);
 }
 
-function forgetAssigned(req: Request): void {
-  Reflect.deleteProperty(req, 'auth');
-  Reflect.deleteProperty(req, 'user');
-  assigned.delete(req);
+function hasOwn(object: object): boolean {
+  return Object.hasOwn(object, 'user') || Object.hasOwn(object, 'auth');
+}
+
+function forgetOwn(req: Request): void {
+  for (const name of ['auth', 'user']) {
+    if (!Reflect.deleteProperty(req, name))
+      throw misconfigured(`req.${name} was defined before session() so that it cannot be replaced`);
+  }
 }
 
 /**
  * What the requests of all apps of one Express inherit from, so that an app called from another one knows who is calling too: Express offers it
- * for this as `express.request`. The request itself where there is no Express.
+ * for this as `express.request`. The request itself where there is no Express, or where something in between has a `user` or `auth` that
+ * would be read instead.
  */
 function sharedByApps(req: Request): object {
   let found: object = req;
   for (;;) {
     const next: object | null = Object.getPrototypeOf(found);
     if (next === IncomingMessage.prototype) return found;
-    if (next === null) return req;
+    if (next === null || (found !== req && hasOwn(found))) return req;
     found = next;
   }
 }
 
-function slotOf(req: Request): { [AUTH]?: Auth } {
-  return (req.rawHeaders ?? req) as { [AUTH]?: Auth };
+function slotOf(req: Request): { [AUTH]?: RequestAuth } {
+  return (req.rawHeaders ?? req) as { [AUTH]?: RequestAuth };
+}
+
+function authIn(req: Request): RequestAuth | undefined {
+  const auth = slotOf(req)[AUTH];
+  return auth?.isAbout(req) === true ? auth : undefined;
 }
 
 /** @internal Who is calling, or undefined where no `session()` has run. */
 export function findAuth(req: Request): RequestAuth | undefined {
-  const auth = slotOf(req)[AUTH];
+  const auth = authIn(req);
   return auth instanceof RequestAuth ? auth : undefined;
 }
 
