@@ -75,17 +75,70 @@ export function openSqlite(url: string): DatabaseConnection {
 /**
  * Waits for other writers without holding up the process, and takes the right to write when a batch begins: a batch that began as a reader
  * is refused at its first write, at once, when anybody wrote meanwhile.
+ *
+ * A batch on a file stays on the connection of everything else. libsql would leave that connection to the batch and open another one for what
+ * follows, and none is closed before the garbage is collected: every batch would cost an open file, and a busy server a gigabyte.
  */
 class PatientLibSql extends PrismaLibSql {
   override createClient(config: Parameters<PrismaLibSql['createClient']>[0]) {
     const client = super.createClient(config);
-    const execute: (...statement: Parameters<typeof client.execute>) => ReturnType<typeof client.execute> =
-      client.execute.bind(client);
+    const execute: Client['execute'] = client.execute.bind(client);
     const transaction = client.transaction.bind(client);
     client.execute = ((...statement: Parameters<typeof execute>) =>
       whenFree(client, LIMIT_MS, () => execute(...statement))) as typeof client.execute;
-    client.transaction = () => whenFree(client, LIMIT_MS, () => transaction('write'));
+    client.transaction = async () => {
+      if (client.protocol !== 'file') return whenFree(client, LIMIT_MS, () => transaction('write'));
+      await whenFree(client, LIMIT_MS, () => execute('BEGIN IMMEDIATE'));
+      return new Batch(client, execute) as unknown as Transaction;
+    };
     return client;
+  }
+}
+
+type Client = ReturnType<PrismaLibSql['createClient']>;
+type Transaction = Awaited<ReturnType<Client['transaction']>>;
+
+/** What Prisma's adapter asks of a transaction. It lets nothing else onto the connection until one of the two ends was reached. */
+class Batch {
+  readonly #client: Client;
+  readonly #execute: Client['execute'];
+  #state: 'open' | 'failed' | 'ended' = 'open';
+
+  constructor(client: Client, execute: Client['execute']) {
+    this.#client = client;
+    this.#execute = execute;
+  }
+
+  /** After a failure SQLite may have ended the transaction by itself; what came next would be written alone. */
+  async execute(statement: Parameters<Client['execute']>[0]) {
+    if (this.#state !== 'open') throw new Error(`a statement came to a batch that has ${this.#state}`);
+    try {
+      return await this.#execute(statement);
+    } catch (error) {
+      this.#state = 'failed';
+      throw error;
+    }
+  }
+
+  async commit(): Promise<void> {
+    try {
+      await this.execute('COMMIT');
+      this.#state = 'ended';
+    } catch (error) {
+      await this.rollback();
+      throw error;
+    }
+  }
+
+  /** A connection that cannot be told is closed, which undoes as well; whatever came next would otherwise belong to this batch. */
+  async rollback(): Promise<void> {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    try {
+      await this.#execute('ROLLBACK');
+    } catch {
+      if (!this.#client.closed) this.#client.reconnect();
+    }
   }
 }
 

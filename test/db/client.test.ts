@@ -1,6 +1,7 @@
+import { readdirSync } from 'node:fs';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, inject, onTestFinished, test } from 'vitest';
 import { type Db, guardDb, isMissing, isUniqueViolation } from '../../src/db/client.js';
 import { PrismaClient as PostgresqlClient } from '../../src/db/generated/postgresql/client.js';
 import { PrismaClient as SqliteClient } from '../../src/db/generated/sqlite/client.js';
@@ -86,6 +87,40 @@ test('of twenty racing batches that spend one row, one wins', async () => {
     if (outcome.status === 'rejected') expect(outcome.reason).toSatisfy(isMissing);
   expect(await db.counter.count({ where: { name: { startsWith: 'effect' } } })).toBe(1);
 });
+
+test('what is written beside batches that fail survives, and nothing of them does', async () => {
+  const { db } = await openGuarded(20_000);
+  await db.counter.create(row('token', 1));
+  const failing = (i: number) =>
+    db.$transaction([
+      db.counter.create(row(`lost-${i}`)),
+      db.counter.update({ where: { name: 'token', value: 0 }, data: { value: 2 } }),
+    ]);
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 60 }, (_, i) =>
+      i % 3 === 0
+        ? failing(i)
+        : i % 3 === 1
+          ? db.counter.create(row(`kept-${i}`))
+          : db.$transaction([db.counter.create(row(`kept-${i}`)), db.counter.create(row(`kept-too-${i}`))]),
+    ),
+  );
+  expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(20);
+  expect(await db.counter.count({ where: { name: { startsWith: 'lost' } } })).toBe(0);
+  expect(await db.counter.count({ where: { name: { startsWith: 'kept' } } })).toBe(60);
+});
+
+test.runIf(inject('dialect') === 'sqlite' && process.platform === 'linux')(
+  'three hundred batches leave no more files open than one',
+  async () => {
+    const { db } = await openGuarded();
+    const open = () => readdirSync('/proc/self/fd').length;
+    await db.$transaction([db.counter.create(row('first'))]);
+    const before = open();
+    for (let i = 0; i < 300; i += 1) await db.$transaction([db.counter.create(row(`batch-${i}`))]);
+    expect(open() - before).toBeLessThan(5);
+  },
+);
 
 test('only an array is a transaction', async () => {
   const { db } = await openGuarded();
