@@ -13,7 +13,7 @@ export const title = 'Memory per cached session';
  */
 export async function measure({ databases, log, short, peersOnly }) {
   if (peersOnly) return 'Not measured: only the peers took part.';
-  const [few, most] = short ? [100, 500] : [10_000, 50_000];
+  const [few, most] = short ? [100, 500] : [5_000, 20_000];
   log(`making ${most} sessions`);
   const maker = await startServer(databases, 'authtuna', { database: 'sqlite', sessions: most });
   const requests = maker.requests.me;
