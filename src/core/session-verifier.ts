@@ -131,12 +131,22 @@ export class SessionVerifier {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const read = await (options.latest || attempt > 1
         ? this.#rows.latest(claims.sessionId)
-        : this.#rows.shared(claims.sessionId));
+        : this.#shared(claims.sessionId));
       const verdict = await this.#judge(claims, read, previous, request, token);
       if (verdict !== 'read again') return verdict;
       previous = read;
     }
     throw contended();
+  }
+
+  /** What may have been asked for already: not before the last change that was heard of here, and not longer than V ago. */
+  async #shared(sessionId: string): Promise<Read | null> {
+    const askedAt = this.#runtime.now().getTime();
+    const { invalidations } = this.cache;
+    const read = await this.#rows.shared(sessionId);
+    if (read === null) return null;
+    const isOutdated = read.readAt < invalidations || askedAt - read.startedAt > this.#recheckMs;
+    return isOutdated ? this.#rows.latest(sessionId) : read;
   }
 
   /**

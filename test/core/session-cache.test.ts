@@ -270,7 +270,8 @@ test('a permission taken out of a role is gone for all who hold it, at once', as
   expect(await statusOf(browser, '/projects/42')).toBe(403);
 });
 
-test('an answer that was under way when its session was revoked is not remembered', async () => {
+/** An instance where one read of sessions can be kept on its way back. */
+async function withSlowRead() {
   const database = await freshDatabase();
   onTestFinished(() => database.drop());
   const { client } = countingClient(database);
@@ -310,14 +311,51 @@ test('an answer that was under way when its session was revoked is not remembere
   const app = await startApp({ prisma: slow as typeof client }, { database });
   const { browser } = await settled(app);
   app.clock.advance({ seconds: V });
-  isHeld = true;
-  const underWay = browser.get('/me');
-  await read.opened;
-  isHeld = false;
+  return {
+    app,
+    browser,
+    /** A request whose read has been made and is on its way back until `release`. */
+    async begin() {
+      isHeld = true;
+      const underWay = browser.get('/me');
+      await read.opened;
+      isHeld = false;
+      return { underWay: underWay.then(({ status }) => status) };
+    },
+    release: () => held.open(),
+  };
+}
+
+test('an answer that was under way when its session was revoked is not remembered', async () => {
+  const { app, browser, begin, release } = await withSlowRead();
+  const { underWay } = await begin();
   await app.authTuna.sessions.revoke(claimsOf(browser).sid, SYSTEM);
-  held.open();
-  expect((await underWay).status).toBe(200); // it came before
+  release();
+  expect(await underWay).toBe(200); // it came before
   expect(await statusOf(browser)).toBe(401);
+});
+
+test('RB-8 SS-8: who comes after a revocation is not let in by a read that was under way before it', async () => {
+  const { app, browser, begin, release } = await withSlowRead();
+  const { underWay } = await begin();
+  await app.authTuna.users.suspend(claimsOf(browser).sub, 'a test', SYSTEM);
+  const late = resolveAt(app.authTuna, browser.cookieHeader, browser.userAgent);
+  release();
+  expect(await underWay).toBe(200); // it came before
+  expect(await late).toBe(null);
+});
+
+test('SS-8: nobody is let in by a read of another request that began longer than V before', async () => {
+  const { app, browser, begin, release } = await withSlowRead();
+  const { underWay } = await begin();
+  await elsewhere(app, (client) =>
+    client.session.updateMany({ where: {}, data: { revokedAt: app.clock.now() } }),
+  );
+  app.clock.advance({ seconds: V, milliseconds: 1 });
+  const late = resolveAt(app.authTuna, browser.cookieHeader, browser.userAgent);
+  release();
+  expect(await underWay).toBe(200); // it came before
+  expect(await late).toBe(null);
 });
 
 test('fifty parallel requests of a session that nobody here knows read its row once', async () => {
