@@ -220,7 +220,7 @@ export function setAuth(req: Request, auth: RequestAuth): void {
   const prototype: object = Object.getPrototypeOf(req);
   if (!prepared.has(prototype)) {
     const target = sharedByApps(req);
-    if (!prepared.has(target)) defineOn(target);
+    if (target === req || !prepared.has(target)) defineOn(target);
     if (target !== req) prepared.add(target).add(prototype);
   }
   if (slotOf(req)[AUTH]?.isAbout(req) === false) {
@@ -265,12 +265,13 @@ function forgetOwn(req: Request): void {
 /**
  * What the requests of all apps of one Express inherit from, so that an app called from another one knows who is calling too: Express offers it
  * for this as `express.request`. The request itself where there is no Express, or where something in between has a `user` or `auth` that
- * would be read instead.
+ * would be read instead, or may be given one because it is a request.
  */
 function sharedByApps(req: Request): object {
   let found: object = req;
   for (;;) {
     const next: object | null = Object.getPrototypeOf(found);
+    if (found !== req && Object.hasOwn(found, 'rawHeaders')) return req;
     if (next === IncomingMessage.prototype) return found;
     if (next === null || (found !== req && hasOwn(found))) return req;
     found = next;

@@ -117,6 +117,16 @@ test('a request that is made out of another one has its own user, and so has the
             res.json({ outer: req.user?.id ?? null, inner: inner.user?.id ?? null });
           });
         });
+        app.get('/enriched', (req, res) => {
+          const found = [1, 2].map(() => {
+            const inner: express.Request = Object.create(req, { headers: { value: {} } });
+            const answer = { setHeader: () => {}, getHeader: () => undefined } as unknown as express.Response;
+            authTuna.session()(inner, answer, () => {});
+            req.user = { ...req.user, username: 'enriched' } as Express.User;
+            return inner.user?.username ?? null;
+          });
+          res.json({ found, outer: req.user?.username });
+        });
         app.get('/same', (req, res) => {
           const view: express.Request = Object.create(req);
           res.json({ view: view.user?.id ?? null });
@@ -134,6 +144,10 @@ test('a request that is made out of another one has its own user, and so has the
   expect(await (await ada.browser.get('/outer')).json()).toEqual({ outer: ada.user.id, inner: null });
   cookie = bob.browser.cookieHeader;
   expect(await (await ada.browser.get('/outer')).json()).toEqual({ outer: ada.user.id, inner: bob.user.id });
+  expect(await (await ada.browser.get('/enriched')).json()).toEqual({
+    found: [null, null],
+    outer: 'enriched',
+  });
   expect(await (await ada.browser.get('/same')).json()).toEqual({ view: ada.user.id });
   expect(await (await ada.browser.get('/other')).json()).toEqual({ inner: null });
 });
