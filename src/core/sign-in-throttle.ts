@@ -77,8 +77,8 @@ export class SignInThrottle {
     deviceCookie: string | null | undefined,
   ): Promise<Admission> {
     const name = canonicalLogin(login);
+    const takeBack = await this.#countNetwork(name, actor.ip); // first: what it refuses is no failure of the device
     const device = await this.#trustedDevice(user, deviceCookie);
-    const takeBack = await this.#countNetwork(name, actor.ip);
 
     if (device === null) {
       const delays = { key: delayKey(name), policy: DELAYS };

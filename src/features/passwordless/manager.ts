@@ -170,10 +170,12 @@ export class PasswordlessManager {
       where: { purpose: 'email_code', subject, usedAt: null, expiresAt: { gt: now } },
       orderBy: { createdAt: 'desc' },
     });
+    // Whom the throttle refuses has not guessed: a stranger who was shut out must not use up the owner's code.
+    const successWrites =
+      row !== null && row.attempts < MAX_ATTEMPTS
+        ? await this.#signInThrottle.admitEmailCode(address, user, actor, options.deviceCookie)
+        : [];
     const mayTry = row !== null && (await this.#reserveAttempt(row.id));
-    const successWrites = mayTry
-      ? await this.#signInThrottle.admitEmailCode(address, user, actor, options.deviceCookie)
-      : [];
     const hash = mayTry ? row.secretHash : null;
     const matches = await this.#passwords.verifyHash(hash, input.code.replace(/[^0-9]/g, ''));
     if (user === null || row === null || !matches) {

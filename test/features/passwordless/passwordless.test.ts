@@ -224,6 +224,14 @@ test('LG-5 LG-6: a browser that has signed in before takes a code all the same, 
   expect((await consume(await newCode())).status).toBe(200);
 }, 60_000);
 
+test('LG-5 LG-6: strangers who are shut out do not use up the code of the owner', async () => {
+  const { home, consume, newCode } = await closedByGuesses();
+  const code = await newCode();
+  for (let guess = 1; guess <= 6; guess += 1)
+    expect((await consume(otherThan(code, guess))).status).toBe(429);
+  expect((await consume(code, home)).status).toBe(200);
+}, 60_000);
+
 test('LG-5: a magic link opens the code again, a right password does not', async () => {
   const { app, consume, newCode } = await closedByGuesses();
   const login = await app.browser().post('/auth/login', { login: ADA, password: PASSWORD });
