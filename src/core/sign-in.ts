@@ -19,7 +19,7 @@ export type SignInResult =
 
 /** A way to prove a second factor; its feature says who has enrolled in it. */
 export interface SecondFactor {
-  /** For whom `factorsOf` has anything to say or to do but for recovery codes, which are no factor alone. It is asked about nobody else. */
+  /** @internal For whom `factorsOf` has anything to say or to do but for recovery codes, which are no factor alone. It is asked about nobody else. */
   readonly concerns: UserFilter;
   /** The ways this user can pass; empty when not enrolled. */
   factorsOf(userId: string): Promise<SecondFactorName[]>;
