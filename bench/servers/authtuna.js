@@ -59,6 +59,7 @@ export default async function authTunaServer(app, options) {
       method: 'POST',
       path: '/auth/login',
       headers: { Origin: baseUrl },
+      forgets: ['at_sess'], // whoever signs in has no session
       body,
     })),
   };

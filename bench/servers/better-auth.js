@@ -71,6 +71,7 @@ export default async function betterAuthServer(app, { databaseUrl, baseUrl, cook
         method: 'POST',
         path: '/api/auth/sign-in/email',
         headers: { Origin: baseUrl },
+        forgets: ['better-auth.session_token', 'better-auth.session_data'], // whoever signs in has no session
         body: { email: PERSON.email, password: PASSWORD },
       },
     ],

@@ -19,42 +19,66 @@ const BROWSER = {
 const HEADER_END = Buffer.from('\r\n\r\n');
 const LAST_CHUNK = Buffer.from('\r\n0\r\n\r\n');
 
-/** A request that is sent again and again; it keeps the cookies it is answered with, as a browser would. */
-export class Request {
-  #start;
-  #headers;
-  #body;
+/** The cookies of one browser, which all its requests send and are answered with. `forgets` names those it does not keep. */
+export class Jar {
   #cookies = new Map();
+  #forgets;
+  version = 0;
   cookiesSet = 0;
 
-  constructor({ host, method = 'GET', path, headers = {}, cookie = '', body }) {
-    this.#start = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n`;
-    this.#headers = { ...BROWSER, ...headers, ...(body && { 'Content-Type': 'application/json' }) };
-    this.#body = body ? JSON.stringify(body) : '';
+  constructor(cookie = '', forgets = []) {
+    this.#forgets = forgets;
     for (const pair of cookie.split('; ').filter(Boolean)) this.#keep(pair);
-    this.#compose();
   }
 
   /** Takes the values of the Set-Cookie headers of an answer. */
   receive(setCookies) {
     this.cookiesSet += 1;
     for (const line of setCookies) this.#keep(line.split(';', 1)[0]);
-    this.#compose();
+  }
+
+  toString() {
+    return [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
   }
 
   #keep(pair) {
     const at = pair.indexOf('=');
-    this.#cookies.set(pair.slice(0, at), pair.slice(at + 1));
+    const name = pair.slice(0, at);
+    if (this.#forgets.includes(name)) return;
+    this.#cookies.set(name, pair.slice(at + 1));
+    this.version += 1;
+  }
+}
+
+/** A request that is sent again and again. */
+export class Request {
+  jar;
+  #start;
+  #headers;
+  #body;
+  #bytes;
+  #version = -1;
+
+  constructor({ host, method = 'GET', path, headers = {}, body, jar }) {
+    this.jar = jar;
+    this.#start = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n`;
+    this.#headers = { ...BROWSER, ...headers, ...(body && { 'Content-Type': 'application/json' }) };
+    this.#body = body ? JSON.stringify(body) : '';
+  }
+
+  get bytes() {
+    if (this.#version !== this.jar.version) this.#compose();
+    return this.#bytes;
   }
 
   #compose() {
     const headers = { ...this.#headers };
-    if (this.#cookies.size > 0) {
-      headers.Cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    }
+    const cookie = String(this.jar);
+    if (cookie !== '') headers.Cookie = cookie;
     if (this.#body) headers['Content-Length'] = Buffer.byteLength(this.#body);
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    this.bytes = Buffer.from(`${this.#start}${lines.join('')}\r\n${this.#body}`);
+    this.#bytes = Buffer.from(`${this.#start}${lines.join('')}\r\n${this.#body}`);
+    this.#version = this.jar.version;
   }
 }
 
@@ -100,7 +124,7 @@ class Connection {
     const { request, done } = this.#current;
     this.#current = null;
     if (/\r\nset-cookie: /i.test(head)) {
-      request.receive([...head.matchAll(/\r\nset-cookie: ([^\r]*)/gi)].map((match) => match[1]));
+      request.jar.receive([...head.matchAll(/\r\nset-cookie: ([^\r]*)/gi)].map((match) => match[1]));
     }
     const status = Number(head.slice(9, 12)); // HTTP/1.1 200 OK
     if (status >= 200 && status < 300) done(null);

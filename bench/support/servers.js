@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { nodeOn, SERVER_CORE } from './cores.js';
-import { Request } from './load.js';
+import { Jar, Request } from './load.js';
 
 const START_SECONDS = 1800; // making fifty thousand sessions takes a while
 
 /**
  * Starts servers/<name>.js in a process of its own, on `cores` (the server's own by default).
  *
- * @returns its port, the `requests` it offers by subject (`me`, `guarded`, `login`), `ask('cpu' | 'memory')` and `stop()`
+ * @returns its port, the `requests` it offers by subject (`me`, `guarded`, `login`), `ask('cpu' | 'memory')`, `pause()`, `resume()` and `stop()`
  */
 export async function startServer(
   databases,
@@ -50,6 +50,7 @@ export async function startServer(
   const stop = async () => {
     if (child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGCONT'); // a paused process cannot end
     child.kill();
     await ended;
   };
@@ -59,21 +60,34 @@ export async function startServer(
     return {
       port,
       databaseUrl: url,
-      requests: Object.fromEntries(
-        Object.entries(requests).map(([subject, list]) => [
-          subject,
-          list.map((each) => new Request({ host: `127.0.0.1:${port}`, ...each })),
-        ]),
-      ),
+      requests: withJars(requests, `127.0.0.1:${port}`),
       ask(question) {
         const answered = answer();
         child.send(question);
         return answered;
       },
+      pause: () => child.kill('SIGSTOP'),
+      resume: () => child.kill('SIGCONT'),
       stop,
     };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Requests that begin with the same cookies come from the same browser, so that a cookie that is replaced is replaced for all of them. */
+function withJars(requests, host) {
+  const jars = new Map();
+  const jarOf = ({ cookie, forgets }) => {
+    if (cookie === undefined) return new Jar('', forgets);
+    if (!jars.has(cookie)) jars.set(cookie, new Jar(cookie));
+    return jars.get(cookie);
+  };
+  return Object.fromEntries(
+    Object.entries(requests).map(([subject, list]) => [
+      subject,
+      list.map((each) => new Request({ host, ...each, jar: jarOf(each) })),
+    ]),
+  );
 }
