@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 import { misconfigured } from '../errors.js';
@@ -12,6 +12,7 @@ const BUSY_TIMEOUT_MS = 20;
 const RETRY_MS = 20;
 const LIMIT_MS = 2000; // security.md DB-1: slower than this counts as down
 const MIGRATION_LIMIT_MS = 30_000;
+const TURN_MS = 1; // longer than most statements take
 
 /**
  * Opens a SQLite file (`file:./app.db`; its folder is created) or a libSQL server (`libsql://…?authToken=…`).
@@ -82,7 +83,12 @@ export function openSqlite(url: string): DatabaseConnection {
 class PatientLibSql extends PrismaLibSql {
   override createClient(config: Parameters<PrismaLibSql['createClient']>[0]) {
     const client = super.createClient(config);
-    const execute: Client['execute'] = client.execute.bind(client);
+    const turns = new Turns();
+    const executeNow: Client['execute'] = client.execute.bind(client);
+    const execute = (async (...statement: Parameters<Client['execute']>) => {
+      if (client.protocol === 'file') await turns.next();
+      return executeNow(...statement);
+    }) as Client['execute'];
     const transaction = client.transaction.bind(client);
     client.execute = ((...statement: Parameters<typeof execute>) =>
       whenFree(client, LIMIT_MS, () => execute(...statement))) as typeof client.execute;
@@ -92,6 +98,23 @@ class PatientLibSql extends PrismaLibSql {
       return new Batch(client, execute) as unknown as Transaction;
     };
     return client;
+  }
+}
+
+/**
+ * A statement on a file runs on the thread of everything else, and each is followed by the next without leaving it: a sign-in of twenty would
+ * hold up whoever is answered from memory. So statements give way to the rest of the event loop when they have had it for `TURN_MS`.
+ */
+class Turns {
+  #began: number | null = null;
+
+  async next(): Promise<void> {
+    while (this.#began !== null && performance.now() - this.#began >= TURN_MS) await setImmediate();
+    if (this.#began !== null) return;
+    this.#began = performance.now();
+    void setImmediate().then(() => {
+      this.#began = null;
+    });
   }
 }
 

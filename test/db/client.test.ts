@@ -187,3 +187,22 @@ function stalled(db: Db): Parameters<typeof guardDb>[0] {
   const counter = { ...db.counter, count: () => answer };
   return { ...db, counter, $transaction: () => answer } as unknown as Parameters<typeof guardDb>[0];
 }
+
+test.runIf(inject('dialect') === 'sqlite')(
+  'a row of statements on a SQLite file leaves the process time for everything else',
+  async () => {
+    const { db } = await openGuarded();
+    let turns = 0;
+    let isOver = false;
+    const turn = () => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const [began, statements] = [performance.now(), 300];
+    for (let index = 0; index < statements; index += 1) await db.counter.findUnique({ where: { name: 'a' } });
+    const milliseconds = performance.now() - began;
+    isOver = true;
+    expect(turns).toBeGreaterThan(Math.min(statements, milliseconds) / 4); // libsql alone lets nothing through before the last of them
+  },
+);
