@@ -15,6 +15,8 @@ export interface Clock {
   now(): Date;
 }
 
+export const SYSTEM_CLOCK: Clock = { now: () => new Date() };
+
 /** Four functions any logger has; `console` fits. */
 export interface Logger {
   debug(message: string, facts?: object): void;
@@ -610,7 +612,7 @@ export function parseConfig(options: AuthTunaOptions) {
     hashConcurrency: availableParallelism(),
     hooks: parsed.hooks ?? {},
     logger: parsed.logger ?? (console as Logger),
-    clock: parsed.clock ?? { now: () => new Date() },
+    clock: parsed.clock ?? SYSTEM_CLOCK,
     random: parsed.random ?? systemRandom,
   });
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
-import type { Config, Region } from '../config.js';
+import { type Config, type Region, SYSTEM_CLOCK } from '../config.js';
 import type { Access } from '../core/access.js';
 import type { Runtime } from '../core/runtime.js';
 import type { ScopeManager } from '../core/scopes.js';
@@ -31,7 +31,8 @@ export class SessionMiddleware implements AuthContext {
   readonly scopes: ScopeManager;
   readonly cookie: CookieSpec;
   enrolment: EnrolmentCheck | null = null;
-  readonly #runtime: Runtime;
+  /** Milliseconds; asked at every request, so that no `Date` is made for it where the system's clock will do. */
+  readonly now: () => number;
   readonly #config: Config;
   readonly #verifier: SessionVerifier;
   readonly #address: AddressResolver;
@@ -45,7 +46,8 @@ export class SessionMiddleware implements AuthContext {
     scopes: ScopeManager,
     ready: { done: boolean; wait(): Promise<void> },
   ) {
-    this.#runtime = runtime;
+    const { clock } = runtime.config;
+    this.now = clock === SYSTEM_CLOCK ? () => Date.now() : () => clock.now().getTime();
     this.#config = runtime.config;
     this.#verifier = verifier;
     this.#ready = ready;
@@ -54,10 +56,6 @@ export class SessionMiddleware implements AuthContext {
     const { cookieName, sameSite, cookieDomain } = runtime.config.session;
     this.cookie = cookieSpec(runtime.config, cookieName, { sameSite, domain: cookieDomain });
     this.#address = createAddressResolver(runtime.config.trustedProxies);
-  }
-
-  now(): number {
-    return this.#runtime.now().getTime();
   }
 
   /** `app.use(authTuna.session())`. Synchronous when the memory answers, which is nearly always. */
