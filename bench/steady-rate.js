@@ -12,11 +12,18 @@ export const title = `Latency of /me at ${PER_SECOND} requests per second`;
 export async function measure({ databases, log, short, peersOnly, names }) {
   const rows = rowsOf('steady-rate', { short, peersOnly, names });
   const form = short
-    ? { warmUpSeconds: 0.6, rounds: 3, seconds: 0.4 }
+    ? { warmUpSeconds: 0.6, leadSeconds: 0.1, rounds: 3, seconds: 0.4 }
     : { warmUpSeconds: 15, leadSeconds: 3, rounds: 6, seconds: 8 };
   const settings = { cores: ALL_CORES };
-  const entries = await inRounds(rows, { databases, log, settings, ...form }, (server, _row, seconds) =>
-    atRate(server.port, server.requests.me, { perSecond: PER_SECOND, seconds }),
+  const entries = await inRounds(
+    rows,
+    { databases, log, settings, ...form },
+    async (server, _row, seconds) => {
+      const load = (duration) =>
+        atRate(server.port, server.requests.me, { perSecond: PER_SECOND, seconds: duration });
+      await load(form.leadSeconds); // a server that had nothing to do has let go of memory, and is slower until it has it back
+      return load(seconds);
+    },
   );
   const baseline = entries[0].results;
   return table(

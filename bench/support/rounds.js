@@ -5,40 +5,24 @@ import { startServer } from './servers.js';
  * Starts a server for each row, measures them in turn (A B C, A B C, …) and ends them.
  *
  * In turn, so that whatever else the machine does meets all of them alike; a round that does not count comes first, so that the compiler has done
- * its work. Who is not measured is paused: an idle process collects its garbage, on the core of the one that is. Each turn begins with `leadSeconds`
- * that do not count, in which what was due meanwhile is done.
+ * its work.
  * @returns for each row its `results`, one per round, and its resident memory `rss` in bytes afterwards
  */
-export async function inRounds(
-  rows,
-  { databases, log, warmUpSeconds, leadSeconds = 0, rounds, seconds, settings },
-  measure,
-) {
+export async function inRounds(rows, { databases, log, warmUpSeconds, rounds, seconds, settings }, measure) {
   const entries = [];
   try {
     for (const row of rows) {
       log(`starting ${row.name}`);
       const server = await startServer(databases, row.server, { ...row.settings, ...settings });
       entries.push({ row, server, results: [] });
-      server.pause();
     }
-    const turn = async ({ row, server }, length) => {
-      server.resume();
-      if (leadSeconds > 0) await measure(server, row, leadSeconds);
-      const result = await measure(server, row, length);
-      server.pause();
-      return result;
-    };
     log('warming up');
-    for (const entry of entries) await turn(entry, warmUpSeconds);
+    for (const { row, server } of entries) await measure(server, row, warmUpSeconds);
     for (let round = 1; round <= rounds; round++) {
       log(`round ${round} of ${rounds}`);
-      for (const entry of entries) entry.results.push(await turn(entry, seconds));
+      for (const { row, server, results } of entries) results.push(await measure(server, row, seconds));
     }
-    for (const entry of entries) {
-      entry.server.resume();
-      entry.rss = (await entry.server.ask('memory')).rss;
-    }
+    for (const entry of entries) entry.rss = (await entry.server.ask('memory')).rss;
     return entries;
   } finally {
     for (const { server } of entries) await server.stop();

@@ -8,7 +8,7 @@ const START_SECONDS = 1800; // making fifty thousand sessions takes a while
 /**
  * Starts servers/<name>.js in a process of its own, on `cores` (the server's own by default).
  *
- * @returns its port, the `requests` it offers by subject (`me`, `guarded`, `login`), `ask('cpu' | 'memory')`, `pause()`, `resume()` and `stop()`
+ * @returns its port, the `requests` it offers by subject (`me`, `guarded`, `login`), `ask('cpu' | 'memory')` and `stop()`
  */
 export async function startServer(
   databases,
@@ -50,7 +50,6 @@ export async function startServer(
   const stop = async () => {
     if (child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGCONT'); // a paused process cannot end
     child.kill();
     await ended;
   };
@@ -66,8 +65,6 @@ export async function startServer(
         child.send(question);
         return answered;
       },
-      pause: () => child.kill('SIGSTOP'),
-      resume: () => child.kill('SIGCONT'),
       stop,
     };
   } catch (error) {
