@@ -170,7 +170,7 @@ export class SessionVerifier {
       const ended = this.#endedBecause(row, now);
       if (ended !== null) return { refusal: ended };
       if (row.lockedAt !== null) return { refusal: 'recent_login_required' };
-      if (hardRotatedAt(row) > verified.hardRotatedAt) return { refusal: 'superseded' };
+      if (hardRotatedAt(row) !== verified.hardRotatedAt) return { refusal: 'superseded' };
       return this.#verified(read, { userAgent }, now);
     }
     throw contended();

@@ -52,10 +52,16 @@ export interface AuthContext {
   /** None while no option requires a second factor of anybody. */
   readonly enrolment: EnrolmentCheck | null;
   now(): number;
+  /** Milliseconds; how long what was read may be trusted. */
+  readonly trustedMs: number;
+  /** Whether anything about it is known to have changed since it was read. */
+  isStale(verified: VerifiedSession): boolean;
   actorOf(req: Request, verified: VerifiedSession | null): Actor;
   /** Asks the row again about what this request was found to be. */
   recheck(req: Request, verified: VerifiedSession): Promise<VerifiedSession | { refusal: ErrorCode }>;
 }
+
+const ROW_MS = 1000; // how long a row that was read for a request is its answer, whatever `recheckSeconds` is
 
 /** `req.auth`. Made for every request, so it holds four references and works everything else out when asked. */
 export class RequestAuth implements Auth {
@@ -64,6 +70,8 @@ export class RequestAuth implements Auth {
   #verified: VerifiedSession | null;
   /** Whether the row was read for this very request. */
   #isLatest: boolean;
+  /** When the row was read for this very request. */
+  #foundAt: number;
   #refusal: ErrorCode;
   #locked: VerifiedSession | null;
   #actor: Actor | null = null;
@@ -82,6 +90,7 @@ export class RequestAuth implements Auth {
     this.#req = req;
     this.#verified = verified;
     this.#isLatest = isLatest;
+    this.#foundAt = isLatest ? context.now() : 0;
     this.#refusal = refusal;
     this.#locked = locked;
   }
@@ -176,7 +185,7 @@ export class RequestAuth implements Auth {
 
   /** @internal Asks the row again, for a route that wants the answer of now. */
   async refresh(): Promise<void> {
-    if (this.#verified === null || this.#isLatest) return;
+    if (this.#verified === null || (this.#isLatest && this.isCurrent)) return;
     const answer = await this.#context.recheck(this.#req, this.#verified);
     this.#actor = null;
     this.#user = null;
@@ -187,14 +196,31 @@ export class RequestAuth implements Auth {
     } else {
       this.#verified = answer;
       this.#isLatest = true;
+      this.#foundAt = this.#context.now();
     }
+  }
+
+  /**
+   * @internal Whether a guard may go by it. Between `session()` and a guard lies whatever the sender takes for the body, so what was found
+   * when the headers came is not what holds when they are acted on.
+   */
+  get isCurrent(): boolean {
+    if (this.#verified === null) return true;
+    const { trustedMs } = this.#context;
+    const limit = this.#isLatest || trustedMs === 0 ? ROW_MS : trustedMs;
+    return this.#isYounger(limit, this.#verified) && !this.#context.isStale(this.#verified);
+  }
+
+  /** A clock that was put back makes nothing young again. */
+  #isYounger(limitMs: number, verified: VerifiedSession): boolean {
+    const since = this.#isLatest ? this.#foundAt : verified.trustedUntil - this.#context.trustedMs;
+    const age = this.#context.now() - since;
+    return age >= 0 && age < limitMs;
   }
 
   /** A handler that runs for long asks again once its session is older than it may be. */
   async #ensureTrusted(): Promise<void> {
-    if (this.#verified === null || this.#context.now() < this.#verified.trustedUntil) return;
-    if (this.#isLatest && this.#context.now() === this.#verified.trustedUntil) return; // recheckSeconds 0: the row was read for this request
-    this.#isLatest = false;
+    if (this.#verified === null || this.#isYounger(this.#context.trustedMs || ROW_MS, this.#verified)) return;
     await this.refresh();
   }
 

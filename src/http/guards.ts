@@ -1,3 +1,4 @@
+import { IncomingMessage } from 'node:http';
 import type { NextFunction, Request, RequestHandler } from 'express';
 import { LRUCache } from 'lru-cache';
 import type { AuditManager } from '../core/audit.js';
@@ -47,6 +48,8 @@ export class Guards {
   readonly #audit: AuditManager;
   /** Refusals are recorded once a minute for the same question, so that a loop does not fill the log. */
   readonly #recorded = new LRUCache<string, number>({ max: 10_000 });
+  /** What guards ask for by name, so that `ready()` can tell of a name that nothing has. */
+  readonly named = { permissions: new Set<string>(), roles: new Set<string>() };
 
   constructor(
     runtime: Runtime,
@@ -69,6 +72,7 @@ export class Guards {
       mustEnrol?: 'allowed';
     } = {},
   ): RequestHandler => {
+    checkCall('requireUser', options, USER_OPTIONS);
     const allowPending = options.mustChangePassword === 'allowed';
     const asksEnrolment = !allowPending && options.mustEnrol !== 'allowed';
     const decide = (auth: RequestAuth, next: NextFunction) => {
@@ -91,6 +95,8 @@ export class Guards {
     permission: string | readonly string[],
     options: GuardOptions = {},
   ): RequestHandler => {
+    checkCall('requirePermission', permission);
+    checkCall('requirePermission', options, GUARD_OPTIONS);
     const permissions = typeof permission === 'string' ? [permission] : [...permission];
     if (permissions.length === 0) throw misconfigured('requirePermission needs at least one permission');
     for (const name of permissions) {
@@ -99,6 +105,7 @@ export class Guards {
           `requirePermission('${name}'): a guard names concrete permissions such as project:read`,
         );
     }
+    for (const name of permissions) this.named.permissions.add(name);
     const any = options.match === 'any';
     const decide = (auth: RequestAuth, chain: Chain): boolean => {
       const { grants } = auth;
@@ -111,7 +118,10 @@ export class Guards {
 
   /** The user holds one of the roles (or, with `match: 'all'`, all of them) at the scope of the request. */
   requireRole = (role: string | readonly string[], options: GuardOptions = {}): RequestHandler => {
+    checkCall('requireRole', role);
+    checkCall('requireRole', options, GUARD_OPTIONS);
     const roles = typeof role === 'string' ? [role] : [...role];
+    for (const name of roles) this.named.roles.add(name);
     if (roles.length === 0) throw misconfigured('requireRole needs at least one role');
     const all = options.match === 'all';
     const decide = (auth: RequestAuth, chain: Chain): boolean => {
@@ -151,7 +161,10 @@ export class Guards {
     const guard: RequestHandler = (req, res, next) => {
       try {
         const auth = authOf(req);
-        if (auth.isOf(this.#sessions)) return decide(auth, req, next);
+        if (auth.isOf(this.#sessions)) {
+          if (auth.isCurrent) return decide(auth, req, next);
+          return void auth.refresh().then(() => guard(req, res, next), next);
+        }
         this.#sessions.handler(req, res, (error?: unknown) =>
           error === undefined ? guard(req, res, next) : next(error),
         );
@@ -197,13 +210,31 @@ export class Guards {
   #record(auth: RequestAuth, scope: string, what: string): void {
     const now = this.#runtime.now().getTime();
     const key = `${auth.actor.userId} ${scope} ${what}`;
-    if (now - (this.#recorded.get(key) ?? -Infinity) < 60_000) return;
+    if (Math.abs(now - (this.#recorded.get(key) ?? -Infinity)) < 60_000) return;
     this.#recorded.set(key, now);
     this.#audit
       .record({ type: 'access.denied', outcome: 'denied', actor: auth.actor, scope, data: { wanted: what } })
       .catch((error: unknown) =>
         this.#runtime.config.logger.error('A refused request could not be recorded.', { error }),
       );
+  }
+}
+
+const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnrol'];
+const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];
+
+/**
+ * What JavaScript lets pass: a guard without its brackets never answers, and one with a misspelt option asks for something else than it says.
+ *
+ * @throws AuthTunaError `misconfigured`
+ */
+export function checkCall(name: string, given: unknown, options?: readonly string[]): void {
+  if (given instanceof IncomingMessage)
+    throw misconfigured(`${name} makes a middleware and is none: write authTuna.${name}() with its brackets`);
+  if (given === undefined && options === undefined) throw misconfigured(`${name} needs a name`);
+  if (options === undefined) return;
+  for (const option of Object.keys(given as object)) {
+    if (!options.includes(option)) throw misconfigured(`${name}: ${option} is not an option of a guard`);
   }
 }
 

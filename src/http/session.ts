@@ -6,7 +6,7 @@ import type { Runtime } from '../core/runtime.js';
 import type { ScopeManager } from '../core/scopes.js';
 import type { VerifiedSession } from '../core/session-cache.js';
 import type { RequestFacts, SessionVerdict, SessionVerifier } from '../core/session-verifier.js';
-import { AuthTunaError, type ErrorCode } from '../errors.js';
+import type { ErrorCode } from '../errors.js';
 import type { Actor } from '../events.js';
 import { type AddressResolver, createAddressResolver } from './address.js';
 import { type AuthContext, RequestAuth, setAuth } from './auth.js';
@@ -18,7 +18,7 @@ import {
   serialiseCookie,
   setCookie,
 } from './cookies.js';
-import { isCrossSite } from './csrf.js';
+import { crossSiteRefusal, isCrossSite } from './csrf.js';
 import type { EnrolmentCheck } from './guards.js';
 
 const REGION_TIMEOUT_MS = 50; // a geo service that hangs must not hold requests up; no answer is no information
@@ -33,6 +33,7 @@ export class SessionMiddleware implements AuthContext {
   enrolment: EnrolmentCheck | null = null;
   /** Milliseconds; asked at every request, so that no `Date` is made for it where the system's clock will do. */
   readonly now: () => number;
+  readonly trustedMs: number;
   readonly #config: Config;
   readonly #verifier: SessionVerifier;
   readonly #address: AddressResolver;
@@ -49,6 +50,7 @@ export class SessionMiddleware implements AuthContext {
     const { clock } = runtime.config;
     this.now = clock === SYSTEM_CLOCK ? () => Date.now() : () => clock.now().getTime();
     this.#config = runtime.config;
+    this.trustedMs = runtime.config.session.recheckSeconds * 1000;
     this.#verifier = verifier;
     this.#ready = ready;
     this.access = access;
@@ -90,7 +92,7 @@ export class SessionMiddleware implements AuthContext {
         return next();
       }
     } else if (isCrossSite(req, this.#config.origins)) {
-      return next(new AuthTunaError('cross_site_request'));
+      return next(crossSiteRefusal(req, this.#config));
     }
     this.#verify(req, res, token, !isSafe).then(() => next(), next);
   };
@@ -125,9 +127,14 @@ export class SessionMiddleware implements AuthContext {
     setAuth(req, new RequestAuth(this, req, null, false, refusal, locked));
   }
 
+  isStale(verified: VerifiedSession): boolean {
+    return this.#verifier.cache.isStale(verified);
+  }
+
   async recheck(req: Request, verified: VerifiedSession): Promise<VerifiedSession | { refusal: ErrorCode }> {
     // A stream outlives its cookie: shown again after a rotation it would be taken for a copy, and end an honest session.
-    if (this.now() >= verified.trustedUntil) return this.#verifier.follow(verified);
+    const left = verified.trustedUntil - this.now();
+    if (left <= 0 || left > this.trustedMs || this.isStale(verified)) return this.#verifier.follow(verified);
     const token = readCookie(req.headers.cookie, this.cookie.name);
     if (token === null || token === 'ambiguous') return { refusal: 'unauthenticated' };
     const verdict = await this.#verifier.verify(

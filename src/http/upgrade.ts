@@ -53,6 +53,8 @@ export class Upgrades {
         return sessions.enrolment;
       },
       now: () => sessions.now(),
+      trustedMs: sessions.trustedMs,
+      isStale: (verified) => sessions.isStale(verified),
       actorOf: (req, verified) => sessions.actorOf(req, verified),
       recheck: (_req, verified) => verifier.follow(verified),
     };
@@ -122,8 +124,8 @@ export class Upgrades {
     if (this.#watches.size === 0) return;
     const concerned = new Set(topics);
     for (const watch of this.#watches) {
-      const { session, user } = watch.verified;
-      if (concerned.has('all') || concerned.has(`session:${session.id}`) || concerned.has(`user:${user.id}`))
+      const { sessionId, userId } = watch.verified;
+      if (concerned.has('all') || concerned.has(`session:${sessionId}`) || concerned.has(`user:${userId}`))
         void this.#check(watch);
     }
   }
@@ -145,7 +147,8 @@ export class Upgrades {
       else watch.confirmedAt = this.#sessions.now();
     } catch {
       // Not known is not ended, for as long as the limit allows.
-      if (this.#sessions.now() - watch.confirmedAt >= LIMIT_MS - CHECK_MS) refusal = 'unavailable';
+      const silence = this.#sessions.now() - watch.confirmedAt;
+      if (silence >= LIMIT_MS - CHECK_MS || silence < 0) refusal = 'unavailable'; // below 0: the clock was put back, and says nothing
     }
     if (refusal !== null) this.#end(watch);
     return refusal;

@@ -1,6 +1,7 @@
-import express, { type RequestHandler } from 'express';
+import express, { type NextFunction, type Request, type RequestHandler } from 'express';
 import type { z } from 'zod';
 import { AuthTunaError } from '../errors.js';
+import { findAuth } from './auth.js';
 import { asAuthTunaError } from './errors.js';
 
 /** Bytes of a body, JSON or form. @see security.md DO-2 */
@@ -33,9 +34,16 @@ export function jsonBody(): RequestHandler {
             message: 'The body is nested too deeply or has too many fields.',
           }),
         );
-      next();
+      afterBody(req, next);
     });
   };
+}
+
+/** The sender decides how long a body takes: where that was long, who sends it is looked at again. */
+export function afterBody(req: Request, next: NextFunction): void {
+  const auth = findAuth(req);
+  if (auth === undefined || auth.isCurrent) next();
+  else auth.refresh().then(() => next(auth.user === null ? auth.refusal : undefined), next);
 }
 
 function isModest(value: unknown, depth: number, left: { keys: number }): boolean {

@@ -9,7 +9,7 @@ import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from './csrf.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from './errors.js';
 import { contentSecurityPolicy, securityHeaders } from './headers.js';
 import { safeReturnTo } from './return-to.js';
-import { BODY_LIMIT, jsonBody } from './validate.js';
+import { afterBody, BODY_LIMIT, jsonBody } from './validate.js';
 
 const LINK_SECONDS = 600;
 const MAX_FORM_FIELDS = 64;
@@ -226,7 +226,7 @@ export class Views {
           if (token === null) return next(new AuthTunaError('invalid_token'));
           req.body.token = token;
         }
-        next();
+        afterBody(req, next);
       });
     };
   }

@@ -326,12 +326,12 @@ async function withSlowRead() {
   };
 }
 
-test('an answer that was under way when its session was revoked is not remembered', async () => {
+test('SS-8: an answer that was under way when its session was revoked lets nobody in and is not remembered', async () => {
   const { app, browser, begin, release } = await withSlowRead();
   const { underWay } = await begin();
   await app.authTuna.sessions.revoke(claimsOf(browser).sid, SYSTEM);
   release();
-  expect(await underWay).toBe(200); // it came before
+  expect(await underWay).toBe(401); // it came before, and its guard after
   expect(await statusOf(browser)).toBe(401);
 });
 
@@ -341,7 +341,7 @@ test('RB-8 SS-8: who comes after a revocation is not let in by a read that was u
   await app.authTuna.users.suspend(claimsOf(browser).sub, 'a test', SYSTEM);
   const late = resolveAt(app.authTuna, browser.cookieHeader, browser.userAgent);
   release();
-  expect(await underWay).toBe(200); // it came before
+  expect(await underWay).toBe(401); // it came before, and its guard after
   expect(await late).toBe(null);
 });
 
@@ -354,7 +354,7 @@ test('SS-8: nobody is let in by a read of another request that began longer than
   app.clock.advance({ seconds: V, milliseconds: 1 });
   const late = resolveAt(app.authTuna, browser.cookieHeader, browser.userAgent);
   release();
-  expect(await underWay).toBe(200); // it came before
+  expect(await underWay).toBe(401); // it came before, and its guard after
   expect(await late).toBe(null);
 });
 
