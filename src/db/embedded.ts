@@ -31,7 +31,8 @@ export function openSqlite(url: string): DatabaseConnection {
   }
   if (isFile) mkdirSync(dirname(pathOf(url)), { recursive: true });
 
-  const client = new PrismaClient({ adapter: new PatientLibSql({ url, timeout: BUSY_TIMEOUT_MS }) });
+  const adapter = new PatientLibSql({ url, timeout: BUSY_TIMEOUT_MS });
+  const client = new PrismaClient({ adapter });
   const sql = new PrismaLibSql({ url }).createClient({ url, timeout: 0 });
 
   return {
@@ -67,6 +68,7 @@ export function openSqlite(url: string): DatabaseConnection {
     },
 
     async close() {
+      adapter.isClosed = true;
       sql.close();
       await client.$disconnect();
     },
@@ -81,7 +83,11 @@ export function openSqlite(url: string): DatabaseConnection {
  * follows, and none is closed before the garbage is collected: every batch would cost an open file, and a busy server a gigabyte.
  */
 class PatientLibSql extends PrismaLibSql {
+  /** Prisma connects again by itself when something is asked after the end; nobody would close that. */
+  isClosed = false;
+
   override createClient(config: Parameters<PrismaLibSql['createClient']>[0]) {
+    if (this.isClosed) throw new Error('the database was closed');
     const client = super.createClient(config);
     const turns = new Turns();
     const executeNow: Client['execute'] = client.execute.bind(client);
@@ -95,7 +101,7 @@ class PatientLibSql extends PrismaLibSql {
     client.transaction = async () => {
       if (client.protocol !== 'file') return whenFree(client, LIMIT_MS, () => transaction('write'));
       await whenFree(client, LIMIT_MS, () => execute('BEGIN IMMEDIATE'));
-      return new Batch(client, execute) as unknown as Transaction;
+      return new Batch(client, executeNow, turns) as unknown as Transaction;
     };
     return client;
   }
@@ -125,15 +131,18 @@ type Transaction = Awaited<ReturnType<Client['transaction']>>;
 class Batch {
   readonly #client: Client;
   readonly #execute: Client['execute'];
+  readonly #turns: Turns;
   #state: 'open' | 'failed' | 'ended' = 'open';
 
-  constructor(client: Client, execute: Client['execute']) {
+  constructor(client: Client, execute: Client['execute'], turns: Turns) {
     this.#client = client;
     this.#execute = execute;
+    this.#turns = turns;
   }
 
   /** After a failure SQLite may have ended the transaction by itself; what came next would be written alone. */
   async execute(statement: Parameters<Client['execute']>[0]) {
+    await this.#turns.next();
     if (this.#state !== 'open') throw new Error(`a statement came to a batch that has ${this.#state}`);
     try {
       return await this.#execute(statement);
@@ -160,29 +169,42 @@ class Batch {
     try {
       await this.#execute('ROLLBACK');
     } catch {
-      if (!this.#client.closed) this.#client.reconnect();
+      if (!this.#client.closed) await reopen(this.#client);
     }
   }
 }
 
 /** Tries again while another connection writes. */
-async function whenFree<T>(
-  sql: { readonly closed: boolean; reconnect(): void },
-  limitMs: number,
-  attempt: () => Promise<T>,
-): Promise<T> {
+async function whenFree<T>(sql: Reopened, limitMs: number, attempt: () => Promise<T>): Promise<T> {
   const began = performance.now();
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      const isBusy = error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY';
-      if (!isBusy || performance.now() - began >= limitMs) throw error;
+      if (!isBusy(error) && !isNotOpen(error)) throw error;
+      if (performance.now() - began >= limitMs) throw error;
       await setTimeout(RETRY_MS);
       if (sql.closed) throw error;
-      sql.reconnect(); // a statement that was refused stays open, and no transaction commits beside it
+      await reopen(sql); // a statement that was refused stays open, and no transaction commits beside it
     }
   }
+}
+
+type Reopened = Pick<Client, 'closed'> & { reconnect(): void | Promise<void> };
+
+/** Where the file cannot be opened right now, for want of a descriptor perhaps, the next attempt finds it not open and tries again. */
+async function reopen(sql: Reopened): Promise<void> {
+  try {
+    await sql.reconnect();
+  } catch {}
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'SQLITE_BUSY';
+}
+
+function isNotOpen(error: unknown): boolean {
+  return error instanceof Error && /connection is not open/i.test(error.message);
 }
 
 function pathOf(url: string): string {

@@ -206,3 +206,10 @@ test.runIf(inject('dialect') === 'sqlite')(
     expect(turns).toBeGreaterThan(Math.min(statements, milliseconds) / 4); // libsql alone lets nothing through before the last of them
   },
 );
+
+test.runIf(inject('dialect') === 'sqlite')('after close() nothing opens the file again', async () => {
+  const { connection, db } = await openGuarded();
+  await db.counter.create(row('a'));
+  await connection.close();
+  await expect(db.counter.create(row('b'))).rejects.toThrow();
+});
