@@ -27,7 +27,7 @@ export class Batcher<T> {
   }
 
   #join(key: string): Batch<T> {
-    this.#collecting ??= this.#open();
+    if (this.#collecting === null || this.#collecting.keys.size >= MAX_KEYS) this.#collecting = this.#open();
     this.#collecting.keys.add(key);
     return this.#collecting;
   }
@@ -42,7 +42,7 @@ export class Batcher<T> {
     // setImmediate runs after all sockets of this turn were read, so requests that arrived together are asked about together.
     await new Promise<void>((resolve) => setImmediate(resolve));
     if (this.#active >= MAX_ACTIVE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#collecting = null;
+    if (this.#collecting === batch) this.#collecting = null;
     this.#active += 1;
     for (const key of batch.keys) this.#underWay.set(key, batch);
     try {
@@ -56,6 +56,7 @@ export class Batcher<T> {
 }
 
 const MAX_ACTIVE = 2;
+const MAX_KEYS = 500; // what is read at once is also taken apart at once, while nothing else runs
 
 interface Batch<T> {
   keys: Set<string>;

@@ -25,6 +25,7 @@ export interface JobStatus {
 }
 
 const LEASE_SECONDS = 60; // how long a crashed holder keeps others out
+const MAX_SKEW_SECONDS = 300; // between the clocks of instances
 const RENEW_MS = 15_000; // several chances to renew before others step in
 const FIRST_LOOK_SECONDS = 60; // a process that starts looks within a minute whether something is overdue
 const MAX_NOTE = 500;
@@ -97,7 +98,7 @@ export class JobManager {
       return {
         name,
         everySeconds,
-        isRunning: row !== undefined && row.expiresAt > now,
+        isRunning: row !== undefined && isHeld(row, now),
         lastRunAt: row?.lastRunAt ?? null,
         lastNote: row?.lastNote ?? null,
       };
@@ -192,12 +193,20 @@ export class JobManager {
       }
     }
     // Timers of instances drift, so a run counts as due a little early rather than a whole round late.
-    const isDue = row.lastRunAt === null || row.lastRunAt <= after(now, -0.8 * job.everySeconds);
-    if (row.expiresAt > now || (options.onlyIfDue && !isDue)) return null;
+    const wasLately =
+      row.lastRunAt !== null &&
+      row.lastRunAt > after(now, -0.8 * job.everySeconds) &&
+      row.lastRunAt < after(now, MAX_SKEW_SECONDS);
+    if (isHeld(row, now) || (options.onlyIfDue && wasLately)) return null;
     const { count } = await db.lease.updateMany({
       where: { name: job.name, holder: row.holder, expiresAt: row.expiresAt },
       data: lease,
     });
     return count === 1 ? now : null;
   }
+}
+
+/** An end that no lease can have was written by a clock that was wrong, and binds nobody. */
+function isHeld({ expiresAt }: { expiresAt: Date }, now: Date): boolean {
+  return expiresAt > now && expiresAt <= after(now, LEASE_SECONDS + MAX_SKEW_SECONDS);
 }

@@ -208,3 +208,18 @@ test('health says how the database, the broadcast and the jobs are', async () =>
   expect(health.jobs.find(({ name }) => name === 'clean-up')?.lastNote).toMatch(/^removed/);
   expect(health.broadcast.isUp).toBe(app.database.dialect === 'postgresql');
 });
+
+test('an instance whose clock is a year ahead does not keep the others from their jobs', async () => {
+  const app = await startApp();
+  const ahead = await startSibling(app);
+  const job = { name: 'count', everySeconds: 3600, run: async () => 'done' };
+  for (const { authTuna } of [app, ahead]) authTuna.jobs.add(job);
+  app.clock.advance({ days: 365 });
+  await ahead.authTuna.jobs.run('count');
+  await inDatabase(app, (client) =>
+    client.lease.updateMany({ where: { name: 'count' }, data: { expiresAt: app.clock.now() } }),
+  );
+  app.clock.advance({ days: -365 });
+  expect((await app.authTuna.jobs.status()).find(({ name }) => name === 'count')?.isRunning).toBe(false);
+  expect(await app.authTuna.jobs.run('count')).toBe('done');
+});
