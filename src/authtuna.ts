@@ -22,7 +22,7 @@ import { RoleStore } from './core/role-store.js';
 import { RoleManager } from './core/roles.js';
 import { createRuntime } from './core/runtime.js';
 import { ScopeManager } from './core/scopes.js';
-import { seed } from './core/seeds.js';
+import { seed, warnOfUnknownNames } from './core/seeds.js';
 import { SessionTokens } from './core/session-token.js';
 import { SessionVerifier } from './core/session-verifier.js';
 import { SessionManager } from './core/sessions.js';
@@ -56,7 +56,7 @@ import type { Auth } from './http/auth.js';
 import { authOf } from './http/auth.js';
 import { csrf } from './http/csrf.js';
 import { createErrorHandler } from './http/errors.js';
-import { type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
+import { checkCall, type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
 import { type SecurityHeaderOptions, securityHeaders } from './http/headers.js';
 import { createHttpKit, type RouterOptions } from './http/kit.js';
 import type { RateLimitOptions } from './http/rate-limit.js';
@@ -314,6 +314,10 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     // A first start writes more than a request ever does, and nobody waits for it at a page.
     const patient = { ...runtime, db: guardDb(client as PrismaLike, { timeoutMs: START_MS }) };
     await seed(patient, new Ledger(patient, new AuditManager(patient)), new RoleStore(patient));
+    await warnOfUnknownNames(runtime, roleStore, {
+      permissions: guards.named.permissions,
+      roles: new Set([...guards.named.roles, ...config.mfa.requiredForRoles]),
+    });
     await hasher.warmUp();
     await bootstrapAdmin(
       runtime,
@@ -393,7 +397,10 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
       }
     },
     on: (type, listener) => runtime.events.on(type, listener),
-    session: () => sessionMiddleware.handler,
+    session(...given: unknown[]) {
+      checkCall('session', given[0] ?? {}, []);
+      return sessionMiddleware.handler;
+    },
     requireUser: (guardOptions) => guards.requireUser(guardOptions),
     requirePermission: (permission, guardOptions) => guards.requirePermission(permission, guardOptions),
     requireRole: (role, guardOptions) => guards.requireRole(role, guardOptions),
@@ -401,7 +408,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
       both(guards.requireUser(), stepUpGuards.requireRecentLogin(loginOptions)),
     requireSecondFactor: () => both(guards.requireUser(), stepUpGuards.requireSecondFactor()),
     rateLimit: http.rateLimit,
-    csrf: () => csrf(config.origins),
+    csrf: () => csrf(config),
     securityHeaders: (headerOptions) => securityHeaders(config.isSecure, headerOptions),
     errorHandler: () => errorHandler,
     authenticateUpgrade: upgrades.authenticate,

@@ -142,7 +142,7 @@ export interface AuthTunaOptions {
   /** Where the app is reached by browsers. Origin, cookie flags and links follow from it. `http:` on a loopback host means development. */
   baseUrl: string;
   /** Newest first, each at least 32 characters: the first signs and seals, all verify and open. */
-  secrets: readonly string[];
+  secrets: readonly (string | undefined)[];
   /** Hops, or addresses and CIDRs, that may set X-Forwarded-For. Default: none. */
   trustedProxies?: number | readonly string[];
   /** Further origins whose unsafe requests pass the cross-site check. */
@@ -336,9 +336,13 @@ const schema = z.strictObject({
     error: 'is missing: where browsers reach the app, for example https://app.example.com',
   }),
   secrets: z
-    .array(z.string(), {
-      error: 'is missing: a list with one random value; make it with: npx authtuna new-secret',
-    })
+    .array(
+      z.string({
+        error:
+          'is not set; where it comes from the environment, is the variable? Make a value once, and keep it: npx authtuna new-secret',
+      }),
+      { error: 'is missing: a list with one random value; make it with: npx authtuna new-secret' },
+    )
     .min(1, 'is empty; make a secret with: npx authtuna new-secret'),
   trustedProxies: z
     .union([z.int().min(0).max(16), z.array(z.string())], {
@@ -524,12 +528,12 @@ export function parseConfig(options: AuthTunaOptions) {
     const found = issues.map((issue) =>
       issue.code === 'unrecognized_keys'
         ? `${[...issue.path, issue.keys.join(', ')].join('.')}: is not an option`
-        : `${issue.path.join('.')}: ${issue.message}`,
+        : `${nameOf(issue.path)}: ${issue.message}`,
     );
     // What has the right shape is looked at all the same, so that nobody mends one line to meet the next.
     const isShaped = (name: keyof AuthTunaOptions) => !issues.some(({ path: [first] }) => first === name);
     const isSecure = isShaped('baseUrl') && parseBaseUrl(options.baseUrl, found).protocol === 'https:';
-    if (isShaped('secrets')) checkSecrets(options.secrets, isSecure, found);
+    if (isShaped('secrets')) checkSecrets(schema.shape.secrets.parse(options.secrets), isSecure, found);
     if (isShaped('session')) checkSession(schema.shape.session.parse(options.session), found);
     throw problems(found);
   }
@@ -615,6 +619,15 @@ export function parseConfig(options: AuthTunaOptions) {
     clock: parsed.clock ?? SYSTEM_CLOCK,
     random: parsed.random ?? systemRandom,
   });
+}
+
+/** `secrets[0]`, `session.idleSeconds` */
+function nameOf(path: readonly PropertyKey[]): string {
+  return path
+    .map((part, index) =>
+      typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`,
+    )
+    .join('');
 }
 
 function problems(found: string[]): AuthTunaError {

@@ -35,6 +35,7 @@ export class PasswordManager {
   readonly #access: Access;
   readonly #sessions: SessionManager;
   readonly #tokens: OneTimeTokens;
+  #hasReportedSecret = false;
 
   constructor(
     runtime: Runtime,
@@ -89,6 +90,7 @@ export class PasswordManager {
   async verify(userId: string | null, password: string): Promise<boolean> {
     const row = await this.#runtime.db.password.findUnique({ where: { userId: userId ?? '' } });
     const matches = await this.#hasher.verify(password, row?.hash ?? null);
+    if (row !== null && this.#hasher.isOfAnotherSecret(row.hash)) this.#reportSecret();
     if (matches && row !== null && this.#hasher.isOutdated(row.hash)) {
       const hash = await this.#hasher.hash(password);
       await this.#runtime.db.password.updateMany({
@@ -97,6 +99,14 @@ export class PasswordManager {
       });
     }
     return matches;
+  }
+
+  #reportSecret(): void {
+    if (this.#hasReportedSecret) return;
+    this.#hasReportedSecret = true;
+    this.#runtime.config.logger.error(
+      'A stored password was hashed with a secret that is not in `secrets`, so no password fits it. Put that secret back, behind the newest.',
+    );
   }
 
   /** Checks a password against every rule. @throws AuthTunaError `weak_password` with `reason` and the sentence for the person */

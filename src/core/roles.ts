@@ -547,7 +547,11 @@ export class RoleManager {
         },
       ],
     });
-    return new AuthTunaError('forbidden');
+    return role.level === null
+      ? new AuthTunaError('forbidden', {
+          message: `Nobody outranks the role ${role.name}, because it has no level: give it one, or name it in mayAssign of another role.`,
+        })
+      : new AuthTunaError('forbidden');
   }
 
   async #commitEdit(

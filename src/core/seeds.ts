@@ -140,6 +140,31 @@ function requireSound(name: string, role: RoleDeclaration, declared: readonly De
   }
 }
 
+/** Tells of names in guards and options that nothing has: most are misspelt. Some may be made while the app runs, so it goes on. */
+export async function warnOfUnknownNames(
+  { db, config: { logger } }: Runtime,
+  store: RoleStore,
+  named: { permissions: ReadonlySet<string>; roles: ReadonlySet<string> },
+): Promise<void> {
+  const permissions = await db.permission.findMany({
+    where: { name: { in: [...named.permissions] } },
+    select: { name: true },
+  });
+  const missing = new Set(named.permissions);
+  for (const { name } of permissions) missing.delete(name);
+  for (const name of missing)
+    logger.warn(
+      `A guard asks for ${name}, which is no permission here: declare it in permissions, or is it misspelt?`,
+    );
+  const roles = new Set([...(await store.current()).all()].map(({ name }) => name));
+  for (const name of named.roles) {
+    if (!roles.has(name))
+      logger.warn(
+        `The role ${name} is asked for, and there is none: declare it in roles, or is it misspelt?`,
+      );
+  }
+}
+
 async function reportDifferences(
   runtime: Runtime,
   store: RoleStore,
@@ -151,7 +176,7 @@ async function reportDifferences(
     const fields = role === null ? '' : differences(catalogue.describe(role), declaration);
     if (fields !== '')
       runtime.config.logger.warn(
-        `The role ${name} in the database differs from its declaration in ${fields}; it is left as it is.`,
+        `The role ${name} in the database differs from its declaration in ${fields}; it is left as it is. To change it: authTuna.roles.update('${name}', …, SYSTEM).`,
       );
   }
 }

@@ -40,6 +40,12 @@ export class PasswordHasher {
     return stored !== null && matches;
   }
 
+  /** Whether `stored` was made with a secret that is not in the list any more, so that no password fits it. */
+  isOfAnotherSecret(stored: string): boolean {
+    const parsed = parseHash(stored);
+    return parsed !== null && this.#keys.find('pepper', parsed.kid) === null;
+  }
+
   /** Whether `stored` was made with less than today's parameters and is to be replaced at the next successful sign-in. */
   isOutdated(stored: string): boolean {
     const parsed = parseHash(stored);

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { misconfigured } from '../errors.js';
+import { AuthTunaError, misconfigured } from '../errors.js';
 import type { DatabaseConnection } from './connection.js';
 import { PrismaClient } from './generated/postgresql/client.js';
 
@@ -30,7 +30,12 @@ export function openPostgresql(url: string): DatabaseConnection {
     async exclusively(work) {
       const adapter = await new PrismaPg({ ...connection, max: 1 }, listeners).connect();
       try {
-        const sql = await adapter.underlyingDriver().connect();
+        const sql = await adapter
+          .underlyingDriver()
+          .connect()
+          .catch((error: unknown) => {
+            throw unreachable(url, error);
+          });
         try {
           await sql.query('BEGIN');
           await sql.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
@@ -52,6 +57,14 @@ export function openPostgresql(url: string): DatabaseConnection {
 
     close: () => client.$disconnect(),
   };
+}
+
+/** Without the password of the URL. */
+function unreachable(url: string, cause: unknown): AuthTunaError {
+  const { host } = new URL(url);
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `The PostgreSQL at ${host} of databaseUrl cannot be used: ${why}. A password with @ : / # or ? in it must be percent-encoded in the URL.`;
+  return new AuthTunaError('unavailable', { message }, { cause });
 }
 
 /** How to reach the server of a URL, for the pool and for connections beside it. */

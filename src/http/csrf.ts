@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
+import type { Config } from '../config.js';
 import type { Runtime } from '../core/runtime.js';
 import { equalInConstantTime, hmac } from '../crypto/digest.js';
 import { AuthTunaError } from '../errors.js';
@@ -23,12 +24,27 @@ export function isCrossSite(req: IncomingMessage, origins: ReadonlySet<string>):
 }
 
 /** Refuses unsafe requests that another site made. @throws AuthTunaError `cross_site_request` */
-export function csrf(origins: ReadonlySet<string>): RequestHandler {
+export function csrf(config: Config): RequestHandler {
   return (req, _res, next) => {
-    if (!SAFE_METHODS.has(req.method) && isCrossSite(req, origins))
-      return next(new AuthTunaError('cross_site_request'));
+    if (!SAFE_METHODS.has(req.method) && isCrossSite(req, config.origins))
+      return next(crossSiteRefusal(req, config));
     next();
   };
+}
+
+const reported = new WeakSet<Config>();
+
+/** Why such a request is refused. On a developer's machine the log says, once, which two addresses differ: the page must not. */
+export function crossSiteRefusal(req: IncomingMessage, config: Config): AuthTunaError {
+  const { origin } = req.headers;
+  if (!config.isSecure && origin !== undefined && !config.origins.has(origin) && !reported.has(config)) {
+    reported.add(config);
+    config.logger.warn(
+      `A request from a page at another address than baseUrl (${config.origin}) was refused. Open the app there, change baseUrl, or list the other address in trustedOrigins.`,
+      { origin },
+    );
+  }
+  return new AuthTunaError('cross_site_request');
 }
 
 /** Who a form was shown to: a session, or the cookie that a browser is given before one. */

@@ -31,6 +31,13 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   misconfigured: 500,
 };
 
+// What Express answers with by itself where `errorHandler()` was forgotten: the status, and no more than its name in production.
+Object.defineProperty(AuthTunaError.prototype, 'status', {
+  get(this: AuthTunaError) {
+    return STATUS[this.code];
+  },
+});
+
 /** RFC 9457: what kind of problem it is, the same at every occurrence; `detail` says more. */
 const TITLES: Readonly<Record<ErrorCode, string>> = {
   invalid_input: 'Invalid input',

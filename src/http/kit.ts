@@ -80,7 +80,7 @@ export function createHttpKit(
   views: Views,
   { limiter, devices, stepUp }: { limiter: RateLimiter; devices: KnownDevices; stepUp: StepUpGuards },
 ): HttpKit {
-  const checkOrigin = csrf(config.origins);
+  const checkOrigin = csrf(config);
   // Asked for by every router on the way, of which the one that is meant may be the last.
   const crossSitePosts = new Set<string>();
   const pendingCookie = cookieSpec(config, 'at_pending');

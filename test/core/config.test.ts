@@ -37,6 +37,9 @@ test('SM-1: a missing, short, repeated or sample secret stops the start, with a 
     for (const secret of [SECRET.slice(1), known]) expect(problem).not.toContain(secret);
   }
   expect(problemOf({ secrets: [SECRET, OTHER] })).toBe('none');
+  expect(problemOf({ secrets: [SECRET, undefined] })).toContain(
+    'secrets[1]: is not set; where it comes from the environment',
+  );
 });
 
 test('every problem is named at once, with what to write instead', () => {
