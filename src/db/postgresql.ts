@@ -59,12 +59,15 @@ export function openPostgresql(url: string): DatabaseConnection {
   };
 }
 
-/** Without the password of the URL. */
-function unreachable(url: string, cause: unknown): AuthTunaError {
+/** Where the server is stands in the cause, which visitors never see; the password of the URL nowhere. */
+function unreachable(url: string, error: unknown): AuthTunaError {
   const { host } = new URL(url);
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const message = `The PostgreSQL at ${host} of databaseUrl cannot be used: ${why}. A password with @ : / # or ? in it must be percent-encoded in the URL.`;
-  return new AuthTunaError('unavailable', { message }, { cause });
+  const why = error instanceof Error ? error.message : String(error);
+  const cause = new Error(
+    `The PostgreSQL at ${host} of databaseUrl cannot be used: ${why}. A password with @ : / # or ? in it must be percent-encoded in the URL.`,
+    { cause: error },
+  );
+  return new AuthTunaError('unavailable', {}, { cause });
 }
 
 /** How to reach the server of a URL, for the pool and for connections beside it. */
