@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
 import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
 import { type AuthTunaOptions, type Config, parseConfig, type RateLimitName } from './config.js';
 import { Access } from './core/access.js';
@@ -35,6 +35,7 @@ import { PasswordHasher } from './crypto/password-hash.js';
 import { guardDb, type PrismaLike, type User, type UserOf } from './db/client.js';
 import { checkTables, migrate } from './db/migrate.js';
 import { openDatabase } from './db/open.js';
+import { misconfigured } from './errors.js';
 import type { EventListener, EventType } from './events.js';
 import { AccountManager } from './features/account/manager.js';
 import { accountRouter } from './features/account/router.js';
@@ -56,7 +57,7 @@ import type { Auth } from './http/auth.js';
 import { authOf } from './http/auth.js';
 import { csrf } from './http/csrf.js';
 import { createErrorHandler } from './http/errors.js';
-import { checkCall, type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
+import { type GuardOptions, Guards, type UserGuardOptions } from './http/guards.js';
 import { type SecurityHeaderOptions, securityHeaders } from './http/headers.js';
 import { createHttpKit, type RouterOptions } from './http/kit.js';
 import type { RateLimitOptions } from './http/rate-limit.js';
@@ -397,20 +398,22 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
       }
     },
     on: (type, listener) => runtime.events.on(type, listener),
-    session(...given: unknown[]) {
-      checkCall('session', given[0] ?? {}, []);
-      return sessionMiddleware.handler;
-    },
-    requireUser: (guardOptions) => guards.requireUser(guardOptions),
-    requirePermission: (permission, guardOptions) => guards.requirePermission(permission, guardOptions),
-    requireRole: (role, guardOptions) => guards.requireRole(role, guardOptions),
-    requireRecentLogin: (loginOptions) =>
+    session: called('session', () => sessionMiddleware.handler),
+    requireUser: called('requireUser', (guardOptions) => guards.requireUser(guardOptions)),
+    requirePermission: called('requirePermission', guards.requirePermission),
+    requireRole: called('requireRole', guards.requireRole),
+    requireRecentLogin: called('requireRecentLogin', (loginOptions) =>
       both(guards.requireUser(), stepUpGuards.requireRecentLogin(loginOptions)),
-    requireSecondFactor: () => both(guards.requireUser(), stepUpGuards.requireSecondFactor()),
-    rateLimit: http.rateLimit,
-    csrf: () => csrf(config),
-    securityHeaders: (headerOptions) => securityHeaders(config.isSecure, headerOptions),
-    errorHandler: () => errorHandler,
+    ),
+    requireSecondFactor: called('requireSecondFactor', () =>
+      both(guards.requireUser(), stepUpGuards.requireSecondFactor()),
+    ),
+    rateLimit: called('rateLimit', http.rateLimit),
+    csrf: called('csrf', () => csrf(config)),
+    securityHeaders: called('securityHeaders', (headerOptions) =>
+      securityHeaders(config.isSecure, headerOptions),
+    ),
+    errorHandler: called('errorHandler', () => errorHandler),
     authenticateUpgrade: upgrades.authenticate,
     router(routerOptions) {
       const router = Router();
@@ -438,6 +441,17 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     passwordless,
     social,
     mailer,
+  };
+}
+
+/** What makes a middleware, given to Express without its brackets, would take the request for its options and never answer. */
+function called<A extends unknown[], M>(name: string, make: (...given: A) => M): (...given: A) => M {
+  return (...given) => {
+    if (given[0] instanceof IncomingMessage)
+      throw misconfigured(
+        `${name} makes a middleware and is none: write authTuna.${name}() with its brackets`,
+      );
+    return make(...given);
   };
 }
 

@@ -527,7 +527,7 @@ export function parseConfig(options: AuthTunaOptions) {
     const { issues } = result.error;
     const found = issues.map((issue) =>
       issue.code === 'unrecognized_keys'
-        ? `${[...issue.path, issue.keys.join(', ')].join('.')}: is not an option`
+        ? `${nameOf([...issue.path, issue.keys.join(', ')])}: is not an option`
         : `${nameOf(issue.path)}: ${issue.message}`,
     );
     // What has the right shape is looked at all the same, so that nobody mends one line to meet the next.

@@ -1,4 +1,4 @@
-/** What can be refused, by name. The HTTP status of each stands once, in http/errors.ts. */
+/** What can be refused, by name. The HTTP status of each stands once, in http/errors.ts, which gives errors their `status`. */
 export type ErrorCode = keyof typeof MESSAGES;
 
 /** The sentence a person reads; no internals, nothing that tells whether an account exists. */

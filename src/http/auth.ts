@@ -63,7 +63,7 @@ export interface AuthContext {
 
 const ROW_MS = 1000; // how long a row that was read for a request is its answer, whatever `recheckSeconds` is
 
-/** `req.auth`. Made for every request, so it holds four references and works everything else out when asked. */
+/** `req.auth`. Made for every request, so it holds what was found and works everything else out when asked. */
 export class RequestAuth implements Auth {
   readonly #context: AuthContext;
   readonly #req: Request;

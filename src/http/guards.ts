@@ -1,4 +1,3 @@
-import { IncomingMessage } from 'node:http';
 import type { NextFunction, Request, RequestHandler } from 'express';
 import { LRUCache } from 'lru-cache';
 import type { AuditManager } from '../core/audit.js';
@@ -72,7 +71,7 @@ export class Guards {
       mustEnrol?: 'allowed';
     } = {},
   ): RequestHandler => {
-    checkCall('requireUser', options, USER_OPTIONS);
+    checkOptions('requireUser', options, USER_OPTIONS);
     const allowPending = options.mustChangePassword === 'allowed';
     const asksEnrolment = !allowPending && options.mustEnrol !== 'allowed';
     const decide = (auth: RequestAuth, next: NextFunction) => {
@@ -95,8 +94,8 @@ export class Guards {
     permission: string | readonly string[],
     options: GuardOptions = {},
   ): RequestHandler => {
-    checkCall('requirePermission', permission);
-    checkCall('requirePermission', options, GUARD_OPTIONS);
+    if (permission === undefined) throw misconfigured('requirePermission needs a name');
+    checkOptions('requirePermission', options, GUARD_OPTIONS);
     const permissions = typeof permission === 'string' ? [permission] : [...permission];
     if (permissions.length === 0) throw misconfigured('requirePermission needs at least one permission');
     for (const name of permissions) {
@@ -118,11 +117,11 @@ export class Guards {
 
   /** The user holds one of the roles (or, with `match: 'all'`, all of them) at the scope of the request. */
   requireRole = (role: string | readonly string[], options: GuardOptions = {}): RequestHandler => {
-    checkCall('requireRole', role);
-    checkCall('requireRole', options, GUARD_OPTIONS);
+    if (role === undefined) throw misconfigured('requireRole needs a name');
+    checkOptions('requireRole', options, GUARD_OPTIONS);
     const roles = typeof role === 'string' ? [role] : [...role];
-    for (const name of roles) this.named.roles.add(name);
     if (roles.length === 0) throw misconfigured('requireRole needs at least one role');
+    for (const name of roles) this.named.roles.add(name);
     const all = options.match === 'all';
     const decide = (auth: RequestAuth, chain: Chain): boolean => {
       const { grants } = auth;
@@ -223,18 +222,10 @@ export class Guards {
 const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnrol'];
 const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];
 
-/**
- * What JavaScript lets pass: a guard without its brackets never answers, and one with a misspelt option asks for something else than it says.
- *
- * @throws AuthTunaError `misconfigured`
- */
-export function checkCall(name: string, given: unknown, options?: readonly string[]): void {
-  if (given instanceof IncomingMessage)
-    throw misconfigured(`${name} makes a middleware and is none: write authTuna.${name}() with its brackets`);
-  if (given === undefined && options === undefined) throw misconfigured(`${name} needs a name`);
-  if (options === undefined) return;
-  for (const option of Object.keys(given as object)) {
-    if (!options.includes(option)) throw misconfigured(`${name}: ${option} is not an option of a guard`);
+/** A misspelt option would be left out, and the guard ask for something else than it says. */
+function checkOptions(guard: string, options: object, known: readonly string[]): void {
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option)) throw misconfigured(`${guard}: ${option} is not an option of a guard`);
   }
 }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { expect, test } from 'vitest';
 import { createAuthTuna, SYSTEM } from '../../src/index.js';
@@ -14,16 +16,18 @@ test('a guard without its brackets, or with a misspelt option, does not start or
         host.get('/forgot/user', authTuna.requireUser as never);
         host.get('/forgot/permission', authTuna.requirePermission as never);
         host.use('/forgot/session', authTuna.session as never);
+        host.use('/forgot/recent', authTuna.requireRecentLogin as never);
+        host.use('/forgot/csrf', authTuna.csrf as never);
       },
     },
   );
-  for (const what of ['user', 'permission', 'session']) {
+  for (const what of ['user', 'permission', 'session', 'recent', 'csrf']) {
     expect((await app.browser().get(`/forgot/${what}`)).status).toBe(500);
   }
   const logged = app.logger.lines.map(
     ({ message, facts }) => `${message} ${String((facts as { error?: unknown })?.error)}`,
   );
-  for (const name of ['requireUser', 'requirePermission', 'session'])
+  for (const name of ['requireUser', 'requirePermission', 'session', 'requireRecentLogin', 'csrf'])
     expect(logged.some((line) => line.includes(`authTuna.${name}() with its brackets`))).toBe(true);
   const { requireUser, requirePermission, requireRole } = app.authTuna;
   expect(() => requirePermission('project:read', { scopeform: 'projectId' } as never)).toThrow(
@@ -115,4 +119,25 @@ test('a role without a level is refused with what it lacks, also to a superadmin
     code: 'forbidden',
     message: expect.stringContaining('has no level'),
   });
+});
+
+test('HD-4: a PostgreSQL that cannot be reached is named to who starts the app, and to no visitor', async () => {
+  const authTuna = createAuthTuna({
+    baseUrl: 'http://localhost:3000',
+    secrets: [SECRET],
+    databaseUrl: 'postgresql://ada:pa55word@127.0.0.1:1/app',
+    logger: new TestLogger(),
+  });
+  const server = express().use(authTuna.session(), authTuna.errorHandler()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const refusal = await authTuna.ready().catch((error: unknown) => error as Error & { cause: Error });
+  expect(refusal).toMatchObject({ code: 'unavailable' });
+  expect(String(refusal?.cause)).toContain('127.0.0.1:1');
+  expect(String(refusal?.cause)).not.toContain('pa55word');
+  const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  expect(answer.status).toBe(503);
+  expect(await answer.text()).not.toMatch(/127\.0\.0\.1:1\b|PostgreSQL|ECONNREFUSED/);
+  server.closeAllConnections();
+  server.close();
+  await authTuna.close();
 });

@@ -7,9 +7,9 @@ import { startApp, type TestInstance } from '../support/app.js';
 import type { Browser } from '../support/browser.js';
 import { COOKIE } from '../support/sessions.js';
 
-/** Sends headers and half a body; `finish` sends the rest, and gives the answer. `reading` fires when the server begins to read the body. */
+/** Sends headers and half a body; `finish` sends the rest, and gives the answer. */
 function beginPost(app: TestInstance, browser: Browser, path: string, method = 'POST') {
-  const body = JSON.stringify({ username: 'changed', padding: '' });
+  const body = JSON.stringify({ username: 'changed' });
   const { port } = new URL(app.url);
   const sent = request({ port, path, method, host: '127.0.0.1' });
   for (const [name, value] of Object.entries({
