@@ -18,6 +18,7 @@ import { PasswordManager } from './core/passwords.js';
 import { PermissionManager } from './core/permissions.js';
 import { RateLimiter } from './core/rate-limiter.js';
 import { Redis } from './core/redis.js';
+import { RefreshAhead } from './core/refresh-ahead.js';
 import { RoleStore } from './core/role-store.js';
 import { RoleManager } from './core/roles.js';
 import { createRuntime } from './core/runtime.js';
@@ -331,7 +332,8 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   });
   let isClosed = false;
 
-  const sessionMiddleware = new SessionMiddleware(runtime, verifier, access, scopes, readiness);
+  const ahead = new RefreshAhead(runtime, verifier);
+  const sessionMiddleware = new SessionMiddleware(runtime, verifier, ahead, access, scopes, readiness);
   const upgrades = new Upgrades(runtime, verifier, sessionMiddleware, readiness);
   const guards = new Guards(runtime, sessionMiddleware, scopes, audit);
   if (enrolmentPolicy.isConfigured) {
@@ -384,6 +386,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     async close() {
       isClosed = true;
       upgrades.close();
+      ahead.close();
       await jobs.stop();
       await broadcast.stop();
       await mailer.close();

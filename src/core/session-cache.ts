@@ -16,12 +16,16 @@ export class VerifiedSession {
   readonly trustedUntil: number;
   /** The User-Agent it was checked with; another one is looked at. */
   readonly userAgent: string | null;
+  /** Of its row; its cookie may be the one before. */
+  readonly generation: number;
   /** How many invalidations there had been when the read behind it began. */
   readonly readAt: number;
   /** Milliseconds; when its cookie was last replaced for good, 0 for never. */
   readonly hardRotatedAt: number;
   /** @internal Of the whole cookie. */
   fingerprint = 0;
+  /** @internal Whether its row is being looked at again ahead of time, or need not be. */
+  isLookedAtAgain: boolean;
   readonly #cache: SessionCache;
   readonly #session: Packed<Session>;
   readonly #user: Packed<PublicUser>;
@@ -30,7 +34,7 @@ export class VerifiedSession {
     cache: SessionCache,
     facts: { session: Session; user: PublicUser } & Pick<
       VerifiedSession,
-      'grants' | 'trustedUntil' | 'userAgent' | 'readAt' | 'hardRotatedAt'
+      'grants' | 'trustedUntil' | 'userAgent' | 'generation' | 'readAt' | 'hardRotatedAt' | 'isLookedAtAgain'
     >,
   ) {
     this.sessionId = facts.session.id;
@@ -39,8 +43,10 @@ export class VerifiedSession {
     this.grants = facts.grants;
     this.trustedUntil = facts.trustedUntil;
     this.userAgent = cache.sharedText(facts.userAgent);
+    this.generation = facts.generation;
     this.readAt = facts.readAt;
     this.hardRotatedAt = facts.hardRotatedAt;
+    this.isLookedAtAgain = facts.isLookedAtAgain;
     this.#cache = cache;
     this.#session = cache.sessions.pack({
       ...facts.session,

@@ -139,6 +139,26 @@ export class SessionVerifier {
     throw contended();
   }
 
+  /**
+   * Looks again at a session that is still remembered, so that whoever shows its cookie next need not wait. Only where nothing is due: what
+   * needs an answer to carry a cookie, or says that a cookie is old or a session over, is left to the next request.
+   *
+   * @throws AuthTunaError `unavailable`; what was remembered stays as it was
+   */
+  async lookAhead(token: string, verified: VerifiedSession, request: RequestFacts): Promise<void> {
+    const read = await this.#shared(verified.sessionId);
+    if (read === null) return;
+    const { row } = read;
+    const now = this.#runtime.now();
+    // The cookie was checked against this generation and was its current one, so it need not be checked again.
+    if (row.generation !== verified.generation || row.acknowledgedAt === null) return;
+    if (this.#endedBecause(row, now) !== null || row.lockedAt !== null || this.#isRotationDue(row, now))
+      return;
+    if ((await this.#lookAtDevice(row, request, now)) !== 'fine') return;
+    await this.#touch(row, now);
+    this.cache.remember(token, this.#verified(read, request, now, { isCurrent: true }), now.getTime());
+  }
+
   /** What may have been asked for already: not before the last change that was heard of here, and not longer than V ago. */
   async #shared(sessionId: string): Promise<Read | null> {
     const askedAt = this.#runtime.now().getTime();
@@ -171,7 +191,7 @@ export class SessionVerifier {
       if (ended !== null) return { refusal: ended };
       if (row.lockedAt !== null) return { refusal: 'recent_login_required' };
       if (hardRotatedAt(row) !== verified.hardRotatedAt) return { refusal: 'superseded' };
-      return this.#verified(read, { userAgent }, now);
+      return this.#verified(read, { userAgent }, now, { isCurrent: false });
     }
     throw contended();
   }
@@ -226,7 +246,7 @@ export class SessionVerifier {
       renewedToken = this.#tokens.issue(row, row.generation, row.salt, now); // the answer that carried it may have been lost
     }
 
-    const verified = this.#verified(read, request, now);
+    const verified = this.#verified(read, request, now, { isCurrent });
     if (row.lockedAt !== null) return { status: 'refused', code: 'recent_login_required', locked: verified };
     this.cache.remember(token, verified, now.getTime());
     return {
@@ -252,12 +272,10 @@ export class SessionVerifier {
       });
       return count === 1 ? null : 'read again';
     }
-    const { rotateSeconds } = config.session;
-    const due = after(now, -rotateSeconds);
-    if (rotateSeconds > 0 && row.acknowledgedAt <= due && request.mayRotate && row.lockedAt === null) {
+    if (request.mayRotate && row.lockedAt === null && this.#isRotationDue(row, now)) {
       const salt = this.#tokens.newSalt(config.random);
       const { count } = await db.session.updateMany({
-        where: { ...live, acknowledgedAt: { lte: due } },
+        where: { ...live, acknowledgedAt: { lte: after(now, -config.session.rotateSeconds) } },
         data: {
           generation: row.generation + 1,
           previousSalt: row.salt,
@@ -269,30 +287,48 @@ export class SessionVerifier {
       });
       return count === 1 ? this.#tokens.issue(row, row.generation + 1, salt, now) : 'read again';
     }
-    const touchDue = after(now, -Math.min(TOUCH_SECONDS, row.idleSeconds / 10));
-    if (row.lastSeenAt < touchDue) {
-      await db.session.updateMany({
-        where: { id: row.id, lastSeenAt: { lt: touchDue }, revokedAt: null },
-        data: { lastSeenAt: now },
-      });
-    }
+    await this.#touch(row, now);
     return null;
   }
 
-  #verified(read: Read, request: Pick<RequestFacts, 'userAgent'>, now: Date): VerifiedSession {
+  async #touch(row: LoadedSession, now: Date): Promise<void> {
+    const due = after(now, -Math.min(TOUCH_SECONDS, row.idleSeconds / 10));
+    if (row.lastSeenAt >= due) return;
+    await this.#runtime.db.session.updateMany({
+      where: { id: row.id, lastSeenAt: { lt: due }, revokedAt: null },
+      data: { lastSeenAt: now },
+    });
+  }
+
+  #isRotationDue(row: LoadedSession, now: Date): boolean {
+    const { rotateSeconds } = this.#runtime.config.session;
+    return (
+      rotateSeconds > 0 && row.acknowledgedAt !== null && row.acknowledgedAt <= after(now, -rotateSeconds)
+    );
+  }
+
+  #verified(
+    read: Read,
+    request: Pick<RequestFacts, 'userAgent'>,
+    now: Date,
+    cookie: { isCurrent: boolean },
+  ): VerifiedSession {
     const { row, catalogue } = read;
     const grants = new Grants(row.userId, row.user.assignments, catalogue, now.getTime());
+    const recheckAt = read.startedAt + this.#recheckMs;
+    const endsAt = Math.min(
+      row.absoluteExpiresAt.getTime(),
+      this.#idleDeadline({ ...row, lastSeenAt: now }),
+      grants.expiresAt,
+    );
     return new VerifiedSession(this.cache, {
       session: toSession(row),
       user: publicUser(row.user),
       grants,
-      trustedUntil: Math.min(
-        read.startedAt + this.#recheckMs,
-        row.absoluteExpiresAt.getTime(),
-        this.#idleDeadline({ ...row, lastSeenAt: now }),
-        grants.expiresAt,
-      ),
+      trustedUntil: Math.min(recheckAt, endsAt),
+      isLookedAtAgain: !cookie.isCurrent || endsAt <= recheckAt, // a cookie that is old is to be shown again, and an end stays where it is
       userAgent: request.userAgent,
+      generation: row.generation,
       readAt: read.readAt,
       hardRotatedAt: hardRotatedAt(row),
     });

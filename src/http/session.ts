@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
 import { type Config, type Region, SYSTEM_CLOCK } from '../config.js';
 import type { Access } from '../core/access.js';
+import type { RefreshAhead } from '../core/refresh-ahead.js';
 import type { Runtime } from '../core/runtime.js';
 import type { ScopeManager } from '../core/scopes.js';
 import type { VerifiedSession } from '../core/session-cache.js';
@@ -36,6 +37,7 @@ export class SessionMiddleware implements AuthContext {
   readonly trustedMs: number;
   readonly #config: Config;
   readonly #verifier: SessionVerifier;
+  readonly #ahead: RefreshAhead;
   readonly #address: AddressResolver;
   readonly #ready: { done: boolean; wait(): Promise<void> };
   #warnedOfForwarded = false;
@@ -43,6 +45,7 @@ export class SessionMiddleware implements AuthContext {
   constructor(
     runtime: Runtime,
     verifier: SessionVerifier,
+    ahead: RefreshAhead,
     access: Access,
     scopes: ScopeManager,
     ready: { done: boolean; wait(): Promise<void> },
@@ -52,6 +55,7 @@ export class SessionMiddleware implements AuthContext {
     this.#config = runtime.config;
     this.trustedMs = runtime.config.session.recheckSeconds * 1000;
     this.#verifier = verifier;
+    this.#ahead = ahead;
     this.#ready = ready;
     this.access = access;
     this.scopes = scopes;
@@ -86,8 +90,10 @@ export class SessionMiddleware implements AuthContext {
     }
     const isSafe = req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS';
     if (isSafe) {
-      const verified = this.#verifier.remembered(token, headers['user-agent'] ?? null, this.now());
+      const now = this.now();
+      const verified = this.#verifier.remembered(token, headers['user-agent'] ?? null, now);
       if (verified !== undefined) {
+        if (this.#ahead.isDue(verified, now)) this.#ahead.add(token, verified, this.factsOf(req));
         this.#signedIn(req, res, verified, false);
         return next();
       }
@@ -174,18 +180,19 @@ export class SessionMiddleware implements AuthContext {
   factsOf(req: IncomingMessage): RequestFacts {
     const { headers } = req;
     const destination = headers['sec-fetch-dest'];
+    const ip = this.ipOf(req);
     let region: Promise<Region | null> | undefined;
     return {
-      ip: this.ipOf(req),
+      ip,
       userAgent: headers['user-agent'] ?? null,
-      region: () => (region ??= this.#regionOf(req)),
+      region: () => (region ??= this.#regionOf(req, ip)),
       mayRotate:
         (destination === undefined || destination === 'document' || destination === 'empty') &&
         !/prefetch/i.test(String(headers['sec-purpose'] ?? '')),
     };
   }
 
-  async #regionOf(req: IncomingMessage): Promise<Region | null> {
+  async #regionOf(req: IncomingMessage, ip: string | null): Promise<Region | null> {
     const ask = this.#config.session.region;
     if (ask === undefined) return null;
     let timer: NodeJS.Timeout | undefined;
@@ -193,7 +200,7 @@ export class SessionMiddleware implements AuthContext {
       timer = setTimeout(resolve, REGION_TIMEOUT_MS, null);
     });
     try {
-      const answer = await Promise.race([ask(req, this.ipOf(req)), late]);
+      const answer = await Promise.race([ask(req, ip), late]);
       return typeof answer === 'string' ? { country: answer } : answer;
     } catch (error) {
       this.#config.logger.warn(
