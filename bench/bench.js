@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CORES, canPin, LOAD_CORE, pinSelf, SERVER_CORE } from './support/cores.js';
 
-const MEASUREMENTS = ['throughput', 'steady-rate', 'logins', 'login-flood', 'memory', 'decision'];
+const MEASUREMENTS = ['throughput', 'spread', 'steady-rate', 'logins', 'login-flood', 'memory', 'decision'];
 
 const { values: options } = parseArgs({
   options: {

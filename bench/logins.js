@@ -15,7 +15,7 @@ export async function measure({ databases, log, short, peersOnly, names }) {
   const rows = rowsOf('logins', { short, peersOnly, names });
   const form = short
     ? { warmUpSeconds: 0.2, rounds: 1, seconds: 0.8 }
-    : { warmUpSeconds: 2, rounds: 3, seconds: 8 };
+    : { warmUpSeconds: 60, rounds: 5, seconds: 8 }; // some hundred logins: until then V8 still compiles, on threads of its own
   const settings = { cores: ALL_CORES, passwords: 8 };
   const entries = await inRounds(rows, { databases, log, settings, ...form }, (server, _row, seconds) =>
     saturate(server.port, server.requests.login, { seconds, connections: 2 * CORES }),

@@ -41,7 +41,7 @@ export async function measure({ databases, log, short, peersOnly, names }) {
   return table(COLUMNS, lines);
 }
 
-const PATHS = { me: '/me', guarded: '/projects/:id' };
+export const PATHS = { me: '/me', guarded: '/projects/:id' };
 const COLUMNS = [
   '',
   'route',
@@ -55,7 +55,8 @@ const COLUMNS = [
   'MiB',
 ];
 
-async function load(server, subject, seconds) {
+/** Saturates a server with one subject; `cpu` is the server's processor time per answer, in microseconds. */
+export async function load(server, subject, seconds) {
   const before = await server.ask('cpu');
   const result = await saturate(server.port, server.requests[subject], { seconds });
   return { ...result, cpu: ((await server.ask('cpu')) - before) / result.answers };

@@ -17,7 +17,12 @@ const requests = await setUp(app, { ...settings, baseUrl: `http://127.0.0.1:${po
 process.send({ port, requests });
 
 const questions = { cpu, memory };
-process.on('message', async (question) => ((q)=>q==='pstart'||q==='pstop')(question)||process.send(await (questions[question]??(()=>0))()));
+process.on(
+  'message',
+  async (question) =>
+    ((q) => q === 'pstart' || q === 'pstop')(question) ||
+    process.send(await (questions[question] ?? (() => 0))()),
+);
 process.on('disconnect', () => process.exit());
 
 /** Processor time of this process so far, in microseconds. */
