@@ -34,7 +34,7 @@ type Authenticator = 'login' | 'email-code';
  * - Delays are counted by the name that was typed, so that a name nobody has behaves like one that somebody has.
  * - After 100 failures in a row the account's password, or its mailed codes, are closed to unknown devices; its owner gets a mail that opens
  *   both again.
- * - A known device has ten failures of its own and passes by both: strangers cannot keep the owner out.
+ * - A known device has ten failures of its own and passes by all of this: neither strangers nor neighbours can keep the owner out.
  * - A network that fails at many different names is slowed for new ones, whoever they belong to.
  * @see NIST SP 800-63B-4 3.2.2; security.md 3.10, LG-4 to LG-8
  */
@@ -76,18 +76,16 @@ export class SignInThrottle {
     actor: Actor,
     deviceCookie: string | null | undefined,
   ): Promise<Admission> {
-    const name = canonicalLogin(login);
-    const takeBack = await this.#countNetwork(name, actor.ip); // first: what it refuses is no failure of the device
+    const forgotten = user === null ? [] : passwordKeys(user);
     const device = await this.#trustedDevice(user, deviceCookie);
+    // It guesses at one account alone, ten times in a row: nothing that its network need be asked about.
+    if (device !== null) return { successWrites: this.#forget(forgotten, device), succeeded: async () => {} };
 
-    if (device === null) {
-      const delays = { key: delayKey(name), policy: DELAYS };
-      await this.#countTowardsClosing('login', name, user, actor, [delays]);
-    }
-    return {
-      successWrites: this.#forget(user === null ? [] : passwordKeys(user), device),
-      succeeded: takeBack,
-    };
+    const name = canonicalLogin(login);
+    const takeBack = await this.#countNetwork(name, actor.ip);
+    const delays = { key: delayKey(name), policy: DELAYS };
+    await this.#countTowardsClosing('login', name, user, actor, [delays]);
+    return { successWrites: this.#forget(forgotten, null), succeeded: takeBack };
   }
 
   /**

@@ -81,6 +81,8 @@ export class Throttle {
   readonly #waits = new LRUCache<string, { until: number; isClosed: boolean; believedUntil: number }>({
     max: REMEMBERED_KEYS,
   });
+  /** What has failures, as far as is known here. Anything else is counted as the first, and asked about only where it turns out not to be. */
+  readonly #failed = new LRUCache<string, true>({ max: REMEMBERED_KEYS });
   readonly #inOrder = new InOrder();
 
   constructor(runtime: Runtime) {
@@ -123,7 +125,10 @@ export class Throttle {
   /** The write that forgets every failure of these keys, for the batch of the success or the unlocking. */
   clear(...keys: string[]): Write {
     const ids = keys.map((key) => this.#idOf(key));
-    for (const id of ids) this.#waits.delete(id);
+    for (const id of ids) {
+      this.#waits.delete(id);
+      this.#failed.delete(id);
+    }
     return this.#runtime.db.throttle.deleteMany({ where: { key: { in: ids } } });
   }
 
@@ -138,9 +143,10 @@ export class Throttle {
         if (remembered !== null) return { key, verdict: remembered };
       }
 
-      const rows = await this.#runtime.db.throttle.findMany({
-        where: { key: { in: waiting.map(({ id }) => id) } },
-      });
+      const isLikelyFirst = round === 0 && !waiting.some(({ id }) => this.#failed.has(id));
+      const rows = isLikelyFirst
+        ? []
+        : await this.#runtime.db.throttle.findMany({ where: { key: { in: waiting.map(({ id }) => id) } } });
       const tries = waiting.map((count): Try => {
         const row = rows.find(({ key }) => key === count.id) ?? null;
         return { ...count, row, next: nextOf(row, count.policy, now) };
@@ -153,6 +159,7 @@ export class Throttle {
       }
 
       const stored = await this.#store(tries, now);
+      for (const { id } of waiting) this.#failed.set(id, true);
       waiting = waiting.slice(stored);
       const last = tries.at(-1);
       if (waiting.length === 0 && last !== undefined) {
