@@ -1,4 +1,4 @@
-// npm run bench                  everything, about half an hour
+// npm run bench                  everything, about three quarters of an hour
 // npm run bench -- --short       less of everything, under a minute on an idle machine: shows that it works, not how fast it is
 //   --only throughput,logins     some measurements
 //   --rows AuthTuna,passport     only rows whose names begin so, beside Express alone

@@ -386,7 +386,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     async close() {
       isClosed = true;
       upgrades.close();
-      ahead.close();
+      await ahead.close();
       await jobs.stop();
       await broadcast.stop();
       await mailer.close();

@@ -1,3 +1,4 @@
+import { AuthTunaError } from '../errors.js';
 import type { Runtime } from './runtime.js';
 import type { VerifiedSession } from './session-cache.js';
 import type { RequestFacts, SessionVerifier } from './session-verifier.js';
@@ -17,7 +18,8 @@ export class RefreshAhead {
   readonly #verifier: SessionVerifier;
   readonly #shareMs: number;
   readonly #waitMs: number;
-  #group: { token: string; verified: VerifiedSession; request: RequestFacts }[] = [];
+  #group: Due[] = [];
+  readonly #underWay = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -38,16 +40,18 @@ export class RefreshAhead {
   add(token: string, verified: VerifiedSession, request: RequestFacts): void {
     if (this.#isClosed) return;
     verified.isLookedAtAgain = true;
-    void request.region(); // asked while the request is there; the answer is kept
+    request.region().catch(() => {}); // asked while the request is there; the answer is kept for the look
     this.#group.push({ token, verified, request });
     if (this.#group.length >= MAX_GROUP) this.#look();
     else this.#timer ??= setTimeout(() => this.#look(), this.#waitMs).unref();
   }
 
-  close(): void {
+  /** Waits for what is being looked at, so that nothing is asked of a database that was closed. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#group = [];
+    await Promise.all(this.#underWay);
   }
 
   #look(): void {
@@ -55,10 +59,25 @@ export class RefreshAhead {
     this.#group = [];
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (const { token, verified, request } of group) {
-      this.#verifier.lookAhead(token, verified, request).catch((error: unknown) => {
-        this.#runtime.config.logger.debug('A session could not be looked at ahead of time.', { error });
-      });
+    const looks = Promise.all(group.map((due) => this.#lookAt(due))).then(() => {
+      this.#underWay.delete(looks);
+    });
+    this.#underWay.add(looks);
+  }
+
+  async #lookAt({ token, verified, request }: Due): Promise<void> {
+    try {
+      await this.#verifier.lookAhead(token, verified, request);
+    } catch (error) {
+      // Where the database does not answer, whoever comes after V is told; anything else nobody would hear of.
+      if (!(error instanceof AuthTunaError && error.code === 'unavailable'))
+        this.#runtime.config.logger.error('A session could not be looked at ahead of time.', { error });
     }
   }
+}
+
+interface Due {
+  token: string;
+  verified: VerifiedSession;
+  request: RequestFacts;
 }

@@ -113,8 +113,7 @@ export class SessionCache {
   }
 
   get(token: string, now: number): VerifiedSession | undefined {
-    const key = token.slice(-KEY_LENGTH);
-    const verified = this.#young.get(key) ?? this.#old.get(key);
+    const verified = this.#entryOf(token);
     if (verified === undefined || now >= verified.trustedUntil) return undefined;
     if (verified.trustedUntil - now > this.#trustedMs) return undefined; // the clock was put back
     return verified.fingerprint === this.#fingerprint(token) && !this.isStale(verified)
@@ -122,8 +121,19 @@ export class SessionCache {
       : undefined;
   }
 
+  /** Puts what was read ahead of time in the place of what it was read for, unless something newer is there by now. */
+  renew(token: string, previous: VerifiedSession, verified: VerifiedSession, now: number): void {
+    if (this.#entryOf(token) === previous) this.remember(token, verified, now);
+  }
+
   remember(token: string, verified: VerifiedSession, now: number): void {
     if (verified.trustedUntil <= now || this.isStale(verified)) return;
+    if (now < this.#turnedAt) {
+      // The clock was put back: what was remembered by the later time would count again when that comes.
+      this.#old = new Map();
+      this.#young = new Map();
+      this.#turnedAt = now;
+    }
     if (now - this.#turnedAt >= this.#trustedMs || this.#young.size >= MAX_SESSIONS / 2) {
       this.#old = now - this.#turnedAt >= 2 * this.#trustedMs ? new Map() : this.#young;
       this.#young = new Map();
@@ -131,6 +141,11 @@ export class SessionCache {
     }
     verified.fingerprint = this.#fingerprint(token);
     this.#young.set(token.slice(-KEY_LENGTH), verified);
+  }
+
+  #entryOf(token: string): VerifiedSession | undefined {
+    const key = token.slice(-KEY_LENGTH);
+    return this.#young.get(key) ?? this.#old.get(key);
   }
 
   /** The same text as one that was seen before: there are few browsers and addresses, and many sessions. */

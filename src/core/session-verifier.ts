@@ -156,7 +156,8 @@ export class SessionVerifier {
       return;
     if ((await this.#lookAtDevice(row, request, now)) !== 'fine') return;
     await this.#touch(row, now);
-    this.cache.remember(token, this.#verified(read, request, now, { isCurrent: true }), now.getTime());
+    const renewed = this.#verified(read, request, now, { isCurrent: true });
+    this.cache.renew(token, verified, renewed, now.getTime());
   }
 
   /** What may have been asked for already: not before the last change that was heard of here, and not longer than V ago. */

@@ -10,13 +10,11 @@ import type { Runtime } from './runtime.js';
 import type { UserRow } from './session-row.js';
 import { type Count, DELAYS, GUESSING, rateLimited, type Throttle, type ThrottlePolicy } from './throttle.js';
 
-/** A guess that was let through to the password hash. */
-export interface Admission {
-  /** For the batch of the sign-in that it led to: the account's and the device's failures are forgotten, the network's are not. */
-  readonly successWrites: readonly Write[];
-  /** Takes the guess out of what its network is said to have failed at, because it did not fail. */
-  succeeded(): Promise<void>;
-}
+/**
+ * A guess that was let through to the hash. Called when it was right: gives the writes for the batch of the sign-in that it led to, by which
+ * the account's and the device's failures are forgotten, and takes the guess out of what its network is said to have failed at.
+ */
+export type Admission = () => Promise<readonly Write[]>;
 
 /** Different names that one network may fail at, and one address in it. */
 const SPRAYING: DistinctLimit = { limit: 100, limitOfPlace: 20, windowSeconds: 600 };
@@ -76,16 +74,21 @@ export class SignInThrottle {
     actor: Actor,
     deviceCookie: string | null | undefined,
   ): Promise<Admission> {
-    const forgotten = user === null ? [] : passwordKeys(user);
+    // Not before it was right: what is thought to be forgotten is not asked about at the next guess.
+    const forget = (device: KnownDevice | null) =>
+      this.#forget(user === null ? [] : passwordKeys(user), device);
     const device = await this.#trustedDevice(user, deviceCookie);
     // It guesses at one account alone, ten times in a row: nothing that its network need be asked about.
-    if (device !== null) return { successWrites: this.#forget(forgotten, device), succeeded: async () => {} };
+    if (device !== null) return async () => forget(device);
 
     const name = canonicalLogin(login);
     const takeBack = await this.#countNetwork(name, actor.ip);
     const delays = { key: delayKey(name), policy: DELAYS };
     await this.#countTowardsClosing('login', name, user, actor, [delays]);
-    return { successWrites: this.#forget(forgotten, null), succeeded: takeBack };
+    return async () => {
+      await takeBack();
+      return forget(null);
+    };
   }
 
   /**
@@ -94,7 +97,6 @@ export class SignInThrottle {
    * @param address in its canonical spelling
    * @param user whose it is; null for nobody's
    * @param deviceCookie the value of the `at_device` cookie
-   * @returns for the batch of the sign-in that it led to: the failures are forgotten
    * @throws AuthTunaError `rate_limited`, alike for an address that somebody has and one that nobody has; `unavailable` when it cannot be counted
    */
   async admitEmailCode(
@@ -102,10 +104,10 @@ export class SignInThrottle {
     user: UserRow | null,
     actor: Actor,
     deviceCookie: string | null | undefined,
-  ): Promise<Write[]> {
+  ): Promise<Admission> {
     const device = await this.#trustedDevice(user, deviceCookie);
     if (device === null) await this.#countTowardsClosing('email-code', address, user, actor);
-    return this.#forget(user === null ? [] : emailCodeKeys(user), device);
+    return async () => this.#forget(user === null ? [] : emailCodeKeys(user), device);
   }
 
   /** The write that forgets the failures of an account's mailed codes: for a link of its mailbox, which nobody guesses. */

@@ -12,15 +12,39 @@ async function start() {
   onTestFinished(() => database.drop());
   const { client, statements } = countingClient(database);
   onTestFinished(() => client.$disconnect());
-  const app = await startApp({ prisma: client }, { database });
+  const { throttle, calls } = noting(client.throttle);
+  const prisma = new Proxy(client as object, {
+    get: (target, name) => {
+      const value = name === 'throttle' ? throttle : Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  }) as typeof client;
+  const app = await startApp({ prisma }, { database });
   await app.authTuna.jobs.stop(); // what they ask is not counted
   await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
   const signIn = async (login: string, password: string, browser = app.browser()) => {
     statements.length = 0;
+    calls.length = 0;
     const { status } = await browser.post('/auth/login', { login, password });
-    return { status, statements: [...statements] };
+    return { status, statements: [...statements], counting: calls.join(' ') };
   };
   return { ...app, signIn };
+}
+
+/** What is asked of a model, also what the database refuses: that is no statement to Prisma. */
+function noting(model: object) {
+  const calls: string[] = [];
+  const throttle = new Proxy(model, {
+    get: (delegate, method) => {
+      const call = Reflect.get(delegate, method);
+      if (typeof call !== 'function') return call;
+      return (...args: unknown[]) => {
+        calls.push(String(method));
+        return call.apply(delegate, args);
+      };
+    },
+  });
+  return { throttle, calls };
 }
 
 // A statement is a third of a millisecond of the one thread that does everything but the hashing.
@@ -52,13 +76,19 @@ test('LG-1, LG-2: a refused sign-in is no more than seven, for a name that someb
   const counts = async (login: string) => {
     const found = [];
     for (let i = 0; i < 7; i += 1) {
-      const { status, statements } = await signIn(login, WRONG);
-      found.push([status, statements.length]);
+      const { status, statements, counting } = await signIn(login, WRONG);
+      found.push([status, statements.length, counting] as const);
     }
     return found;
   };
   const known = await counts(ADA);
   expect(await counts('nobody@example.com')).toEqual(known);
   expect(known.map(([status]) => status)).toEqual([401, 401, 401, 401, 401, 429, 429]);
+  expect(known.map(([, , counting]) => counting)).toEqual([
+    'createMany',
+    ...Array(4).fill('findMany updateMany updateMany'),
+    'findMany',
+    '', // remembered
+  ]);
   for (const [, count] of known) expect(count).toBeLessThanOrEqual(7);
 });

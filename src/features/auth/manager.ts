@@ -240,7 +240,7 @@ export class AuthManager<U extends User = User> {
     options: Omit<SignInOptions, 'rememberMe'> = {},
   ): Promise<SignInResult> {
     const user = await this.#users.rowByLogin(input.login);
-    const admission = await this.#signInThrottle.admit(input.login, user, actor, options.deviceCookie);
+    const admitted = await this.#signInThrottle.admit(input.login, user, actor, options.deviceCookie);
     if (!(await this.#passwords.verify(user?.id ?? null, input.password)) || user === null) {
       await this.#ledger.commit({
         writes: [],
@@ -261,18 +261,18 @@ export class AuthManager<U extends User = User> {
       });
       throw new AuthTunaError('invalid_credentials');
     }
-    await admission.succeeded();
+    const successWrites = await admitted();
     try {
       return await this.#signIn.complete(user, { amr: ['pwd'], assuranceLevel: 1 }, actor, {
         ...options,
         ...(input.rememberMe !== undefined && { rememberMe: input.rememberMe }),
-        writes: [...admission.successWrites, ...(options.writes ?? [])],
+        writes: [...successWrites, ...(options.writes ?? [])],
       });
     } catch (error) {
       if (error instanceof AuthTunaError) {
         const target = { type: 'user', id: user.id };
         await this.#ledger.commit({
-          writes: admission.successWrites, // the password was right, whatever else was not
+          writes: successWrites, // the password was right, whatever else was not
           facts: [{ type: 'user.sign_in_failed', outcome: 'failure', reason: error.code, actor, target }],
         });
       }

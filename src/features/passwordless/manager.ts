@@ -171,10 +171,10 @@ export class PasswordlessManager {
       orderBy: { createdAt: 'desc' },
     });
     // Whom the throttle refuses has not guessed: a stranger who was shut out must not use up the owner's code.
-    const successWrites =
+    const admitted =
       row !== null && row.attempts < MAX_ATTEMPTS
         ? await this.#signInThrottle.admitEmailCode(address, user, actor, options.deviceCookie)
-        : [];
+        : null;
     const mayTry = row !== null && (await this.#reserveAttempt(row.id));
     const hash = mayTry ? row.secretHash : null;
     const matches = await this.#passwords.verifyHash(hash, input.code.replace(/[^0-9]/g, ''));
@@ -190,7 +190,7 @@ export class PasswordlessManager {
       user,
       spend,
       actor,
-      { ...options, writes: [...(options.writes ?? []), ...successWrites] },
+      { ...options, writes: [...(options.writes ?? []), ...((await admitted?.()) ?? [])] },
       async () => new AuthTunaError('invalid_credentials', { message: 'This code is not correct.' }),
     );
   }
