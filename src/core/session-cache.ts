@@ -24,7 +24,7 @@ export class VerifiedSession {
   readonly hardRotatedAt: number;
   /** @internal Of the whole cookie. */
   fingerprint = 0;
-  /** @internal Whether its row is being looked at again ahead of time, or need not be. */
+  /** Whether its row is being looked at again ahead of time, or need not be. */
   isLookedAtAgain: boolean;
   readonly #cache: SessionCache;
   readonly #session: Packed<Session>;
