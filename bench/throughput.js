@@ -11,15 +11,20 @@ export const title = 'Requests per second';
  * Processor time per request is the server's own, without the database's; unlike requests per second it hardly changes
  * when the machine has other work too.
  */
-export async function measure({ databases, log, short, peersOnly, names }) {
+export function measure({ databases, log, short, peersOnly, names }) {
   const rows = rowsOf('throughput', { short, peersOnly, names });
   const form = short
     ? { warmUpSeconds: 0.6, leadSeconds: 0.1, rounds: 3, seconds: 0.4 }
     : { warmUpSeconds: 6, leadSeconds: 1.5, rounds: 12, seconds: 1 }; // many short ones: a machine that is shared changes its speed every few seconds
+  return saturated(rows, { databases, log, ...form });
+}
+
+/** The table of rows under a load that never pauses. Before each window comes a lead that does not count: whoever had nothing to do is slower at first. */
+export async function saturated(rows, { databases, log, leadSeconds, ...form }) {
   const entries = await inRounds(rows, { databases, log, ...form }, async (server, row, seconds) => {
     const result = {};
     for (const subject of row.subjects) {
-      await load(server, subject, form.leadSeconds); // a server that had nothing to do is slower until it has its memory back
+      await load(server, subject, leadSeconds);
       result[subject] = await load(server, subject, seconds);
     }
     return result;
@@ -44,7 +49,7 @@ export async function measure({ databases, log, short, peersOnly, names }) {
   return table(COLUMNS, lines);
 }
 
-export const PATHS = { me: '/me', guarded: '/projects/:id' };
+const PATHS = { me: '/me', guarded: '/projects/:id' };
 const COLUMNS = [
   '',
   'route',
@@ -58,8 +63,7 @@ const COLUMNS = [
   'MiB',
 ];
 
-/** Saturates a server with one subject; `cpu` is the server's processor time per answer, in microseconds. */
-export async function load(server, subject, seconds) {
+async function load(server, subject, seconds) {
   const before = await server.ask('cpu');
   const result = await saturate(server.port, server.requests[subject], { seconds });
   return { ...result, cpu: ((await server.ask('cpu')) - before) / result.answers };
