@@ -335,7 +335,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const ahead = new RefreshAhead(runtime, verifier);
   const sessionMiddleware = new SessionMiddleware(runtime, verifier, ahead, access, scopes, readiness);
   const upgrades = new Upgrades(runtime, verifier, sessionMiddleware, readiness);
-  const guards = new Guards(runtime, sessionMiddleware, scopes, audit);
+  const guards = new Guards(runtime, sessionMiddleware, audit);
   if (enrolmentPolicy.isConfigured) {
     guards.enrolment = sessionMiddleware.enrolment = new EnrolmentGuard(
       config.paths.auth,

@@ -1,13 +1,6 @@
-import type { Db } from '../db/client.js';
 import { RoleCatalogue } from './role-catalogue.js';
 import type { Runtime } from './runtime.js';
-
-const VERSION_COUNTER = 'roles_version';
-
-/** The write that tells every process to compile the roles again; it belongs into every batch that changes a role. */
-export function rolesChanged(db: Db) {
-  return db.counter.update({ where: { name: VERSION_COUNTER }, data: { value: { increment: 1 } } });
-}
+import { readVersions, rolesChanged } from './versions.js';
 
 /**
  * Keeps the compiled roles, and knows whether they are still the current ones.
@@ -17,6 +10,8 @@ export function rolesChanged(db: Db) {
 export class RoleStore {
   readonly #runtime: Runtime;
   #catalogue: RoleCatalogue | null = null;
+  /** Of the tree of scopes when `#catalogue` was last confirmed. */
+  #scopesVersion = 0;
   /** When the counter last said that `#catalogue` is current; milliseconds. */
   #confirmedAt = -Infinity;
   /** Counts what may have changed roles, so that an answer that was under way meanwhile confirms nothing. */
@@ -32,23 +27,31 @@ export class RoleStore {
     });
   }
 
-  /** The roles as they were at most `withinMs` ago, and when that was. Nothing is read when they were asked about since. */
-  async recent(withinMs: number): Promise<{ catalogue: RoleCatalogue; at: number }> {
+  /**
+   * The roles and the version of the tree of scopes as they were at most `withinMs` ago, and when that was. Nothing is read when they were
+   * asked about since.
+   */
+  async recent(withinMs: number): Promise<{ catalogue: RoleCatalogue; scopesVersion: number; at: number }> {
     const now = this.#runtime.now().getTime();
     const age = now - this.#confirmedAt;
     if (this.#catalogue !== null && age >= 0 && age < withinMs)
-      return { catalogue: this.#catalogue, at: this.#confirmedAt };
+      return { catalogue: this.#catalogue, scopesVersion: this.#scopesVersion, at: this.#confirmedAt };
     const changes = this.#changes;
-    const catalogue = await this.current();
-    if (changes === this.#changes && catalogue === this.#catalogue) this.#confirmedAt = now;
-    return { catalogue, at: now };
+    const versions = await readVersions(this.#runtime.db);
+    const catalogue = await this.#ofVersion(versions.roles);
+    if (changes === this.#changes && catalogue === this.#catalogue) {
+      this.#confirmedAt = now;
+      this.#scopesVersion = versions.scopes;
+    }
+    return { catalogue, scopesVersion: versions.scopes, at: now };
   }
 
   /** The roles as of now: one row is read, and all roles only when they changed. */
   async current(): Promise<RoleCatalogue> {
-    const { db } = this.#runtime;
-    const row = await db.counter.findUnique({ where: { name: VERSION_COUNTER } });
-    const version = row?.value ?? 0;
+    return this.#ofVersion((await readVersions(this.#runtime.db)).roles);
+  }
+
+  async #ofVersion(version: number): Promise<RoleCatalogue> {
     if (this.#catalogue?.version === version) return this.#catalogue;
     // Several requests that notice the same new version load it once.
     if (this.#loading?.version !== version) this.#loading = { version, answer: this.#load(version) };

@@ -6,9 +6,9 @@ import { Batcher } from './batcher.js';
 import { type Chain, GLOBAL_CHAIN } from './grants.js';
 import type { Ledger, Write } from './ledger.js';
 import { type Page, type PageQuery, pageOf } from './page.js';
-import { rolesChanged } from './role-store.js';
 import type { Runtime } from './runtime.js';
 import { isScope, parseScope } from './scope-name.js';
+import { rolesChanged, scopesChanged } from './versions.js';
 
 /** A place in the tree of scopes. */
 export interface ScopeNode {
@@ -32,6 +32,7 @@ export interface ScopeGuard {
 
 const MAX_DEPTH = 16;
 const MAX_CHAINS = 50_000;
+const UNTOLD_MS = 1000; // with `recheckSeconds: 0`, how long it takes until what was written into the table by hand is seen
 
 /**
  * The tree of scopes: where a right given higher up reaches down to.
@@ -45,7 +46,7 @@ export class ScopeManager {
   readonly dependents: ((scope: string) => Promise<Write[]>)[] = [];
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
-  readonly #chains = new LRUCache<string, { chain: Chain; loadedAt: number }>({ max: MAX_CHAINS });
+  readonly #chains = new LRUCache<string, RememberedChain>({ max: MAX_CHAINS });
   readonly #rows: Batcher<ScopeNode>;
   /** Counts the invalidations, so that an answer that was under way when one came is not remembered. */
   #changes = 0;
@@ -85,19 +86,39 @@ export class ScopeManager {
   }
 
   /**
+   * The chain if it is in memory and the tree has not changed since, without waiting; undefined otherwise.
+   *
+   * @param version of the tree, as read for the decision that this is for
+   */
+  unchanged(scope: string, version: number | undefined, now: number): Chain | undefined {
+    if (scope === 'global') return GLOBAL_CHAIN;
+    const entry = this.#chains.get(scope);
+    if (entry === undefined || version === undefined || entry.version !== version) return undefined;
+    const age = now - entry.loadedAt;
+    const { recheckSeconds } = this.#runtime.config.session;
+    return age >= 0 && age < (recheckSeconds * 1000 || UNTOLD_MS) ? entry.chain : undefined;
+  }
+
+  /**
    * The scope and its ancestors up to `global`; null for a name that is not a scope, for a circle and beyond 16 levels, all of which deny.
    *
+   * @param options.fresh as of now; with a `version` of the tree that was read for this decision, what is remembered of that version counts too
    * @throws AuthTunaError `unavailable` when the database or a resolver fails
    */
-  async chainOf(scope: string, options: { fresh: boolean }): Promise<Chain | null> {
+  async chainOf(
+    scope: string,
+    options: { fresh: boolean; version?: number | undefined },
+  ): Promise<Chain | null> {
     if (!isScope(scope)) return null;
+    const { fresh, version } = options;
     const now = this.#runtime.now().getTime();
-    const known = options.fresh ? undefined : this.remembered(scope, now);
+    const known = fresh ? this.unchanged(scope, version, now) : this.remembered(scope, now);
     if (known !== undefined) return known;
     const changes = this.#changes;
     const nodes = await this.#likelyNodesOf(scope);
     const scopes: string[] = [];
     const owners: (string | null)[] = [];
+    let isOurs = true; // what a resolver says, or may say later, no version tells of
     for (let next: string | null = scope; next !== null && next !== 'global'; ) {
       if (scopes.length >= MAX_DEPTH || scopes.includes(next)) {
         this.#runtime.config.logger.error(
@@ -107,12 +128,14 @@ export class ScopeManager {
         return null;
       }
       const node: Node = nodes.get(next) ?? (await this.#nodeOf(next));
+      isOurs &&= node.isRow || this.resolvers.length === 0;
       scopes.push(next);
       owners.push(node.ownerId ?? null);
       next = node.parent ?? null;
     }
     const chain: Chain = { scopes: [...scopes, 'global'], owners: [...owners, null] };
-    if (changes === this.#changes) this.#chains.set(scope, { chain, loadedAt: now });
+    if (changes === this.#changes)
+      this.#chains.set(scope, { chain, loadedAt: now, version: isOurs ? version : undefined });
     return chain;
   }
 
@@ -123,13 +146,14 @@ export class ScopeManager {
   }
 
   async #nodeOf(scope: string): Promise<Node> {
-    if (scope === 'global') return {};
+    if (scope === 'global') return { isRow: true };
     const row = await this.#rows.latest(scope);
-    return row ?? (await this.#resolve(scope)) ?? {};
+    if (row !== null) return { ...row, isRow: true };
+    return { ...(await this.#resolve(scope)), isRow: false };
   }
 
   /** What the host's own tables know of a scope, or null. */
-  async #resolve(scope: string): Promise<Node | null> {
+  async #resolve(scope: string): Promise<Place | null> {
     for (const resolver of this.resolvers) {
       const node = await ask(resolver, scope);
       if (node === null) continue;
@@ -173,7 +197,10 @@ export class ScopeManager {
     };
     try {
       await this.#ledger.commit({
-        writes: [this.#runtime.db.scopeNode.create({ data: { ...row, createdAt: this.#runtime.now() } })],
+        writes: [
+          this.#runtime.db.scopeNode.create({ data: { ...row, createdAt: this.#runtime.now() } }),
+          scopesChanged(this.#runtime.db),
+        ],
         facts: [
           {
             type: 'scope.registered',
@@ -228,6 +255,7 @@ export class ScopeManager {
             data: { value: { increment: 1 } },
           }),
           this.#runtime.db.scopeNode.update({ where: { id, parentId: before.parent }, data: { parentId } }),
+          scopesChanged(this.#runtime.db),
         ],
         facts: [
           {
@@ -269,8 +297,10 @@ export class ScopeManager {
           this.#runtime.db.roleAssignment.deleteMany({ where: { scope: id } }),
           // Or what was given of them below would count again, should the scope ever come back.
           this.#runtime.db.role.deleteMany({ where: { ownedBy: id } }),
-          rolesChanged(this.#runtime.db),
           this.#runtime.db.scopeNode.updateMany({ where: { parentId: id }, data: { parentId: null } }),
+          // Counters last, here as everywhere: whoever holds one waits for nothing else.
+          rolesChanged(this.#runtime.db),
+          scopesChanged(this.#runtime.db),
         ],
         facts: [{ type: 'scope.removed', actor, target: { type: 'scope', id }, scope: id }],
         invalidates: [`scope:${id}`, 'roles', ...affected.map(({ userId }) => `user:${userId}`)],
@@ -358,7 +388,7 @@ async function refuse(): Promise<never> {
 }
 
 /** The host's function may throw at once, or give nothing where null is meant. */
-async function ask(resolver: ScopeResolver, scope: string): Promise<Node | null> {
+async function ask(resolver: ScopeResolver, scope: string): Promise<Place | null> {
   try {
     return (await resolver.resolve(scope)) ?? null;
   } catch (cause) {
@@ -366,7 +396,16 @@ async function ask(resolver: ScopeResolver, scope: string): Promise<Node | null>
   }
 }
 
-type Node = { parent?: string | null; ownerId?: string | null };
+type Place = { parent?: string | null; ownerId?: string | null };
+
+type Node = Place & { isRow: boolean };
+
+interface RememberedChain {
+  chain: Chain;
+  loadedAt: number;
+  /** Of the tree, as read before the chain was; undefined where no version was read or none tells of it. */
+  version: number | undefined;
+}
 
 function requireNode(scope: string, field: string): { type: string; id: string } {
   const parsed = scope === 'global' ? null : parseScope(scope);

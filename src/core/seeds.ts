@@ -11,7 +11,7 @@ import type { Runtime } from './runtime.js';
 import { isPermissionName } from './scope-name.js';
 import { SHIPPED_PERMISSIONS, SHIPPED_ROLES } from './shipped.js';
 
-const COUNTERS = ['roles_version', 'scope_moves', 'superadmin', 'superadmin_changes'];
+const COUNTERS = ['roles_version', 'scopes_version', 'scope_moves', 'superadmin', 'superadmin_changes'];
 const ATTEMPTS = 5;
 
 /**

@@ -20,6 +20,8 @@ export class VerifiedSession {
   readonly generation: number;
   /** How many invalidations there had been when the read behind it began. */
   readonly readAt: number;
+  /** Of the tree of scopes when the row was read; it says which chains still hold for whoever acts on that very read. */
+  readonly scopesVersion: number;
   /** Milliseconds; when its cookie was last replaced for good, 0 for never. */
   readonly hardRotatedAt: number;
   /** @internal Of the whole cookie. */
@@ -34,7 +36,14 @@ export class VerifiedSession {
     cache: SessionCache,
     facts: { session: Session; user: PublicUser } & Pick<
       VerifiedSession,
-      'grants' | 'trustedUntil' | 'userAgent' | 'generation' | 'readAt' | 'hardRotatedAt' | 'isLookedAtAgain'
+      | 'grants'
+      | 'trustedUntil'
+      | 'userAgent'
+      | 'generation'
+      | 'readAt'
+      | 'scopesVersion'
+      | 'hardRotatedAt'
+      | 'isLookedAtAgain'
     >,
   ) {
     this.sessionId = facts.session.id;
@@ -45,6 +54,7 @@ export class VerifiedSession {
     this.userAgent = cache.sharedText(facts.userAgent);
     this.generation = facts.generation;
     this.readAt = facts.readAt;
+    this.scopesVersion = facts.scopesVersion;
     this.hardRotatedAt = facts.hardRotatedAt;
     this.isLookedAtAgain = facts.isLookedAtAgain;
     this.#cache = cache;

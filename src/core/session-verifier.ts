@@ -90,7 +90,7 @@ export class SessionVerifier {
     this.#rows = new Batcher(async (ids, isLatest) => {
       const readAt = this.cache.invalidations;
       const now = runtime.now().getTime();
-      const [rows, { catalogue, at }] = await Promise.all([
+      const [rows, { catalogue, scopesVersion, at }] = await Promise.all([
         runtime.db.session.findMany({
           where: { id: { in: ids } },
           include: {
@@ -100,7 +100,7 @@ export class SessionVerifier {
         roles.recent(isLatest ? 0 : this.#recheckMs * ROLES_SHARE),
       ]);
       const startedAt = Math.min(now, at);
-      return new Map(rows.map((row) => [row.id, { row, catalogue, readAt, startedAt }]));
+      return new Map(rows.map((row) => [row.id, { row, catalogue, scopesVersion, readAt, startedAt }]));
     });
     runtime.invalidation.subscribe((topics) => this.cache.forget(topics, runtime.now().getTime()));
   }
@@ -331,6 +331,7 @@ export class SessionVerifier {
       userAgent: request.userAgent,
       generation: row.generation,
       readAt: read.readAt,
+      scopesVersion: read.scopesVersion,
       hardRotatedAt: hardRotatedAt(row),
     });
   }
@@ -524,6 +525,8 @@ export class SessionVerifier {
 interface Read {
   row: LoadedSession;
   catalogue: RoleCatalogue;
+  /** Of the tree of scopes. */
+  scopesVersion: number;
   /** How many invalidations there had been when the read began. */
   readAt: number;
   /** Milliseconds; what is read counts as known from here on, not from when the answer came. */

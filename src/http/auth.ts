@@ -124,7 +124,7 @@ export class RequestAuth implements Auth {
     await this.#ensureTrusted();
     const grants = this.#verified?.grants;
     if (grants === undefined || !isPermissionName(permission)) return false;
-    const chain = await this.#chainOf(scope);
+    const chain = await this.chainOf(scope, { fresh: false });
     return chain !== null && grants.allow(permission, chain);
   }
 
@@ -132,7 +132,7 @@ export class RequestAuth implements Auth {
     await this.#ensureTrusted();
     const grants = this.#verified?.grants;
     if (grants === undefined) return false;
-    const chain = await this.#chainOf(scope);
+    const chain = await this.chainOf(scope, { fresh: false });
     return chain !== null && grants.holdsRole(role, chain);
   }
 
@@ -180,7 +180,16 @@ export class RequestAuth implements Auth {
 
   /** @internal The chain of a scope if it may be taken from memory for this request; undefined when it must be asked for. */
   rememberedChain(scope: string): Chain | undefined {
-    return this.#isLatest ? undefined : this.#context.scopes.remembered(scope, this.#context.now());
+    const version = this.#scopesVersion;
+    const { scopes } = this.#context;
+    const now = this.#context.now();
+    return version === undefined ? scopes.remembered(scope, now) : scopes.unchanged(scope, version, now);
+  }
+
+  /** @internal The chain of a scope for this request; with `fresh`, as of now in any case. */
+  chainOf(scope: string, options: { fresh: boolean }): Promise<Chain | null> {
+    const version = this.#scopesVersion;
+    return this.#context.scopes.chainOf(scope, { fresh: options.fresh || version !== undefined, version });
   }
 
   /** @internal Asks the row again, for a route that wants the answer of now. */
@@ -224,8 +233,9 @@ export class RequestAuth implements Auth {
     await this.refresh();
   }
 
-  #chainOf(scope: string): Promise<Chain | null> {
-    return this.#context.scopes.chainOf(scope, { fresh: this.#isLatest });
+  /** Of the tree of scopes, where the row was read for this very request. */
+  get #scopesVersion(): number | undefined {
+    return this.#isLatest || this.#context.trustedMs === 0 ? this.#verified?.scopesVersion : undefined;
   }
 }
 

@@ -4,7 +4,6 @@ import type { AuditManager } from '../core/audit.js';
 import type { Chain } from '../core/grants.js';
 import type { Runtime } from '../core/runtime.js';
 import { isPermissionName, isScope } from '../core/scope-name.js';
-import type { ScopeManager } from '../core/scopes.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
 import { type AuthContext, authOf, type RequestAuth } from './auth.js';
 
@@ -43,7 +42,6 @@ export class Guards {
   enrolment: EnrolmentCheck | null = null;
   readonly #runtime: Runtime;
   readonly #sessions: AuthContext & { readonly handler: RequestHandler };
-  readonly #scopes: ScopeManager;
   readonly #audit: AuditManager;
   /** Refusals are recorded once a minute for the same question, so that a loop does not fill the log. */
   readonly #recorded = new LRUCache<string, number>({ max: 10_000 });
@@ -53,12 +51,10 @@ export class Guards {
   constructor(
     runtime: Runtime,
     sessions: AuthContext & { readonly handler: RequestHandler },
-    scopes: ScopeManager,
     audit: AuditManager,
   ) {
     this.#runtime = runtime;
     this.#sessions = sessions;
-    this.#scopes = scopes;
     this.#audit = audit;
   }
 
@@ -200,7 +196,7 @@ export class Guards {
     }
     const scope = await scopeOf(req);
     if (!isScope(scope)) throw new AuthTunaError('not_found'); // nothing is called that, and nothing more is said about it
-    const chain = await this.#scopes.chainOf(scope, { fresh: options.fresh === true || !safe });
+    const chain = await auth.chainOf(scope, { fresh: options.fresh === true || !safe });
     if (chain !== null && decide(auth, chain)) return;
     this.#record(auth, scope, what);
     throw new AuthTunaError(options.hide === true ? 'not_found' : 'forbidden');

@@ -66,7 +66,7 @@ export class MemoryDb {
             return {};
           }),
       },
-      counter: { findUnique: () => call(() => ({ name: 'roles_version', value: 1 })) },
+      counter: { findMany: () => call(() => [{ name: 'roles_version', value: 1 }]) },
       role: { findMany: () => call(() => []) },
       user: { update: unused },
       $transaction: (calls: Call[]) =>
