@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http';
-import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
-import { type AuthTunaOptions, type Config, parseConfig, type RateLimitName } from './config.js';
+import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Config, DEFAULT_DATABASE_URL, parseConfig } from './config.js';
 import { Access } from './core/access.js';
 import { AuditManager } from './core/audit.js';
 import { bootstrapAdmin } from './core/bootstrap-admin.js';
@@ -37,7 +37,7 @@ import { guardDb, type PrismaLike, type User, type UserOf } from './db/client.js
 import { checkTables, migrate } from './db/migrate.js';
 import { openDatabase } from './db/open.js';
 import { misconfigured } from './errors.js';
-import type { EventListener, EventType } from './events.js';
+import { EVENT_TYPES, type EventListener, type EventType } from './events.js';
 import { AccountManager } from './features/account/manager.js';
 import { accountRouter } from './features/account/router.js';
 import { devMailboxRouter } from './features/auth/dev-mailbox.js';
@@ -68,6 +68,7 @@ import { Upgrades } from './http/upgrade.js';
 import { Views } from './http/views.js';
 import { createDevMailbox } from './mail/dev-mailbox.js';
 import { Mailer } from './mail/mailer.js';
+import type { AuthTunaOptions, RateLimitName } from './options.js';
 import { createTemplates } from './templates.js';
 
 /** Everything a host works with. Methods are closures, so `const { requireUser } = authTuna` works. */
@@ -81,7 +82,12 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   close(): Promise<void>;
   /** How it stands with the database, the other instances and the jobs, for a health route. Never rejects. */
   health(): Promise<Health>;
-  /** Calls a listener after something was stored. @returns a function that ends the subscription */
+  /**
+   * Calls a listener after something was stored.
+   *
+   * @returns a function that ends the subscription
+   * @throws AuthTunaError `misconfigured` for a name that is none
+   */
   on<T extends EventType>(type: T | '*', listener: EventListener<T>): () => void;
 
   /** Resolves who is calling: sets `req.auth` and `req.user`, and renews the cookie when that is due. */
@@ -100,6 +106,11 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   rateLimit(name: RateLimitName | (string & {}), options?: RateLimitOptions): RequestHandler;
   /** Refuses unsafe requests that another site made; the routers and signed-in requests have it already. */
   csrf(): RequestHandler;
+  /**
+   * The token for a form of the host's own that posts to one of our routes, in a hidden field called `csrfToken`. It belongs to the session, or
+   * to this browser for an hour before there is one, by a cookie that the same answer sets.
+   */
+  formToken(req: Request, res: Response): string;
   securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
   /** The last middleware of the app. */
   errorHandler(): ErrorRequestHandler;
@@ -179,6 +190,10 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const connection = options.prisma === undefined ? openDatabase(config.databaseUrl ?? '') : null;
   const client = options.prisma ?? connection?.client;
   const runtime = createRuntime(config, guardDb(client as PrismaLike));
+  if (config.isSecure && options.databaseUrl === undefined && options.prisma === undefined)
+    config.logger.warn(
+      `Everything is kept in ${DEFAULT_DATABASE_URL}, a file in the working directory, because databaseUrl is not set: name the file or a postgresql: address, or a new container begins without users.`,
+    );
   const templates = createTemplates({
     appName: config.appName,
     baseUrl: config.baseUrl,
@@ -400,7 +415,11 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
         return { database: 'down', broadcast: broadcast.health, jobs: [] };
       }
     },
-    on: (type, listener) => runtime.events.on(type, listener),
+    on(type, listener) {
+      if (type !== '*' && !EVENT_TYPES.includes(type))
+        throw misconfigured(`on('${type}'): nothing is called that; events are ${EVENT_TYPES.join(', ')}`);
+      return runtime.events.on(type, listener);
+    },
     session: called('session', () => sessionMiddleware.handler),
     requireUser: called('requireUser', (guardOptions) => guards.requireUser(guardOptions)),
     requirePermission: called('requirePermission', guards.requirePermission),
@@ -413,6 +432,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     ),
     rateLimit: called('rateLimit', http.rateLimit),
     csrf: called('csrf', () => csrf(config)),
+    formToken: (req, res) => views.csrfToken(req, res),
     securityHeaders: called('securityHeaders', (headerOptions) =>
       securityHeaders(config.isSecure, headerOptions),
     ),

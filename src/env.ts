@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { AuthTunaOptions } from './config.js';
 import { misconfigured } from './errors.js';
+import type { AuthTunaOptions } from './options.js';
 
 /**
  * Options from `AUTHTUNA_*` variables: `BASE_URL`, `SECRETS` (newest first, separated by commas; or `SECRET` where there is only one),

@@ -15,72 +15,75 @@ export interface Actor {
 export const SYSTEM: Actor = Object.freeze({ userId: null, ip: null, userAgent: null });
 
 /** What can happen. Names are `noun.past_participle`. */
-export type EventType =
-  | 'user.created'
-  | 'user.updated'
-  | 'user.suspended'
-  | 'user.unsuspended'
-  | 'user.deleted'
-  | 'user.restored'
-  | 'user.signed_in'
-  | 'user.sign_in_failed'
-  | 'user.signed_out'
-  | 'attack.suspected'
-  | 'mail.retried'
-  | 'user.verification_requested'
-  | 'user.email_verified'
-  | 'user.email_change_requested'
-  | 'user.email_changed'
-  | 'user.email_change_undone'
-  | 'user.locked'
-  | 'user.unlocked'
-  | 'user.sign_in_link_requested'
-  | 'user.sign_in_code_requested'
-  | 'password.reset_requested'
-  | 'password.reset'
-  | 'password.changed'
-  | 'password.change_required'
-  | 'session.created'
-  | 'session.revoked'
-  | 'session.breached'
-  | 'session.locked'
-  | 'session.elevated'
-  | 'session.suspicious'
-  | 'permission.created'
-  | 'permission.updated'
-  | 'permission.deleted'
-  | 'role.created'
-  | 'role.updated'
-  | 'role.deleted'
-  | 'role.assigned'
-  | 'role.unassigned'
-  | 'factor.added'
-  | 'factor.removed'
-  | 'factor.failed'
-  | 'factor.reset_requested'
-  | 'factor.reset_cancelled'
-  | 'recovery_codes.created'
-  | 'recovery_code.used'
-  | 'device.trusted'
-  | 'device.untrusted'
-  | 'passkey.added'
-  | 'passkey.renamed'
-  | 'passkey.removed'
-  | 'passkey.suspicious'
-  | 'social.linked'
-  | 'social.unlinked'
-  | 'sso_connection.created'
-  | 'sso_connection.updated'
-  | 'sso_connection.deleted'
-  | 'sso_connection.bypassed'
-  | 'sso_domain.added'
-  | 'sso_domain.verified'
-  | 'sso_domain.updated'
-  | 'sso_domain.removed'
-  | 'access.denied'
-  | 'scope.registered'
-  | 'scope.moved'
-  | 'scope.removed';
+export const EVENT_TYPES = [
+  'user.created',
+  'user.updated',
+  'user.suspended',
+  'user.unsuspended',
+  'user.deleted',
+  'user.restored',
+  'user.signed_in',
+  'user.sign_in_failed',
+  'user.signed_out',
+  'attack.suspected',
+  'mail.retried',
+  'user.verification_requested',
+  'user.email_verified',
+  'user.email_change_requested',
+  'user.email_changed',
+  'user.email_change_undone',
+  'user.locked',
+  'user.unlocked',
+  'user.sign_in_link_requested',
+  'user.sign_in_code_requested',
+  'password.reset_requested',
+  'password.reset',
+  'password.changed',
+  'password.change_required',
+  'session.created',
+  'session.revoked',
+  'session.breached',
+  'session.locked',
+  'session.elevated',
+  'session.suspicious',
+  'permission.created',
+  'permission.updated',
+  'permission.deleted',
+  'role.created',
+  'role.updated',
+  'role.deleted',
+  'role.assigned',
+  'role.unassigned',
+  'factor.added',
+  'factor.removed',
+  'factor.failed',
+  'factor.reset_requested',
+  'factor.reset_cancelled',
+  'recovery_codes.created',
+  'recovery_code.used',
+  'device.trusted',
+  'device.untrusted',
+  'passkey.added',
+  'passkey.renamed',
+  'passkey.removed',
+  'passkey.suspicious',
+  'social.linked',
+  'social.unlinked',
+  'sso_connection.created',
+  'sso_connection.updated',
+  'sso_connection.deleted',
+  'sso_connection.bypassed',
+  'sso_domain.added',
+  'sso_domain.verified',
+  'sso_domain.updated',
+  'sso_domain.removed',
+  'access.denied',
+  'scope.registered',
+  'scope.moved',
+  'scope.removed',
+] as const;
+
+export type EventType = (typeof EVENT_TYPES)[number];
 
 /** One thing that happened: ids and facts, never a secret. */
 export interface AuthEvent<T extends EventType = EventType> {

@@ -1,21 +1,4 @@
 export { type AuthTuna, createAuthTuna, type Health } from './authtuna.js';
-export type {
-  AuthTunaOptions,
-  Clock,
-  Hooks,
-  HumanCheckAction,
-  HumanCheckRequest,
-  HumanCheckWidget,
-  Logger,
-  MailTransport,
-  OutgoingMail,
-  PermissionCatalogue,
-  RateLimitName,
-  ReactionToChange,
-  Region,
-  RoleCatalogue,
-  RoleDeclaration,
-} from './config.js';
 export type { Access, Explanation } from './core/access.js';
 export type { AuditEntry, AuditManager, AuditQuery } from './core/audit.js';
 export type { BroadcastHealth } from './core/broadcast.js';
@@ -86,4 +69,21 @@ export type { RateLimitOptions } from './http/rate-limit.js';
 export type { RecentLoginOptions } from './http/step-up.js';
 export type { DeadLetter, Mailer } from './mail/mailer.js';
 export { type SmtpOptions, smtp } from './mail/smtp.js';
+export type {
+  AuthTunaOptions,
+  Clock,
+  Hooks,
+  HumanCheckAction,
+  HumanCheckRequest,
+  HumanCheckWidget,
+  Logger,
+  MailTransport,
+  OutgoingMail,
+  PermissionCatalogue,
+  RateLimitName,
+  ReactionToChange,
+  Region,
+  RoleCatalogue,
+  RoleDeclaration,
+} from './options.js';
 export type { Brand, Palette } from './theme.js';

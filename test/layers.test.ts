@@ -53,24 +53,24 @@ const LAYERS: readonly { files: RegExp; mayImport: RegExp }[] = [
   { files: /^crypto\//, mayImport: /^crypto\/|^errors$/ }, // a busy hasher is `unavailable`
   { files: /^(errors|events)\.ts$/, mayImport: /^(errors|events)$/ },
   { files: /^db\//, mayImport: /^db\/|^errors$/ },
-  { files: /^config\.ts$/, mayImport: /^(core|crypto|db)\/|^(errors|events)$/ },
-  { files: /^core\//, mayImport: /^(core|crypto|db)\/|^(config|errors|events)$/ },
-  { files: /^(templates|theme)\.ts$/, mayImport: /^(config|theme|errors)$/ },
+  { files: /^(config|options)\.ts$/, mayImport: /^(core|crypto|db)\/|^(errors|events|options)$/ },
+  { files: /^core\//, mayImport: /^(core|crypto|db)\/|^(config|options|errors|events)$/ },
+  { files: /^(templates|template-data|theme)\.ts$/, mayImport: /^(config|options|theme|errors)$/ },
   {
     files: /^mail\//,
-    mayImport: /^(mail|core|crypto)\/|^(config|errors|events|templates|theme|db\/client)$/,
+    mayImport: /^(mail|core|crypto)\/|^(config|options|errors|events|templates|theme|db\/client)$/,
   },
   {
     files: /^http\//,
-    mayImport: /^(http|core|crypto)\/|^(errors|events|config|templates|theme|db\/client)$/,
+    mayImport: /^(http|core|crypto)\/|^(errors|events|config|options|templates|theme|db\/client)$/,
   },
   {
     files: new RegExp(`^features/[^/]+/(?!${ROUTES})`),
-    mayImport: /^(features|core|crypto)\/|^(config|errors|events|db\/client)$/,
+    mayImport: /^(features|core|crypto)\/|^(config|options|errors|events|db\/client)$/,
   },
   {
     files: new RegExp(`^features/[^/]+/${ROUTES}`),
-    mayImport: /^(features|http|core)\/|^(errors|events|config|db\/client|templates|theme)$/,
+    mayImport: /^(features|http|core)\/|^(errors|events|config|options|db\/client|templates|theme)$/,
   },
   { files: /^client\//, mayImport: /^client\// },
   { files: /^(cli|testing)\//, mayImport: /./ },

@@ -1,6 +1,6 @@
 import { newId } from '../crypto/random.js';
 import type { Actor } from '../events.js';
-import type { MailData, MailName } from '../templates.js';
+import type { MailData, MailName } from '../template-data.js';
 import { deviceLabel, deviceOf } from './device.js';
 import type { Runtime } from './runtime.js';
 

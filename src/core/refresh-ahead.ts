@@ -1,7 +1,8 @@
 import { AuthTunaError } from '../errors.js';
 import type { Runtime } from './runtime.js';
 import type { VerifiedSession } from './session-cache.js';
-import type { RequestFacts, SessionVerifier } from './session-verifier.js';
+import type { RequestFacts } from './session-devices.js';
+import type { SessionVerifier } from './session-verifier.js';
 
 const SHARE = 0.3; // of `recheckSeconds`: how long before its end whoever comes has the session looked at again
 const WAIT_SHARE = 0.02; // of `recheckSeconds`: how long the first of a group waits for others

@@ -1,8 +1,8 @@
-import type { RoleDeclaration } from '../config.js';
 import { newId } from '../crypto/random.js';
 import { isUniqueViolation } from '../db/client.js';
 import { misconfigured } from '../errors.js';
 import { SYSTEM } from '../events.js';
+import type { RoleDeclaration } from '../options.js';
 import type { Ledger } from './ledger.js';
 import type { Role } from './role-catalogue.js';
 import type { RoleStore } from './role-store.js';

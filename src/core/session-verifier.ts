@@ -1,21 +1,9 @@
-import { LRUCache } from 'lru-cache';
-import type { Region } from '../config.js';
 import { equalInConstantTime } from '../crypto/digest.js';
 import { isMissing } from '../db/client.js';
 import { AuthTunaError, type ErrorCode } from '../errors.js';
 import { type Actor, SYSTEM } from '../events.js';
 import type { AuditManager } from './audit.js';
 import { Batcher } from './batcher.js';
-import {
-  type Device,
-  decodeFingerprint,
-  deviceOf,
-  encodeFingerprint,
-  type Fingerprint,
-  type ScoreChange,
-  scoreChange,
-  verdict,
-} from './device.js';
 import { Grants } from './grants.js';
 import type { Ledger } from './ledger.js';
 import { noticeTo } from './outbox.js';
@@ -23,20 +11,11 @@ import type { RoleCatalogue } from './role-catalogue.js';
 import type { RoleStore } from './role-store.js';
 import { after, type Runtime } from './runtime.js';
 import { SessionCache, VerifiedSession } from './session-cache.js';
+import { type RequestFacts, SessionDevices } from './session-devices.js';
 import type { LoadedSession } from './session-row.js';
 import type { SessionClaims, SessionTokens } from './session-token.js';
 import { toSession } from './sessions.js';
 import { isActive, publicUser } from './user-row.js';
-
-/** What a request says about itself. */
-export interface RequestFacts {
-  ip: string | null;
-  userAgent: string | null;
-  /** Asked only when a row is read; null is no information. */
-  region(): Promise<Region | null>;
-  /** Whether this answer can carry a renewed cookie to a page or a script, not to an image or a prefetch. */
-  mayRotate: boolean;
-}
 
 /** What a session cookie is worth. Only `verified` is a signed-in user. */
 export type SessionVerdict =
@@ -49,11 +28,9 @@ export type SessionVerdict =
   /** Not ours, forged, expired or ended. `locked` is set for a session that waits for a step-up. */
   | { status: 'refused'; code: ErrorCode; locked: VerifiedSession | null };
 
-const MAX_DEVICES = 1000;
 const MAX_ATTEMPTS = 3;
 const ROLES_SHARE = 0.1; // of `recheckSeconds`: with thousands of sessions to check, most of the queries would ask this one row
 const TOUCH_SECONDS = 300;
-const DAY_MS = 86_400_000;
 
 /**
  * Decides what a session cookie is worth: "acknowledge on use, single live successor".
@@ -71,7 +48,7 @@ export class SessionVerifier {
   readonly #audit: AuditManager;
   readonly #rows: Batcher<Read>;
   readonly #recheckMs: number;
-  readonly #devices = new LRUCache<string, Device>({ max: MAX_DEVICES });
+  readonly #devices: SessionDevices;
 
   constructor(
     runtime: Runtime,
@@ -84,6 +61,7 @@ export class SessionVerifier {
     this.#tokens = tokens;
     this.#ledger = ledger;
     this.#audit = audit;
+    this.#devices = new SessionDevices(runtime, ledger);
     this.#recheckMs = runtime.config.session.recheckSeconds * 1000;
     this.cache = new SessionCache(runtime.config.session.recheckSeconds, runtime.now().getTime());
     // Roles are asked about together with the sessions, or were a moment ago; then what is read is trusted for that much shorter.
@@ -420,105 +398,20 @@ export class SessionVerifier {
     this.cache.bury(row.id, 'session_revoked');
   }
 
-  /** Compares where the session is used with where it was, and stores the new place once it is believed. */
   async #lookAtDevice(
     row: LoadedSession,
     request: RequestFacts,
     now: Date,
   ): Promise<'fine' | SessionVerdict | 'read again'> {
-    const stored = decodeFingerprint(row.fingerprint);
-    const seen = await this.#fingerprintOf(request);
-    const change = this.#react(scoreChange(stored, seen, (now.getTime() - row.lastSeenAt.getTime()) / 1000));
-    if (change.reaction === 'revoke') {
-      await this.#end(row, request, 'device_changed', 'session.breached');
-      return refused('session_revoked');
-    }
-    const { db } = this.#runtime;
-    if (change.reaction === 'step_up') {
-      const recently = row.networkLockedAt !== null && now.getTime() - row.networkLockedAt.getTime() < DAY_MS;
-      if (row.lockedAt === null && !(change.networkOnly && recently)) {
-        const data = { lockedAt: now, ...(change.networkOnly && { networkLockedAt: now }) };
-        const { count } = await db.session.updateMany({
-          where: { id: row.id, generation: row.generation, lockedAt: null, revokedAt: null },
-          data,
-        });
-        if (count === 1) {
-          const actor: Actor = { ...SYSTEM, ip: request.ip, userAgent: request.userAgent };
-          await this.#ledger.commit({
-            writes: [],
-            facts: [
-              {
-                type: 'session.locked',
-                outcome: 'denied',
-                reason: change.reasons.join(' '),
-                actor,
-                target: { type: 'session', id: row.id },
-                data: { userId: row.userId, score: change.score },
-              },
-            ],
-            invalidates: [`session:${row.id}`],
-          });
-        }
-        return 'read again';
-      }
-      return 'fine';
-    }
-    const encoded = encodeFingerprint(merged(stored, seen));
-    if (encoded !== row.fingerprint && row.lockedAt === null) {
-      await db.session.updateMany({
-        where: { id: row.id, revokedAt: null, lockedAt: null },
-        data: { fingerprint: encoded, ip: request.ip },
-      });
-      if (change.score > 0) {
-        const actor: Actor = { ...SYSTEM, ip: request.ip, userAgent: request.userAgent };
-        await this.#audit.record({
-          type: 'session.suspicious',
-          reason: change.reasons.join(' '),
-          actor,
-          target: { type: 'session', id: row.id },
-          data: { userId: row.userId, score: change.score },
-        });
-      }
-    }
-    return 'fine';
-  }
-
-  /** The scored verdict, or what the options say instead for a change of device or of region. */
-  #react(change: ScoreChange): ScoreChange & { reaction: 'allow' | 'step_up' | 'revoke' } {
-    const { onDeviceChange, onRegionChange } = this.#runtime.config.session;
-    if (change.score === 0) return { ...change, reaction: 'allow' };
-    const override = change.networkOnly ? onRegionChange : onDeviceChange;
-    const notable = change.reasons.some((reason) => reason !== 'network');
-    if (override === undefined || !notable) return { ...change, reaction: verdict(change.score) };
-    return { ...change, reaction: override === 'revoke' || override === 'step_up' ? override : 'allow' };
-  }
-
-  /** Taking a User-Agent apart costs as much as a query's share of a batch, and there are few of them. */
-  #deviceOf(userAgent: string | null): Device {
-    const known = this.#devices.get(userAgent ?? '');
-    if (known !== undefined) return known;
-    const device = deviceOf(userAgent);
-    this.#devices.set(userAgent ?? '', device);
-    return device;
-  }
-
-  async #fingerprintOf(request: RequestFacts): Promise<Fingerprint> {
-    const region = await request.region();
-    const network =
-      region?.network === undefined
-        ? null
-        : this.#runtime.keys.lookup(`network ${region.network}`).slice(0, 12);
-    return {
-      ...this.#deviceOf(request.userAgent),
-      country: region?.country ?? null,
-      network,
-      relay: region?.relay ?? null,
-    };
+    const looked = await this.#devices.look(row, request, now);
+    if (looked !== 'revoke') return looked;
+    await this.#end(row, request, 'device_changed', 'session.breached');
+    return refused('session_revoked');
   }
 
   /** @internal What a new session is compared with later. */
-  async baseline(request: RequestFacts): Promise<string> {
-    return encodeFingerprint(await this.#fingerprintOf(request));
+  baseline(request: RequestFacts): Promise<string> {
+    return this.#devices.baseline(request);
   }
 }
 
@@ -544,18 +437,6 @@ function isOutOfEpoch(row: LoadedSession): boolean {
 
 function contended(): AuthTunaError {
   return new AuthTunaError('unavailable', { retryAfterSeconds: 1, reason: 'session_contended' });
-}
-
-/** What is newly known replaces what was; what is missing now is kept. */
-function merged(stored: Fingerprint, seen: Fingerprint): Fingerprint {
-  return {
-    browser: seen.browser ?? stored.browser,
-    os: seen.os ?? stored.os,
-    mobile: seen.mobile ?? stored.mobile,
-    country: seen.country ?? stored.country,
-    network: seen.network ?? stored.network,
-    relay: seen.relay ?? stored.relay,
-  };
 }
 
 function refused(code: ErrorCode): SessionVerdict {

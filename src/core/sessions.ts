@@ -7,9 +7,10 @@ import type { Fact } from './audit.js';
 import { decodeFingerprint, deviceLabel, deviceOf, encodeFingerprint } from './device.js';
 import type { Ledger, Write } from './ledger.js';
 import { after, type Runtime } from './runtime.js';
+import type { RequestFacts } from './session-devices.js';
 import type { Session, SessionRow } from './session-row.js';
 import type { SessionTokens } from './session-token.js';
-import type { RequestFacts, SessionVerifier } from './session-verifier.js';
+import type { SessionVerifier } from './session-verifier.js';
 import { isActive } from './user-row.js';
 
 /** A new credential beside the session it belongs to. `token` is the value of the cookie. */

@@ -1,4 +1,4 @@
-import type { RoleDeclaration } from '../config.js';
+import type { RoleDeclaration } from '../options.js';
 
 /** The permissions this library itself asks about. */
 export const SHIPPED_PERMISSIONS = {

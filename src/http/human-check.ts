@@ -1,6 +1,7 @@
 import type { Request, RequestHandler } from 'express';
-import type { Config, HumanCheckAction } from '../config.js';
+import type { Config } from '../config.js';
 import { AuthTunaError } from '../errors.js';
+import type { HumanCheckAction } from '../options.js';
 import type { SessionMiddleware } from './session.js';
 
 // What the widgets of the known services add to a form, and a name for everybody else's.

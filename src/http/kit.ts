@@ -1,12 +1,13 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
-import type { Config, HumanCheckAction } from '../config.js';
+import type { Config } from '../config.js';
 import type { KnownDevices } from '../core/known-devices.js';
 import type { RateLimiter } from '../core/rate-limiter.js';
 import type { SessionVerifier } from '../core/session-verifier.js';
 import type { SessionWithToken } from '../core/sessions.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in.js';
 import { AuthTunaError } from '../errors.js';
-import type { MountedPages, ProviderButton } from '../templates.js';
+import type { HumanCheckAction } from '../options.js';
+import type { MountedPages, ProviderButton } from '../template-data.js';
 import { authOf, findAuth } from './auth.js';
 import { type CookieSpec, cookieSpec, readCookie } from './cookies.js';
 import { csrf } from './csrf.js';

@@ -1,9 +1,10 @@
 import type { Request, RequestHandler, Response } from 'express';
-import type { Config, RateLimitName } from '../config.js';
+import type { Config } from '../config.js';
 import { networkKeys } from '../core/network.js';
 import type { RateLimit, RateLimiter, RateVerdict } from '../core/rate-limiter.js';
 import { rateLimited } from '../core/throttle.js';
 import { misconfigured } from '../errors.js';
+import type { RateLimitName } from '../options.js';
 import { findAuth } from './auth.js';
 import type { SessionMiddleware } from './session.js';
 

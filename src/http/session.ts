@@ -1,14 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
-import { type Config, type Region, SYSTEM_CLOCK } from '../config.js';
+import { type Config, SYSTEM_CLOCK } from '../config.js';
 import type { Access } from '../core/access.js';
 import type { RefreshAhead } from '../core/refresh-ahead.js';
 import type { Runtime } from '../core/runtime.js';
 import type { ScopeManager } from '../core/scopes.js';
 import type { VerifiedSession } from '../core/session-cache.js';
-import type { RequestFacts, SessionVerdict, SessionVerifier } from '../core/session-verifier.js';
+import type { RequestFacts } from '../core/session-devices.js';
+import type { SessionVerdict, SessionVerifier } from '../core/session-verifier.js';
 import type { ErrorCode } from '../errors.js';
 import type { Actor } from '../events.js';
+import type { Region } from '../options.js';
 import { type AddressResolver, createAddressResolver } from './address.js';
 import { type AuthContext, RequestAuth, setAuth } from './auth.js';
 import {

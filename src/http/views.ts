@@ -2,7 +2,8 @@ import express, { type ErrorRequestHandler, type Request, type RequestHandler, t
 import type { Config } from '../config.js';
 import type { Runtime } from '../core/runtime.js';
 import { AuthTunaError, type ErrorCode } from '../errors.js';
-import type { FormProblem, PageData, PageName, Templates } from '../templates.js';
+import type { FormProblem, PageData, PageName } from '../template-data.js';
+import type { Templates } from '../templates.js';
 import { findAuth } from './auth.js';
 import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from './cookies.js';
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from './csrf.js';

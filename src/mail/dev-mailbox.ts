@@ -1,4 +1,5 @@
-import type { Clock, Config, Logger, MailTransport, OutgoingMail } from '../config.js';
+import type { Config } from '../config.js';
+import type { Clock, Logger, MailTransport, OutgoingMail } from '../options.js';
 
 /** A mail that was not sent, and when it would have been. */
 export interface KeptMail extends OutgoingMail {

@@ -1,4 +1,3 @@
-import type { MailTransport, OutgoingMail } from '../config.js';
 import type { Job } from '../core/jobs.js';
 import type { Ledger } from '../core/ledger.js';
 import type { Outbox } from '../core/outbox.js';
@@ -7,7 +6,9 @@ import { after, type Runtime } from '../core/runtime.js';
 import { type Db, isMissing } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import type { Actor } from '../events.js';
-import type { MailData, RenderedMail, Templates } from '../templates.js';
+import type { MailTransport, OutgoingMail } from '../options.js';
+import type { MailData } from '../template-data.js';
+import type { RenderedMail, Templates } from '../templates.js';
 
 /** A mail that was given up, for somebody to look at. */
 export interface DeadLetter {

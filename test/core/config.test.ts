@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { type AuthTunaOptions, parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config.js';
 import { AuthTunaError } from '../../src/errors.js';
+import type { AuthTunaOptions } from '../../src/options.js';
 
 const SECRET = 'Zk3vQ9xW1mB7tY5nR8cJ2hL6pD4sF0gA';
 const OTHER = 'q8Jr2VfT6yLx0Hn4Wc9Kb7Md1Zs5Ga3E';

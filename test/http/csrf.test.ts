@@ -1,3 +1,4 @@
+import type { Request, Response } from 'express';
 import { expect, test } from 'vitest';
 import { PASSWORD, startApp, type TestInstance } from '../support/app.js';
 import { openDatabase } from '../support/database.js';
@@ -105,6 +106,35 @@ test('CS-2: two tokens of one page differ, so that compression gives nothing awa
   const second = await visitor.open('/auth/login');
   expect(first.csrfToken).not.toBe(second.csrfToken);
   expect(first.csrfToken.length).toBeGreaterThan(40);
+});
+
+test('CS-2: a page of the host has forms of its own, before there is a session and with one', async () => {
+  const app = await startApp(
+    {},
+    {
+      routes: (host, authTuna) => {
+        const form = (action: string) => (req: Request, res: Response) =>
+          void res.send(
+            `<form method="post" action="${action}"><input type="hidden" name="csrfToken" value="${authTuna.formToken(req, res)}"></form>`,
+          );
+        host.get('/welcome', form('/auth/login'));
+        host.get('/settings', form('/auth/logout'));
+      },
+    },
+  );
+  await app.authTuna.users.create({ email: 'ada@example.com', password: PASSWORD, emailVerified: true });
+  const visitor = new PageVisitor(app.browser());
+  const welcome = await visitor.open('/welcome');
+  expect(welcome.headers.get('cache-control')).toBe('no-store');
+  const signedIn = await visitor.submit(welcome, { login: 'ada@example.com', password: PASSWORD });
+  expect(signedIn.status).toBe(303);
+  expect(await (await visitor.browser.get('/public')).json()).not.toEqual({ userId: null });
+
+  const stranger = new PageVisitor(app.browser());
+  const stolen = await stranger.submit(await visitor.open('/settings'));
+  expect(stolen.status).toBe(403);
+  expect((await visitor.submit(await visitor.open('/settings'))).status).toBe(303);
+  expect(await (await visitor.browser.get('/public')).json()).toEqual({ userId: null });
 });
 
 test('CS-3: routes without a page take JSON only, and with { pages: false } all of them', async () => {

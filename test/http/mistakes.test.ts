@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { expect, test } from 'vitest';
-import { createAuthTuna, SYSTEM } from '../../src/index.js';
+import { createAuthTuna, SYSTEM, smtp } from '../../src/index.js';
 import { PASSWORD, SECRET, startApp, TestLogger } from '../support/app.js';
 import { freshDatabase } from '../support/database.js';
 
@@ -36,6 +36,32 @@ test('a guard without its brackets, or with a misspelt option, does not start or
   expect(() => requireUser({ fresch: true } as never)).toThrow('fresch is not an option');
   expect(() => requirePermission(undefined as never)).toThrow('requirePermission needs a name');
   expect(() => requireRole(undefined as never)).toThrow('requireRole needs a name');
+});
+
+test('a listener for an event that nothing is called does not start', async () => {
+  const { authTuna } = await startApp();
+  expect(() => authTuna.on('user.signedin' as never, () => {})).toThrow(
+    "on('user.signedin'): nothing is called that; events are user.created,",
+  );
+  authTuna.on('user.signed_in', () => {})();
+  authTuna.on('*', () => {})();
+});
+
+test('on https, a database that nobody named is told of', () => {
+  const start = (options: object) => {
+    const logger = new TestLogger();
+    createAuthTuna({
+      secrets: [SECRET],
+      logger,
+      mail: { from: 'a@example.com', transport: smtp({ host: 'localhost' }) },
+      ...options,
+    } as never);
+    return logger.lines.map(({ message }) => message).join();
+  };
+  const baseUrl = 'https://app.example.com';
+  expect(start({ baseUrl })).toContain('databaseUrl is not set');
+  expect(start({ baseUrl, databaseUrl: 'file:./authtuna.db' })).toBe('');
+  expect(start({ baseUrl: 'http://localhost:3000' })).toBe('');
 });
 
 test('names that guards and options ask for and nothing has are told of when the app starts', async () => {

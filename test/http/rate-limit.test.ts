@@ -1,10 +1,10 @@
 import type { Express } from 'express';
 import { describe, expect, test } from 'vitest';
 import type { AuthTuna } from '../../src/authtuna.js';
-import type { HumanCheckRequest } from '../../src/config.js';
 import { MailQuota } from '../../src/core/mail-quota.js';
 import { RateLimiter } from '../../src/core/rate-limiter.js';
 import { createAuthTuna, SYSTEM } from '../../src/index.js';
+import type { HumanCheckRequest } from '../../src/options.js';
 import { TestClock, TestMailbox } from '../../src/testing/index.js';
 import { PASSWORD, SECRET, startApp } from '../support/app.js';
 import { emptyDatabase } from '../support/database.js';

@@ -1,11 +1,12 @@
 import { onTestFinished } from 'vitest';
-import { type Config, type MailTransport, parseConfig } from '../../src/config.js';
+import { type Config, parseConfig } from '../../src/config.js';
 import { AuditManager } from '../../src/core/audit.js';
 import { Ledger } from '../../src/core/ledger.js';
 import type { Mail } from '../../src/core/outbox.js';
 import { createRuntime } from '../../src/core/runtime.js';
 import { guardDb } from '../../src/db/client.js';
 import { Mailer } from '../../src/mail/mailer.js';
+import type { MailTransport } from '../../src/options.js';
 import { createTemplates } from '../../src/templates.js';
 import { TestClock } from '../../src/testing/index.js';
 import { SECRET, TestLogger } from './app.js';

@@ -5,7 +5,7 @@ import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/auth.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FormView } from '../../http/views.js';
-import type { MessageName } from '../../templates.js';
+import type { MessageName } from '../../template-data.js';
 import type { AuthManager, LinkPurpose } from './manager.js';
 
 /** Messages that a form is sent on to, and where they lead. */

@@ -1,0 +1,235 @@
+// What templates are given: for each page and each mail, by the name of its file.
+
+/** What a refused form says: `code` is an error code or a sentence, `fields` holds one of either per field. */
+export interface FormProblem {
+  code: string;
+  fields?: Readonly<Record<string, string>>;
+}
+
+interface Page {
+  /** One of the languages of `Templates.locales`; otherwise the default one. */
+  locale?: string;
+}
+
+interface Form extends Page {
+  csrfToken: string;
+  problem?: FormProblem | null;
+  /** A path that passed the redirect check; kept in a hidden field and in links between the forms. */
+  returnTo?: string | null;
+}
+
+/** `id` as in the social router's path, `name` as people know it. */
+export interface ProviderButton {
+  id: string;
+  name: string;
+}
+
+/** Which routers are mounted with their pages, so that no link leads nowhere. */
+export interface MountedPages {
+  auth: boolean;
+  account: boolean;
+  mfa: boolean;
+  passkeys: boolean;
+  social: boolean;
+}
+
+export interface PasskeyRow {
+  id: string;
+  name: string;
+  createdAt: Date;
+  lastUsedAt: Date | null;
+  /** Copied between devices by its provider. */
+  isSynced: boolean;
+}
+
+/** `id` and `name` as of `ProviderButton`. */
+export interface LinkedAccountRow extends ProviderButton {
+  email: string | null;
+}
+
+export interface SessionRow {
+  id: string;
+  device: string | null;
+  ip: string | null;
+  location: string | null;
+  lastActiveAt: Date;
+  isCurrent: boolean;
+}
+
+export interface MailRow {
+  url: string;
+  to: string;
+  subject: string;
+  at: Date;
+}
+
+/** The texts of the `message` page. */
+export type MessageName =
+  | 'email_verified'
+  | 'reset_requested'
+  | 'password_changed'
+  | 'email_change_requested'
+  | 'email_changed'
+  | 'email_change_undone'
+  | 'account_unlocked'
+  | 'signed_out'
+  | 'deletion_requested'
+  | 'deletion_confirmed'
+  | 'deletion_cancelled';
+
+/** The data of each page, by the name of its file in `templates/pages`. */
+export interface PageData {
+  'auth/login': Form & {
+    values?: { login?: string; rememberMe?: boolean };
+    methods: {
+      rememberMe: boolean;
+      signUp: boolean;
+      magicLink: boolean;
+      emailCode: boolean;
+      passkeys: boolean;
+      providers: readonly ProviderButton[];
+      organisations: boolean;
+    };
+  };
+  'auth/signup': Form & {
+    values?: { email?: string; username?: string };
+    username: 'required' | 'optional' | 'off';
+    minPasswordLength: number;
+    providers: readonly ProviderButton[];
+  };
+  'auth/forgot-password': Form & { values?: { email?: string } };
+  'auth/reset-password': Form & { email: string | null; minPasswordLength: number };
+  'auth/verify-email': Form &
+    (
+      | { state: 'waiting'; email: string | null }
+      | {
+          state: 'confirm';
+          email: string;
+          username: string | null;
+          createdAt: Date;
+          hasPassword: boolean;
+          /** Nothing shows that this is the person who signed up: asks for the password, or for a new one. */
+          needsProof: boolean;
+          minPasswordLength: number;
+        }
+    );
+  'auth/unlock': Form & { email: string | null };
+  'auth/confirm-email-change': Form & { newEmail: string };
+  'auth/undo-email-change': Form & { oldEmail: string };
+  'auth/change-password': Form & { forced: boolean; minPasswordLength: number };
+  'auth/change-email': Form & { values?: { newEmail?: string }; email: string; accountUrl: string | null };
+  'auth/step-up': Form & {
+    methods: {
+      password: boolean;
+      code: boolean;
+      /** What the field is called: without an app only recovery codes are left. */
+      codeField: 'totp' | 'recoveryCode';
+      passkeys: boolean;
+    };
+  };
+  'passwordless/request': Form & { kind: 'link' | 'code'; values?: { email?: string } };
+  'passwordless/sent': Page & { email: string; code: string | null };
+  'passwordless/confirm': Form & { email: string; needsCode: boolean };
+  'passwordless/code': Form & { email: string };
+  'mfa/begin': Form;
+  'mfa/cancel-reset': Form;
+  'mfa/setup': Form & { qrCode: string; secret: string; otpauthUrl: string };
+  'mfa/challenge': Form & { factors: readonly ('totp' | 'recovery_code' | 'passkey')[] };
+  'mfa/recovery-codes': Page & { codes: readonly string[]; continueUrl: string };
+  'mfa/manage': Form & {
+    mounted: MountedPages;
+    totp: boolean;
+    factors: readonly string[];
+    recoveryCodesLeft: number;
+    trustedDevices: readonly { id: string; device: string | null; expiresAt: Date }[];
+    resetAt: Date | null;
+  };
+  'passkeys/list': Form & { mounted: MountedPages; passkeys: readonly PasskeyRow[] };
+  'account/security': Form & {
+    mounted: MountedPages;
+    email: string;
+    emailVerified: boolean;
+    hasPassword: boolean;
+    passwordChangedAt: Date | null;
+    totp: boolean;
+    recoveryCodesLeft: number;
+    passkeyCount: number;
+    linkedAccounts: readonly LinkedAccountRow[];
+    providers: readonly ProviderButton[];
+    sessions: readonly SessionRow[];
+  };
+  'social/organisation': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
+  'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
+  message: Page & { message: MessageName; email?: string | null; continueUrl?: string | null };
+  error: Page & {
+    code: string;
+    status: number;
+    requestId?: string | null;
+    retryAfterSeconds?: number | null;
+  };
+  'error-type': Page & { code: string; status: number };
+  'dev/mailbox': Page & { mails: readonly MailRow[] };
+  'dev/mail': Page & { mail: MailRow; text: string; links: readonly string[]; htmlUrl: string | null };
+}
+export type PageName = keyof PageData;
+
+interface Mail {
+  locale?: string;
+  /** The address it goes to, named at the foot. */
+  to: string;
+  /** For the greeting. */
+  name?: string | null;
+}
+
+/** Who did it, as far as the server knows. */
+export interface Activity {
+  at: Date;
+  device: string | null;
+  ip: string | null;
+  location?: string | null;
+}
+
+type WithLink = Mail & { link: string };
+type WithExpiringLink = WithLink & { expiresInSeconds: number };
+/** `link` leads to where the owner looks at the account and ends what was not theirs. */
+type Notice = WithLink & { activity: Activity };
+
+/** The data of each mail, by the name of its file in `templates/emails`. */
+export interface MailData {
+  verification: WithExpiringLink;
+  welcome: WithLink;
+  'already-registered': Mail & { loginLink: string; resetLink: string };
+  'password-reset': WithExpiringLink;
+  'password-changed': Notice;
+  'email-change-confirm': WithExpiringLink & { newEmail: string };
+  'email-changed-old': WithExpiringLink & { newEmail: string; activity: Activity };
+  'email-changed-new': Notice;
+  'new-device': Notice;
+  'session-stolen': Notice;
+  'factor-added': Notice & { factor: 'totp' | 'recovery_codes' };
+  'factor-removed': Notice & { factor: 'totp' | 'recovery_codes' };
+  'factor-failed': Notice & {
+    factor: 'totp' | 'recovery_codes';
+    /** It was one too many: codes of the app are no longer looked at. */
+    isClosed: boolean;
+  };
+  'recovery-code-used': Notice & { left: number };
+  /** `link` stops it; until `effectiveAt` the factors stay. */
+  'factor-reset': WithLink & { effectiveAt: Date };
+  'passkey-added': Notice & { passkeyName: string };
+  'passkey-removed': Notice & { passkeyName: string };
+  'social-linked': Notice & { provider: string };
+  'social-unlinked': Notice & { provider: string };
+  /** `keyStart`: its first characters, which are no secret. */
+  'api-key-created': Notice & { keyName: string; keyStart: string };
+  'account-locked': WithExpiringLink;
+  'magic-link': WithExpiringLink & { activity: Activity };
+  'email-code': Mail & { code: string; expiresInSeconds: number; activity: Activity };
+  /** Names as people chose them: escaped here, shortened and freed of addresses by the caller. */
+  invitation: WithExpiringLink & { inviterName: string; organisationName: string };
+  'deletion-confirm': WithExpiringLink;
+  'deletion-requested': WithLink & { deletesAt: Date };
+  'deletion-cancelled': WithLink;
+  'deletion-done': Mail;
+}
+export type MailName = keyof MailData;
