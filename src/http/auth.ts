@@ -9,6 +9,7 @@ import type { Session } from '../core/session-row.js';
 import type { User } from '../db/client.js';
 import { AuthTunaError, type ErrorCode, misconfigured } from '../errors.js';
 import type { Actor } from '../events.js';
+import { isSafeMethod } from './csrf.js';
 import type { EnrolmentCheck } from './guards.js';
 
 /** An API key as a request sees it. */
@@ -227,9 +228,12 @@ export class RequestAuth implements Auth {
     return age >= 0 && age < limitMs;
   }
 
-  /** A handler that runs for long asks again once its session is older than it may be. */
+  /** A handler that runs for long asks again once what was found is older than it may be, or is known to have changed. */
   async #ensureTrusted(): Promise<void> {
-    if (this.#verified === null || this.#isYounger(this.#context.trustedMs || ROW_MS, this.#verified)) return;
+    if (this.#verified === null) return;
+    // A stream or a socket asks at every message, so what was read for it is good for V, as for any request that changes nothing.
+    const limit = isSafeMethod(this.#req.method) ? this.#context.trustedMs || ROW_MS : ROW_MS;
+    if (this.#isYounger(limit, this.#verified) && !this.#context.isStale(this.#verified)) return;
     await this.refresh();
   }
 

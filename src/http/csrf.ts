@@ -5,7 +5,10 @@ import type { Runtime } from '../core/runtime.js';
 import { equalInConstantTime, hmac } from '../crypto/digest.js';
 import { AuthTunaError } from '../errors.js';
 
-const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** Whether a request with this method changes nothing. @see RFC 9110 section 9.2.1 */
+export function isSafeMethod(method: string | undefined): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+}
 
 /**
  * Whether a browser says that another site made this request. `Sec-Fetch-Site` decides where it is sent, `Origin` otherwise; `Host` never.
@@ -26,7 +29,7 @@ export function isCrossSite(req: IncomingMessage, origins: ReadonlySet<string>):
 /** Refuses unsafe requests that another site made. @throws AuthTunaError `cross_site_request` */
 export function csrf(config: Config): RequestHandler {
   return (req, _res, next) => {
-    if (!SAFE_METHODS.has(req.method) && isCrossSite(req, config.origins))
+    if (!isSafeMethod(req.method) && isCrossSite(req, config.origins))
       return next(crossSiteRefusal(req, config));
     next();
   };

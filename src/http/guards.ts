@@ -6,6 +6,7 @@ import type { Runtime } from '../core/runtime.js';
 import { isPermissionName, isScope } from '../core/scope-name.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
 import { type AuthContext, authOf, type RequestAuth } from './auth.js';
+import { isSafeMethod } from './csrf.js';
 
 export type Credential = 'session' | 'access_token' | 'api_key';
 
@@ -74,7 +75,7 @@ export class Guards {
       const refusal = refusalOf(auth, options, allowPending);
       if (refusal !== undefined) return next(refusal);
       if (this.enrolment === null || !asksEnrolment) return next();
-      this.#whenEnrolled(auth, next, next);
+      this.#whenEnrolled(auth, options, next, next);
     };
     return this.#onAuth((auth, _req, next) => {
       if (options.fresh === true) auth.refresh().then(() => decide(auth, next), next);
@@ -139,15 +140,15 @@ export class Guards {
       const refusal = refusalOf(auth, options, false);
       if (refusal !== undefined) return next(refusal);
       const proceed = () => {
-        if (options.fresh !== true) {
-          const scope = scopeOf(req);
-          const chain = typeof scope === 'string' ? auth.rememberedChain(scope) : undefined;
+        const scope = scopeOf(req);
+        if (options.fresh !== true && typeof scope === 'string') {
+          const chain = auth.rememberedChain(scope);
           if (chain !== undefined && decide(auth, chain)) return next();
         }
-        this.#decideWaiting(req, auth, options, scopeOf, decide, what).then(() => next(), next);
+        this.#decideWaiting(req, auth, options, scope, decide, what).then(() => next(), next);
       };
       if (this.enrolment === null) proceed();
-      else this.#whenEnrolled(auth, next, proceed);
+      else this.#whenEnrolled(auth, options, next, proceed);
     });
   }
 
@@ -171,11 +172,22 @@ export class Guards {
   }
 
   /** Goes on unless the user must set up a second factor first; at once where that is known, which is nearly always. */
-  #whenEnrolled(auth: RequestAuth, next: NextFunction, proceed: () => void): void {
+  #whenEnrolled(
+    auth: RequestAuth,
+    options: UserGuardOptions,
+    next: NextFunction,
+    proceed: () => void,
+  ): void {
     const refusal = this.enrolment?.refusalOf(auth);
     if (refusal === undefined) proceed();
     else if (refusal instanceof Promise)
-      refusal.then((found) => (found === undefined ? proceed() : next(found))).catch(next);
+      refusal
+        .then(async (found) => {
+          if (found !== undefined) throw found;
+          await lookAgain(auth, options);
+          proceed();
+        })
+        .catch(next);
     else next(refusal);
   }
 
@@ -184,19 +196,19 @@ export class Guards {
     req: Request,
     auth: RequestAuth,
     options: GuardOptions,
-    scopeOf: (req: Request) => string | Promise<string>,
+    scopeFound: string | Promise<string>,
     decide: (auth: RequestAuth, chain: Chain) => boolean,
     what: string,
   ): Promise<void> {
-    const safe = req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS';
+    const scope = await scopeFound;
+    if (!isScope(scope)) throw new AuthTunaError('not_found'); // nothing is called that, and nothing more is said about it
+    // After the host's function, which takes as long as it likes, or as the sender of a body that it reads likes.
+    await lookAgain(auth, options);
     if (options.fresh === true) {
-      await auth.refresh();
-      const refusal = refusalOf(auth, options, false) ?? (await this.enrolment?.refusalOf(auth));
+      const refusal = await this.enrolment?.refusalOf(auth);
       if (refusal !== undefined) throw refusal;
     }
-    const scope = await scopeOf(req);
-    if (!isScope(scope)) throw new AuthTunaError('not_found'); // nothing is called that, and nothing more is said about it
-    const chain = await auth.chainOf(scope, { fresh: options.fresh === true || !safe });
+    const chain = await auth.chainOf(scope, { fresh: options.fresh === true || !isSafeMethod(req.method) });
     if (chain !== null && decide(auth, chain)) return;
     this.#record(auth, scope, what);
     throw new AuthTunaError(options.hide === true ? 'not_found' : 'forbidden');
@@ -223,6 +235,14 @@ function checkOptions(guard: string, options: object, known: readonly string[]):
   for (const option of Object.keys(options)) {
     if (!known.includes(option)) throw misconfigured(`${guard}: ${option} is not an option of a guard`);
   }
+}
+
+/** Asks the row where the guard is `fresh`, or where what was found has grown old while something else was waited for. @throws AuthTunaError */
+async function lookAgain(auth: RequestAuth, options: UserGuardOptions): Promise<void> {
+  if (options.fresh !== true && auth.isCurrent) return;
+  await auth.refresh();
+  const refusal = refusalOf(auth, options, false);
+  if (refusal !== undefined) throw refusal;
 }
 
 function refusalOf(

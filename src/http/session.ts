@@ -21,7 +21,7 @@ import {
   serialiseCookie,
   setCookie,
 } from './cookies.js';
-import { crossSiteRefusal, isCrossSite } from './csrf.js';
+import { crossSiteRefusal, isCrossSite, isSafeMethod } from './csrf.js';
 import type { EnrolmentCheck } from './guards.js';
 
 const REGION_TIMEOUT_MS = 50; // a geo service that hangs must not hold requests up; no answer is no information
@@ -90,7 +90,7 @@ export class SessionMiddleware implements AuthContext {
       this.#anonymous(req, 'unauthenticated');
       return next();
     }
-    const isSafe = req.method === 'GET' || req.method === 'HEAD' || req.method === 'OPTIONS';
+    const isSafe = isSafeMethod(req.method);
     if (isSafe) {
       const now = this.now();
       const verified = this.#verifier.remembered(token, headers['user-agent'] ?? null, now);

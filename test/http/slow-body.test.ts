@@ -46,7 +46,7 @@ function readingSignal() {
   return { signal, next };
 }
 
-const ways = ['user', 'user-fresh', 'permission', 'permission-fresh', 'recent', 'role'];
+const ways = ['user', 'user-fresh', 'permission', 'permission-fresh', 'recent', 'role', 'in-the-handler'];
 
 async function slowApp() {
   const reading = readingSignal();
@@ -63,6 +63,10 @@ async function slowApp() {
           'permission-fresh': authTuna.requirePermission('project:read', { ...scoped, fresh: true }),
           recent: authTuna.requireRecentLogin(),
           role: authTuna.requireRole('org_admin', scoped),
+          'in-the-handler': async (req, _res, next) => {
+            await req.auth.require('project:read', `project:${req.params.projectId}`);
+            next();
+          },
         };
         host.use('/slow', reading.signal, express.json());
         for (const [way, guard] of Object.entries(guards)) host.post(`/slow/${way}/:projectId`, guard, done);
@@ -98,7 +102,7 @@ test.each(ways)(
   },
 );
 
-test.each(['permission', 'permission-fresh', 'role'])(
+test.each(['permission', 'permission-fresh', 'role', 'in-the-handler'])(
   'RB-8: a role that is taken away while a slow body arrives lets nothing through: %s',
   async (way) => {
     const { app, user, begin } = await slowApp();
@@ -108,14 +112,88 @@ test.each(['permission', 'permission-fresh', 'role'])(
   },
 );
 
-test('SS-8: what another instance ended is noticed too, when a body took longer than a second', async () => {
-  const { app, user, begin } = await slowApp();
-  const post = await begin('user');
-  const other = await startApp({ baseUrl: app.url }, { database: app.database, clock: app.clock });
-  await other.authTuna.sessions.revokeAll(user.id, SYSTEM);
-  app.clock.advance({ seconds: 2 });
-  expect((await post.finish()).status).toBe(401);
-});
+test.each(['user', 'in-the-handler'])(
+  'SS-8: what another instance ended is noticed too, when a body took longer than a second: %s',
+  async (way) => {
+    const { app, user, begin } = await slowApp();
+    const post = await begin(way);
+    const other = await startApp({ baseUrl: app.url }, { database: app.database, clock: app.clock });
+    await other.authTuna.sessions.revokeAll(user.id, SYSTEM);
+    app.clock.advance({ seconds: 2 });
+    expect((await post.finish()).status).toBe(401);
+  },
+);
+
+function deferred() {
+  let resolve: (scope: string) => void = () => {};
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<string>((settle, fail) => {
+    resolve = settle;
+    reject = fail;
+  });
+  return { promise, resolve, reject };
+}
+
+/** A route whose scope is found by a function of the host, which waits until it is told the scope, or an error. */
+async function waitingApp(options: { fresh?: boolean } = {}) {
+  let asked = () => {};
+  let calls = 0;
+  let answer: ReturnType<typeof deferred>;
+  const app = await startApp(
+    {},
+    {
+      routes(host, authTuna) {
+        const scopeFrom = () => {
+          calls += 1;
+          asked();
+          return answer.promise;
+        };
+        const guard = authTuna.requirePermission('project:read', { ...options, scopeFrom });
+        host.get('/waiting', guard, (_req, res) => void res.json({}));
+      },
+    },
+  );
+  const { browser, user } = await app.signedIn();
+  await app.authTuna.roles.assign({ userId: user.id, role: 'org_admin', scope: 'org:acme' }, SYSTEM);
+  /** Resolves when the host's function waits; `answered` is the status of the answer. */
+  const begin = async () => {
+    answer = deferred();
+    const isAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const answered = browser.get('/waiting').then(({ status }) => status);
+    await isAsked;
+    return { ...answer, answered };
+  };
+  return { app, user, begin, calls: () => calls };
+}
+
+test.each([{}, { fresh: true }])(
+  'SS-8, RB-8: what was taken away while the host looked for the scope lets nothing through: %o',
+  async (options) => {
+    const { app, user, begin } = await waitingApp(options);
+    const honest = await begin();
+    honest.resolve('org:acme');
+    expect(await honest.answered).toBe(200);
+
+    const revoked = await begin();
+    await app.authTuna.sessions.revokeAll(user.id, SYSTEM);
+    revoked.resolve('org:acme');
+    expect(await revoked.answered).toBe(401);
+  },
+);
+
+test.each([{}, { fresh: true }])(
+  'a scopeFrom that fails is asked once and fails the request, not the process: %o',
+  async (options) => {
+    const { app, begin, calls } = await waitingApp(options);
+    const failing = await begin();
+    failing.reject(new Error('no such project'));
+    expect(await failing.answered).toBe(500);
+    expect(calls()).toBe(1);
+    expect((await app.browser().get('/public')).status).toBe(200);
+  },
+);
 
 test('SS-8: our own routes look again at who sends a slow body before they act on it', async () => {
   const reading = readingSignal();
