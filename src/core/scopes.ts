@@ -298,7 +298,7 @@ export class ScopeManager {
           // Or what was given of them below would count again, should the scope ever come back.
           this.#runtime.db.role.deleteMany({ where: { ownedBy: id } }),
           this.#runtime.db.scopeNode.updateMany({ where: { parentId: id }, data: { parentId: null } }),
-          // Counters last, here as everywhere: whoever holds one waits for nothing else.
+          // The versions last, here as everywhere: whoever holds one waits for nothing else.
           rolesChanged(this.#runtime.db),
           scopesChanged(this.#runtime.db),
         ],

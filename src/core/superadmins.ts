@@ -32,7 +32,7 @@ export class SuperadminGuard {
     return row.value;
   }
 
-  /** For the batch that relies on this user being none. */
+  /** For the batch that relies on this user being none, or that must come before or after every change of who is one. */
   unaffected(seen: number): Write[] {
     return [this.#changes(seen, 0)];
   }

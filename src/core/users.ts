@@ -370,13 +370,14 @@ export class UserManager<U extends User = User> {
     if (user.suspendedAt === null) return;
     const now = this.#runtime.now();
     await this.#commit(user, actor, 'user.unsuspended', reason, [
+      ...this.#superadmins.unaffected(superadmins), // before the user, as where one is suspended: two such batches must not wait for each other
       this.#runtime.db.user.update({
         where: { id, suspendedAt: user.suspendedAt },
         data: { suspendedAt: null, suspendedUntil: null, suspendedReason: null, updatedAt: now },
       }),
       ...((await this.#superadmins.isSuperadmin(id))
         ? this.#superadmins.added({ id, suspendedAt: null }, superadmins)
-        : this.#superadmins.unaffected(superadmins)),
+        : []),
     ]);
   }
 
