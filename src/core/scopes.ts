@@ -48,6 +48,7 @@ export class ScopeManager {
   readonly #ledger: Ledger;
   readonly #chains = new LRUCache<string, RememberedChain>({ max: MAX_CHAINS });
   readonly #rows: Batcher<ScopeNode>;
+  #askedAt = -Infinity;
   /** Counts the invalidations, so that an answer that was under way when one came is not remembered. */
   #changes = 0;
   #guard: ScopeGuard = { require: refuse, requireMayLetIn: refuse };
@@ -79,6 +80,7 @@ export class ScopeManager {
   /** The chain if it is in memory and younger than `recheckSeconds`, without waiting; undefined otherwise. */
   remembered(scope: string, now: number): Chain | undefined {
     if (scope === 'global') return GLOBAL_CHAIN;
+    this.#noticeTime(now);
     const entry = this.#chains.get(scope);
     if (entry === undefined) return undefined;
     const age = now - entry.loadedAt;
@@ -92,6 +94,7 @@ export class ScopeManager {
    */
   unchanged(scope: string, version: number | undefined, now: number): Chain | undefined {
     if (scope === 'global') return GLOBAL_CHAIN;
+    this.#noticeTime(now);
     const entry = this.#chains.get(scope);
     if (entry === undefined || version === undefined || entry.version !== version) return undefined;
     const age = now - entry.loadedAt;
@@ -358,6 +361,12 @@ export class ScopeManager {
       this.#resolve(id),
     ]);
     return [assignment, child, role, removal, known].some((found) => found !== null);
+  }
+
+  /** A clock that is put back: what was remembered by the later time would count again when that comes. */
+  #noticeTime(now: number): void {
+    if (now < this.#askedAt) this.#forgetChains();
+    this.#askedAt = now;
   }
 
   #forgetChains(): void {

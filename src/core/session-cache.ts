@@ -102,6 +102,7 @@ export class SessionCache {
   #young = new Map<string, VerifiedSession>();
   #old = new Map<string, VerifiedSession>();
   #turnedAt = 0;
+  #askedAt = 0;
   readonly #invalidated = new Map<Topic, { number: number; at: number }>();
   readonly #ended = new LRUCache<string, AuthTunaError['code']>({ max: MAX_SESSIONS });
   readonly #texts = new LRUCache<string, string>({ max: MAX_SHARED_TEXTS });
@@ -123,6 +124,8 @@ export class SessionCache {
   }
 
   get(token: string, now: number): VerifiedSession | undefined {
+    if (now < this.#askedAt) this.#forgetAll(now);
+    this.#askedAt = now;
     const verified = this.#entryOf(token);
     if (verified === undefined || now >= verified.trustedUntil) return undefined;
     if (verified.trustedUntil - now > this.#trustedMs) return undefined; // the clock was put back
@@ -138,12 +141,7 @@ export class SessionCache {
 
   remember(token: string, verified: VerifiedSession, now: number): void {
     if (verified.trustedUntil <= now || this.isStale(verified)) return;
-    if (now < this.#turnedAt) {
-      // The clock was put back: what was remembered by the later time would count again when that comes.
-      this.#old = new Map();
-      this.#young = new Map();
-      this.#turnedAt = now;
-    }
+    if (now < this.#turnedAt) this.#forgetAll(now);
     if (now - this.#turnedAt >= this.#trustedMs || this.#young.size >= MAX_SESSIONS / 2) {
       this.#old = now - this.#turnedAt >= 2 * this.#trustedMs ? new Map() : this.#young;
       this.#young = new Map();
@@ -151,6 +149,13 @@ export class SessionCache {
     }
     verified.fingerprint = this.#fingerprint(token);
     this.#young.set(token.slice(-KEY_LENGTH), verified);
+  }
+
+  /** The clock was put back: what was remembered by the later time would count again when that comes. */
+  #forgetAll(now: number): void {
+    this.#old = new Map();
+    this.#young = new Map();
+    this.#turnedAt = now;
   }
 
   #entryOf(token: string): VerifiedSession | undefined {

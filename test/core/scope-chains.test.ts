@@ -110,6 +110,19 @@ test('RB-8: what tables of the host say of a scope is asked every time', async (
   expect(await answersOfNow(browser, '7')).toEqual(NO);
 });
 
+test('RB-8: what was remembered before a clock was put back does not count again when that time comes', async () => {
+  const { here, browser, elsewhere } = await acmeInTwoProcesses();
+  const read = () => statusOf(browser, 'GET', '/projects/42');
+  expect(await read()).toBe(200);
+  here.clock.advance({ minutes: 4 });
+  expect(await read()).toBe(200);
+  here.clock.advance({ minutes: -3 });
+  await elsewhere.scopes.move('project:42', 'org:other', SYSTEM);
+  expect(await statusOf(browser, 'GET', '/projects/7')).toBe(403);
+  here.clock.advance({ minutes: 3, seconds: 3 });
+  expect(await read()).toBe(403);
+});
+
 test('RB-8: a row of the tree that was changed by hand counts within V', async () => {
   const moveByHand = (here: TestInstance) =>
     inDatabase(here, (client) =>

@@ -322,6 +322,23 @@ test('a clock that is put back makes nothing trusted for longer', async () => {
   expect(sessionReads()).toBe(1);
 });
 
+test('SS-8: what was remembered before a clock was put back does not count again when that time comes', async () => {
+  const { app } = await counted();
+  const { browser } = await settled(app);
+  app.clock.advance({ seconds: V });
+  expect(await statusOf(browser)).toBe(200);
+  app.clock.advance({ minutes: -20 });
+  const { sid } = claimsOf(browser);
+  await elsewhere(app, (client) =>
+    client.session.update({ where: { id: sid }, data: { revokedAt: app.clock.now() } }),
+  );
+  const stranger = app.browser();
+  stranger.jar.set(COOKIE, 'not a cookie of ours'); // somebody else's request, by which the step back is seen
+  expect(await statusOf(stranger)).toBe(401);
+  app.clock.advance({ minutes: 20, seconds: 3 });
+  expect(await statusOf(browser)).toBe(401);
+});
+
 test('what this process changes ends what it remembers at once', async () => {
   const { app } = await counted();
   const { authTuna } = app;

@@ -258,6 +258,19 @@ test('RB-7: the superadmins are counted right through suspending, lifting, delet
   expect(await counted()).toBe(1);
 });
 
+test('DB-4: of a suspension and its lifting at the same moment neither waits for the other', async () => {
+  const { users } = (await startApp()).authTuna;
+  for (let round = 0; round < 20; round += 1) {
+    const { id } = await users.create({ email: `person${round}@example.com` });
+    await users.suspend(id, 'spam', SYSTEM);
+    const answers = await Promise.all([
+      codeOf(users.unsuspend(id, 'no spam', SYSTEM)),
+      codeOf(users.suspend(id, 'spam again', SYSTEM)),
+    ]);
+    for (const answer of answers) expect(['done', 'conflict']).toContain(answer);
+  }
+});
+
 test('AD-4: people are listed newest first in pages, each once, also while people leave the list', async () => {
   const { authTuna, clock } = await startApp();
   const { users } = authTuna;
