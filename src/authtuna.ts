@@ -108,7 +108,9 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   csrf(): RequestHandler;
   /**
    * The token for a form of the host's own that posts to one of our routes, in a hidden field called `csrfToken`. It belongs to the session, or
-   * to this browser for an hour before there is one, by a cookie that the same answer sets.
+   * to this browser for an hour before there is one, by a cookie that the same answer sets. The answer is for nobody's cache.
+   *
+   * @throws AuthTunaError `misconfigured` without `session()` before it
    */
   formToken(req: Request, res: Response): string;
   securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
@@ -432,7 +434,10 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     ),
     rateLimit: called('rateLimit', http.rateLimit),
     csrf: called('csrf', () => csrf(config)),
-    formToken: (req, res) => views.csrfToken(req, res),
+    formToken(req, res) {
+      authOf(req); // says so where session() is missing, before which everybody would be a stranger
+      return views.csrfToken(req, res);
+    },
     securityHeaders: called('securityHeaders', (headerOptions) =>
       securityHeaders(config.isSecure, headerOptions),
     ),

@@ -5,7 +5,14 @@ import { AuthTunaError, type ErrorCode } from '../errors.js';
 import type { FormProblem, PageData, PageName } from '../template-data.js';
 import type { Templates } from '../templates.js';
 import { findAuth } from './auth.js';
-import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from './cookies.js';
+import {
+  type CookieSpec,
+  cookieSpec,
+  guardLateCookie,
+  readCookie,
+  serialiseCookie,
+  setCookie,
+} from './cookies.js';
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from './csrf.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from './errors.js';
 import { contentSecurityPolicy, securityHeaders } from './headers.js';
@@ -234,6 +241,7 @@ export class Views {
 
   /** The token for a form on the page of this answer. Before a session it comes with a cookie of its own. */
   csrfToken(req: Request, res: Response): string {
+    res.setHeader('Cache-Control', 'no-store');
     const sessionId = sessionIdOf(req);
     return this.#formTokens.issue(
       sessionId === null
@@ -248,7 +256,8 @@ export class Views {
     if (begun !== undefined) return begun;
     const id = this.knownBrowserId(req) ?? this.#config.random.bytes(PRE_SESSION_BYTES).toString('base64url');
     this.#begun.set(res, id);
-    setCookie(res, this.#preSession, serialiseCookie(this.#preSession, id, PRE_SESSION_SECONDS));
+    const cookie = serialiseCookie(this.#preSession, id, PRE_SESSION_SECONDS);
+    guardLateCookie(res, this.#preSession, cookie, () => false); // one cache in between, and its visitors would share a browser
     return id;
   }
 

@@ -113,10 +113,13 @@ test('CS-2: a page of the host has forms of its own, before there is a session a
     {},
     {
       routes: (host, authTuna) => {
-        const form = (action: string) => (req: Request, res: Response) =>
-          void res.send(
-            `<form method="post" action="${action}"><input type="hidden" name="csrfToken" value="${authTuna.formToken(req, res)}"></form>`,
+        const form = (action: string) => (req: Request, res: Response) => {
+          const token = authTuna.formToken(req, res);
+          if (action === '/auth/login') res.set('Cache-Control', 'public, max-age=60'); // a host's slip
+          res.send(
+            `<form method="post" action="${action}"><input type="hidden" name="csrfToken" value="${token}"></form>`,
           );
+        };
         host.get('/welcome', form('/auth/login'));
         host.get('/settings', form('/auth/logout'));
       },
