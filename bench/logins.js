@@ -20,13 +20,12 @@ export async function measure({ databases, log, short, peersOnly, names }) {
   const entries = await inRounds(rows, { databases, log, settings, ...form }, (server, _row, seconds) =>
     saturate(server.port, server.requests.login, { seconds, connections: 2 * CORES }),
   );
-  const limit = entries[0].results;
   return table(
     ['', 'logins/s', 'to the limit'],
-    entries.map(({ row, results }) => [
-      nameOf(row),
-      medianOf(results, (result) => result.perSecond).toFixed(1),
-      ratio(ratioOf(results, limit, (result) => result.perSecond)),
+    entries.map((entry) => [
+      nameOf(entry.row),
+      medianOf(entry, (result) => result.perSecond).toFixed(1),
+      ratio(ratioOf(entry, (result) => result.perSecond)),
     ]),
   );
 }

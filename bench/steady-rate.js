@@ -25,14 +25,13 @@ export async function measure({ databases, log, short, peersOnly, names }) {
       return load(seconds);
     },
   );
-  const baseline = entries[0].results;
   return table(
     ['', 'p50 ms', 'p99 ms', 'p99 to Express'],
-    entries.map(({ row, results }) => [
-      row.name,
-      milliseconds(medianOf(results, (result) => result.p50)),
-      milliseconds(medianOf(results, (result) => result.p99)),
-      ratio(ratioOf(results, baseline, (result) => result.p99)),
+    entries.map((entry) => [
+      entry.row.name,
+      milliseconds(medianOf(entry, (result) => result.p50)),
+      milliseconds(medianOf(entry, (result) => result.p99)),
+      ratio(ratioOf(entry, (result) => result.p99)),
     ]),
   );
 }

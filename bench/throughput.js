@@ -15,7 +15,7 @@ export function measure({ databases, log, short, peersOnly, names }) {
   const rows = rowsOf('throughput', { short, peersOnly, names });
   const form = short
     ? { warmUpSeconds: 0.6, leadSeconds: 0.1, rounds: 3, seconds: 0.4 }
-    : { warmUpSeconds: 6, leadSeconds: 1.5, rounds: 12, seconds: 1 }; // many short ones: a machine that is shared changes its speed every few seconds
+    : { warmUpSeconds: 6, leadSeconds: 1.5, rounds: 8, seconds: 1 }; // many short ones: a machine that is shared changes its speed every few seconds
   return saturated(rows, { databases, log, ...form });
 }
 
@@ -29,21 +29,20 @@ export async function saturated(rows, { databases, log, leadSeconds, ...form }) 
     }
     return result;
   });
-  const baseline = entries[0].results;
   const lines = ['me', 'guarded'].flatMap((subject) =>
     entries
       .filter(({ row }) => row.subjects.includes(subject))
-      .map(({ row, server, results, rss }) => [
-        row.name,
+      .map((entry) => [
+        entry.row.name,
         PATHS[subject],
-        whole(medianOf(results, (result) => result[subject].perSecond)),
-        ratio(ratioOf(results, baseline, (result) => result[subject].perSecond)),
-        milliseconds(medianOf(results, (result) => result[subject].p50)),
-        milliseconds(medianOf(results, (result) => result[subject].p99)),
-        whole(medianOf(results, (result) => result[subject].cpu)),
-        ratio(1 / ratioOf(results, baseline, (result) => result[subject].cpu)),
-        whole(cookiesSet(server.requests[subject])),
-        mebibytes(rss),
+        whole(medianOf(entry, (result) => result[subject].perSecond)),
+        ratio(ratioOf(entry, (result) => result[subject].perSecond)),
+        milliseconds(medianOf(entry, (result) => result[subject].p50)),
+        milliseconds(medianOf(entry, (result) => result[subject].p99)),
+        whole(medianOf(entry, (result) => result[subject].cpu)),
+        ratio(1 / ratioOf(entry, (result) => result[subject].cpu)),
+        whole(cookiesSet(entry.server.requests[subject])),
+        mebibytes(entry.rss),
       ]),
   );
   return table(COLUMNS, lines);
