@@ -67,5 +67,12 @@ export async function startAcme(options: { linkVerifiedEmails?: boolean; verifie
     const back = await idp.visit(start.headers.get('location') ?? '');
     return { answer: await browser.get(back.slice(app.url.length)), browser };
   };
-  return { ...app, idp, owner, actor, connection, connections, domain, records, prove, signIn };
+  /** Goes straight to the connection, as somebody does who does not ask where the address belongs. */
+  const enter = async (person: Person, browser = app.browser()) => {
+    idp.person = person;
+    const start = await browser.get(`/auth/social/${connection.provider}/login`);
+    const back = await idp.visit(start.headers.get('location') ?? '');
+    return { answer: await browser.get(back.slice(app.url.length)), browser };
+  };
+  return { ...app, idp, owner, actor, connection, connections, domain, records, prove, signIn, enter };
 }

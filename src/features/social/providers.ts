@@ -376,7 +376,7 @@ export function oidcProvider(
     authentication: 'basic' as const,
     idToken: true,
     offline: { scopes: ['offline_access'], parameters: { prompt: 'consent' } },
-    profile: async ({ claims }: ProfileSource) => standardClaims(claims),
+    profile: options.profile ?? (async ({ claims }: ProfileSource) => standardClaims(claims)),
     clientId: options.clientId,
     clientSecret: async () => clientSecret ?? null,
     keepTokens: options.keepTokens === true,

@@ -89,15 +89,10 @@ test("people of the domain are led to their provider and get the roles of their 
 });
 
 test('a connection vouches for its own domains and for nobody else', async () => {
-  const { signIn, authTuna, idp, connection, browser, url } = await startAcme({ linkVerifiedEmails: true });
+  const { signIn, authTuna, enter: begin } = await startAcme({ linkVerifiedEmails: true });
   await authTuna.users.create({ email: 'victim@example.com', password: PASSWORD, emailVerified: true });
   const enter = async (person: Person) => {
-    idp.person = person;
-    const visitor = browser();
-    const start = await visitor.get(`/auth/social/${connection.provider}/login`);
-    const answer = await visitor.get(
-      (await idp.visit(start.headers.get('location') ?? '')).slice(url.length),
-    );
+    const { answer, browser: visitor } = await begin(person);
     expect((await visitor.get('/me')).status).toBe(answer.status === 303 ? 200 : 401);
     return answer.status;
   };
@@ -117,6 +112,113 @@ test('an account of the domain is entered only where the organisation said so an
       (await signIn({ ...BOB, sub: 'liar', email: 'owner@acme.example', email_verified: false })).answer
         .status,
     ).toBe(409);
+  }
+});
+
+test("OA-7: an address outside the proved domains is not proved by an organisation's provider, whatever it says", async () => {
+  const { authTuna, connections, connection, actor, enter } = await startAcme({ linkVerifiedEmails: true });
+  await connections.addDomain(connection.id, 'labs.example', actor);
+  const accounts = [
+    { email: 'proved@labs.example', emailVerified: true },
+    { email: 'unproved@labs.example', emailVerified: false },
+    { email: 'proved@example.com', emailVerified: true },
+    { email: 'unproved@example.com', emailVerified: false },
+  ];
+  for (const account of accounts) {
+    const { id } = await authTuna.users.create({ ...account, password: PASSWORD });
+    const { answer, browser } = await enter({
+      sub: account.email,
+      email: account.email,
+      email_verified: true,
+    });
+    expect([answer.status, (await browser.get('/me')).status]).toEqual([403, 401]);
+    expect(await authTuna.social.list(id)).toEqual([]);
+    const after = await authTuna.users.findByEmail(account.email);
+    expect(after?.emailVerifiedAt === null).toBe(!account.emailVerified);
+  }
+  for (const email of ['nobody@labs.example', 'nobody@example.com']) {
+    expect((await enter({ sub: email, email, email_verified: true })).answer.status).toBe(403);
+    expect(await authTuna.users.findByEmail(email)).toBeNull();
+  }
+});
+
+test('OA-7: an organisation that has lost a domain proves no address there, nor takes anything from an account, also of people it knows', async () => {
+  const { authTuna, connections, connection, actor, browser, enter, idp, url } = await startAcme();
+  const email = 'bob@acme.example';
+  const bob = browser();
+  expect((await bob.post('/auth/signup', { email, password: PASSWORD })).status).toBe(201);
+  const begun = await bob.post(`/auth/social/${connection.provider}/link`, {});
+  idp.person = { ...BOB, email_verified: false };
+  const back = await idp.visit(((await begun.json()) as { url: string }).url);
+  expect((await bob.get(back.slice(url.length))).status).toBe(303);
+  const user = await authTuna.users.findByEmail(email);
+  expect(await authTuna.social.list(user!.id)).toHaveLength(1);
+
+  await connections.removeDomain(connection.id, 'acme.example', actor);
+  for (const email_verified of [true, undefined]) {
+    const { answer, browser: intruder } = await enter({ ...BOB, email_verified });
+    expect([answer.status, (await intruder.get('/me')).status]).toEqual([403, 401]);
+    expect(await (await bob.get('/me')).json()).toMatchObject({ email, emailVerifiedAt: null });
+  }
+  expect((await browser().post('/auth/login', { login: email, password: PASSWORD })).status).toBe(200);
+});
+
+test("OA-7: a person's new address elsewhere is not proved by the organisation that they came from", async () => {
+  const { authTuna, enter } = await startAcme();
+  expect((await enter(BOB)).answer.status).toBe(303);
+  const bob = await authTuna.users.findByEmail('bob@acme.example');
+  const email = 'bob@elsewhere.example';
+  await authTuna.users.update(bob!.id, { email }, SYSTEM);
+  const { answer, browser } = await enter({ ...BOB, email, email_verified: true });
+  expect([answer.status, (await browser.get('/me')).status]).toEqual([403, 401]);
+  expect((await authTuna.users.findByEmail(email))?.emailVerifiedAt).toBeNull();
+});
+
+test('a provider that says nothing of email_verified is believed within the proved domains, for newcomers and for accounts', async () => {
+  const silent = (name: string): Person => ({ sub: name, email: `${name}@acme.example` });
+  const { authTuna, connections, connection, actor, signIn, browser } = await startAcme({
+    linkVerifiedEmails: true,
+  });
+  const proved = async (email: string) =>
+    (await authTuna.users.findByEmail(email))?.emailVerifiedAt instanceof Date;
+  const newcomer = await signIn(silent('bob'));
+  expect(newcomer.answer.status).toBe(303);
+  expect(await proved('bob@acme.example')).toBe(true);
+
+  const owner = await signIn(silent('owner'));
+  expect(owner.answer.status).toBe(303);
+  expect(await (await owner.browser.get('/me')).json()).toMatchObject({ email: 'owner@acme.example' });
+
+  // Who comes back had no proof at first.
+  expect((await signIn({ ...silent('eve'), email_verified: false })).answer.status).toBe(303);
+  expect(await proved('eve@acme.example')).toBe(false);
+  expect((await signIn(silent('eve'))).answer.status).toBe(303);
+  expect(await proved('eve@acme.example')).toBe(true);
+
+  // Where there is no other way in, an account that a stranger has made is theirs too.
+  const stranger = { email: 'zoe@acme.example', password: PASSWORD };
+  expect((await browser().post('/auth/signup', stranger)).status).toBe(201);
+  await connections.requireSso(connection.id, 'acme.example', true, actor);
+  expect((await signIn(silent('zoe'))).answer.status).toBe(303);
+  expect(await proved('zoe@acme.example')).toBe(true);
+});
+
+test('OA-7: a provider that says anything but true of email_verified is not believed, also within the proved domains', async () => {
+  const { authTuna, connections, connection, actor, signIn } = await startAcme({ linkVerifiedEmails: true });
+  for (const [index, said] of [false, 'false', 'true', 0, 1, null].entries()) {
+    const email = `person${index}@acme.example`;
+    const person = { sub: email, email, email_verified: said };
+    // The second time it is somebody known, whose account waits for a proof.
+    for (const visit of ['first', 'second']) {
+      expect((await signIn(person)).answer.status, visit).toBe(303);
+      expect((await authTuna.users.findByEmail(email))?.emailVerifiedAt, `${visit}: ${said}`).toBeNull();
+    }
+  }
+  const impostor = { sub: 'liar', email: 'owner@acme.example', email_verified: false };
+  for (const required of [false, true]) {
+    await connections.requireSso(connection.id, 'acme.example', required, actor);
+    const { answer, browser } = await signIn(impostor);
+    expect([answer.status, (await browser.get('/me')).status]).toEqual([409, 401]);
   }
 });
 
