@@ -51,26 +51,26 @@ const ROUTES = '(?:router|step-up-router|pages|dev-mailbox)\\.ts$';
 
 const LAYERS: readonly { files: RegExp; mayImport: RegExp }[] = [
   { files: /^crypto\//, mayImport: /^crypto\/|^errors$/ }, // a busy hasher is `unavailable`
-  { files: /^(errors|events)\.ts$/, mayImport: /^(errors|events)$/ },
-  { files: /^db\//, mayImport: /^db\/|^errors$/ },
+  { files: /^(errors|events|in-time)\.ts$/, mayImport: /^(errors|events)$/ },
+  { files: /^db\//, mayImport: /^db\/|^(errors|in-time)$/ },
   { files: /^(config|options)\.ts$/, mayImport: /^(core|crypto|db)\/|^(errors|events|options)$/ },
-  { files: /^core\//, mayImport: /^(core|crypto|db)\/|^(config|options|errors|events)$/ },
+  { files: /^core\//, mayImport: /^(core|crypto|db)\/|^(config|options|errors|events|in-time)$/ },
   { files: /^(templates|template-data|theme)\.ts$/, mayImport: /^(config|options|theme|errors)$/ },
   {
     files: /^mail\//,
-    mayImport: /^(mail|core|crypto)\/|^(config|options|errors|events|templates|theme|db\/client)$/,
+    mayImport: /^(mail|core|crypto)\/|^(config|options|errors|events|in-time|templates|theme|db\/client)$/,
   },
   {
     files: /^http\//,
-    mayImport: /^(http|core|crypto)\/|^(errors|events|config|options|templates|theme|db\/client)$/,
+    mayImport: /^(http|core|crypto)\/|^(errors|events|in-time|config|options|templates|theme|db\/client)$/,
   },
   {
     files: new RegExp(`^features/[^/]+/(?!${ROUTES})`),
-    mayImport: /^(features|core|crypto)\/|^(config|options|errors|events|db\/client)$/,
+    mayImport: /^(features|core|crypto)\/|^(config|options|errors|events|in-time|db\/client)$/,
   },
   {
     files: new RegExp(`^features/[^/]+/${ROUTES}`),
-    mayImport: /^(features|http|core)\/|^(errors|events|config|options|db\/client|templates|theme)$/,
+    mayImport: /^(features|http|core)\/|^(errors|events|in-time|config|options|db\/client|templates|theme)$/,
   },
   { files: /^client\//, mayImport: /^client\// },
   { files: /^(cli|testing)\//, mayImport: /./ },

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Config } from '../config.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
+import { inTime } from '../in-time.js';
 
 /** @internal An optional peer must not be in the types that every host compiles. */
 type RedisPackage = typeof import('redis');
@@ -52,20 +53,15 @@ export class Redis {
 
   /** @internal @throws AuthTunaError `unavailable` when Redis does not answer within 2 s */
   async run<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`Redis took longer than ${COMMAND_MS} ms`)), COMMAND_MS);
-      timer.unref();
-    });
     try {
-      this.#opening ??= this.#open();
-      await Promise.race([this.#opening, late]);
-      if (!this.#client.isReady) throw new Error('Redis is not connected');
-      return await Promise.race([command(this.#client), late]);
+      return await inTime('Redis', COMMAND_MS, async () => {
+        this.#opening ??= this.#open();
+        await this.#opening;
+        if (!this.#client.isReady) throw new Error('Redis is not connected');
+        return command(this.#client);
+      });
     } catch (error) {
       throw new AuthTunaError('unavailable', { retryAfterSeconds: 1 }, { cause: error });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

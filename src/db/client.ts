@@ -1,4 +1,5 @@
 import { AuthTunaError, misconfigured } from '../errors.js';
+import { inTime } from '../in-time.js';
 import { Prisma, type PrismaClient } from './generated/sqlite/client.js';
 
 /** The models of authtuna.prisma as a client spells them: `user`, `oneTimeToken`, … */
@@ -197,17 +198,10 @@ function guardPromise(promise: PrismaPromise, timeoutMs: number): Promise<unknow
 }
 
 async function withinTime(call: PromiseLike<unknown>, timeoutMs: number): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`the database took longer than ${timeoutMs} ms`)), timeoutMs);
-    timer.unref();
-  });
   try {
-    return await Promise.race([call, expiry]);
+    return await inTime('the database', timeoutMs, () => call);
   } catch (error) {
     throw asKnown(error);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

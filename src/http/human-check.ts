@@ -1,6 +1,7 @@
 import type { Request, RequestHandler } from 'express';
 import type { Config } from '../config.js';
 import { AuthTunaError } from '../errors.js';
+import { inTime } from '../in-time.js';
 import type { HumanCheckAction } from '../options.js';
 import type { SessionMiddleware } from './session.js';
 
@@ -30,7 +31,7 @@ export function createHumanCheck(
     const token = takeToken(req);
     if (humanCheck === undefined) return next();
     const facts = { token, ip: sessions.ipOf(req), headers: req.headers };
-    withinTime(async () => humanCheck(facts, action)).then(
+    inTime('humanCheck', ANSWER_MS, async () => humanCheck(facts, action)).then(
       (isHuman) =>
         next(
           isHuman === true
@@ -62,17 +63,4 @@ function takeToken(req: Request): string | null {
   }
   const token = found.find((value) => typeof value === 'string' && value !== '');
   return typeof token === 'string' && token.length <= MAX_TOKEN ? token : null;
-}
-
-async function withinTime<T>(ask: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
-    timer.unref();
-  });
-  try {
-    return await Promise.race([ask(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -6,7 +6,8 @@ import { after, type Runtime } from '../core/runtime.js';
 import { type Db, isMissing } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import type { Actor } from '../events.js';
-import type { MailTransport, OutgoingMail } from '../options.js';
+import { inTime } from '../in-time.js';
+import type { MailTransport } from '../options.js';
 import type { MailData } from '../template-data.js';
 import type { RenderedMail, Templates } from '../templates.js';
 
@@ -285,7 +286,7 @@ export class Mailer {
     if (mail.isStandIn === true) return 'dropped';
     const outgoing = { from: settings.from, to: mail.to, ...rendered, messageId: this.#messageIdOf(row.id) };
     try {
-      await inTime(settings.transport, outgoing);
+      await inTime('the transport', SEND_SECONDS * 1000, () => settings.transport.send(outgoing));
       return 'sent';
     } catch (error) {
       return { summary: summaryOf(error), giveUpSeconds: isPermanent(error) ? 0 : GIVE_UP_SECONDS };
@@ -345,19 +346,6 @@ export class Mailer {
 
 function unlocked(now: Date) {
   return [{ lockedUntil: null }, { lockedUntil: { lte: now } }];
-}
-
-async function inTime(transport: MailTransport, mail: OutgoingMail): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const expiry = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${SEND_SECONDS} s`)), SEND_SECONDS * 1000);
-    timer.unref();
-  });
-  try {
-    await Promise.race([transport.send(mail), expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<undefined> {
