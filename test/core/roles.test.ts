@@ -1,36 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Actor, AuthTunaError, SYSTEM } from '../../src/index.js';
-import { startApp, type TestInstance } from '../support/app.js';
-
-const as = (userId: string): Actor => ({ userId, ip: null, userAgent: null });
-const codeOf = (change: Promise<unknown>): Promise<string> =>
-  change.then(
-    () => 'done',
-    (error: unknown) => {
-      if (error instanceof AuthTunaError) return error.code;
-      throw error;
-    },
-  );
-
-/** The answer to each of several calls that run at once. */
-async function codesOf(calls: Record<string, Promise<unknown>>): Promise<Record<string, string>> {
-  const answers = Object.entries(calls).map(async ([what, call]) => [what, await codeOf(call)] as const);
-  return Object.fromEntries(await Promise.all(answers));
-}
-
-const every = (calls: Record<string, unknown>, code: string) =>
-  Object.fromEntries(Object.keys(calls).map((what) => [what, code]));
-
-async function person(
-  { authTuna }: Pick<TestInstance, 'authTuna'>,
-  name: string,
-  role?: string,
-  scope = 'global',
-): Promise<string> {
-  const { id } = await authTuna.users.create({ email: `${name}@example.com` });
-  if (role !== undefined) await authTuna.roles.assign({ userId: id, role, scope }, SYSTEM);
-  return id;
-}
+import { type AuthTunaError, SYSTEM } from '../../src/index.js';
+import { startApp } from '../support/app.js';
+import { as, codeOf, codesOf, every, person } from '../support/people.js';
 
 test('a role that is made is found, listed by rank, and told apart from those of scopes', async () => {
   const { authTuna } = await startApp({ permissions: { doc: ['read'] } });

@@ -1,16 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Actor, AuthTunaError, SYSTEM } from '../../src/index.js';
+import { SYSTEM } from '../../src/index.js';
 import { startApp } from '../support/app.js';
-
-const as = (userId: string): Actor => ({ userId, ip: null, userAgent: null });
-const codeOf = (change: Promise<unknown>): Promise<string> =>
-  change.then(
-    () => 'done',
-    (error: unknown) => {
-      if (error instanceof AuthTunaError) return error.code;
-      throw error;
-    },
-  );
+import { as, codeOf } from '../support/people.js';
 
 test('a scope knows its parent, those above and those directly below', async () => {
   const { scopes } = (await startApp()).authTuna;

@@ -1,27 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { UserQuery } from '../../src/core/users.js';
-import { type Actor, AuthTunaError, SYSTEM } from '../../src/index.js';
+import { type Actor, type AuthTunaError, SYSTEM } from '../../src/index.js';
 import { PASSWORD, startApp } from '../support/app.js';
 import { freshDatabase, openDatabase } from '../support/database.js';
-
-const as = (userId: string): Actor => ({ userId, ip: null, userAgent: null });
-const codeOf = (change: Promise<unknown>): Promise<string> =>
-  change.then(
-    () => 'done',
-    (error: unknown) => {
-      if (error instanceof AuthTunaError) return error.code;
-      throw error;
-    },
-  );
-
-/** The answer to each of several calls that run at once. */
-async function codesOf(calls: Record<string, Promise<unknown>>): Promise<Record<string, string>> {
-  const answers = Object.entries(calls).map(async ([what, call]) => [what, await codeOf(call)] as const);
-  return Object.fromEntries(await Promise.all(answers));
-}
-
-const every = (calls: Record<string, unknown>, code: string) =>
-  Object.fromEntries(Object.keys(calls).map((what) => [what, code]));
+import { as, codeOf, codesOf, every } from '../support/people.js';
 
 test('a user that is made is found by id, address and name, and shows no internal column', async () => {
   const { authTuna, clock } = await startApp();

@@ -1,12 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { MODELS } from '../../src/db/client.js';
-import { type Actor, AuthTunaError, createAuthTuna, SYSTEM } from '../../src/index.js';
+import { AuthTunaError, createAuthTuna, SYSTEM } from '../../src/index.js';
 import { TestMailbox } from '../../src/testing/index.js';
 import { PASSWORD, SECRET, startApp } from '../support/app.js';
 import { countingClient } from '../support/counting-client.js';
 import { emptyDatabase, freshDatabase, openDatabase } from '../support/database.js';
-
-const as = (userId: string): Actor => ({ userId, ip: null, userAgent: null });
+import { as } from '../support/people.js';
 
 async function withDatabase(
   options: Parameters<typeof startApp>[0] = {},

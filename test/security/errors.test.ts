@@ -4,8 +4,7 @@ import { type Actor, type AuthTunaError, SYSTEM } from '../../src/index.js';
 import { PASSWORD, startApp } from '../support/app.js';
 import { countingClient } from '../support/counting-client.js';
 import { freshDatabase, openDatabase } from '../support/database.js';
-
-const as = (userId: string): Actor => ({ userId, ip: null, userAgent: null });
+import { as } from '../support/people.js';
 
 /** A host's client whose answers can be made to fail, for one model or all. */
 async function withFailingDatabase() {

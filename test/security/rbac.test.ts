@@ -1,29 +1,8 @@
 import { expect, test } from 'vitest';
 import { SHIPPED_ROLES } from '../../src/core/shipped.js';
-import { type Actor, AuthTunaError, SYSTEM } from '../../src/index.js';
-import { PASSWORD, startApp, type TestInstance } from '../support/app.js';
-
-const as = (userId: string): Actor => ({ userId, ip: null, userAgent: null });
-const codeOf = (change: Promise<unknown>): Promise<string> =>
-  change.then(
-    () => 'done',
-    (error: unknown) => {
-      if (error instanceof AuthTunaError) return error.code;
-      throw error;
-    },
-  );
-
-/** A person who holds `user` and one more role. */
-async function person(
-  { authTuna }: Pick<TestInstance, 'authTuna'>,
-  name: string,
-  role?: string,
-  scope = 'global',
-): Promise<string> {
-  const { id } = await authTuna.users.create({ email: `${name}@example.com` });
-  if (role !== undefined) await authTuna.roles.assign({ userId: id, role, scope }, SYSTEM);
-  return id;
-}
+import { SYSTEM } from '../../src/index.js';
+import { PASSWORD, startApp } from '../support/app.js';
+import { as, codeOf, person } from '../support/people.js';
 
 test('RB-2, D39: a role at org:acme opens project:42 below it; one at project:42 does not open project:420', async () => {
   const { authTuna, signedIn } = await startApp();
