@@ -142,26 +142,38 @@ test("OA-7: an address outside the proved domains is not proved by an organisati
   }
 });
 
-test('OA-7: an organisation that has lost a domain proves no address there, nor takes anything from an account, also of people it knows', async () => {
-  const { authTuna, connections, connection, actor, browser, enter, idp, url } = await startAcme();
-  const email = 'bob@acme.example';
-  const bob = browser();
-  expect((await bob.post('/auth/signup', { email, password: PASSWORD })).status).toBe(201);
-  const begun = await bob.post(`/auth/social/${connection.provider}/link`, {});
-  idp.person = { ...BOB, email_verified: false };
-  const back = await idp.visit(((await begun.json()) as { url: string }).url);
-  expect((await bob.get(back.slice(url.length))).status).toBe(303);
-  const user = await authTuna.users.findByEmail(email);
-  expect(await authTuna.social.list(user!.id)).toHaveLength(1);
+test.each(['given up', 'proved by another'])(
+  'OA-7: an organisation whose domain was %s proves no address there, nor takes anything from an account, also of people it knows',
+  async (loss) => {
+    const { authTuna, connections, connection, domain, records, actor, browser, enter, idp, url } =
+      await startAcme();
+    const email = 'bob@acme.example';
+    const bob = browser();
+    expect((await bob.post('/auth/signup', { email, password: PASSWORD })).status).toBe(201);
+    const begun = await bob.post(`/auth/social/${connection.provider}/link`, {});
+    idp.person = { ...BOB, email_verified: false };
+    const back = await idp.visit(((await begun.json()) as { url: string }).url);
+    expect((await bob.get(back.slice(url.length))).status).toBe(303);
+    const user = await authTuna.users.findByEmail(email);
+    expect(await authTuna.social.list(user!.id)).toHaveLength(1);
 
-  await connections.removeDomain(connection.id, 'acme.example', actor);
-  for (const email_verified of [true, undefined]) {
-    const { answer, browser: intruder } = await enter({ ...BOB, email_verified });
-    expect([answer.status, (await intruder.get('/me')).status]).toEqual([403, 401]);
-    expect(await (await bob.get('/me')).json()).toMatchObject({ email, emailVerifiedAt: null });
-  }
-  expect((await browser().post('/auth/login', { login: email, password: PASSWORD })).status).toBe(200);
-});
+    if (loss === 'given up') await connections.removeDomain(connection.id, 'acme.example', actor);
+    else {
+      await authTuna.scopes.register({ id: 'org:buyer' }, SYSTEM);
+      const input = { scope: 'org:buyer', name: 'Buyer', issuer: idp.issuer, ...CLIENT };
+      const other = await connections.create(input, SYSTEM);
+      const claimed = await connections.addDomain(other.id, 'acme.example', SYSTEM);
+      records.set(domain.record.name, [[claimed.record.value]]);
+      await connections.verifyDomain(other.id, 'acme.example', SYSTEM);
+    }
+    for (const email_verified of [true, undefined]) {
+      const { answer, browser: intruder } = await enter({ ...BOB, email_verified });
+      expect([answer.status, (await intruder.get('/me')).status]).toEqual([403, 401]);
+      expect(await (await bob.get('/me')).json()).toMatchObject({ email, emailVerifiedAt: null });
+    }
+    expect((await browser().post('/auth/login', { login: email, password: PASSWORD })).status).toBe(200);
+  },
+);
 
 test("OA-7: a person's new address elsewhere is not proved by the organisation that they came from", async () => {
   const { authTuna, enter } = await startAcme();
