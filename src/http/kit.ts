@@ -86,7 +86,7 @@ export function createHttpKit(
   const crossSitePosts = new Set<string>();
   const pendingCookie = cookieSpec(config, 'at_pending');
   const trustedCookie = cookieSpec(config, 'at_trusted');
-  const only = (req: Request, { name }: CookieSpec) => {
+  const cookieOf = (req: Request, { name }: CookieSpec) => {
     const value = readCookie(req.headers.cookie, name);
     return value === 'ambiguous' ? null : value;
   };
@@ -101,7 +101,7 @@ export function createHttpKit(
     pendingCookie,
     trustedCookie,
     stepUp,
-    pendingToken: (req) => only(req, pendingCookie),
+    pendingToken: (req) => cookieOf(req, pendingCookie),
     views,
     signInMethods: {
       magicLink: false,
@@ -128,7 +128,7 @@ export function createHttpKit(
       const auth = authOf(req);
       return {
         deviceCookie: deviceCookie.read(req),
-        trustedDevice: only(req, trustedCookie),
+        trustedDevice: cookieOf(req, trustedCookie),
         presentedSessionId: auth.session?.id ?? auth.locked?.session.id ?? null,
         fingerprint: await verifier.baseline(sessions.factsOf(req)),
       };
@@ -143,6 +143,7 @@ export function createHttpKit(
   };
 }
 
-export function notFound(): RequestHandler {
-  return (_req, _res, next) => next(new AuthTunaError('not_found'));
+/** Last on a route: refuses every method but those that it has. */
+export function only(...allow: string[]): RequestHandler {
+  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
 }

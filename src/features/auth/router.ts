@@ -1,9 +1,9 @@
-import { type Request, type RequestHandler, type Response, Router } from 'express';
+import { type Request, type Response, Router } from 'express';
 import type { User } from '../../db/client.js';
 import { AuthTunaError, isErrorCode } from '../../errors.js';
 import { authOf, currentUser } from '../../http/auth.js';
 import { handle, STATUS } from '../../http/errors.js';
-import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { FormBodyOptions } from '../../http/views.js';
 import type { AuthManager } from './manager.js';
@@ -268,8 +268,4 @@ export function authRouter<U extends User>(
 
   router.use(http.errorHandler);
   return router;
-}
-
-function only(...allow: string[]): RequestHandler {
-  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
 }

@@ -2,7 +2,7 @@ import { type Request, Router } from 'express';
 import { AuthTunaError } from '../../errors.js';
 import { authOf } from '../../http/auth.js';
 import { handle } from '../../http/errors.js';
-import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { AuthManager } from './manager.js';
 import { stepUpBody } from './schemas.js';
@@ -62,7 +62,7 @@ export function stepUpRouter(
     }),
     ...(pages === null ? [] : [pages.problem]),
   );
-  route.all((_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow: ['GET', 'POST'] })));
+  route.all(pages === null ? only('POST') : only('GET', 'HEAD', 'POST'));
   router.use(http.errorHandler);
   return router;
 }

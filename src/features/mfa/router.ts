@@ -3,7 +3,7 @@ import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/auth.js';
 import { serialiseCookie, setCookie } from '../../http/cookies.js';
 import { handle } from '../../http/errors.js';
-import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
 import { leadThroughStepUp } from '../../http/step-up.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { FormBodyOptions } from '../../http/views.js';
@@ -204,8 +204,4 @@ export function mfaRouter(
       continueUrl: views.returnTo(req) ?? http.accountPage(),
     });
   }
-}
-
-function only(...allow: string[]): RequestHandler {
-  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
 }

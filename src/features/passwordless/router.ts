@@ -1,8 +1,7 @@
-import { type RequestHandler, Router } from 'express';
-import { AuthTunaError } from '../../errors.js';
+import { Router } from 'express';
 import { authOf } from '../../http/auth.js';
 import { handle } from '../../http/errors.js';
-import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { FormBodyOptions } from '../../http/views.js';
 import type { PasswordlessManager } from './manager.js';
@@ -118,8 +117,4 @@ export function passwordlessRouter(
 
   router.use(http.errorHandler);
   return router;
-}
-
-function only(...allow: string[]): RequestHandler {
-  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
 }

@@ -11,7 +11,7 @@ import { authOf, currentUser } from '../../http/auth.js';
 import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from '../../http/cookies.js';
 import { handle, STATUS } from '../../http/errors.js';
 import { securityHeaders } from '../../http/headers.js';
-import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
 import { safeReturnTo } from '../../http/return-to.js';
 import { leadThroughStepUp } from '../../http/step-up.js';
 import { BODY_LIMIT, jsonBody, validate } from '../../http/validate.js';
@@ -382,8 +382,4 @@ function kindly(views: HttpKit['views']): ErrorRequestHandler {
       TEXTS[error.details.reason ?? ''] ?? (error.code === 'invalid_token' ? 'social_failed' : null);
     if (text === null || !views.errorPage(req, res, { code: text, status: STATUS[error.code] })) next(error);
   };
-}
-
-function only(...allow: string[]): RequestHandler {
-  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
 }

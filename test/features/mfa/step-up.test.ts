@@ -317,3 +317,16 @@ test.each([
     await json(fresh.get('/me'), 200);
   },
 );
+
+test('a step-up by a wrong method is told which there are, with its page and without', async () => {
+  const app = await startApp(
+    {},
+    { routes: (host, authTuna) => void host.use('/api/auth', authTuna.routers.auth({ pages: false })) },
+  );
+  const allowed = async (path: string) => {
+    const answer = await app.browser().delete(path);
+    return [answer.status, answer.headers.get('allow')];
+  };
+  expect(await allowed('/auth/step-up')).toEqual([405, 'GET, HEAD, POST']);
+  expect(await allowed('/api/auth/step-up')).toEqual([405, 'POST']);
+});
