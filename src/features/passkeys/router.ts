@@ -1,8 +1,8 @@
-import { type Request, type RequestHandler, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/auth.js';
 import { handle } from '../../http/errors.js';
-import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
 import { leadThroughStepUp } from '../../http/step-up.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { CeremonyHolder, PasskeyManager, SignUpDetails } from './manager.js';
@@ -150,30 +150,31 @@ export function passkeysRouter(
       })),
     }));
     router.get('/manage', enrolling, recent, page.show);
-    router.post(
-      '/:id/rename',
-      enrolling,
-      recent,
-      views.formOrJson(),
-      handle(async (req, res) => {
-        const { name } = validate(renameBody, req.body);
-        await passkeys.rename(own(req), String(req.params.id), name, authOf(req).actor);
-        views.redirect(res, manage);
-      }),
-      page.problem,
-    );
-    router.post(
-      '/:id/delete',
-      enrolling,
-      recent,
-      views.formOrJson(),
-      handle(async (req, res) => {
-        const { session } = await passkeys.delete(own(req), String(req.params.id), authOf(req).actor);
-        http.writeSession(res, session);
-        views.redirect(res, manage);
-      }),
-      page.problem,
-    );
+    router
+      .route('/:id/rename')
+      .post(
+        enrolling,
+        recent,
+        views.formOrJson(),
+        handle(async (req, res) => {
+          views.answer(req, res, { json: { passkey: await rename(req) }, redirectTo: manage });
+        }),
+        page.problem,
+      )
+      .all(only('POST'));
+    router
+      .route('/:id/delete')
+      .post(
+        enrolling,
+        recent,
+        views.formOrJson(),
+        handle(async (req, res) => {
+          await remove(req, res);
+          views.answer(req, res, { redirectTo: manage });
+        }),
+        page.problem,
+      )
+      .all(only('POST'));
   }
 
   router
@@ -183,18 +184,14 @@ export function passkeysRouter(
       recent,
       jsonBody(),
       handle(async (req, res) => {
-        const { name } = validate(renameBody, req.body);
-        res.json({
-          passkey: await passkeys.rename(own(req), String(req.params.id), name, authOf(req).actor),
-        });
+        res.json({ passkey: await rename(req) });
       }),
     )
     .delete(
       enrolling,
       recent,
       handle(async (req, res) => {
-        const { session } = await passkeys.delete(own(req), String(req.params.id), authOf(req).actor);
-        http.writeSession(res, session);
+        await remove(req, res);
         res.status(204).end();
       }),
     )
@@ -203,6 +200,16 @@ export function passkeysRouter(
   if (hasPages) router.use(leadThroughStepUp(views, config.paths.auth, manage));
   router.use(http.errorHandler);
   return router;
+
+  function rename(req: Request) {
+    const { name } = validate(renameBody, req.body);
+    return passkeys.rename(own(req), String(req.params.id), name, authOf(req).actor);
+  }
+
+  async function remove(req: Request, res: Response): Promise<void> {
+    const { session } = await passkeys.delete(own(req), String(req.params.id), authOf(req).actor);
+    http.writeSession(res, session);
+  }
 
   /** The value of the browser that began; another browser's ceremony is not this one's. */
   function browserOf(req: Request): string {
@@ -243,8 +250,4 @@ function whenNotSignedIn(guard: RequestHandler): RequestHandler {
 function isNobody(req: Request): boolean {
   const auth = authOf(req);
   return auth.user === null && auth.locked === null;
-}
-
-function only(...allow: string[]): RequestHandler {
-  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
 }

@@ -5,6 +5,7 @@ import { Authenticator, type Forgery } from '../../support/authenticator.js';
 import type { Browser } from '../../support/browser.js';
 import { openDatabase } from '../../support/database.js';
 import { enrolTotp, halfSignedIn, json } from '../../support/factors.js';
+import { PageVisitor } from '../../support/page-visitor.js';
 
 async function register(
   browser: Browser,
@@ -298,6 +299,33 @@ test('a passkey has a name that its owner may change, and nobody else sees or to
   expect((await other.browser.patch(`/auth/passkeys/${passkey.id}`, { name: 'Mine' })).status).toBe(404);
   expect((await other.browser.delete(`/auth/passkeys/${passkey.id}`)).status).toBe(404);
   expect(await app.authTuna.passkeys.list(user.id)).toHaveLength(1);
+});
+
+test('the forms of a passkey answer a script as a script, a form with the page, and a wrong method with the right one', async () => {
+  const app = await startApp();
+  const { browser, passkey, authenticator } = await withPasskey(app);
+  const at = `/auth/passkeys/${passkey.id}`;
+  const renamed = await json(browser.post(`${at}/rename`, { name: ' Key ' }), 200);
+  expect(renamed.passkey).toMatchObject({ id: passkey.id, name: 'Key' });
+  for (const path of [`${at}/rename`, `${at}/delete`]) {
+    const refused = await browser.patch(path, {});
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'POST']);
+  }
+  expect((await browser.post(`${at}/delete`, {})).status).toBe(204);
+  expect((await json(browser.get('/auth/passkeys'), 200)).items).toEqual([]);
+
+  const second = (await json(register(browser, authenticator), 201)).passkey;
+  const visitor = new PageVisitor(browser);
+  const manage = '/auth/passkeys/manage';
+  const { csrfToken } = await visitor.open(manage);
+  const send = (form: string, fields = {}) =>
+    visitor.postFields(`/auth/passkeys/${second.id}/${form}`, { csrfToken, ...fields });
+  const answer = await send('rename', { name: 'Other key' });
+  expect([answer.status, answer.headers.get('location')]).toEqual([303, manage]);
+  expect((await visitor.open(manage)).html).toContain('Other key');
+  const gone = await send('delete');
+  expect([gone.status, gone.headers.get('location')]).toEqual([303, manage]);
+  expect((await json(browser.get('/auth/passkeys'), 200)).items).toEqual([]);
 });
 
 test('D18: a dead cookie in the jar does not take the fresh sign-in away', async () => {
