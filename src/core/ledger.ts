@@ -1,4 +1,5 @@
-import type { Db } from '../db/client.js';
+import { type Db, isMissing } from '../db/client.js';
+import { AuthTunaError } from '../errors.js';
 import { type AuditManager, eventOf, type Fact } from './audit.js';
 import type { Topic } from './invalidation.js';
 import { type Mail, Outbox } from './outbox.js';
@@ -44,6 +45,24 @@ export class Ledger {
     for (const fact of change.facts) this.#runtime.events.emit(eventOf(fact, at));
     if (mails.length > 0) this.outbox.announce();
   }
+
+  /**
+   * As `commit`, for what somebody changes of an account; a write that misses was overtaken by another change.
+   *
+   * @throws AuthTunaError `conflict`
+   */
+  async commitToAccount(change: Change): Promise<void> {
+    try {
+      await this.commit(change);
+    } catch (error) {
+      throw isMissing(error) ? accountChanged() : error;
+    }
+  }
+}
+
+/** Two changes of one account met; the second may be tried again. */
+export function accountChanged(): AuthTunaError {
+  return new AuthTunaError('conflict', { message: 'The account changed at the same moment. Try again.' });
 }
 
 /**

@@ -192,6 +192,23 @@ export class SessionManager {
     };
   }
 
+  /**
+   * @internal For a batch that ends every session of a user but the one it comes from, which goes on under a cookie that no copy has.
+   *
+   * @param sessionId undefined for a change that comes from no session: then all end
+   * @param proof what was proved in this very request, or null
+   */
+  async prepareOnly(
+    user: { id: string; sessionEpoch: number },
+    sessionId: string | undefined,
+    proof: Proof | null,
+    reason: string,
+  ): Promise<{ writes: Write[]; result: SessionWithToken | null }> {
+    if (sessionId === undefined) return { writes: this.revokeAllWrites(user, { reason }), result: null };
+    const { write, result } = await this.prepareElevation(sessionId, proof);
+    return { writes: [...this.revokeAllWrites(user, { reason, except: sessionId }), write], result };
+  }
+
   /** Live sessions of a user, the last used first. */
   async list(userId: string): Promise<Session[]> {
     const rows = await this.#live(userId);

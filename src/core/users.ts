@@ -4,7 +4,7 @@ import { AuthTunaError } from '../errors.js';
 import { type Actor, type EventType, SYSTEM } from '../events.js';
 import type { Access } from './access.js';
 import { canonicalEmail, canonicalUsername } from './identifiers.js';
-import type { Ledger, Write } from './ledger.js';
+import { accountChanged, type Ledger, type Write } from './ledger.js';
 import type { OneTimeTokens } from './one-time-tokens.js';
 import { type Page, pageOf } from './page.js';
 import type { PasswordManager } from './passwords.js';
@@ -483,10 +483,8 @@ export class UserManager<U extends User = User> {
       });
     } catch (error) {
       if (!isMissing(error)) throw error;
-      const isLast = await this.#superadmins.isLast(user);
-      throw new AuthTunaError('conflict', {
-        message: isLast ? 'The last superadmin stays.' : 'The account changed at the same moment. Try again.',
-      });
+      if (!(await this.#superadmins.isLast(user))) throw accountChanged();
+      throw new AuthTunaError('conflict', { message: 'The last superadmin stays.' });
     }
   }
 

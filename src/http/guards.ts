@@ -172,12 +172,7 @@ export class Guards {
   }
 
   /** Goes on unless the user must set up a second factor first; at once where that is known, which is nearly always. */
-  #whenEnrolled(
-    auth: RequestAuth,
-    options: UserGuardOptions,
-    next: NextFunction,
-    proceed: () => void,
-  ): void {
+  #whenEnrolled(auth: RequestAuth, options: UserGuardOptions, next: NextFunction, proceed: () => void): void {
     const refusal = this.enrolment?.refusalOf(auth);
     if (refusal === undefined) proceed();
     else if (refusal instanceof Promise)

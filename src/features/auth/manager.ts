@@ -359,32 +359,15 @@ export class AuthManager<U extends User = User> {
       throw invalid('newPassword', 'must be another one');
     await this.#passwords.check(input.newPassword, user);
     const hash = await this.#passwords.hash(input.newPassword);
-    const kept =
-      input.keepSessionId === undefined
-        ? null
-        : await this.#sessions.prepareElevation(input.keepSessionId, { amr: ['pwd'], assuranceLevel: 1 });
-    try {
-      await this.#ledger.commit({
-        writes: [
-          ...this.#passwords.replaceWrites(userId, hash),
-          ...this.#sessions.revokeAllWrites(user, {
-            reason: 'password_changed',
-            ...(input.keepSessionId !== undefined && { except: input.keepSessionId }),
-          }),
-          ...(kept === null ? [] : [kept.write]),
-        ],
-        facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
-        mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
-        invalidates: [`user:${userId}`],
-      });
-    } catch (error) {
-      if (isMissing(error))
-        throw new AuthTunaError('conflict', {
-          message: 'The account changed at the same moment. Try again.',
-        });
-      throw error;
-    }
-    return kept?.result ?? null;
+    const proof = { amr: ['pwd'], assuranceLevel: 1 } as const;
+    const kept = await this.#sessions.prepareOnly(user, input.keepSessionId, proof, 'password_changed');
+    await this.#ledger.commitToAccount({
+      writes: [...this.#passwords.replaceWrites(userId, hash), ...kept.writes],
+      facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
+      mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
+      invalidates: [`user:${userId}`],
+    });
+    return kept.result;
   }
 
   /**

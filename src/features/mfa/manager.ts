@@ -553,31 +553,19 @@ export class MfaManager implements SecondFactor {
       mail: 'factor-added' | 'factor-removed';
     },
   ): Promise<SessionWithToken | null> {
-    const { sessionId } = actor;
-    const kept =
-      sessionId === undefined ? null : await this.#sessions.prepareElevation(sessionId, change.proof);
+    const kept = await this.#sessions.prepareOnly(user, actor.sessionId, change.proof, 'factor_changed');
     const { to, data } = noticeTo(this.#runtime, user, actor);
-    try {
-      await this.#ledger.commit({
-        writes: [
-          ...change.writes,
-          this.#runtime.db.trustedDevice.deleteMany({ where: { userId: user.id } }),
-          ...this.#sessions.revokeAllWrites(user, {
-            reason: 'factor_changed',
-            ...(sessionId !== undefined && { except: sessionId }),
-          }),
-          ...(kept === null ? [] : [kept.write]),
-        ],
-        facts: change.facts,
-        mails: [{ template: change.mail, to, data: { ...data, factor: 'totp' } }],
-        invalidates: [`user:${user.id}`],
-      });
-    } catch (error) {
-      throw isMissing(error)
-        ? new AuthTunaError('conflict', { message: 'The account changed at the same moment. Try again.' })
-        : error;
-    }
-    return kept?.result ?? null;
+    await this.#ledger.commitToAccount({
+      writes: [
+        ...change.writes,
+        this.#runtime.db.trustedDevice.deleteMany({ where: { userId: user.id } }),
+        ...kept.writes,
+      ],
+      facts: change.facts,
+      mails: [{ template: change.mail, to, data: { ...data, factor: 'totp' } }],
+      invalidates: [`user:${user.id}`],
+    });
+    return kept.result;
   }
 
   /** Factors are nobody's but the user's own; `SYSTEM` is for scripts. */

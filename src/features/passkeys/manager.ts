@@ -1,6 +1,6 @@
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
 import type { Fact } from '../../core/audit.js';
-import type { Ledger, Write } from '../../core/ledger.js';
+import type { Change, Ledger, Write } from '../../core/ledger.js';
 import type { LiveToken, OneTimeTokens } from '../../core/one-time-tokens.js';
 import { noticeTo } from '../../core/outbox.js';
 import type { Runtime } from '../../core/runtime.js';
@@ -425,35 +425,24 @@ export class PasskeyManager implements SecondFactor {
         reason: 'last_way_in',
       });
     const totp = isLast ? await db.totp.findUnique({ where: { userId } }) : null;
-    const { sessionId } = actor;
-    const kept = sessionId === undefined ? null : await this.#sessions.prepareElevation(sessionId, null);
+    const kept = await this.#sessions.prepareOnly(user, actor.sessionId, null, 'factor_changed');
     const { to, data } = noticeTo(this.#runtime, user, actor);
-    try {
-      await this.#ledger.commit({
-        writes: [
-          db.passkey.delete({ where: { id, userId } }),
-          ...(isLast && (totp === null || totp.confirmedAt === null)
-            ? [db.recoveryCode.deleteMany({ where: { userId } })]
-            : []),
-          db.trustedDevice.deleteMany({ where: { userId } }),
-          ...this.#sessions.revokeAllWrites(user, {
-            reason: 'factor_changed',
-            ...(sessionId !== undefined && { except: sessionId }),
-          }),
-          ...(kept === null ? [] : [kept.write]),
-        ],
-        facts: [
-          { type: 'passkey.removed', actor, target: { type: 'user', id: userId }, data: { passkeyId: id } },
-        ],
-        mails: [{ template: 'passkey-removed', to, data: { ...data, passkeyName: row.name } }],
-        invalidates: [`user:${userId}`],
-      });
-    } catch (error) {
-      throw isMissing(error)
-        ? new AuthTunaError('conflict', { message: 'The account changed at the same moment. Try again.' })
-        : error;
-    }
-    return { session: kept?.result ?? null };
+    await this.#ledger.commitToAccount({
+      writes: [
+        db.passkey.delete({ where: { id, userId } }),
+        ...(isLast && (totp === null || totp.confirmedAt === null)
+          ? [db.recoveryCode.deleteMany({ where: { userId } })]
+          : []),
+        db.trustedDevice.deleteMany({ where: { userId } }),
+        ...kept.writes,
+      ],
+      facts: [
+        { type: 'passkey.removed', actor, target: { type: 'user', id: userId }, data: { passkeyId: id } },
+      ],
+      mails: [{ template: 'passkey-removed', to, data: { ...data, passkeyName: row.name } }],
+      invalidates: [`user:${userId}`],
+    });
+    return { session: kept.result };
   }
 
   /** A new challenge: the two halves of a one-time token in a row. */
@@ -577,15 +566,12 @@ export class PasskeyManager implements SecondFactor {
     return refused(failure);
   }
 
-  async #store(change: Parameters<Ledger['commit']>[0]): Promise<void> {
+  async #store(change: Change): Promise<void> {
     try {
-      await this.#ledger.commit(change);
+      await this.#ledger.commitToAccount(change);
     } catch (error) {
-      if (isUniqueViolation(error))
-        throw new AuthTunaError('conflict', { message: 'This passkey is registered already.' });
-      throw isMissing(error)
-        ? new AuthTunaError('conflict', { message: 'The account changed at the same moment. Try again.' })
-        : error;
+      if (!isUniqueViolation(error)) throw error;
+      throw new AuthTunaError('conflict', { message: 'This passkey is registered already.' });
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Access } from '../../core/access.js';
 import { canonicalEmail } from '../../core/identifiers.js';
-import type { Ledger, Write } from '../../core/ledger.js';
+import { accountChanged, type Change, type Ledger, type Write } from '../../core/ledger.js';
 import type { CredentialStore, MailboxProof } from '../../core/mailbox-proof.js';
 import type { OneTimeTokens } from '../../core/one-time-tokens.js';
 import { noticeTo } from '../../core/outbox.js';
@@ -237,37 +237,23 @@ export class SocialManager<U extends User = User> implements CredentialStore {
         reason: 'last_way_in',
       });
     const found = await this.#provider(provider).catch(() => null);
-    const { sessionId } = actor;
-    const kept = sessionId === undefined ? null : await this.#sessions.prepareElevation(sessionId, null);
+    const kept = await this.#sessions.prepareOnly(user, actor.sessionId, null, 'social_unlinked');
     const notice = noticeTo(this.#runtime, user, actor);
-    try {
-      await this.#ledger.commit({
-        writes: [
-          this.#runtime.db.socialAccount.delete({ where: { id: account.id } }),
-          ...this.#sessions.revokeAllWrites(user, {
-            reason: 'social_unlinked',
-            ...(sessionId !== undefined && { except: sessionId }),
-          }),
-          ...(kept === null ? [] : [kept.write]),
-        ],
-        facts: [{ type: 'social.unlinked', actor, target: { type: 'user', id: userId }, data: { provider } }],
-        mails: [
-          {
-            template: 'social-unlinked',
-            ...notice,
-            data: { ...notice.data, provider: found?.name ?? provider },
-          },
-        ],
-        invalidates: [`user:${userId}`],
-      });
-    } catch (error) {
-      throw isMissing(error)
-        ? new AuthTunaError('conflict', { message: 'The account changed at the same moment. Try again.' })
-        : error;
-    }
+    await this.#ledger.commitToAccount({
+      writes: [this.#runtime.db.socialAccount.delete({ where: { id: account.id } }), ...kept.writes],
+      facts: [{ type: 'social.unlinked', actor, target: { type: 'user', id: userId }, data: { provider } }],
+      mails: [
+        {
+          template: 'social-unlinked',
+          ...notice,
+          data: { ...notice.data, provider: found?.name ?? provider },
+        },
+      ],
+      invalidates: [`user:${userId}`],
+    });
     const tokens = this.#keeper.open(account);
     if (tokens !== null && found !== null) await this.#keeper.revoke(found, tokens);
-    return { session: kept?.result ?? null };
+    return { session: kept.result };
   }
 
   /**
@@ -713,7 +699,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     return row;
   }
 
-  #commitOrConflict(change: Parameters<Ledger['commit']>[0]): Promise<void> {
+  #commitOrConflict(change: Change): Promise<void> {
     return this.#orConflict(() => this.#ledger.commit(change));
   }
 
@@ -722,7 +708,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       return await change();
     } catch (error) {
       if (!isMissing(error) && !isUniqueViolation(error)) throw error;
-      throw new AuthTunaError('conflict', { message: 'The account changed at the same moment. Try again.' });
+      throw accountChanged();
     }
   }
 }
