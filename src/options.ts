@@ -47,6 +47,10 @@ export interface Region {
   relay?: boolean;
 }
 
+/**
+ * What follows when a session is used elsewhere than before: it ends, it must be proved again, its owner is mailed (at most once a day for
+ * each session), or nothing but an entry in the audit log.
+ */
 export type ReactionToChange = 'revoke' | 'step_up' | 'notify' | 'ignore';
 
 export interface RoleDeclaration {
@@ -168,7 +172,9 @@ export interface AuthTunaOptions {
     rotationForgiveSeconds?: number;
     /** Live sessions a user may have; the least recently used ends. Default 20. */
     maxPerUser?: number;
+    /** Another browser, system or kind of device. Default by score: from 40 points the session must be proved again, from 80 it ends. */
     onDeviceChange?: ReactionToChange;
+    /** Another country or continent, and nothing else; needs `region`. Default by score, which a region alone brings to a step-up at most. */
     onRegionChange?: ReactionToChange;
     /** Where a request comes from; a string is the country. Answers later than 50 ms count as none. */
     region?: (req: IncomingMessage, ip: string | null) => MaybePromise<string | Region | null>;

@@ -14,7 +14,8 @@ import {
   verdict,
 } from './device.js';
 import type { Ledger } from './ledger.js';
-import type { Runtime } from './runtime.js';
+import { noticeTo } from './outbox.js';
+import { after, type Runtime } from './runtime.js';
 import type { LoadedSession } from './session-row.js';
 
 /** What a request says about itself. */
@@ -87,28 +88,59 @@ export class SessionDevices {
     row: LoadedSession,
     request: RequestFacts,
     fingerprint: string,
-    change: ScoreChange,
+    change: Reacted,
   ): Promise<void> {
-    const write = this.#runtime.db.session.updateMany({
-      where: { id: row.id, revokedAt: null, lockedAt: null },
-      data: { fingerprint, ip: request.ip },
-    });
-    if (change.score === 0) await write;
-    else
+    const { db } = this.#runtime;
+    const live = { id: row.id, revokedAt: null, lockedAt: null };
+    const data = { fingerprint, ip: request.ip };
+    if (change.score === 0) {
+      await db.session.updateMany({ where: live, data });
+      return;
+    }
+    const isTold = change.reaction === 'notify' && !(await this.#wasTold(row));
+    const { data: about, ...moved } = changed(row, request, change);
+    const suspicious: Fact = {
+      ...moved,
+      type: 'session.suspicious',
+      data: { ...about, ...(isTold && { isTold }) },
+    };
+    try {
       await this.#ledger.commit({
-        writes: [write],
-        facts: [{ ...changed(row, request, change), type: 'session.suspicious' }],
+        writes: [
+          db.session.update({ where: { ...live, fingerprint: row.fingerprint }, data, select: { id: true } }),
+        ],
+        facts: [suspicious],
+        mails: isTold
+          ? [{ template: 'new-device', ...noticeTo(this.#runtime, row.user, suspicious.actor) }]
+          : [],
       });
+    } catch (error) {
+      if (!isMissing(error)) throw error; // another request from there was first
+    }
+  }
+
+  /** Whether the owner had a mail today: where a copy and its owner take turns, every turn is a change. */
+  async #wasTold(row: LoadedSession): Promise<boolean> {
+    const entry = await this.#runtime.db.auditEntry.findFirst({
+      where: {
+        type: 'session.suspicious',
+        targetId: row.id,
+        at: { gt: after(this.#runtime.now(), -DAY_MS / 1000) },
+        data: { contains: '"isTold":true' },
+      },
+      select: { id: true },
+    });
+    return entry !== null;
   }
 
   /** The scored verdict, or what the options say instead for a change of device or of region. */
-  #react(change: ScoreChange): ScoreChange & { reaction: 'allow' | 'step_up' | 'revoke' } {
+  #react(change: ScoreChange): Reacted {
     const { onDeviceChange, onRegionChange } = this.#runtime.config.session;
     if (change.score === 0) return { ...change, reaction: 'allow' };
     const override = change.networkOnly ? onRegionChange : onDeviceChange;
     const notable = change.reasons.some((reason) => reason !== 'network');
     if (override === undefined || !notable) return { ...change, reaction: verdict(change.score) };
-    return { ...change, reaction: override === 'revoke' || override === 'step_up' ? override : 'allow' };
+    return { ...change, reaction: override === 'ignore' ? 'allow' : override };
   }
 
   /** Taking a User-Agent apart costs as much as a query's share of a batch, and there are few of them. */
@@ -138,6 +170,10 @@ export class SessionDevices {
   async baseline(request: RequestFacts): Promise<string> {
     return encodeFingerprint(await this.#fingerprintOf(request));
   }
+}
+
+interface Reacted extends ScoreChange {
+  reaction: 'allow' | 'notify' | 'step_up' | 'revoke';
 }
 
 /** What is recorded of a session that is used elsewhere than before. */

@@ -10,6 +10,7 @@ import { TestMailbox } from '../../src/testing/index.js';
 import { PASSWORD, SECRET, startApp } from '../support/app.js';
 import { freshDatabase } from '../support/database.js';
 import { numbered, numberOf, startMailing } from '../support/mailing.js';
+import { claimsOf } from '../support/sessions.js';
 import { startSmtpServer } from '../support/smtp-server.js';
 
 /** A mailbox whose server can be down. */
@@ -336,6 +337,41 @@ test('the owner of a session that was stolen is told where and when, by a mail t
   expect(mailbox.latestTo(user.email)?.text).toContain('Safari on iOS');
   expect(mailbox.latestTo(user.email)?.text).toContain(`${url}/account/security`);
 });
+
+const IPHONE =
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1';
+
+test.each([
+  ['notify', 1],
+  ['ignore', 0],
+] as const)(
+  'with onDeviceChange %s, a session that moves goes on, and its owner gets %i mails a day',
+  async (onDeviceChange, count) => {
+    const mailbox = new TestMailbox();
+    const mail = { from: 'noreply@harbour.example', transport: mailbox };
+    const { signedIn, authTuna, clock } = await startApp({ mail, session: { onDeviceChange } });
+    const { user, browser } = await signedIn();
+    const moved = browser.stolen(IPHONE);
+    const mails = () =>
+      mailbox.mails.filter(({ to, text }) => to === user.email && text.includes('Safari on iOS'));
+    clock.advance({ seconds: 30 });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => moved.get('/me')));
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
+    for (let turn = 0; turn < 3; turn += 1) {
+      clock.advance({ seconds: 11 });
+      expect((await browser.get('/me')).status).toBe(200);
+      clock.advance({ seconds: 11 });
+      expect((await moved.get('/me')).status).toBe(200);
+    }
+    await authTuna.mailer.deliver();
+    expect(mails()).toHaveLength(count);
+    const recorded = await authTuna.audit.list({
+      type: 'session.suspicious',
+      targetId: claimsOf(browser).sid,
+    });
+    expect(recorded.items).toHaveLength(7);
+  },
+);
 
 test('a mail whose data do not fit its template does not compile', () => {
   const to = 'ada@example.com';
