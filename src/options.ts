@@ -256,11 +256,11 @@ export interface AuthTunaOptions {
   /** Limits other than the defaults of {@link RATE_LIMITS}: `{ signUp: { limit: 10, windowSeconds: 3600 } }`. */
   rateLimits?: Partial<Record<RateLimitName, RateLimit>>;
   /**
-   * Asked before every sign-up, sign-in with a password and forgotten password: a CAPTCHA or a proof of work. True lets pass, false answers
+   * Asked before every sign-up, sign-in by password or mail, and forgotten password: a CAPTCHA or a proof of work. True lets pass, false answers
    * 403; one that fails or takes longer than 5 s refuses with 503.
    */
   humanCheck?: (request: HumanCheckRequest, action: HumanCheckAction) => MaybePromise<boolean>;
-  /** What the three pages show for it. */
+  /** What those pages show for it. */
   humanCheckWidget?: HumanCheckWidget;
   /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
   redisUrl?: string;

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { DEFAULT_DATABASE_URL } from '../config.js';
 import { migrate, migrationStatus } from '../db/migrate.js';
 import { openDatabase } from '../db/open.js';
 import { optionsFromEnv } from '../env.js';
@@ -13,7 +14,7 @@ export const migrateDatabase: Command = {
       options: { 'database-url': { type: 'string' }, status: { type: 'boolean' } },
     });
     const connection = openDatabase(
-      values['database-url'] ?? optionsFromEnv(process.env).databaseUrl ?? 'file:./authtuna.db',
+      values['database-url'] ?? optionsFromEnv(process.env).databaseUrl ?? DEFAULT_DATABASE_URL,
     );
     try {
       await connection.prepare();

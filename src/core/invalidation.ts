@@ -1,4 +1,4 @@
-/** What has changed: `session:<id>`, `user:<id>`, `roles`, `scope:<id>`. */
+/** What has changed: `session:<id>`, `user:<id>`, `roles`, `scope:<id>`, or `all` where it is not known what. */
 export type Topic = string;
 
 /** Carries topics to the other instances. Losing it costs latency, never correctness. */

@@ -5,7 +5,7 @@ import type { Write } from './ledger.js';
 import { after, type Runtime } from './runtime.js';
 
 /** What a token is for. A token of one purpose is nothing for another. */
-export type TokenPurpose = 'set_password' | (string & {});
+export type TokenPurpose = string;
 
 export interface TokenInput {
   purpose: TokenPurpose;

@@ -2,6 +2,7 @@ import type { PasswordHasher } from '../crypto/password-hash.js';
 import { isMissing } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import type { Actor } from '../events.js';
+import { inTime } from '../in-time.js';
 import type { Access } from './access.js';
 import type { Ledger, Write } from './ledger.js';
 import type { OneTimeTokens } from './one-time-tokens.js';
@@ -56,8 +57,9 @@ export class PasswordManager {
   /**
    * Sets a password and ends every session and mailed link of the user.
    *
-   * For scripts: over HTTP nobody chooses another person's password. An actor other than `SYSTEM` can only be the user.
-   * @throws AuthTunaError `weak_password` with `reason`; `not_found`; `forbidden`
+   * For scripts: over HTTP nobody chooses another person's password. An actor other than `SYSTEM` is the user, or holds `users:manage` and
+   * outranks them.
+   * @throws AuthTunaError `weak_password` with `reason`; `not_found`; `unauthenticated`; `forbidden`; `conflict` when the account changed meanwhile
    */
   async set(userId: string, password: string, actor: Actor): Promise<void> {
     if (actor.userId !== userId) await this.#access.requireAbove(actor, userId, 'users:manage');
@@ -66,19 +68,15 @@ export class PasswordManager {
       throw new AuthTunaError('not_found', { message: 'There is no such user.' });
     await this.check(password, user);
     const hash = await this.hash(password);
-    await this.#ledger
-      .commit({
-        writes: [
-          ...this.replaceWrites(userId, hash),
-          ...this.#sessions.revokeAllWrites(user, { reason: 'password_changed' }),
-        ],
-        facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
-        mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
-        invalidates: [`user:${userId}`],
-      })
-      .catch((error: unknown) => {
-        throw isMissing(error) ? new AuthTunaError('conflict') : error;
-      });
+    await this.#ledger.commitToAccount({
+      writes: [
+        ...this.replaceWrites(userId, hash),
+        ...this.#sessions.revokeAllWrites(user, { reason: 'password_changed' }),
+      ],
+      facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
+      mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
+      invalidates: [`user:${userId}`],
+    });
   }
 
   /**
@@ -126,23 +124,21 @@ export class PasswordManager {
   }
 
   async #isBreached(ask: (password: string) => Promise<boolean>, password: string): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<boolean>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${BREACH_CHECK_MS} ms`)), BREACH_CHECK_MS);
-    });
     try {
-      return await Promise.race([ask(password), tooLate]);
+      return await inTime('isBreached', BREACH_CHECK_MS, () => ask(password));
     } catch (error) {
       this.#runtime.config.logger.warn('The breach check did not answer; only the built-in list was asked.', {
         error,
       });
       return false;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
-  /** Makes the user choose a new password before anything else. Needs `users:manage` and rank. */
+  /**
+   * Makes the user choose a new password before anything else. Needs `users:manage` and a rank above theirs.
+   *
+   * @throws AuthTunaError `not_found`, `unauthenticated`, `forbidden`
+   */
   async requireChange(userId: string, actor: Actor): Promise<void> {
     await this.#access.requireAbove(actor, userId, 'users:manage');
     await this.#ledger

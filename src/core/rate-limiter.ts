@@ -96,7 +96,7 @@ export class RateLimiter {
   /**
    * Uses the limit once, if it may be used.
    *
-   * @param key what is limited, and for whom, in clear: `forgotPassword 203.0.113.7/32`; stored as a keyed digest
+   * @param key what is limited, and for whom, in clear: `route mailRequest 203.0.113.7/32`; stored as a keyed digest
    * @throws AuthTunaError `unavailable` when it cannot be counted: who cannot count does not let pass
    */
   take(key: string, limit: SpacedLimit): Promise<RateVerdict> {

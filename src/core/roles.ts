@@ -443,7 +443,7 @@ export class RoleManager {
     }
   }
 
-  /** What a user holds, also what has expired and was not yet cleaned up left out. */
+  /** What a user holds. What has expired is left out, cleaned up or not. */
   async assignmentsOf(userId: string): Promise<RoleAssignment[]> {
     const now = this.#runtime.now();
     const rows = await this.#runtime.db.roleAssignment.findMany({

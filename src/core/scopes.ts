@@ -283,6 +283,8 @@ export class ScopeManager {
   /**
    * Takes a scope out of the tree, with every assignment made exactly there and every role it defined for itself. Scopes below it stay,
    * and hang below `global` from then on. Needs `<type>:manage`.
+   *
+   * @throws AuthTunaError `invalid_input` for a name that is not `type:id`; `not_found`; `forbidden`
    */
   async remove(id: string, actor: Actor): Promise<void> {
     const { type } = requireNode(id, 'id');

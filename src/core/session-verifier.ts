@@ -359,16 +359,11 @@ export class SessionVerifier {
 
   /** Two holders of one cookie: the session ends once, with one audit entry and one mail, however many requests notice. */
   async #breach(row: LoadedSession, request: RequestFacts): Promise<SessionVerdict> {
-    await this.#end(row, request, 'breach', 'session.breached');
+    await this.#breached(row, request, 'breach');
     return refused('session_revoked');
   }
 
-  async #end(
-    row: LoadedSession,
-    request: RequestFacts,
-    reason: string,
-    type: 'session.breached' | 'session.revoked',
-  ): Promise<void> {
+  async #breached(row: LoadedSession, request: RequestFacts, reason: string): Promise<void> {
     const now = this.#runtime.now();
     const actor: Actor = { ...SYSTEM, ip: request.ip, userAgent: request.userAgent };
     try {
@@ -381,7 +376,7 @@ export class SessionVerifier {
         ],
         facts: [
           {
-            type,
+            type: 'session.breached',
             outcome: 'denied',
             reason,
             actor,
@@ -405,7 +400,7 @@ export class SessionVerifier {
   ): Promise<'fine' | SessionVerdict | 'read again'> {
     const looked = await this.#devices.look(row, request, now);
     if (looked !== 'revoke') return looked;
-    await this.#end(row, request, 'device_changed', 'session.breached');
+    await this.#breached(row, request, 'device_changed');
     return refused('session_revoked');
   }
 

@@ -218,7 +218,8 @@ export class SessionManager {
   /**
    * Ends one session. Everybody may end their own; others need `sessions:manage` and a rank above the owner's.
    *
-   * @throws AuthTunaError `not_found` when it is not there, or not the actor's to see; already ended is fine
+   * @throws AuthTunaError `not_found` when it is not there, or not the actor's to see; `forbidden` for a lower rank; `unauthenticated`; already
+   *   ended is fine
    */
   async revoke(sessionId: string, actor: Actor): Promise<void> {
     const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
@@ -257,7 +258,8 @@ export class SessionManager {
    * Ends all sessions of a user, but for one if asked. A sign-in whose password check began before does not survive it.
    *
    * @returns how many were live
-   * @throws AuthTunaError `forbidden` for an actor who is neither the user nor above them; `conflict` after ten lost races
+   * @throws AuthTunaError `not_found` for no such user, or one that is not the actor's to see; `forbidden` for a lower rank; `unauthenticated`;
+   *   `conflict` after ten lost races
    */
   async revokeAll(userId: string, actor: Actor, options: { except?: string } = {}): Promise<number> {
     if (actor !== SYSTEM && actor.userId !== userId) await this.#requireManage(actor, userId);

@@ -103,7 +103,8 @@ export class SignIn {
 
   /**
    * @param user the row as it was read *before* the proof was checked: a sign-out everywhere since then makes the new session stillborn
-   * @throws AuthTunaError `account_suspended`, `email_not_verified`, and whatever `hooks.beforeSignIn` throws
+   * @throws AuthTunaError `account_suspended`, `email_not_verified`, `invalid_credentials` for a doubtful factor alone, and whatever a gate or
+   *   `hooks.beforeSignIn` throws
    */
   async complete(
     user: UserRow,
@@ -221,7 +222,8 @@ export class SignIn {
   /**
    * Turns a waiting sign-in into a session: the waiting one and the factor's proof are spent in the batch that makes it.
    *
-   * @throws AuthTunaError `invalid_credentials` when the factor is none of those asked for, or was spent at the same moment
+   * @throws AuthTunaError `invalid_credentials` when the factor is none of those asked for, or was spent at the same moment; whatever `complete`
+   *   throws
    */
   async finish(
     pending: PendingSignIn,

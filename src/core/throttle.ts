@@ -92,7 +92,7 @@ export class Throttle {
   /**
    * Counts a try, or refuses it while a wait is running. A refused try is not counted. After a success the caller adds `clear(key)` to its batch.
    *
-   * @param key what is guessed at, in clear: `login:<userId>`, `totp:<userId>`; stored as a keyed digest
+   * @param key what is guessed at, in clear: `mfa:<userId>`, `step-up:<userId>`; stored as a keyed digest
    * @throws AuthTunaError `rate_limited` with `retryAfterSeconds`; `unavailable` when it cannot be counted
    */
   async reserve(key: string, policy: ThrottlePolicy): Promise<void> {

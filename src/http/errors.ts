@@ -172,7 +172,7 @@ export function asAuthTunaError(error: unknown): AuthTunaError | null {
   return null;
 }
 
-/** An async handler for any Express: what it throws goes to the error handler, and database trouble in our own code is `unavailable`. */
+/** An async handler for any Express: what it throws, or rejects with, goes to the error handler. */
 export function handle(
   handler: (req: Request, res: Response, next: NextFunction) => unknown,
 ): RequestHandler {

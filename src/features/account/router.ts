@@ -1,9 +1,9 @@
-import { type Request, type RequestHandler, Router } from 'express';
+import { type Request, Router } from 'express';
 import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/auth.js';
 import { handle } from '../../http/errors.js';
-import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
 import { leadThroughStepUp } from '../../http/step-up.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { AccountManager } from './manager.js';
@@ -119,8 +119,4 @@ export function accountRouter<U extends User>(
   if (hasPages) router.use(leadThroughStepUp(views, config.paths.auth, security));
   router.use(http.errorHandler);
   return router;
-}
-
-function only(...allow: string[]): RequestHandler {
-  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
 }
