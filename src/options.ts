@@ -82,7 +82,7 @@ export interface Hooks {
  *
  * | name | limits | default |
  * | --- | --- | --- |
- * | `signUp` | sign-ups | 60 in 10 minutes |
+ * | `signUp` | sign-ups, and changes of username, which tell as well what is taken | 60 in 10 minutes |
  * | `mailRequest` | forgotten passwords, verification mails, magic links, codes, changes of address | 60 in 10 minutes |
  * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
  * | `passkey` | ceremonies with a passkey that are begun from one address, and as many answers | 60 a minute |
@@ -159,6 +159,7 @@ export interface AuthTunaOptions {
     idleSeconds?: number;
     /** Default 86 400; 30 days with remember me. */
     absoluteSeconds?: number;
+    /** What `idleSeconds` counts from. Default `last_activity`; `creation` ends a session that long after sign-in, used or not. */
     lifetimeFrom?: 'last_activity' | 'creation';
     /** Whether sign-in accepts `rememberMe`. Default true. */
     rememberMe?: boolean;
@@ -166,9 +167,9 @@ export interface AuthTunaOptions {
     recheckSeconds?: number;
     /** Shortest time between two rotations of the cookie; 0 turns rotation off. Default 300. */
     rotateSeconds?: number;
-    /** How long a replaced cookie still works after its successor was seen. Default 30. */
+    /** How long a replaced cookie still works after its successor was seen, in seconds. Default 30; at least 20, and twice `recheckSeconds`. */
     rotationGraceSeconds?: number;
-    /** How long after that it is refused without being taken for a theft. Default 180. */
+    /** Until this long after its successor was seen, a replaced cookie is refused without being taken for a theft, in seconds. Default 180. */
     rotationForgiveSeconds?: number;
     /** Live sessions a user may have; the least recently used ends. Default 20. */
     maxPerUser?: number;
@@ -180,7 +181,9 @@ export interface AuthTunaOptions {
     region?: (req: IncomingMessage, ip: string | null) => MaybePromise<string | Region | null>;
     /** Default `at_sess`, prefixed `__Host-` on https. */
     cookieName?: string;
+    /** Shares the cookie with the hosts below this one; its prefix is `__Secure-` then. Default: the host of `baseUrl` alone. */
     cookieDomain?: string;
+    /** Default `lax`; `strict` shows visitors who follow a link from elsewhere as signed out. */
     sameSite?: 'lax' | 'strict';
   };
   password?: {
@@ -188,7 +191,7 @@ export interface AuthTunaOptions {
     minLength?: number;
     /** Default 12; at least 10 on https. */
     bcryptCost?: number;
-    /** A further secret mixed into every hash; passwords set with another one do not verify. */
+    /** A further secret mixed into every hash, at least 16 characters; passwords set with another one do not verify. Default: none. */
     pepper?: string;
     /** A further check, for example a breach service; answers later than 1 s or failing count as "not breached". */
     isBreached?: (password: string) => Promise<boolean>;
@@ -205,7 +208,7 @@ export interface AuthTunaOptions {
   mfa?: {
     /** Shown in authenticator apps. Default: `appName`. */
     issuer?: string;
-    /** Default 10. */
+    /** Codes of a set, 4 to 20. Default 10. */
     recoveryCodeCount?: number;
     /** Holders of these roles, at any scope, must have a second factor. */
     requiredForRoles?: readonly string[];

@@ -70,7 +70,7 @@ export class RefreshAhead {
     try {
       await this.#verifier.lookAhead(token, verified, request);
     } catch (error) {
-      // Where the database does not answer, whoever comes after V is told; anything else nobody would hear of.
+      // Where the database does not answer, whoever comes after `recheckSeconds` is told; anything else nobody would hear of.
       if (!(error instanceof AuthTunaError && error.code === 'unavailable'))
         this.#runtime.config.logger.error('A session could not be looked at ahead of time.', { error });
     }

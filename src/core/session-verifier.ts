@@ -138,7 +138,7 @@ export class SessionVerifier {
     this.cache.renew(token, verified, renewed, now.getTime());
   }
 
-  /** What may have been asked for already: not before the last change that was heard of here, and not longer than V ago. */
+  /** What may have been asked for already: not before the last change that was heard of here, and not longer than `recheckSeconds` ago. */
   async #shared(sessionId: string): Promise<Read | null> {
     const askedAt = this.#runtime.now().getTime();
     const { invalidations } = this.cache;

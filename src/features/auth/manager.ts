@@ -311,8 +311,9 @@ export class AuthManager<U extends User = User> {
    * under the new cookie that is returned; the old one, and every copy of it, is dead at once and never exchanged for the new one.
    *
    * @param options.fingerprint where the browser is now, believed from here on
-   * @throws AuthTunaError `invalid_input` when the password is missing; `second_factor_required` when the code is; `invalid_credentials`;
-   * `rate_limited`; `recent_login_required` for an account that has neither, which signs in again instead; `session_revoked`
+   * @throws AuthTunaError `invalid_input` when the password is missing; `second_factor_required` when the code is, or only a passkey will do;
+   * `invalid_credentials`, also when two step-ups meet; `rate_limited`; `recent_login_required` for an account that has neither, which signs in
+   * again instead; `session_revoked`; `forbidden` for a session that an administrator has as another user
    */
   stepUp(
     sessionId: string,
@@ -328,7 +329,7 @@ export class AuthManager<U extends User = User> {
    * cookie that is returned, and its old cookie is dead at once.
    *
    * @throws AuthTunaError `invalid_credentials` for a wrong current password; `rate_limited` after five; `weak_password`; `invalid_input` when the
-   * new one is the old one; `conflict` when it was changed at the same moment
+   * new one is the old one; `not_found`; `session_revoked` when the one to keep has ended; `conflict` when the account changed at the same moment
    */
   async changePassword(
     userId: string,

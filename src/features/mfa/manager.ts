@@ -165,7 +165,7 @@ export class MfaManager implements SecondFactor {
    *
    * Each call makes a seed of its own. What another tab of the same session shows stays good beside it; what another session began is void,
    * so that nobody confirms a seed that somebody else has seen.
-   * @throws AuthTunaError `conflict` when an app is enrolled already
+   * @throws AuthTunaError `forbidden` for another's; `not_found` for no such user; `conflict` when an app is enrolled already
    */
   async beginTotp(userId: string, actor: Actor): Promise<TotpEnrolment> {
     const user = await this.#own(userId, actor);
@@ -192,7 +192,12 @@ export class MfaManager implements SecondFactor {
     return enrolment(seed, config.mfa.issuer, user.email);
   }
 
-  /** The enrolment that this session began last, for a page to show again after a wrong code. @throws AuthTunaError `invalid_token` */
+  /**
+   * The enrolment that this session began last, for a page to show again after a wrong code.
+   *
+   * @throws AuthTunaError `forbidden`, `not_found`; `invalid_token` when this session began nothing within ten minutes; `conflict` when an app is
+   * enrolled already
+   */
   async pendingTotp(userId: string, actor: Actor): Promise<TotpEnrolment> {
     const user = await this.#own(userId, actor);
     const row = await this.#runtime.db.totp.findUnique({ where: { userId } });
@@ -207,7 +212,8 @@ export class MfaManager implements SecondFactor {
    *
    * Every other session of the user ends; the actor's goes on under a new cookie (`session`).
    * @throws AuthTunaError `invalid_token` when this session began nothing within ten minutes; `invalid_credentials` for a wrong code;
-   * `rate_limited`
+   * `rate_limited`; `conflict` when an app is enrolled already, or the account changed at the same moment; `forbidden`, `not_found`;
+   * `session_revoked` when the actor's has ended
    */
   async confirmTotp(
     userId: string,
@@ -251,7 +257,8 @@ export class MfaManager implements SecondFactor {
   /**
    * Removes the authenticator app; with the last factor the recovery codes go too. Every other session of the user ends.
    *
-   * @throws AuthTunaError `not_found` when there is none
+   * @throws AuthTunaError `forbidden` for another's; `not_found` when there is none, or no such user; `conflict` when the account changed at the
+   * same moment; `session_revoked` when the actor's has ended
    */
   async disable(userId: string, actor: Actor): Promise<{ session: SessionWithToken | null }> {
     const user = await this.#own(userId, actor);
@@ -275,7 +282,7 @@ export class MfaManager implements SecondFactor {
   /**
    * New recovery codes, shown this once; the old ones are void.
    *
-   * @throws AuthTunaError `conflict` for a user without a second factor
+   * @throws AuthTunaError `forbidden` for another's; `not_found` for no such user; `conflict` for a user without a second factor
    */
   async regenerateRecoveryCodes(userId: string, actor: Actor): Promise<string[]> {
     const user = await this.#own(userId, actor);
@@ -380,7 +387,7 @@ export class MfaManager implements SecondFactor {
       .map(({ id, device, createdAt, expiresAt }) => ({ id, device, createdAt, expiresAt }));
   }
 
-  /** Asks for the second factor in that browser again. @throws AuthTunaError `not_found` */
+  /** Asks for the second factor in that browser again. @throws AuthTunaError `not_found`; `forbidden` for another's */
   async revokeTrustedDevice(userId: string, id: string, actor: Actor): Promise<void> {
     await this.#own(userId, actor);
     try {
@@ -411,7 +418,7 @@ export class MfaManager implements SecondFactor {
     return this.#resets.cancelByLink(token, actor);
   }
 
-  /** Stops the removal of one's own factors. @throws AuthTunaError `not_found` */
+  /** Stops the removal of one's own factors. @throws AuthTunaError `not_found`; `forbidden` for another's */
   async cancelOwnReset(userId: string, actor: Actor): Promise<void> {
     await this.#own(userId, actor);
     await this.#resets.cancel(userId, actor);

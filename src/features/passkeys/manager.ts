@@ -150,7 +150,7 @@ export class PasskeyManager implements SecondFactor {
   /**
    * What `navigator.credentials.create()` is to be called with, for a user who is signed in. The challenge lives five minutes.
    *
-   * @throws AuthTunaError `conflict` when the user has 20 passkeys
+   * @throws AuthTunaError `forbidden` for another's; `not_found` for no such user; `conflict` when the user has 20 passkeys
    */
   async beginRegistration(userId: string, actor: Actor): Promise<RegistrationOptions> {
     const user = await this.#own(userId, actor);
@@ -168,7 +168,8 @@ export class PasskeyManager implements SecondFactor {
    * Stores a passkey. With the first second factor of a user all other sessions end; the actor's goes on under a new cookie (`session`).
    *
    * @param options.name default: what the authenticator's model is called
-   * @throws AuthTunaError `invalid_credentials` with `failure`; `conflict` for a credential that is known, or the 21st
+   * @throws AuthTunaError `invalid_credentials` with `failure`; `conflict` for a credential that is known, or the 21st, or when the account changed
+   * at the same moment; `forbidden`, `not_found`; `session_revoked` when the actor's has ended
    */
   async finishRegistration(
     userId: string,
@@ -388,7 +389,7 @@ export class PasskeyManager implements SecondFactor {
     return { kind: 'stepped_up', elevated: result };
   }
 
-  /** @throws AuthTunaError `not_found`, also for somebody else's */
+  /** @throws AuthTunaError `not_found`, also for somebody else's passkey; `forbidden` for an actor who is not the user */
   async rename(userId: string, id: string, name: string, actor: Actor): Promise<Passkey> {
     await this.#own(userId, actor);
     try {
@@ -409,7 +410,8 @@ export class PasskeyManager implements SecondFactor {
   /**
    * Removes a passkey. Every other session ends; the actor's goes on under a new cookie (`session`).
    *
-   * @throws AuthTunaError `not_found`; `conflict` when it is the user's last way in
+   * @throws AuthTunaError `not_found`; `forbidden` for another's; `conflict` when it is the user's last way in, or the account changed at the same
+   * moment; `session_revoked` when the actor's has ended
    */
   async delete(userId: string, id: string, actor: Actor): Promise<{ session: SessionWithToken | null }> {
     // The row is read first: raising its epoch below misses if another way in was taken away meanwhile.
