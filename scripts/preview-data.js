@@ -312,7 +312,7 @@ export const pageSamples = [
     providers: [{ id: HOSTILE, name: HOSTILE }],
     sessions: [{ ...sessions[1], id: HOSTILE, device: HOSTILE, location: HOSTILE }],
   }),
-  page('message', 'verified', { message: 'email_verified', email: 'ada@example.com', continueUrl: '/' }),
+  page('message', 'verified', { message: 'email_verified', continueUrl: '/' }),
   page('message', 'reset', { message: 'reset_requested' }),
   page('error', 'token', { code: 'invalid_token', status: 400, requestId: '01JP8Z3M' }),
   page('error', 'slow', { code: 'rate_limited', status: 429, retryAfterSeconds: 120 }),
@@ -331,7 +331,7 @@ export const pageSamples = [
 ];
 
 const base = { to: 'ada@example.com', name: 'Ada' };
-const activity = { at: at(0), device: 'Chrome on Windows', ip: '198.51.100.7', location: 'Lyon, France' };
+const activity = { at: at(0), device: 'Chrome on Windows', ip: '198.51.100.7' };
 const link =
   'https://harbour.example/auth/verify-email?token=4f9a2c7be1d05836.Zk3vQ8mR1xT7wY2nB5hJ9cL4sD6gF0pA';
 const expiring = { ...base, link, expiresInSeconds: 1800 };
@@ -365,7 +365,7 @@ export const mailSamples = [
   page('new-device', 'hostile', {
     ...notice,
     name: HOSTILE,
-    activity: { ...activity, device: `${HOSTILE}\r\nBcc: eve@evil.example`, location: null, ip: null },
+    activity: { ...activity, device: `${HOSTILE}\r\nBcc: eve@evil.example`, ip: null },
   }),
   page('session-stolen', 'plain', { ...notice, name: null }),
   page('factor-added', 'plain', { ...notice, factor: 'totp' }),
@@ -384,26 +384,9 @@ export const mailSamples = [
   page('passkey-removed', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
   page('social-linked', 'plain', { ...notice, provider: 'Google' }),
   page('social-unlinked', 'plain', { ...notice, provider: 'Google' }),
-  page('api-key-created', 'plain', { ...notice, keyName: 'deploy', keyStart: 'at_live_7Kq' }),
   page('account-locked', 'plain', { ...expiring, expiresInSeconds: 3600 }),
   page('magic-link', 'plain', { ...expiring, expiresInSeconds: 600, activity }),
   page('email-code', 'plain', { ...base, code: '482 913', expiresInSeconds: 600, activity }),
-  page('invitation', 'plain', {
-    ...expiring,
-    name: null,
-    inviterName: 'Grace Hopper',
-    organisationName: 'Compilers & Co',
-    expiresInSeconds: 7 * 86_400,
-  }),
-  page('invitation', 'hostile', {
-    ...expiring,
-    inviterName: `x\r\nBcc: e@e`,
-    organisationName: '<a href=//e>{{link}}{appName}',
-  }),
-  page('deletion-confirm', 'plain', expiring),
-  page('deletion-requested', 'plain', { ...notice, deletesAt: at(-7) }),
-  page('deletion-cancelled', 'plain', notice),
-  page('deletion-done', 'plain', base),
 ];
 
 function page(name, variant, data) {

@@ -71,11 +71,7 @@ export type MessageName =
   | 'email_change_requested'
   | 'email_changed'
   | 'email_change_undone'
-  | 'account_unlocked'
-  | 'signed_out'
-  | 'deletion_requested'
-  | 'deletion_confirmed'
-  | 'deletion_cancelled';
+  | 'account_unlocked';
 
 /** The data of each page, by the name of its file in `templates/pages`. */
 export interface PageData {
@@ -160,7 +156,7 @@ export interface PageData {
   };
   'social/organisation': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
   'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
-  message: Page & { message: MessageName; email?: string | null; continueUrl?: string | null };
+  message: Page & { message: MessageName; continueUrl?: string | null };
   error: Page & {
     code: string;
     status: number;
@@ -186,7 +182,6 @@ export interface Activity {
   at: Date;
   device: string | null;
   ip: string | null;
-  location?: string | null;
 }
 
 type WithLink = Mail & { link: string };
@@ -220,16 +215,8 @@ export interface MailData {
   'passkey-removed': Notice & { passkeyName: string };
   'social-linked': Notice & { provider: string };
   'social-unlinked': Notice & { provider: string };
-  /** `keyStart`: its first characters, which are no secret. */
-  'api-key-created': Notice & { keyName: string; keyStart: string };
   'account-locked': WithExpiringLink;
   'magic-link': WithExpiringLink & { activity: Activity };
   'email-code': Mail & { code: string; expiresInSeconds: number; activity: Activity };
-  /** Names as people chose them: escaped here, shortened and freed of addresses by the caller. */
-  invitation: WithExpiringLink & { inviterName: string; organisationName: string };
-  'deletion-confirm': WithExpiringLink;
-  'deletion-requested': WithLink & { deletesAt: Date };
-  'deletion-cancelled': WithLink;
-  'deletion-done': Mail;
 }
 export type MailName = keyof MailData;

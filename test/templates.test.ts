@@ -141,14 +141,16 @@ describe('what is rendered', () => {
 
 describe('mails', () => {
   test('IN-4: no name opens a line, neither in the subject nor in the text part', () => {
-    const { subject, text } = harbour().renderMail('invitation', {
+    const templatesDir = hostFolder({
+      'locales/en.json': '{"mails":{"verification":{"subject":"{name}, confirm your address"}}}',
+    });
+    const { subject, text } = harbour({ templatesDir }).renderMail('verification', {
       to: 'bob@example.com',
-      inviterName: 'x\r\nBcc: eve@evil.example\u2028\u202e',
-      organisationName: 'Acme {appName} {{link}}',
-      link: 'https://harbour.example/join',
+      name: 'x\r\nBcc: eve@evil.example {appName} {{link}}\u2028\u202e',
+      link: 'https://harbour.example/auth/verify-email',
       expiresInSeconds: 604_800,
     });
-    expect(subject).toBe('x Bcc: eve@evil.example invited you to Acme {appName} {{link}}');
+    expect(subject).toBe('x Bcc: eve@evil.example {appName} {{link}}, confirm your address');
     expect(text).not.toMatch(/^Bcc/m);
     expect(text).toContain('7 days');
   });

@@ -17,7 +17,7 @@ const DONE = {
   email_changed: null,
   email_change_undone: '/forgot-password',
   account_unlocked: '/login',
-} as const satisfies Partial<Record<MessageName, string | null>>;
+} as const satisfies Record<MessageName, string | null>;
 export type DoneMessage = keyof typeof DONE;
 
 /** The name under which a browser keeps the address that it was told to look for mail at. */
