@@ -16,8 +16,6 @@ export interface Fingerprint extends Device {
   network: string | null;
   /** Known relay, VPN or mobile carrier network, whose exits wander. */
   relay: boolean | null;
-  /** Two letters (`EU`); taken from the country when not given. */
-  continent?: string | null;
 }
 
 export type ScoreReason = keyof typeof SCORES;
@@ -126,8 +124,8 @@ export function continentOf(country: string | null): string | null {
 
 /** A fingerprint as it is kept in a session's row. */
 export function encodeFingerprint(fingerprint: Fingerprint): string {
-  const { browser, os, mobile, country, network, relay, continent } = fingerprint;
-  return JSON.stringify([browser, os, mobile, country, network, relay, ...(continent ? [continent] : [])]);
+  const { browser, os, mobile, country, network, relay } = fingerprint;
+  return JSON.stringify([browser, os, mobile, country, network, relay]);
 }
 
 /** The fingerprint in a row; what cannot be read is no information, never a reason to end a session. */
@@ -141,7 +139,7 @@ export function decodeFingerprint(stored: string | null): Fingerprint {
     const value = values[index];
     return typeof value === 'boolean' ? value : null;
   };
-  const fingerprint = {
+  return {
     browser: text(0),
     os: text(1),
     mobile: flag(2),
@@ -149,8 +147,6 @@ export function decodeFingerprint(stored: string | null): Fingerprint {
     network: text(4),
     relay: flag(5),
   };
-  const continent = text(6);
-  return continent === null ? fingerprint : { ...fingerprint, continent };
 }
 
 /** `curl` of `curl/8.5.0`. Without dots, so that no mail client makes a link of what a stranger sent. */
@@ -188,8 +184,8 @@ function placeReason(
   const networkChanged = differ(before.network, after.network);
   if (before.country === after.country) return networkChanged ? 'network' : null;
 
-  const from = before.continent ?? continentOf(before.country);
-  const to = after.continent ?? continentOf(after.country);
+  const from = continentOf(before.country);
+  const to = continentOf(after.country);
   return networkChanged && differ(from, to) && secondsSinceLastUse <= JUMP_SECONDS ? 'continent' : 'country';
 }
 

@@ -1,3 +1,4 @@
+import type { Actor } from '../events.js';
 import type { Ledger, Write } from './ledger.js';
 import type { OneTimeTokens } from './one-time-tokens.js';
 import type { Runtime } from './runtime.js';
@@ -57,7 +58,7 @@ export class MailboxProof {
     user: UserRow,
     spend: Write,
     ledger: Ledger,
-    actor: Parameters<Ledger['commit']>[0]['facts'][number]['actor'],
+    actor: Actor,
     keep?: CredentialStore,
   ): Promise<{ user: UserRow; writes: Write[] }> {
     if (user.emailVerifiedAt !== null) return { user, writes: [spend] };

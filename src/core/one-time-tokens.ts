@@ -4,11 +4,9 @@ import { AuthTunaError } from '../errors.js';
 import type { Write } from './ledger.js';
 import { after, type Runtime } from './runtime.js';
 
-/** What a token is for. A token of one purpose is nothing for another. */
-export type TokenPurpose = string;
-
 export interface TokenInput {
-  purpose: TokenPurpose;
+  /** What it is for. A token of one purpose is nothing for another. */
+  purpose: string;
   /** A user's id, or a keyed digest of an address that has no user yet. */
   subject: string;
   lifetimeSeconds: number;
@@ -36,7 +34,6 @@ export const TOKEN_SECONDS = {
 /** A token that was looked at and found good. Spending it is a write for the batch of what it allows. */
 export interface LiveToken {
   id: string;
-  purpose: string;
   subject: string;
   data: Readonly<Record<string, unknown>>;
   /** Misses, and so undoes the batch, when somebody else spent the token first. */
@@ -92,7 +89,7 @@ export class OneTimeTokens {
    */
   async peek(
     token: string,
-    purpose: TokenPurpose,
+    purpose: string,
     options: { browser?: string; dependsOn?: (subject: string) => Promise<string | null> } = {},
   ): Promise<LiveToken> {
     const parsed = parseSplitToken(token);
@@ -118,7 +115,6 @@ export class OneTimeTokens {
     }
     return {
       id: row.id,
-      purpose: row.purpose,
       subject: row.subject,
       data: JSON.parse(row.data ?? '{}') as Record<string, unknown>,
       spend: this.#runtime.db.oneTimeToken.update({
@@ -162,7 +158,7 @@ export class OneTimeTokens {
   }
 
   /** The write that ends every live token of a subject, of all purposes or of some. */
-  revokeAll(subject: string, purposes?: readonly TokenPurpose[]): Write {
+  revokeAll(subject: string, purposes?: readonly string[]): Write {
     return this.#runtime.db.oneTimeToken.updateMany({
       where: { subject, usedAt: null, ...(purposes !== undefined && { purpose: { in: [...purposes] } }) },
       data: { usedAt: this.#runtime.now() },

@@ -2,7 +2,7 @@ import { isMissing, isUniqueViolation } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import { type Actor, SYSTEM } from '../events.js';
 import type { Access } from './access.js';
-import type { Ledger } from './ledger.js';
+import type { Ledger, Write } from './ledger.js';
 import { type Page, type PageQuery, pageOf } from './page.js';
 import type { RoleStore } from './role-store.js';
 import type { Runtime } from './runtime.js';
@@ -131,7 +131,7 @@ export class PermissionManager {
 
   async #commit(
     name: string,
-    writes: Parameters<Ledger['commit']>[0]['writes'],
+    writes: readonly Write[],
     type: 'permission.updated' | 'permission.deleted',
     actor: Actor,
   ): Promise<void> {

@@ -38,7 +38,7 @@ export class SessionTokens {
     this.#currentHeader = headerFor(keys.current('sess'));
   }
 
-  sign(claims: SessionClaims, issuedAt: number): string {
+  #sign(claims: SessionClaims, issuedAt: number): string {
     const payload = {
       iss: this.#issuer,
       aud: this.#issuer,
@@ -73,7 +73,7 @@ export class SessionTokens {
       rotating,
       expiresAt: session.absoluteExpiresAt.getTime(),
     };
-    return this.sign(claims, now.getTime());
+    return this.#sign(claims, now.getTime());
   }
 
   /** The claims of a token that was signed here, is of this type and has not expired; null for everything else. Never throws. */

@@ -27,6 +27,6 @@ export function isActive(
   return user.deletedAt === null && !isSuspended(user, now);
 }
 
-export function isSuspended(user: Pick<User, 'suspendedAt' | 'suspendedUntil'>, now: Date): boolean {
+function isSuspended(user: Pick<User, 'suspendedAt' | 'suspendedUntil'>, now: Date): boolean {
   return user.suspendedAt !== null && (user.suspendedUntil === null || user.suspendedUntil > now);
 }

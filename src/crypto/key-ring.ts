@@ -1,18 +1,9 @@
 import { deriveKey, hmac } from './digest.js';
 
+const PURPOSES = ['sess', 'rot', 'csrf', 'enc', 'pepper', 'lookup', 'device', 'bus'] as const;
+
 /** What a key is for. Each purpose has its own key from each secret, so none can stand in for another. */
-export type KeyPurpose =
-  | 'sess'
-  | 'access'
-  | 'rot'
-  | 'csrf'
-  | 'enc'
-  | 'pepper'
-  | 'lookup'
-  | 'device'
-  | 'audit'
-  | 'flow'
-  | 'bus';
+export type KeyPurpose = (typeof PURPOSES)[number];
 
 export interface Key {
   /** Names the secret it came from, without revealing it. */
@@ -33,22 +24,9 @@ export class KeyRing {
   constructor(secrets: readonly string[]) {
     this.#secrets = secrets.map((secret) => {
       const kid = deriveKey(secret, 'kid').toString('base64url').slice(0, 8);
-      const purposes: KeyPurpose[] = [
-        'sess',
-        'access',
-        'rot',
-        'csrf',
-        'enc',
-        'pepper',
-        'lookup',
-        'device',
-        'audit',
-        'flow',
-        'bus',
-      ];
       return {
         kid,
-        keys: new Map(purposes.map((purpose) => [purpose, { kid, bytes: deriveKey(secret, purpose) }])),
+        keys: new Map(PURPOSES.map((purpose) => [purpose, { kid, bytes: deriveKey(secret, purpose) }])),
       };
     });
     this.#byKid = new Map(this.#secrets.map((entry) => [entry.kid, entry]));

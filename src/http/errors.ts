@@ -132,13 +132,7 @@ export type ErrorPage = (
 ) => boolean;
 
 /** Answers with the problem document, or with a page where the browser asked for one. */
-export function sendError(
-  req: Request,
-  res: Response,
-  error: AuthTunaError,
-  pages: string,
-  page?: ErrorPage,
-): void {
+function sendError(req: Request, res: Response, error: AuthTunaError, pages: string, page?: ErrorPage): void {
   for (const [name, value] of Object.entries(headersOf(error))) res.setHeader(name, value);
   res.status(STATUS[error.code]);
   const { retryAfterSeconds, sso, organisation } = error.details;

@@ -27,8 +27,6 @@ export function contentSecurityPolicy(further: Readonly<Record<string, readonly 
     .join('; ');
 }
 
-export const CONTENT_SECURITY_POLICY = contentSecurityPolicy();
-
 const HSTS = 'max-age=31536000; includeSubDomains'; // one year, ASVS 5.0 V3.4.1
 
 /**
@@ -37,7 +35,7 @@ const HSTS = 'max-age=31536000; includeSubDomains'; // one year, ASVS 5.0 V3.4.1
  * @see ASVS 5.0 V3.4; security.md HD-1
  */
 export function securityHeaders(isSecure: boolean, options: SecurityHeaderOptions = {}): RequestHandler {
-  const policy = options.contentSecurityPolicy ?? CONTENT_SECURITY_POLICY;
+  const policy = options.contentSecurityPolicy ?? contentSecurityPolicy();
   const headers: [string, string][] = [
     ...(policy === false ? [] : ([['Content-Security-Policy', policy]] as [string, string][])),
     ['X-Content-Type-Options', 'nosniff'],

@@ -354,15 +354,6 @@ describe('HJ-2: the table', () => {
       'step_up',
     ],
     [
-      'a continent that was passed in',
-      at(UA.chromeMac, { country: 'T1', continent: 'EU' }),
-      at(UA.chromeMac, { country: 'T2', continent: 'AS', network: 'x' }),
-      10,
-      45,
-      ['continent'],
-      'step_up',
-    ],
-    [
       'countries nobody knows',
       at(UA.chromeMac, { country: 'T1' }),
       at(UA.chromeMac, { country: 'T2', network: 'x' }),
@@ -399,7 +390,7 @@ describe('in a row', () => {
     for (const fingerprint of [
       at(UA.safariIpad),
       at(null, { country: null, network: null, relay: null }),
-      at(UA.curl, { continent: 'EU' }),
+      at(UA.curl),
     ]) {
       expect(decodeFingerprint(encodeFingerprint(fingerprint))).toEqual(fingerprint);
     }

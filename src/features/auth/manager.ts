@@ -166,7 +166,7 @@ export class AuthManager<U extends User = User> {
         ...(browserId !== undefined && { browserId }),
       });
       if (!requireVerifiedEmail)
-        return await this.signInAfterSignUp(user.id, actor, signInOptions, credential?.proof);
+        return await this.#signInAfterSignUp(user.id, actor, signInOptions, credential?.proof);
     } catch (error) {
       const isTakenAddress =
         error instanceof AuthTunaError && error.code === 'conflict' && error.details.field === 'email';
@@ -280,11 +280,11 @@ export class AuthManager<U extends User = User> {
     }
   }
 
-  /** Signs a session in for a user who has just signed up, where no address has to be confirmed first. */
-  async signInAfterSignUp(
+  /** A session for a user who has just signed up, where no address has to be confirmed first. */
+  async #signInAfterSignUp(
     userId: string,
     actor: Actor,
-    options: SignInOptions = {},
+    options: SignInOptions,
     proof: Proof = { amr: ['pwd'], assuranceLevel: 1 },
   ): Promise<SignInResult> {
     const user = await this.#users.row(userId);
