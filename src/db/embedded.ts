@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
-import { misconfigured } from '../errors.js';
+import { AuthTunaError, misconfigured } from '../errors.js';
 import type { DatabaseConnection } from './connection.js';
 import { PrismaClient } from './generated/sqlite/client.js';
 
@@ -31,9 +31,10 @@ export function openSqlite(url: string): DatabaseConnection {
   }
   if (isFile) mkdirSync(dirname(pathOf(url)), { recursive: true });
 
-  const adapter = new PatientLibSql({ url, timeout: BUSY_TIMEOUT_MS });
+  const adapter = isFile ? new FileAdapter(url) : new PrismaLibSql({ url });
   const client = new PrismaClient({ adapter });
-  const sql = new PrismaLibSql({ url }).createClient({ url, timeout: 0 });
+  const sql = new PrismaLibSql({ url }).createClient({ url, timeout: BUSY_TIMEOUT_MS });
+  const waiter = new LockWaiter(sql, WRITE_PROBE);
 
   return {
     dialect: 'sqlite',
@@ -41,15 +42,20 @@ export function openSqlite(url: string): DatabaseConnection {
 
     async prepare() {
       // Readers do not block the writer, nor it them. The mode is stored in the file.
-      if (isFile) await whenFree(sql, MIGRATION_LIMIT_MS, () => sql.execute('PRAGMA journal_mode = WAL'));
+      if (isFile)
+        await waiter
+          .run(MIGRATION_LIMIT_MS, () => sql.execute('PRAGMA journal_mode = WAL'))
+          .catch(describeLock);
     },
 
     async exclusively(work) {
-      const transaction = await whenFree(sql, MIGRATION_LIMIT_MS, async () => {
-        // Rebuilding a table drops the old one, which would cascade to the rows that refer to it.
-        await sql.execute('PRAGMA foreign_keys = OFF');
-        return sql.transaction('write'); // BEGIN IMMEDIATE; takes this connection with it
-      });
+      const transaction = await waiter
+        .run(MIGRATION_LIMIT_MS, async () => {
+          // Rebuilding a table drops the old one, which would cascade to the rows that refer to it.
+          await sql.execute('PRAGMA foreign_keys = OFF');
+          return sql.transaction('write'); // BEGIN IMMEDIATE; takes this connection with it
+        })
+        .catch(describeLock);
       try {
         const result = await work({
           async query(statement, values = []) {
@@ -68,43 +74,88 @@ export function openSqlite(url: string): DatabaseConnection {
     },
 
     async close() {
-      adapter.isClosed = true;
+      if (adapter instanceof FileAdapter) adapter.isClosed = true;
       sql.close();
       await client.$disconnect();
     },
   };
 }
-
 /**
- * Waits for other writers without holding up the process, and takes the right to write when a batch begins: a batch that began as a reader
- * is refused at its first write, at once, when anybody wrote meanwhile.
- *
- * A batch on a file stays on the connection of everything else. libsql would leave that connection to the batch and open another one for what
- * follows, and none is closed before the garbage is collected: every batch would cost an open file, and a busy server a gigabyte.
+ * Two connections to one file: reads never queue behind a write that waits for the lock of the file, since readers and the writer do not
+ * block each other in WAL mode. A read outside a batch sees all that was committed before it.
  */
-class PatientLibSql extends PrismaLibSql {
-  /** Prisma connects again by itself when something is asked after the end; nobody would close that. */
+class FileAdapter extends PrismaLibSql {
+  readonly #turns = new Turns();
+  readonly #reads: ReadAdapter;
+  /** Prisma connects again by itself when something is asked after the end; nothing would close that. */
   isClosed = false;
 
-  override createClient(config: Parameters<PrismaLibSql['createClient']>[0]) {
+  constructor(url: string) {
+    super({ url, timeout: BUSY_TIMEOUT_MS });
+    this.#reads = new ReadAdapter(url, this.#turns);
+  }
+
+  override async connect() {
+    const writes = await super.connect();
+    const reads = await this.#reads.connect();
+    const queryWriter = writes.queryRaw.bind(writes);
+    const disposeWriter = writes.dispose.bind(writes);
+    writes.queryRaw = (query) =>
+      query.sql.startsWith('SELECT') ? reads.queryRaw(query) : queryWriter(query);
+    writes.dispose = async () => {
+      await reads.dispose();
+      await disposeWriter();
+    };
+    return writes;
+  }
+
+  /**
+   * A batch takes the right to write when it begins: a batch that began as a reader is refused at its first write, at once, when another
+   * connection wrote meanwhile. It stays on this connection: libsql would leave the connection to the batch and open another one for what
+   * follows, and close neither before they are collected as garbage.
+   */
+  override createClient(config: ClientConfig) {
     if (this.isClosed) throw new Error('the database was closed');
     const client = super.createClient(config);
-    const turns = new Turns();
+    const waiter = new LockWaiter(client, WRITE_PROBE);
     const executeNow: Client['execute'] = client.execute.bind(client);
-    const execute = (async (...statement: Parameters<Client['execute']>) => {
-      if (client.protocol === 'file') await turns.next();
-      return executeNow(...statement);
-    }) as Client['execute'];
-    const transaction = client.transaction.bind(client);
-    client.execute = ((...statement: Parameters<typeof execute>) =>
-      whenFree(client, LIMIT_MS, () => execute(...statement))) as typeof client.execute;
+    const execute = inTurn(executeNow, this.#turns);
+    client.execute = ((...statement: Parameters<Client['execute']>) =>
+      waiter.run(LIMIT_MS, () => execute(...statement))) as Client['execute'];
     client.transaction = async () => {
-      if (client.protocol !== 'file') return whenFree(client, LIMIT_MS, () => transaction('write'));
-      await whenFree(client, LIMIT_MS, () => execute('BEGIN IMMEDIATE'));
-      return new Batch(client, executeNow, turns) as unknown as Transaction;
+      await waiter.run(LIMIT_MS, () => execute('BEGIN IMMEDIATE'));
+      return new Batch(client, executeNow, this.#turns) as unknown as Transaction;
     };
     return client;
   }
+}
+
+/** The connection of a {@link FileAdapter} for reads. */
+class ReadAdapter extends PrismaLibSql {
+  readonly #turns: Turns;
+
+  constructor(url: string, turns: Turns) {
+    super({ url, timeout: BUSY_TIMEOUT_MS });
+    this.#turns = turns;
+  }
+
+  override createClient(config: ClientConfig) {
+    const client = super.createClient(config);
+    const waiter = new LockWaiter(client, READ_PROBE);
+    const execute = inTurn(client.execute.bind(client), this.#turns);
+    client.execute = ((...statement: Parameters<Client['execute']>) =>
+      waiter.run(LIMIT_MS, () => execute(...statement))) as Client['execute'];
+    return client;
+  }
+}
+
+type ClientConfig = Parameters<PrismaLibSql['createClient']>[0];
+
+function inTurn(execute: Client['execute'], turns: Turns): Client['execute'] {
+  return (async (...statement: Parameters<Client['execute']>) => {
+    await turns.next();
+    return execute(...statement);
+  }) as Client['execute'];
 }
 
 /**
@@ -133,6 +184,7 @@ class Batch {
   readonly #execute: Client['execute'];
   readonly #turns: Turns;
   #state: 'open' | 'failed' | 'ended' = 'open';
+  #wasRefused = false;
 
   constructor(client: Client, execute: Client['execute'], turns: Turns) {
     this.#client = client;
@@ -148,6 +200,7 @@ class Batch {
       return await this.#execute(statement);
     } catch (error) {
       this.#state = 'failed';
+      this.#wasRefused = isBusy(error);
       throw error;
     }
   }
@@ -162,41 +215,80 @@ class Batch {
     }
   }
 
-  /** A connection that cannot be told is closed, which undoes as well; whatever came next would otherwise belong to this batch. */
+  /** Where a statement was refused, or rolling back is, the connection is replaced too: what came next would otherwise belong to this batch. */
   async rollback(): Promise<void> {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     try {
       await this.#execute('ROLLBACK');
     } catch {
-      if (!this.#client.closed) await reopen(this.#client);
+      this.#wasRefused = true;
+    }
+    if (this.#wasRefused && !this.#client.closed) await reopen(this.#client);
+  }
+}
+
+/**
+ * Runs statements on one connection, and tries a statement again while another connection holds the write lock of the file.
+ *
+ * libsql leaves a refused statement open until it is collected as garbage. Beside such a statement nothing commits, reads come from an old
+ * snapshot, and even closing the connection lets go of no lock. So a connection that refused a statement is replaced before anything else
+ * happens, on every way out; until the lock is free, only a probe asks for it, whose statements libsql always finishes.
+ */
+class LockWaiter {
+  readonly #client: Reopened;
+  readonly #probe: string;
+  #isLocked = false;
+
+  constructor(client: Reopened, probe: string) {
+    this.#client = client;
+    this.#probe = probe;
+  }
+
+  /** Resolves with what `attempt` gives, or rejects with its error after `limitMs` of being refused. */
+  async run<T>(limitMs: number, attempt: () => Promise<T>): Promise<T> {
+    const deadline = performance.now() + limitMs;
+    for (;;) {
+      try {
+        if (this.#isLocked) await this.#client.executeMultiple(this.#probe);
+        this.#isLocked = false;
+        return await attempt();
+      } catch (error) {
+        if (!isBusy(error) && !isNotOpen(error)) throw error;
+        if (!this.#isLocked && !this.#client.closed) await reopen(this.#client);
+        this.#isLocked = isBusy(error);
+        if (performance.now() >= deadline || this.#client.closed) throw error;
+        await setTimeout(RETRY_MS);
+      }
     }
   }
 }
 
-/** Tries again while another connection writes. */
-async function whenFree<T>(sql: Reopened, limitMs: number, attempt: () => Promise<T>): Promise<T> {
-  const began = performance.now();
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!isBusy(error) && !isNotOpen(error)) throw error;
-      if (performance.now() - began >= limitMs) throw error;
-      await setTimeout(RETRY_MS);
-      if (sql.closed) throw error;
-      await reopen(sql); // a statement that was refused stays open, and no transaction commits beside it
-    }
-  }
-}
+const WRITE_PROBE = 'BEGIN IMMEDIATE; COMMIT';
+const READ_PROBE = 'SELECT 1 FROM sqlite_schema';
 
-type Reopened = Pick<Client, 'closed'> & { reconnect(): void | Promise<void> };
+type Reopened = Pick<Client, 'closed' | 'executeMultiple'> & { reconnect(): void | Promise<void> };
 
-/** Where the file cannot be opened right now, for want of a descriptor perhaps, the next attempt finds it not open and tries again. */
-async function reopen(sql: Reopened): Promise<void> {
+/** Where the file cannot be opened right now, perhaps for want of a descriptor, the next attempt finds it not open and tries again. */
+async function reopen(client: Reopened): Promise<void> {
   try {
-    await sql.reconnect();
+    await client.reconnect();
   } catch {}
+}
+
+/** @throws AuthTunaError `unavailable`, which says that another process holds the lock, or the error itself */
+function describeLock(error: unknown): never {
+  if (!isBusy(error)) throw error;
+  throw new AuthTunaError(
+    'unavailable',
+    { retryAfterSeconds: 1 },
+    {
+      cause: new Error(
+        `Another process has held the write lock of the SQLite file for ${MIGRATION_LIMIT_MS / 1000} s. End that process, or wait until its backup, VACUUM or transaction is over.`,
+        { cause: error },
+      ),
+    },
+  );
 }
 
 function isBusy(error: unknown): boolean {
