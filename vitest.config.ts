@@ -24,7 +24,7 @@ export default defineConfig({
           exclude: [
             ...exclude,
             'test/crypto/**',
-            'test/templates.test.ts',
+            'test/templates/**',
             'test/layers.test.ts',
             'test/types.test.ts',
           ],

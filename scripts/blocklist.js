@@ -1,4 +1,4 @@
-// Builds data/blocklist.bin: the values that src/core/password-policy.ts refuses, as sorted 5-byte hashes.
+// Builds data/blocklist.bin: the values that src/core/users/password-policy.ts refuses, as sorted 5-byte hashes.
 //   node scripts/blocklist.js [more.txt …]    further lists, one value a line
 //   node scripts/blocklist.js --check         exit 1 when the shipped file is not what the installed sources give
 import { createHash } from 'node:crypto';
@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const HASH_BYTES = 5; // as in src/core/password-policy.ts
+const HASH_BYTES = 5; // as in src/core/users/password-policy.ts
 // Of the million most common: the top of what is long enough for the shortest minimum there may be, and all that is long enough for the
 // default one.
 const SHORTEST_MINIMUM = 8;

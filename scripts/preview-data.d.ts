@@ -1,4 +1,4 @@
-import type { MailData, MailName, PageData, PageName } from '../src/templates.js';
+import type { MailData, MailName, PageData, PageName } from '../src/templates/templates.js';
 
 export declare const HOSTILE: string;
 export declare const pageSamples: readonly { name: PageName; variant: string; data: PageData[PageName] }[];

@@ -1,5 +1,5 @@
 import { type AuthTuna, createAuthTuna } from '../authtuna.js';
-import { optionsFromEnv } from '../env.js';
+import { optionsFromEnv } from '../config/env.js';
 
 /** Runs work with an instance made from the environment, and closes it. Sign-up and mail play no part in a command. */
 export async function withInstance<T>(work: (authTuna: AuthTuna) => Promise<T>): Promise<T> {

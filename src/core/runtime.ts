@@ -1,4 +1,4 @@
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { KeyRing } from '../crypto/key-ring.js';
 import { Vault } from '../crypto/vault.js';
 import type { Db } from '../db/client.js';

@@ -1,5 +1,5 @@
 import { AuthTunaError, misconfigured } from '../errors.js';
-import { inTime } from '../in-time.js';
+import { inTime } from '../time.js';
 import { Prisma, type PrismaClient } from './generated/sqlite/client.js';
 
 /** The models of authtuna.prisma as a client spells them: `user`, `oneTimeToken`, … */

@@ -1,25 +1,25 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
-import type { Config } from '../config.js';
-import type { KnownDevices } from '../core/known-devices.js';
-import type { RateLimiter } from '../core/rate-limiter.js';
-import type { SessionVerifier } from '../core/session-verifier.js';
-import type { SessionWithToken } from '../core/sessions.js';
-import type { SignInOptions, SignInResult } from '../core/sign-in.js';
+import type { Config } from '../config/config.js';
+import type { HumanCheckAction } from '../config/options.js';
+import type { RateLimiter } from '../core/limits/rate-limiter.js';
+import type { SessionWithToken } from '../core/sessions/sessions.js';
+import type { SessionVerifier } from '../core/sessions/verifier.js';
+import type { KnownDevices } from '../core/sign-in/known-browsers.js';
+import type { SignInOptions, SignInResult } from '../core/sign-in/sign-in.js';
 import { AuthTunaError } from '../errors.js';
-import type { HumanCheckAction } from '../options.js';
-import type { MountedPages, ProviderButton } from '../template-data.js';
-import { authOf, findAuth } from './auth.js';
-import { type CookieSpec, cookieSpec, readCookie } from './cookies.js';
-import { csrf } from './csrf.js';
-import { DeviceCookie } from './device-cookie.js';
-import type { Guards } from './guards.js';
-import { securityHeaders } from './headers.js';
-import { createHumanCheck } from './human-check.js';
-import { createRateLimit, type RateLimitFactory } from './rate-limit.js';
-import type { SessionMiddleware } from './session.js';
-import { type SignInResponse, sendSignIn } from './sign-in-response.js';
-import type { StepUpGuards } from './step-up.js';
-import type { Views } from './views.js';
+import type { MountedPages, ProviderButton } from '../templates/template-data.js';
+import { DeviceCookie } from './answer/browser-cookie.js';
+import { type CookieSpec, cookieSpec, readCookie } from './answer/cookies.js';
+import { securityHeaders } from './answer/headers.js';
+import { type SignInResponse, sendSignIn } from './answer/sign-in-response.js';
+import { authOf, findAuth } from './caller/request-auth.js';
+import type { SessionMiddleware } from './caller/session.js';
+import { csrf } from './guards/csrf.js';
+import type { Guards } from './guards/guards.js';
+import { createHumanCheck } from './guards/human-check.js';
+import { createRateLimit, type RateLimitFactory } from './guards/rate-limit.js';
+import type { StepUpGuards } from './guards/step-up.js';
+import type { Views } from './pages/views.js';
 
 /** Options of every router that has pages. */
 export interface RouterOptions {

@@ -1,7 +1,7 @@
 import express, { type NextFunction, type Request, type RequestHandler } from 'express';
 import type { z } from 'zod';
 import { AuthTunaError } from '../errors.js';
-import { findAuth } from './auth.js';
+import { findAuth } from './caller/request-auth.js';
 import { asAuthTunaError } from './errors.js';
 
 /** Bytes of a body, JSON or form. @see security.md DO-2 */

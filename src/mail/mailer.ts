@@ -1,15 +1,15 @@
-import type { Job } from '../core/jobs.js';
-import type { Ledger } from '../core/ledger.js';
-import type { Outbox } from '../core/outbox.js';
+import type { MailTransport } from '../config/options.js';
+import type { Ledger } from '../core/changes/ledger.js';
+import type { Outbox } from '../core/changes/outbox.js';
+import type { Job } from '../core/instances/jobs.js';
 import { type Page, pageOf } from '../core/page.js';
 import { after, type Runtime } from '../core/runtime.js';
 import { type Db, isMissing } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import type { Actor } from '../events.js';
-import { inTime } from '../in-time.js';
-import type { MailTransport } from '../options.js';
-import type { MailData } from '../template-data.js';
-import type { RenderedMail, Templates } from '../templates.js';
+import type { MailData } from '../templates/template-data.js';
+import type { RenderedMail, Templates } from '../templates/templates.js';
+import { inTime } from '../time.js';
 
 /** A mail that was given up, for somebody to look at. */
 export interface DeadLetter {

@@ -1,8 +1,8 @@
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createTransport } from 'nodemailer';
+import type { MailTransport, OutgoingMail } from '../config/options.js';
 import { misconfigured } from '../errors.js';
-import type { MailTransport, OutgoingMail } from '../options.js';
 
 export interface SmtpOptions {
   host: string;

@@ -1,4 +1,4 @@
-import type { Clock } from '../options.js';
+import type { Clock } from '../config/options.js';
 
 /** A clock that stands still until it is told to move: `createAuthTuna({ …, clock })`. */
 export class TestClock implements Clock {

@@ -1,4 +1,4 @@
-import type { MailTransport, OutgoingMail } from '../options.js';
+import type { MailTransport, OutgoingMail } from '../config/options.js';
 
 /** Takes every mail instead of sending it: `createAuthTuna({ …, mail: { from, transport: mailbox } })`. */
 export class TestMailbox implements MailTransport {

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express, { type Request, type Response } from 'express';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import type { SocialProvider } from '../features/social/provider.js';
-import { oidc } from '../features/social/providers.js';
-import type { Clock } from '../options.js';
+import type { Clock } from '../config/options.js';
+import type { SocialProvider } from '../oauth-client/provider.js';
+import { oidc } from '../oauth-client/providers.js';
 
 /** Somebody who can be signed in as at the mock provider. */
 export interface MockPerson {

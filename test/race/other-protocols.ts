@@ -1,4 +1,4 @@
-import type { SessionVerdict } from '../../src/core/session-verifier.js';
+import type { SessionVerdict } from '../../src/core/sessions/verifier.js';
 import type { Timeline } from './timeline.js';
 
 // Two well-known ways to rotate a session, which lose honest people: what the simulation must be able to see.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SHIPPED_ROLES } from '../../src/core/shipped.js';
+import { SHIPPED_ROLES } from '../../src/core/access/shipped.js';
 import { SYSTEM } from '../../src/index.js';
 import { PASSWORD, startApp } from '../support/app.js';
 import { as, codeOf, person } from '../support/people.js';

@@ -1,8 +1,8 @@
 import { onTestFinished } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/config.js';
+import type { AuthTunaOptions } from '../../src/config/options.js';
 import { createRuntime, type Runtime } from '../../src/core/runtime.js';
 import { guardDb } from '../../src/db/client.js';
-import type { AuthTunaOptions } from '../../src/options.js';
 import { TestClock } from '../../src/testing/index.js';
 import { SECRET, TestLogger } from './app.js';
 import { freshDatabase, openDatabase, type TestDatabase } from './database.js';

@@ -1,7 +1,7 @@
 import type { Runtime } from '../../core/runtime.js';
-import type { Session } from '../../core/session-row.js';
-import type { SessionManager } from '../../core/sessions.js';
-import type { UserManager } from '../../core/users.js';
+import type { Session } from '../../core/sessions/session-row.js';
+import type { SessionManager } from '../../core/sessions/sessions.js';
+import type { UserManager } from '../../core/users/users.js';
 import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Actor } from '../../events.js';

@@ -1,8 +1,8 @@
 import type { Request, Response } from 'express';
 import type { User } from '../../db/client.js';
-import { authOf, currentUser } from '../../http/auth.js';
+import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import type { HttpKit } from '../../http/kit.js';
-import type { FormView } from '../../http/views.js';
+import type { FormView } from '../../http/pages/views.js';
 import type { MfaManager } from '../mfa/manager.js';
 import type { PasskeyManager } from '../passkeys/manager.js';
 import type { SocialManager } from '../social/manager.js';

@@ -1,10 +1,10 @@
 import { type Request, Router } from 'express';
 import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { authOf, currentUser } from '../../http/auth.js';
+import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle } from '../../http/errors.js';
+import { leadThroughStepUp } from '../../http/guards/step-up.js';
 import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
-import { leadThroughStepUp } from '../../http/step-up.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { AccountManager } from './manager.js';
 import { securityPage, type WaysIn } from './pages.js';

@@ -2,10 +2,10 @@ import { type ErrorRequestHandler, type NextFunction, type Request, type Respons
 import { canonicalEmail } from '../../core/identifiers.js';
 import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { authOf, currentUser } from '../../http/auth.js';
+import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import type { HttpKit } from '../../http/kit.js';
-import type { FormView } from '../../http/views.js';
-import type { MessageName } from '../../template-data.js';
+import type { FormView } from '../../http/pages/views.js';
+import type { MessageName } from '../../templates/template-data.js';
 import type { AuthManager, LinkPurpose } from './manager.js';
 
 /** Messages that a form is sent on to, and where they lead. */

@@ -1,11 +1,11 @@
 import { type Request, type Response, Router } from 'express';
 import type { User } from '../../db/client.js';
 import { AuthTunaError, isErrorCode } from '../../errors.js';
-import { authOf, currentUser } from '../../http/auth.js';
+import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle, STATUS } from '../../http/errors.js';
 import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
+import type { FormBodyOptions } from '../../http/pages/views.js';
 import { jsonBody, validate } from '../../http/validate.js';
-import type { FormBodyOptions } from '../../http/views.js';
 import type { AuthManager } from './manager.js';
 import { authPages, type DoneMessage, WAITING } from './pages.js';
 import {

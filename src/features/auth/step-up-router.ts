@@ -1,6 +1,6 @@
 import { type Request, Router } from 'express';
 import { AuthTunaError } from '../../errors.js';
-import { authOf } from '../../http/auth.js';
+import { authOf } from '../../http/caller/request-auth.js';
 import { handle } from '../../http/errors.js';
 import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
 import { jsonBody, validate } from '../../http/validate.js';

@@ -1,11 +1,11 @@
-import type { Access } from '../../core/access.js';
-import type { Ledger, Write } from '../../core/ledger.js';
-import type { OneTimeTokens } from '../../core/one-time-tokens.js';
-import { noticeTo } from '../../core/outbox.js';
+import type { Access } from '../../core/access/access.js';
+import type { Ledger, Write } from '../../core/changes/ledger.js';
+import { noticeTo } from '../../core/changes/outbox.js';
+import { codesKey, type Throttle } from '../../core/limits/throttle.js';
 import { after, type Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/session-row.js';
-import type { SessionManager } from '../../core/sessions.js';
-import { codesKey, type Throttle } from '../../core/throttle.js';
+import type { UserRow } from '../../core/sessions/session-row.js';
+import type { SessionManager } from '../../core/sessions/sessions.js';
+import type { OneTimeTokens } from '../../core/tokens/one-time-tokens.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Actor, SYSTEM } from '../../events.js';

@@ -1,10 +1,10 @@
-import type { Fact } from '../../core/audit.js';
-import { deviceLabel, deviceOf } from '../../core/device.js';
-import type { Ledger, Write } from '../../core/ledger.js';
-import { noticeTo } from '../../core/outbox.js';
+import type { Fact } from '../../core/changes/audit.js';
+import type { Ledger, Write } from '../../core/changes/ledger.js';
+import { noticeTo } from '../../core/changes/outbox.js';
+import { codesKey, DELAYS, GUESSING, rateLimited, type Throttle } from '../../core/limits/throttle.js';
 import { after, type Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/session-row.js';
-import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions.js';
+import type { UserRow } from '../../core/sessions/session-row.js';
+import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
 import type {
   FactorProof,
   SecondFactor,
@@ -12,15 +12,15 @@ import type {
   SignIn,
   SignInOptions,
   SignInResult,
-} from '../../core/sign-in.js';
-import { codesKey, DELAYS, GUESSING, rateLimited, type Throttle } from '../../core/throttle.js';
-import { isActive } from '../../core/user-row.js';
+} from '../../core/sign-in/sign-in.js';
+import { isActive } from '../../core/user.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import { newId } from '../../crypto/random.js';
 import { issueSplitToken, parseSplitToken, secretMatches } from '../../crypto/split-token.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Actor, SYSTEM } from '../../events.js';
+import { deviceLabel, deviceOf } from '../../net/user-agent.js';
 import { type FactorResetDependencies, FactorResets } from './factor-reset.js';
 import { newRecoveryCodes, parseRecoveryCode, printRecoveryCode } from './recovery-codes.js';
 import { enrolment, matchingStep, newSeed } from './totp.js';

@@ -1,6 +1,6 @@
 import { type ErrorRequestHandler, Router } from 'express';
 import { AuthTunaError } from '../../errors.js';
-import { authOf, currentUser } from '../../http/auth.js';
+import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { MfaManager } from './manager.js';

@@ -1,8 +1,8 @@
-import type { Grants } from '../../core/grants.js';
+import type { Grants } from '../../core/access/grants.js';
 import { after, type Runtime } from '../../core/runtime.js';
-import type { SignIn } from '../../core/sign-in.js';
+import type { SignIn } from '../../core/sign-in/sign-in.js';
 import { isUniqueViolation, type User } from '../../db/client.js';
-import type { Auth } from '../../http/auth.js';
+import type { Auth } from '../../http/caller/request-auth.js';
 
 /** Whether somebody must have a second factor and has none. */
 export interface Requirement {

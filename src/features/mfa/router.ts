@@ -1,12 +1,12 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { AuthTunaError } from '../../errors.js';
-import { authOf, currentUser } from '../../http/auth.js';
-import { serialiseCookie, setCookie } from '../../http/cookies.js';
+import { serialiseCookie, setCookie } from '../../http/answer/cookies.js';
+import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle } from '../../http/errors.js';
+import { leadThroughStepUp } from '../../http/guards/step-up.js';
 import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
-import { leadThroughStepUp } from '../../http/step-up.js';
+import type { FormBodyOptions } from '../../http/pages/views.js';
 import { jsonBody, validate } from '../../http/validate.js';
-import type { FormBodyOptions } from '../../http/views.js';
 import { type MfaManager, TRUST_SECONDS } from './manager.js';
 import { CANCEL_RESET, mfaPages } from './pages.js';
 import type { EnrolmentPolicy } from './policy.js';

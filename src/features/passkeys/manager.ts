@@ -1,11 +1,11 @@
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
-import type { Fact } from '../../core/audit.js';
-import type { Change, Ledger, Write } from '../../core/ledger.js';
-import type { LiveToken, OneTimeTokens } from '../../core/one-time-tokens.js';
-import { noticeTo } from '../../core/outbox.js';
+import type { Fact } from '../../core/changes/audit.js';
+import type { Change, Ledger, Write } from '../../core/changes/ledger.js';
+import { noticeTo } from '../../core/changes/outbox.js';
+import { codesKey, type Throttle } from '../../core/limits/throttle.js';
 import type { Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/session-row.js';
-import type { SessionManager, SessionWithToken } from '../../core/sessions.js';
+import type { UserRow } from '../../core/sessions/session-row.js';
+import type { SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
 import type {
   FactorProof,
   SecondFactor,
@@ -13,10 +13,10 @@ import type {
   SignIn,
   SignInOptions,
   SignInResult,
-} from '../../core/sign-in.js';
-import { codesKey, type Throttle } from '../../core/throttle.js';
-import { isActive } from '../../core/user-row.js';
-import { hasOtherWayIn } from '../../core/ways-in.js';
+} from '../../core/sign-in/sign-in.js';
+import type { LiveToken, OneTimeTokens } from '../../core/tokens/one-time-tokens.js';
+import { isActive } from '../../core/user.js';
+import { hasOtherWayIn } from '../../core/users/sign-in-methods.js';
 import { newId } from '../../crypto/random.js';
 import { parseSplitToken, secretMatches } from '../../crypto/split-token.js';
 import { isMissing, isUniqueViolation, type UserFilter } from '../../db/client.js';

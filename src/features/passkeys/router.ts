@@ -1,9 +1,9 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { AuthTunaError } from '../../errors.js';
-import { authOf, currentUser } from '../../http/auth.js';
+import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle } from '../../http/errors.js';
+import { leadThroughStepUp } from '../../http/guards/step-up.js';
 import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
-import { leadThroughStepUp } from '../../http/step-up.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import type { CeremonyHolder, PasskeyManager, SignUpDetails } from './manager.js';
 import {

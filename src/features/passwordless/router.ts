@@ -1,9 +1,9 @@
 import { Router } from 'express';
-import { authOf } from '../../http/auth.js';
+import { authOf } from '../../http/caller/request-auth.js';
 import { handle } from '../../http/errors.js';
 import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
+import type { FormBodyOptions } from '../../http/pages/views.js';
 import { jsonBody, validate } from '../../http/validate.js';
-import type { FormBodyOptions } from '../../http/views.js';
 import type { PasswordlessManager } from './manager.js';
 import { CODE_SENT, LINK_SENT, OPENED_LINK, passwordlessPages } from './pages.js';
 import { consumeCodeBody, consumeLinkBody, requestBody } from './schemas.js';

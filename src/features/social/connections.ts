@@ -1,20 +1,20 @@
 import { resolveTxt } from 'node:dns/promises';
 import { domainToASCII } from 'node:url';
-import type { Access } from '../../core/access.js';
-import type { Fact } from '../../core/audit.js';
-import type { Ledger, Write } from '../../core/ledger.js';
-import type { RoleManager } from '../../core/roles.js';
+import type { Access } from '../../core/access/access.js';
+import type { RoleManager } from '../../core/access/roles.js';
+import { isScope } from '../../core/access/scope-name.js';
+import type { Fact } from '../../core/changes/audit.js';
+import type { Ledger, Write } from '../../core/changes/ledger.js';
 import type { Runtime } from '../../core/runtime.js';
-import { isScope } from '../../core/scope-name.js';
-import { SSO_PREFIX } from '../../core/ways-in.js';
+import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Actor, type EventType, SYSTEM } from '../../events.js';
-import { type ProviderMetadata, rulesFor } from './id-token.js';
-import { isAllowedUrl } from './outbound.js';
-import { type Profile, type SocialProvider, standardClaims } from './provider.js';
-import { oidcProvider } from './providers.js';
+import { isAllowedUrl } from '../../net/outbound.js';
+import { type ProviderMetadata, rulesFor } from '../../oauth-client/id-token.js';
+import { type Profile, type SocialProvider, standardClaims } from '../../oauth-client/provider.js';
+import { oidcProvider } from '../../oauth-client/providers.js';
 
 /** An organisation's own OpenID provider, as its administrators see it. */
 export interface SsoConnection {

@@ -1,6 +1,6 @@
-import type { Ledger } from '../../core/ledger.js';
-import type { OneTimeTokens } from '../../core/one-time-tokens.js';
+import type { Ledger } from '../../core/changes/ledger.js';
 import type { Runtime } from '../../core/runtime.js';
+import type { OneTimeTokens } from '../../core/tokens/one-time-tokens.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';

@@ -7,13 +7,19 @@ import express, {
 } from 'express';
 import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { authOf, currentUser } from '../../http/auth.js';
-import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from '../../http/cookies.js';
+import {
+  type CookieSpec,
+  cookieSpec,
+  readCookie,
+  serialiseCookie,
+  setCookie,
+} from '../../http/answer/cookies.js';
+import { securityHeaders } from '../../http/answer/headers.js';
+import { safeReturnTo } from '../../http/answer/return-to.js';
+import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle, STATUS } from '../../http/errors.js';
-import { securityHeaders } from '../../http/headers.js';
+import { leadThroughStepUp } from '../../http/guards/step-up.js';
 import { type HttpKit, only, type RouterOptions } from '../../http/kit.js';
-import { safeReturnTo } from '../../http/return-to.js';
-import { leadThroughStepUp } from '../../http/step-up.js';
 import { BODY_LIMIT, jsonBody, validate } from '../../http/validate.js';
 import type { SsoConnectionManager } from './connections.js';
 import type { ProviderCallback, SocialManager } from './manager.js';

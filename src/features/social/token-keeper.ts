@@ -1,9 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Runtime } from '../../core/runtime.js';
 import { AuthTunaError } from '../../errors.js';
-import type { ProviderMetadata } from './id-token.js';
-import type { SocialProvider } from './provider.js';
-import { requestTokens, revokeToken, type TokenSet } from './token-endpoint.js';
+import type { ProviderMetadata } from '../../oauth-client/id-token.js';
+import type { SocialProvider } from '../../oauth-client/provider.js';
+import { requestTokens, revokeToken, type TokenSet } from '../../oauth-client/token-endpoint.js';
 
 /** Tokens as they lie encrypted beside an identity. */
 export interface KeptTokens {

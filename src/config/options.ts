@@ -1,0 +1,280 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { RateLimit } from '../core/limits/rate-limiter.js';
+import type { Random } from '../crypto/random.js';
+import type { PrismaLike, User } from '../db/client.js';
+import type { Auth } from '../http/caller/request-auth.js';
+import type { SocialProvider } from '../oauth-client/provider.js';
+import type { Brand } from '../templates/theme.js';
+
+/** Where the time comes from. */
+export interface Clock {
+  now(): Date;
+}
+
+/** Four functions any logger has; `console` fits. */
+export interface Logger {
+  debug(message: string, facts?: object): void;
+  info(message: string, facts?: object): void;
+  warn(message: string, facts?: object): void;
+  error(message: string, facts?: object): void;
+}
+
+/** One mail as it goes out; addresses are single, already checked mailboxes. */
+export interface OutgoingMail {
+  from: string;
+  to: string;
+  subject: string;
+  html: string;
+  text: string;
+  /** The same at every attempt, so that a receiver can tell a repetition. */
+  messageId: string;
+}
+
+/**
+ * Delivers mail. `send` rejects when the mail was not accepted; it is then tried again later, unless the error says `permanent: true`.
+ *
+ * Of such an error only its `code`, `responseCode`, `command` and the plain words of its message are kept.
+ */
+export interface MailTransport {
+  send(mail: OutgoingMail): Promise<void>;
+  close?(): Promise<void>;
+}
+
+/** What the host knows about where a request comes from; `country` as ISO 3166 two letters. */
+export interface Region {
+  country: string;
+  network?: string;
+  relay?: boolean;
+}
+
+/**
+ * What follows when a session is used elsewhere than before: it ends, it must be proved again, its owner is mailed (at most once a day for
+ * each session), or nothing but an entry in the audit log.
+ */
+export type ReactionToChange = 'revoke' | 'step_up' | 'notify' | 'ignore';
+
+export interface RoleDeclaration {
+  description?: string;
+  /** Rank, 0 to 100; null (the default) is not reachable by rank. */
+  level?: number | null;
+  /** Names and patterns (`project:*`, `*`). */
+  permissions?: readonly string[];
+  includes?: readonly string[];
+  /** Scope types it may be assigned at; none given means any. */
+  at?: readonly string[];
+  /** Roles that a holder may assign. */
+  mayAssign?: readonly string[];
+}
+
+/** resource -> actions, as `definePermissions` takes and gives it. */
+export type PermissionCatalogue = Readonly<Record<string, readonly string[]>>;
+export type RoleCatalogue = Readonly<Record<string, RoleDeclaration>>;
+
+/** Throw to refuse; runs inside the operation, before anything is stored. */
+export interface Hooks {
+  beforeSignUp?(input: { email: string; username?: string }): void | Promise<void>;
+  beforeSignIn?(input: { user: User; amr: readonly string[]; ip: string | null }): void | Promise<void>;
+}
+
+/**
+ * The limits that the library itself sets, each for one address (IPv6: its /64) unless said otherwise. Guesses at a password or code have
+ * a throttle of their own beside them, which is no option.
+ *
+ * | name | limits | default |
+ * | --- | --- | --- |
+ * | `signUp` | sign-ups, and changes of username, which tell as well what is taken | 60 in 10 minutes |
+ * | `mailRequest` | forgotten passwords, verification mails, magic links, codes, changes of address | 60 in 10 minutes |
+ * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
+ * | `passkey` | ceremonies with a passkey that are begun from one address, and as many answers | 60 a minute |
+ * | `social` | journeys to other providers that are begun, and changes of an organisation's connection, by user | 60 a minute |
+ * | `mailAddress` | mails that strangers can ask for, to one address, at least a minute apart | 3 an hour |
+ * | `mailNetwork` | such mails, asked for from one network (/24, IPv6 /48) | 10 an hour |
+ * | `mailPurpose` | such mails of one kind, to one address from one network | 5 a day |
+ */
+export const RATE_LIMITS = {
+  signUp: { limit: 60, windowSeconds: 600 },
+  mailRequest: { limit: 60, windowSeconds: 600 },
+  mailToken: { limit: 60, windowSeconds: 600 },
+  passkey: { limit: 60, windowSeconds: 60 },
+  social: { limit: 60, windowSeconds: 60 },
+  mailAddress: { limit: 3, windowSeconds: 3600 },
+  mailNetwork: { limit: 10, windowSeconds: 3600 },
+  mailPurpose: { limit: 5, windowSeconds: 86_400 },
+} as const;
+export type RateLimitName = keyof typeof RATE_LIMITS;
+
+/** Where `humanCheck` is asked. */
+export type HumanCheckAction = 'signup' | 'login' | 'forgot';
+
+/** What `humanCheck` is told of a request. */
+export interface HumanCheckRequest {
+  /**
+   * What the widget produced: the body's `humanCheck`, `cf-turnstile-response`, `h-captcha-response`, `g-recaptcha-response` or `altcha`, or
+   * the header `X-Human-Check`; null when there is none.
+   */
+  token: string | null;
+  ip: string | null;
+  headers: IncomingHttpHeaders;
+}
+
+/**
+ * What the pages show for `humanCheck`, on the forms of sign-up, sign-in (by password and by mail) and forgotten passwords:
+ *
+ *     humanCheckWidget: {
+ *       attributes: { class: 'cf-turnstile', 'data-sitekey': '…' },
+ *       scripts: ['https://challenges.cloudflare.com/turnstile/v0/api.js'],
+ *     }
+ */
+export interface HumanCheckWidget {
+  /** The element that the service fills. Default `div`; others need one of their own, such as `altcha-widget`. */
+  tag?: string;
+  attributes: Readonly<Record<string, string>>;
+  /** Addresses of its scripts, elsewhere on https or a path of this site. */
+  scripts?: readonly string[];
+  /** Further origins that its frames, styles, images and requests come from; those of its scripts are allowed already. On these pages only. */
+  origins?: readonly string[];
+}
+
+/** Everything `createAuthTuna` takes. Only `baseUrl` and `secrets` are required. */
+export interface AuthTunaOptions {
+  /** Where the app is reached by browsers. Origin, cookie flags and links follow from it. `http:` on a loopback host means development. */
+  baseUrl: string;
+  /** Newest first, each at least 32 characters: the first signs and seals, all verify and open. */
+  secrets: readonly (string | undefined)[];
+  /** Hops, or addresses and CIDRs, that may set X-Forwarded-For. Default: none. */
+  trustedProxies?: number | readonly string[];
+  /** Further origins whose unsafe requests pass the cross-site check. */
+  trustedOrigins?: readonly string[];
+  /** Who becomes the first superadmin, at `ready()`, while there is none. */
+  bootstrapAdminEmail?: string;
+  /** Shown on pages and in mails. Default: the host of `baseUrl`. */
+  appName?: string;
+  /** `file:…`, `libsql:…` or `postgresql:…`. Default: `file:./authtuna.db`. */
+  databaseUrl?: string;
+  /** The host's own generated client, instead of the shipped one. */
+  prisma?: PrismaLike;
+  paths?: { auth?: string; account?: string; orgs?: string; admin?: string };
+  session?: {
+    /** Default 3600; 7 days with remember me. */
+    idleSeconds?: number;
+    /** Default 86 400; 30 days with remember me. */
+    absoluteSeconds?: number;
+    /** What `idleSeconds` counts from. Default `last_activity`; `creation` ends a session that long after sign-in, used or not. */
+    lifetimeFrom?: 'last_activity' | 'creation';
+    /** Whether sign-in accepts `rememberMe`. Default true. */
+    rememberMe?: boolean;
+    /** Longest time a session is trusted from memory, in seconds; 0 asks the database every time. Default 10. */
+    recheckSeconds?: number;
+    /** Shortest time between two rotations of the cookie; 0 turns rotation off. Default 300. */
+    rotateSeconds?: number;
+    /** How long a replaced cookie still works after its successor was seen, in seconds. Default 30; at least 20, and twice `recheckSeconds`. */
+    rotationGraceSeconds?: number;
+    /** Until this long after its successor was seen, a replaced cookie is refused without being taken for a theft, in seconds. Default 180. */
+    rotationForgiveSeconds?: number;
+    /** Live sessions a user may have; the least recently used ends. Default 20. */
+    maxPerUser?: number;
+    /** Another browser, system or kind of device. Default by score: from 40 points the session must be proved again, from 80 it ends. */
+    onDeviceChange?: ReactionToChange;
+    /** Another country or continent, and nothing else; needs `region`. Default by score, which a region alone brings to a step-up at most. */
+    onRegionChange?: ReactionToChange;
+    /** Where a request comes from; a string is the country. Answers later than 50 ms count as none. */
+    region?: (req: IncomingMessage, ip: string | null) => MaybePromise<string | Region | null>;
+    /** Default `at_sess`, prefixed `__Host-` on https. */
+    cookieName?: string;
+    /** Shares the cookie with the hosts below this one; its prefix is `__Secure-` then. Default: the host of `baseUrl` alone. */
+    cookieDomain?: string;
+    /** Default `lax`; `strict` shows visitors who follow a link from elsewhere as signed out. */
+    sameSite?: 'lax' | 'strict';
+  };
+  password?: {
+    /** Default 15; 8 where a second factor is required of everyone from the first day (`mfa.requiredForRoles: ['user']`, no `graceDays`). */
+    minLength?: number;
+    /** Default 12; at least 10 on https. */
+    bcryptCost?: number;
+    /** A further secret mixed into every hash, at least 16 characters; passwords set with another one do not verify. Default: none. */
+    pepper?: string;
+    /** A further check, for example a breach service; answers later than 1 s or failing count as "not breached". */
+    isBreached?: (password: string) => Promise<boolean>;
+  };
+  signUp?: {
+    /** Default true. */
+    enabled?: boolean;
+    allowedEmailDomains?: readonly string[];
+    /** Default: true where mail is configured. */
+    requireVerifiedEmail?: boolean;
+    /** Default `optional`. */
+    username?: 'required' | 'optional' | 'off';
+  };
+  mfa?: {
+    /** Shown in authenticator apps. Default: `appName`. */
+    issuer?: string;
+    /** Codes of a set, 4 to 20. Default 10. */
+    recoveryCodeCount?: number;
+    /** Holders of these roles, at any scope, must have a second factor. */
+    requiredForRoles?: readonly string[];
+    /** How long a user who must have a second factor may do without. Default 0. */
+    graceDays?: number;
+    /** Who else must have a second factor; `auth` is the request's. Asked again when the session is looked at again. */
+    policy?: (user: User, auth: Auth) => MaybePromise<'required' | 'optional'>;
+  };
+  passkeys?: {
+    /** The domain that passkeys are made for; it can never change. Default: the host of `baseUrl`. */
+    rpId?: string;
+    /** Default: `appName`. */
+    rpName?: string;
+    /** Exact origins whose pages may use them. Default: the origin of `baseUrl`. */
+    origins?: readonly string[];
+    /** Whether a passkey is asked for after a password. Default true: who has one is protected by it whichever way is tried. */
+    secondFactor?: boolean;
+  };
+  social?: {
+    /** `google({ … })`, `github({ … })`, …, `oidc({ issuer, … })`. */
+    providers?: readonly SocialProvider[];
+    /**
+     * Whether a provider's verified address enters the account that has verified the same address: for all providers, or for those named
+     * by id. Default false: the person signs in as before and links from the account.
+     */
+    linkVerifiedEmails?: boolean | readonly string[];
+    /** Looks up TXT records that prove an organisation's domain. Default: the system's resolver. */
+    resolveTxt?: (name: string) => Promise<string[][]>;
+  };
+  /** Signing in by mail. Default: both, where mail is configured. */
+  passwordless?: {
+    /** `bindToBrowser` (default true): the link signs in the browser that asked; elsewhere it asks for a code shown there. */
+    magicLink?: boolean | { bindToBrowser?: boolean };
+    /** Six digits, to be typed where they were asked for. */
+    emailCode?: boolean;
+  };
+  /**
+   * `from` is one mailbox, `App <noreply@example.com>`; `transport` is `smtp({ … })` or your own. Without it a developer's machine
+   * keeps mails at `/auth/dev/mailbox`, and elsewhere none are sent.
+   */
+  mail?: { from: string; transport: MailTransport };
+  /** A folder whose templates replace ours, file by file. */
+  templatesDir?: string;
+  /** Logo and colours of pages and mails. */
+  brand?: Brand;
+  /** Language of pages and mails where nothing better is known: `en` (default), `de`, or one that `templatesDir` adds. */
+  locale?: string;
+  /** Limits other than the defaults of {@link RATE_LIMITS}: `{ signUp: { limit: 10, windowSeconds: 3600 } }`. */
+  rateLimits?: Partial<Record<RateLimitName, RateLimit>>;
+  /**
+   * Asked before every sign-up, sign-in by password or mail, and forgotten password: a CAPTCHA or a proof of work. True lets pass, false answers
+   * 403; one that fails or takes longer than 5 s refuses with 503.
+   */
+  humanCheck?: (request: HumanCheckRequest, action: HumanCheckAction) => MaybePromise<boolean>;
+  /** What those pages show for it. */
+  humanCheckWidget?: HumanCheckWidget;
+  /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
+  redisUrl?: string;
+  permissions?: PermissionCatalogue;
+  roles?: RoleCatalogue;
+  /** Parent and owner of things in the host's own tables; null when there is no such thing. */
+  resolveScope?: (scope: string) => Promise<{ parent?: string | null; ownerId?: string | null } | null>;
+  hooks?: Hooks;
+  logger?: Logger;
+  clock?: Clock;
+  random?: Random;
+}
+
+type MaybePromise<T> = T | Promise<T>;

@@ -1,0 +1,102 @@
+import type { RoleCatalogue, RoleSet } from './role-catalog.js';
+
+/** The ancestors of a scope, itself first and `global` last, with their owners. */
+export interface Chain {
+  readonly scopes: readonly string[];
+  /** Owner of the scope at the same place, or null. */
+  readonly owners: readonly (string | null)[];
+}
+
+export interface AssignmentRow {
+  roleId: string;
+  scope: string;
+  expiresAt: Date | null;
+}
+
+/** What a user has been given, compiled for deciding: scope -> the roles held there. */
+export class Grants {
+  readonly userId: string;
+  readonly catalogue: RoleCatalogue;
+  /** When the first assignment in it ends, in milliseconds; the whole is not to be used after that. */
+  readonly expiresAt: number;
+  readonly #held: ReadonlyMap<string, RoleSet>;
+
+  constructor(userId: string, assignments: readonly AssignmentRow[], catalogue: RoleCatalogue, now: number) {
+    this.userId = userId;
+    this.catalogue = catalogue;
+    const current = assignments.filter(({ expiresAt }) => expiresAt === null || expiresAt.getTime() > now);
+    this.expiresAt = current.reduce(
+      (first, { expiresAt }) => Math.min(first, expiresAt?.getTime() ?? Infinity),
+      Infinity,
+    );
+    this.#held = catalogue.heldBy(current);
+  }
+
+  /** The roles held exactly at a scope, not those above it. */
+  at(scope: string): RoleSet | undefined {
+    return this.#held.get(scope);
+  }
+
+  /** The scopes at which something is held. */
+  get scopes(): readonly string[] {
+    return [...this.#held.keys()];
+  }
+
+  /** The one decision: some role held at the scope or above it contains the permission. */
+  allow(permission: string, chain: Chain): boolean {
+    const { scopes, owners } = chain;
+    for (let index = 0; index < scopes.length; index += 1) {
+      if (this.heldAt(chain, index)?.allows(permission)) return true;
+      if (owners[index] === this.userId && this.catalogue.owner.allows(permission)) return true;
+    }
+    return false;
+  }
+
+  /** The roles assigned at one place of a chain, as far as they count there. */
+  heldAt(chain: Chain, index: number): RoleSet | undefined {
+    const set = this.at(chain.scopes[index] as string);
+    return set === undefined || set.owners.length === 0
+      ? set
+      : this.catalogue.within(set, chain.scopes.slice(index));
+  }
+
+  /** The roles held at the scope of a chain or above it, with where. */
+  rolesAlong(chain: Chain): { scope: string; set: RoleSet }[] {
+    return chain.scopes.flatMap((scope, index) => {
+      const set = this.heldAt(chain, index);
+      return [
+        ...(set === undefined ? [] : [{ scope, set }]),
+        ...(chain.owners[index] === this.userId ? [{ scope, set: this.catalogue.owner }] : []),
+      ];
+    });
+  }
+
+  /** Whether the role of this name is held along the chain; an included role counts. */
+  holdsRole(name: string, chain: Chain): boolean {
+    // Everybody's role first: a role that a scope made for itself must not pass for it by taking its name.
+    const role = this.catalogue.find(name) ?? this.catalogue.find(name, chain.scopes);
+    return (
+      role !== null &&
+      this.rolesAlong(chain).some(({ set }) => set.roles.some((held) => held.closure.has(role.id)))
+    );
+  }
+
+  /** The highest level of a role held along the chain; -1 for none. */
+  levelAlong(chain: Chain): number {
+    let level = -1;
+    for (const { set } of this.rolesAlong(chain)) {
+      for (const role of set.roles) if (role.level !== null && role.level > level) level = role.level;
+    }
+    return level;
+  }
+
+  /** The highest level of a role held anywhere; -1 for none. */
+  get highestLevel(): number {
+    const levels = this.scopes
+      .flatMap((scope) => this.at(scope) ?? [])
+      .flatMap((set) => set.roles.map((role) => role.level ?? -1));
+    return Math.max(-1, ...levels);
+  }
+}
+
+export const GLOBAL_CHAIN: Chain = Object.freeze({ scopes: ['global'], owners: [null] });

@@ -1,0 +1,163 @@
+import { isMissing, isUniqueViolation } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import { type Actor, SYSTEM } from '../../events.js';
+import type { Ledger, Write } from '../changes/ledger.js';
+import { type Page, type PageQuery, pageOf } from '../page.js';
+import type { Runtime } from '../runtime.js';
+import type { Access } from './access.js';
+import type { RoleStore } from './role-store.js';
+import { isPermissionName } from './scope-name.js';
+
+export interface Permission {
+  name: string;
+  description: string | null;
+  /** The product area that defines it. */
+  tool: string | null;
+  createdAt: Date;
+}
+
+/** The catalogue of permissions. Holding one is a matter of roles; this says which there are and what they mean. */
+export class PermissionManager {
+  readonly #runtime: Runtime;
+  readonly #ledger: Ledger;
+  readonly #access: Access;
+  readonly #roles: RoleStore;
+
+  constructor(runtime: Runtime, ledger: Ledger, access: Access, roles: RoleStore) {
+    this.#runtime = runtime;
+    this.#ledger = ledger;
+    this.#access = access;
+    this.#roles = roles;
+  }
+
+  /**
+   * Needs `permissions:manage`.
+   * @throws AuthTunaError `invalid_input` for a name that is not `resource:action`; `conflict` when there is one of that name; `forbidden`
+   */
+  async create(
+    permission: { name: string; description?: string; tool?: string },
+    actor: Actor = SYSTEM,
+  ): Promise<Permission> {
+    requireName(permission.name);
+    await this.#access.require(actor, 'permissions:manage');
+    const row = {
+      name: permission.name,
+      description: permission.description ?? null,
+      tool: permission.tool ?? null,
+      createdAt: this.#runtime.now(),
+    };
+    try {
+      await this.#ledger.commit({
+        writes: [this.#runtime.db.permission.create({ data: row })],
+        facts: [{ type: 'permission.created', actor, target: { type: 'permission', id: row.name } }],
+      });
+    } catch (error) {
+      if (isUniqueViolation(error))
+        throw new AuthTunaError('conflict', { message: `The permission ${row.name} exists already.` });
+      throw error;
+    }
+    return row;
+  }
+
+  /** The permission of that name, made when it is not there. */
+  async ensure(
+    permission: { name: string; description?: string; tool?: string },
+    actor: Actor = SYSTEM,
+  ): Promise<Permission> {
+    requireName(permission.name);
+    const existing = await this.find(permission.name);
+    if (existing !== null) return existing;
+    try {
+      return await this.create(permission, actor);
+    } catch (error) {
+      if (error instanceof AuthTunaError && error.code === 'conflict') return this.get(permission.name);
+      throw error;
+    }
+  }
+
+  /** @throws AuthTunaError `not_found` */
+  async get(name: string): Promise<Permission> {
+    const permission = await this.find(name);
+    if (permission === null)
+      throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
+    return permission;
+  }
+
+  async find(name: string): Promise<Permission | null> {
+    return this.#runtime.db.permission.findUnique({ where: { name } });
+  }
+
+  /** By name. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
+  async list(query: PageQuery = {}): Promise<Page<Permission>> {
+    const { items, nextCursor } = await pageOf(query, async ({ take, after }) => {
+      const rows = await this.#runtime.db.permission.findMany({
+        where: after === null ? {} : { name: { gt: after } },
+        orderBy: { name: 'asc' },
+        take,
+      });
+      return rows.map((row) => ({ ...row, id: row.name }));
+    });
+    return { items: items.map(({ id: _name, ...permission }) => permission), nextCursor };
+  }
+
+  /** Needs `permissions:manage`. @throws AuthTunaError `not_found`, `forbidden` */
+  async update(
+    name: string,
+    change: { description?: string | null; tool?: string | null },
+    actor: Actor,
+  ): Promise<void> {
+    await this.#access.require(actor, 'permissions:manage');
+    const { description, tool } = change;
+    const data = { ...(description !== undefined && { description }), ...(tool !== undefined && { tool }) };
+    await this.#commit(
+      name,
+      [this.#runtime.db.permission.update({ where: { name }, data })],
+      'permission.updated',
+      actor,
+    );
+  }
+
+  /** Removes it from every role as well. Needs `permissions:manage`. @throws AuthTunaError `not_found`, `forbidden` */
+  async delete(name: string, actor: Actor): Promise<void> {
+    await this.#access.require(actor, 'permissions:manage');
+    const { db } = this.#runtime;
+    const writes = [
+      db.permission.delete({ where: { name } }),
+      db.rolePermission.deleteMany({ where: { permission: name } }),
+      this.#roles.bump(),
+    ];
+    await this.#commit(name, writes, 'permission.deleted', actor);
+  }
+
+  async #commit(
+    name: string,
+    writes: readonly Write[],
+    type: 'permission.updated' | 'permission.deleted',
+    actor: Actor,
+  ): Promise<void> {
+    try {
+      await this.#ledger.commit({
+        writes,
+        facts: [{ type, actor, target: { type: 'permission', id: name } }],
+        invalidates: ['roles'],
+      });
+    } catch (error) {
+      if (isMissing(error))
+        throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
+      throw error;
+    }
+  }
+}
+
+function requireName(name: string): void {
+  if (!isPermissionName(name)) {
+    throw new AuthTunaError('invalid_input', {
+      errors: [
+        {
+          field: 'name',
+          message: 'must look like project:read: lower-case words, digits, - and _, joined by colons',
+        },
+      ],
+    });
+  }
+}

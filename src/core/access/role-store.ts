@@ -1,0 +1,83 @@
+import type { Runtime } from '../runtime.js';
+import { RoleCatalogue } from './role-catalog.js';
+import { readVersions, rolesChanged } from './versions.js';
+
+/**
+ * Keeps the compiled roles, and knows whether they are still the current ones.
+ *
+ * Every change of a role moves a counter in its own batch; reading that one row tells whether to compile again.
+ */
+export class RoleStore {
+  readonly #runtime: Runtime;
+  #catalogue: RoleCatalogue | null = null;
+  /** Of the tree of scopes when `#catalogue` was last confirmed. */
+  #scopesVersion = 0;
+  /** When the counter last said that `#catalogue` is current; milliseconds. */
+  #confirmedAt = -Infinity;
+  /** Counts what may have changed roles, so that an answer that was under way meanwhile confirms nothing. */
+  #changes = 0;
+  #loading: { version: number; answer: Promise<RoleCatalogue> } | null = null;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+    runtime.invalidation.subscribe((topics) => {
+      if (!topics.some((topic) => topic === 'roles' || topic === 'all')) return;
+      this.#changes += 1;
+      this.#confirmedAt = -Infinity;
+    });
+  }
+
+  /**
+   * The roles and the version of the tree of scopes as they were at most `withinMs` ago, and when that was. Nothing is read when they were
+   * asked about since.
+   */
+  async recent(withinMs: number): Promise<{ catalogue: RoleCatalogue; scopesVersion: number; at: number }> {
+    const now = this.#runtime.now().getTime();
+    const age = now - this.#confirmedAt;
+    if (this.#catalogue !== null && age >= 0 && age < withinMs)
+      return { catalogue: this.#catalogue, scopesVersion: this.#scopesVersion, at: this.#confirmedAt };
+    const changes = this.#changes;
+    const versions = await readVersions(this.#runtime.db);
+    const catalogue = await this.#ofVersion(versions.roles);
+    if (changes === this.#changes && catalogue === this.#catalogue) {
+      this.#confirmedAt = now;
+      this.#scopesVersion = versions.scopes;
+    }
+    return { catalogue, scopesVersion: versions.scopes, at: now };
+  }
+
+  /** The roles as of now: one row is read, and all roles only when they changed. */
+  async current(): Promise<RoleCatalogue> {
+    return this.#ofVersion((await readVersions(this.#runtime.db)).roles);
+  }
+
+  async #ofVersion(version: number): Promise<RoleCatalogue> {
+    if (this.#catalogue?.version === version) return this.#catalogue;
+    // Several requests that notice the same new version load it once.
+    if (this.#loading?.version !== version) this.#loading = { version, answer: this.#load(version) };
+    const { answer } = this.#loading;
+    try {
+      return await answer;
+    } finally {
+      if (this.#loading?.answer === answer) this.#loading = null;
+    }
+  }
+
+  /** The write that moves the counter; it belongs into every batch that changes a role. */
+  bump() {
+    return rolesChanged(this.#runtime.db);
+  }
+
+  async #load(version: number): Promise<RoleCatalogue> {
+    const rows = await this.#runtime.db.role.findMany({
+      include: {
+        permissions: { select: { permission: true } },
+        includes: { select: { includedId: true } },
+        mayAssign: { select: { assignableId: true } },
+      },
+    });
+    const catalogue = new RoleCatalogue(version, rows);
+    if (this.#catalogue === null || this.#catalogue.version < version) this.#catalogue = catalogue;
+    return catalogue;
+  }
+}

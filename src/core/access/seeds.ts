@@ -1,0 +1,196 @@
+import type { RoleDeclaration } from '../../config/options.js';
+import { newId } from '../../crypto/random.js';
+import { isUniqueViolation } from '../../db/client.js';
+import { misconfigured } from '../../errors.js';
+import { SYSTEM } from '../../events.js';
+import type { Ledger } from '../changes/ledger.js';
+import type { Runtime } from '../runtime.js';
+import type { Role } from './role-catalog.js';
+import type { RoleStore } from './role-store.js';
+import { checkRole } from './roles.js';
+import { isPermissionName } from './scope-name.js';
+import { SHIPPED_PERMISSIONS, SHIPPED_ROLES } from './shipped.js';
+
+const COUNTERS = ['roles_version', 'scopes_version', 'scope_moves', 'superadmin', 'superadmin_changes'];
+const ATTEMPTS = 5;
+
+/**
+ * Creates what is missing: counters, shipped and declared permissions and roles. Nothing that exists is changed; a role that differs
+ * from its declaration is reported. Several processes may do this at once.
+ *
+ * @throws AuthTunaError `misconfigured` for a declaration that cannot be, with its name
+ */
+export async function seed(runtime: Runtime, ledger: Ledger, store: RoleStore): Promise<void> {
+  const declared: Declared[] = [
+    ...Object.entries(SHIPPED_ROLES).map(([name, role]) => ({ name, role, origin: 'shipped' as const })),
+    ...Object.entries(runtime.config.roles ?? {}).map(([name, role]) => ({
+      name,
+      role,
+      origin: 'code' as const,
+    })),
+  ];
+  for (const { name, role } of declared) requireSound(name, role, declared);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await createMissing(runtime, ledger, store, declared);
+      break;
+    } catch (error) {
+      // Another process created the same at the same moment: look again at what is still missing.
+      if (!isUniqueViolation(error) || attempt === ATTEMPTS) throw error;
+    }
+  }
+  await reportDifferences(runtime, store, declared);
+}
+
+interface Declared {
+  name: string;
+  role: RoleDeclaration;
+  origin: Role['origin'];
+}
+
+async function createMissing(
+  runtime: Runtime,
+  ledger: Ledger,
+  store: RoleStore,
+  declared: readonly Declared[],
+): Promise<void> {
+  const { db, config } = runtime;
+  const now = runtime.now();
+  const counters = new Set((await db.counter.findMany()).map((row) => row.name));
+  const missingCounters = COUNTERS.filter((name) => !counters.has(name));
+  if (missingCounters.length > 0)
+    await db.counter.createMany({ data: missingCounters.map((name) => ({ name, value: 0 })) });
+
+  const descriptions: Readonly<Record<string, string>> = SHIPPED_PERMISSIONS;
+  const wanted = new Set([
+    ...Object.keys(descriptions),
+    ...Object.entries(config.permissions ?? {}).flatMap(([resource, actions]) =>
+      actions.map((action) => `${resource}:${action}`),
+    ),
+    ...declared.flatMap(({ role }) => (role.permissions ?? []).filter(isPermissionName)),
+  ]);
+  const permissions = new Set((await db.permission.findMany()).map((row) => row.name));
+  const missingPermissions = [...wanted].filter((name) => !permissions.has(name));
+
+  const catalogue = await store.current();
+  const missingRoles = declared
+    .filter(({ name }) => catalogue.find(name) === null)
+    .map((entry) => ({ ...entry, id: newId(config.random) }));
+  if (missingPermissions.length === 0 && missingRoles.length === 0) return;
+  const idOf = (name: string) =>
+    missingRoles.find((entry) => entry.name === name)?.id ?? (catalogue.find(name)?.id as string);
+  await ledger.commit({
+    writes: [
+      db.permission.createMany({
+        data: missingPermissions.map((name) => ({
+          name,
+          description: descriptions[name] ?? null,
+          createdAt: now,
+        })),
+      }),
+      db.role.createMany({
+        data: missingRoles.map(({ id, name, role, origin }) => ({
+          id,
+          name,
+          description: role.description ?? null,
+          level: role.level ?? null,
+          at: (role.at ?? []).join(' '),
+          origin,
+          createdAt: now,
+          updatedAt: now,
+        })),
+      }),
+      db.rolePermission.createMany({
+        data: missingRoles.flatMap(({ id, role }) =>
+          unique(role.permissions).map((permission) => ({ roleId: id, permission })),
+        ),
+      }),
+      db.roleInclusion.createMany({
+        data: missingRoles.flatMap(({ id, role }) =>
+          unique(role.includes).map((name) => ({ roleId: id, includedId: idOf(name) })),
+        ),
+      }),
+      db.roleAllowAssign.createMany({
+        data: missingRoles.flatMap(({ id, role }) =>
+          unique(role.mayAssign).map((name) => ({ assignerId: id, assignableId: idOf(name) })),
+        ),
+      }),
+      store.bump(),
+    ],
+    facts: missingRoles.map(({ name, origin }) => ({
+      type: 'role.created' as const,
+      actor: SYSTEM,
+      target: { type: 'role', id: name },
+      data: { origin },
+    })),
+    invalidates: ['roles'],
+  });
+}
+
+function unique(names: readonly string[] = []): string[] {
+  return [...new Set(names)];
+}
+
+function requireSound(name: string, role: RoleDeclaration, declared: readonly Declared[]): void {
+  const problem = checkRole({ name, ...role });
+  if (problem !== null) throw misconfigured(`roles.${name}: ${problem.field} ${problem.message}`);
+  for (const other of [...(role.includes ?? []), ...(role.mayAssign ?? [])]) {
+    if (!declared.some((entry) => entry.name === other))
+      throw misconfigured(`roles.${name} names the role ${other}, which is not declared`);
+  }
+}
+
+/** Tells of names in guards and options that nothing has: most are misspelt. Some may be made while the app runs, so it goes on. */
+export async function warnOfUnknownNames(
+  { db, config: { logger } }: Runtime,
+  store: RoleStore,
+  named: { permissions: ReadonlySet<string>; roles: ReadonlySet<string> },
+): Promise<void> {
+  const permissions = await db.permission.findMany({
+    where: { name: { in: [...named.permissions] } },
+    select: { name: true },
+  });
+  const missing = new Set(named.permissions);
+  for (const { name } of permissions) missing.delete(name);
+  for (const name of missing)
+    logger.warn(
+      `A guard asks for ${name}, which is no permission here: declare it in permissions, or is it misspelt?`,
+    );
+  const roles = new Set([...(await store.current()).all()].map(({ name }) => name));
+  for (const name of named.roles) {
+    if (!roles.has(name))
+      logger.warn(
+        `The role ${name} is asked for, and there is none: declare it in roles, or is it misspelt?`,
+      );
+  }
+}
+
+async function reportDifferences(
+  runtime: Runtime,
+  store: RoleStore,
+  declared: readonly Declared[],
+): Promise<void> {
+  const catalogue = await store.current();
+  for (const { name, role: declaration } of declared) {
+    const role = catalogue.find(name);
+    const fields = role === null ? '' : differences(catalogue.describe(role), declaration);
+    if (fields !== '')
+      runtime.config.logger.warn(
+        `The role ${name} in the database differs from its declaration in ${fields}; it is left as it is. To change it: authTuna.roles.update('${name}', …, SYSTEM).`,
+      );
+  }
+}
+
+function differences(role: Role, declaration: RoleDeclaration): string {
+  const same = (a: readonly string[], b: readonly string[] = []) =>
+    [...new Set(a)].sort().join(' ') === [...new Set(b)].sort().join(' ');
+  return [
+    role.level === (declaration.level ?? null) ? '' : 'level',
+    same(role.permissions, declaration.permissions) ? '' : 'permissions',
+    same(role.includes, declaration.includes) ? '' : 'includes',
+    same(role.at, declaration.at) ? '' : 'at',
+    same(role.mayAssign, declaration.mayAssign) ? '' : 'mayAssign',
+  ]
+    .filter((field) => field !== '')
+    .join(', ');
+}

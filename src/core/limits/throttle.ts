@@ -1,0 +1,254 @@
+import { LRUCache } from 'lru-cache';
+import { type Db, isUniqueViolation } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import type { Write } from '../changes/ledger.js';
+import { InOrder } from '../concurrency/in-order.js';
+import { after, type Runtime } from '../runtime.js';
+
+/** How failures of one kind slow down the next try. Durations in seconds. */
+export interface ThrottlePolicy {
+  /** Tries that pass without waiting. */
+  freeFailures: number;
+  /** The wait after the last free one; it doubles from there. */
+  firstDelaySeconds: number;
+  /** The longest wait. */
+  maxDelaySeconds: number;
+  /** A pause this long starts the count again; at most 86 400, after which rows are swept. */
+  forgetSeconds: number;
+  /** After so many without a success in between nothing passes any more, however long the pause, until `clear`. */
+  maxConsecutive?: number;
+}
+
+/**
+ * What a try comes to. `tries`: without a success in between, this one counted. `isLast`: unless it succeeds, none is let through after it.
+ * `isClosed`: no wait opens it again, only `clear` does.
+ */
+export type ThrottleVerdict =
+  | { allowed: true; tries: number; isLast: boolean }
+  | { allowed: false; retryAfterSeconds: number; isClosed: boolean };
+
+/** One of the counts of a try: what is guessed at, in clear, and how failures at it slow down the next. */
+export interface Count {
+  key: string;
+  policy: ThrottlePolicy;
+}
+
+/** A try at one key: its row, and what that becomes by it. */
+interface Try extends Count {
+  id: string;
+  row: ThrottleRow | null;
+  next: Omit<ThrottleRow, 'key'>;
+}
+
+type ThrottleRow = Awaited<ReturnType<Db['throttle']['findUniqueOrThrow']>>;
+
+/**
+ * Guesses at a secret: five at once, then one after 1, 2, 4 … 900 seconds, and no more after a hundred.
+ *
+ * @see NIST SP 800-63B-4 3.2.2; security.md LG-4, LG-5, TO-4
+ */
+export const GUESSING: ThrottlePolicy = Object.freeze({
+  freeFailures: 5,
+  firstDelaySeconds: 1,
+  maxDelaySeconds: 900,
+  forgetSeconds: 86_400,
+  maxConsecutive: 100,
+});
+
+const { maxConsecutive: _hundred, ...delays } = GUESSING;
+/** The delays alone: for what is too long to be guessed in any number of tries. */
+export const DELAYS: ThrottlePolicy = Object.freeze(delays);
+
+/** What guesses at a user's codes are counted under, at every door that takes one, so that they cannot be spread. */
+export function codesKey(userId: string): string {
+  return `mfa:${userId}`;
+}
+
+const REMEMBERED_KEYS = 10_000;
+const REMEMBER_SECONDS = 1; // how long another instance's `clear` may go unnoticed here
+const MAX_ROUNDS = 200; // every lost round is somebody else's step towards the block, so this is never reached by honest means
+
+/**
+ * Counts tries *before* the secret is looked at, so that of many at one instant only as many get through as may.
+ *
+ * A try is a conditional write to a row: it happens only while the row is as it was read and no wait is running. Who loses that race
+ * looks again. Within one process tries at one key go one after the other, and a wait that is running is remembered for a second, so that
+ * a flood is answered from memory.
+ * @see security.md 3.10
+ */
+export class Throttle {
+  readonly #runtime: Runtime;
+  readonly #waits = new LRUCache<string, { until: number; isClosed: boolean; believedUntil: number }>({
+    max: REMEMBERED_KEYS,
+  });
+  /** What has failures, as far as is known here. Anything else is counted as the first, and asked about only where it turns out not to be. */
+  readonly #failed = new LRUCache<string, true>({ max: REMEMBERED_KEYS });
+  readonly #inOrder = new InOrder();
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /**
+   * Counts a try, or refuses it while a wait is running. A refused try is not counted. After a success the caller adds `clear(key)` to its batch.
+   *
+   * @param key what is guessed at, in clear: `mfa:<userId>`, `step-up:<userId>`; stored as a keyed digest
+   * @throws AuthTunaError `rate_limited` with `retryAfterSeconds`; `unavailable` when it cannot be counted
+   */
+  async reserve(key: string, policy: ThrottlePolicy): Promise<void> {
+    const verdict = await this.attempt(key, policy);
+    if (!verdict.allowed) throw rateLimited(verdict.retryAfterSeconds);
+  }
+
+  /** Like {@link Throttle.reserve}, for a caller that does something of its own about a refusal. */
+  async attempt(key: string, policy: ThrottlePolicy): Promise<ThrottleVerdict> {
+    return (await this.attemptAll([{ key, policy }])).verdict;
+  }
+
+  /**
+   * Like {@link Throttle.attempt}, for a try that counts under several keys. When one of them refuses it is counted under none, but for those
+   * at which it was counted when other tries at the same moment made that one refuse.
+   *
+   * @returns the verdict of the first that refuses, or of the last when none does, and whose it is
+   */
+  attemptAll(counts: readonly Count[]): Promise<{ key: string; verdict: ThrottleVerdict }> {
+    const identified = counts.map((count) => ({ ...count, id: this.#idOf(count.key) }));
+    // Everybody waits for turns in the same order, so that no two wait for each other.
+    const ids = identified.map(({ id }) => id).sort();
+    const inTurn = ids.reduceRight(
+      (work, id) => () => this.#inOrder.run(id, work),
+      () => this.#attemptAll(identified),
+    );
+    return inTurn();
+  }
+
+  /** The write that forgets every failure of these keys, for the batch of the success or the unlocking. */
+  clear(...keys: string[]): Write {
+    const ids = keys.map((key) => this.#idOf(key));
+    for (const id of ids) {
+      this.#waits.delete(id);
+      this.#failed.delete(id);
+    }
+    return this.#runtime.db.throttle.deleteMany({ where: { key: { in: ids } } });
+  }
+
+  async #attemptAll(
+    counts: readonly (Count & { id: string })[],
+  ): Promise<{ key: string; verdict: ThrottleVerdict }> {
+    let waiting = counts;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const now = this.#runtime.now();
+      for (const { id, key } of waiting) {
+        const remembered = this.#remembered(id, now);
+        if (remembered !== null) return { key, verdict: remembered };
+      }
+
+      const isLikelyFirst = round === 0 && !waiting.some(({ id }) => this.#failed.has(id));
+      const rows = isLikelyFirst
+        ? []
+        : await this.#runtime.db.throttle.findMany({ where: { key: { in: waiting.map(({ id }) => id) } } });
+      const tries = waiting.map((count): Try => {
+        const row = rows.find(({ key }) => key === count.id) ?? null;
+        return { ...count, row, next: nextOf(row, count.policy, now) };
+      });
+      for (const { id, key, policy, row } of tries) {
+        if (row === null) continue;
+        const isClosed = policy.maxConsecutive !== undefined && row.consecutive >= policy.maxConsecutive;
+        if (isClosed || row.blockedUntil > now)
+          return { key, verdict: this.#refuse(id, row.blockedUntil, isClosed, now, policy) };
+      }
+
+      const stored = await this.#store(tries, now);
+      for (const { id } of waiting) this.#failed.set(id, true);
+      waiting = waiting.slice(stored);
+      const last = tries.at(-1);
+      if (waiting.length === 0 && last !== undefined) {
+        const isLast = last.next.consecutive === last.policy.maxConsecutive;
+        return { key: last.key, verdict: { allowed: true, tries: last.next.failures, isLast } };
+      }
+    }
+    throw new AuthTunaError('unavailable', { retryAfterSeconds: 1 });
+  }
+
+  /** Stores tries in their order, up to one whose row is no longer as it was read; how many it stored. */
+  async #store(tries: readonly Try[], now: Date): Promise<number> {
+    const { db } = this.#runtime;
+    if (tries.length > 1 && tries.every(({ row }) => row === null)) {
+      const data = tries.map(({ id, next }) => ({ key: id, ...next }));
+      return (await isStored(db.throttle.createMany({ data }))) ? tries.length : 0;
+    }
+    let stored = 0;
+    for (const { id, row, next } of tries) {
+      if (row === null) {
+        if (!(await isStored(db.throttle.create({ data: { key: id, ...next }, select: { key: true } }))))
+          break;
+      } else {
+        const { key, failures, consecutive, seenAt } = row;
+        const { count } = await db.throttle.updateMany({
+          where: { key, failures, consecutive, seenAt, blockedUntil: { lte: now } },
+          data: next,
+        });
+        if (count !== 1) break;
+      }
+      stored += 1;
+    }
+    return stored;
+  }
+
+  #refuse(id: string, until: Date, isClosed: boolean, now: Date, policy: ThrottlePolicy): ThrottleVerdict {
+    // One that is closed says no more than one that waits: whoever guesses need not know that the hundred are up.
+    const end = isClosed ? after(now, policy.maxDelaySeconds) : until;
+    const believedUntil = now.getTime() + REMEMBER_SECONDS * 1000;
+    this.#waits.set(id, { until: end.getTime(), isClosed, believedUntil });
+    return { allowed: false, retryAfterSeconds: secondsUntil(end.getTime(), now), isClosed };
+  }
+
+  #remembered(id: string, now: Date): ThrottleVerdict | null {
+    const wait = this.#waits.get(id);
+    if (wait === undefined || wait.until <= now.getTime() || wait.believedUntil <= now.getTime()) return null;
+    return { allowed: false, retryAfterSeconds: secondsUntil(wait.until, now), isClosed: wait.isClosed };
+  }
+
+  #idOf(key: string): string {
+    return this.#runtime.keys.lookup(`throttle ${key}`);
+  }
+}
+
+/** 429 with the wait in whole seconds. */
+export function rateLimited(retryAfterSeconds: number): AuthTunaError {
+  return new AuthTunaError('rate_limited', { retryAfterSeconds });
+}
+
+/** False when somebody else was first. */
+async function isStored(insert: PromiseLike<unknown>): Promise<boolean> {
+  try {
+    await insert;
+    return true;
+  } catch (error) {
+    if (isUniqueViolation(error)) return false;
+    throw error;
+  }
+}
+
+/** What a row, or none, becomes by one more try. */
+function nextOf(row: ThrottleRow | null, policy: ThrottlePolicy, now: Date): Omit<ThrottleRow, 'key'> {
+  const isForgotten = row === null || row.seenAt < after(now, -policy.forgetSeconds);
+  const failures = isForgotten ? 1 : row.failures + 1;
+  return {
+    failures,
+    consecutive: policy.maxConsecutive === undefined ? 0 : (row?.consecutive ?? 0) + 1,
+    blockedUntil: after(now, delayAfter(failures, policy)),
+    seenAt: now,
+  };
+}
+
+/** Seconds to wait after that many failures. */
+function delayAfter(failures: number, policy: ThrottlePolicy): number {
+  const beyond = failures - policy.freeFailures;
+  if (beyond < 0) return 0;
+  return Math.min(policy.maxDelaySeconds, policy.firstDelaySeconds * 2 ** beyond);
+}
+
+function secondsUntil(time: number, now: Date): number {
+  return Math.max(1, Math.ceil((time - now.getTime()) / 1000));
+}

@@ -1,0 +1,225 @@
+import { LRUCache } from 'lru-cache';
+import type { AuthTunaError } from '../../errors.js';
+import type { Grants } from '../access/grants.js';
+import type { Topic } from '../invalidation.js';
+import type { PublicUser } from '../user.js';
+import { type Packed, Packer } from './packed.js';
+import type { Session } from './session-row.js';
+
+/** A session that was fully checked, and what it may be used for until when. */
+export class VerifiedSession {
+  readonly sessionId: string;
+  readonly userId: string;
+  readonly mustChangePassword: boolean;
+  readonly grants: Grants;
+  /** Milliseconds; from then on the row is asked again. */
+  readonly trustedUntil: number;
+  /** The User-Agent it was checked with; another one is looked at. */
+  readonly userAgent: string | null;
+  /** Of its row; its cookie may be the one before. */
+  readonly generation: number;
+  /** How many invalidations there had been when the read behind it began. */
+  readonly readAt: number;
+  /** Of the tree of scopes when the row was read; it says which chains still hold for whoever acts on that very read. */
+  readonly scopesVersion: number;
+  /** Milliseconds; when its cookie was last replaced for good, 0 for never. */
+  readonly hardRotatedAt: number;
+  /** @internal Of the whole cookie. */
+  fingerprint = 0;
+  /** Whether its row is being looked at again ahead of time, or need not be. */
+  isLookedAtAgain: boolean;
+  readonly #cache: SessionCache;
+  readonly #session: Packed<Session>;
+  readonly #user: Packed<PublicUser>;
+
+  constructor(
+    cache: SessionCache,
+    facts: { session: Session; user: PublicUser } & Pick<
+      VerifiedSession,
+      | 'grants'
+      | 'trustedUntil'
+      | 'userAgent'
+      | 'generation'
+      | 'readAt'
+      | 'scopesVersion'
+      | 'hardRotatedAt'
+      | 'isLookedAtAgain'
+    >,
+  ) {
+    this.sessionId = facts.session.id;
+    this.userId = facts.session.userId;
+    this.mustChangePassword = facts.user.mustChangePassword;
+    this.grants = facts.grants;
+    this.trustedUntil = facts.trustedUntil;
+    this.userAgent = cache.sharedText(facts.userAgent);
+    this.generation = facts.generation;
+    this.readAt = facts.readAt;
+    this.scopesVersion = facts.scopesVersion;
+    this.hardRotatedAt = facts.hardRotatedAt;
+    this.isLookedAtAgain = facts.isLookedAtAgain;
+    this.#cache = cache;
+    this.#session = cache.sessions.pack({
+      ...facts.session,
+      kind: cache.sharedText(facts.session.kind) as Session['kind'],
+      ip: cache.sharedText(facts.session.ip),
+      device: cache.sharedText(facts.session.device),
+      country: cache.sharedText(facts.session.country),
+    });
+    this.#user = cache.users.pack({ ...facts.user, id: this.userId });
+  }
+
+  /** A new object at every call. */
+  get session(): Session {
+    return this.#cache.sessions.unpack(this.#session);
+  }
+
+  /** A new object at every call. */
+  get user(): PublicUser {
+    return this.#cache.users.unpack(this.#user);
+  }
+}
+
+const MAX_SESSIONS = 50_000;
+const MAX_SHARED_TEXTS = 5000;
+const MAX_TOKEN = 4096;
+const LANES = 4;
+const PRIME = 0x01000193; // FNV
+const KEY_LENGTH = 12; // of the signature's end: 72 bits that nobody guesses, and what V8 copies without a detour
+const READ_SECONDS = 60; // longer than any read may take, and an answer on its way whose cookie is still of use
+
+/**
+ * What is known about sessions without asking the database: verified ones by their cookie, and ended ones by id.
+ *
+ * An entry is found by the end of the signature of a token that passed every check. Whoever can present that has seen the cookie, so what
+ * stands before it is compared by a plain fingerprint, and keeping the 400 characters is not needed.
+ *
+ * Invalidations are numbered and remembered for as long as anything read before them could still be used. An entry counts only if its read
+ * began after the last invalidation that concerns it, which also settles reads that were under way.
+ */
+export class SessionCache {
+  readonly #trustedMs: number;
+  /** Two halves that take turns: all that is in the older one has outlived its use when they change places. */
+  #young = new Map<string, VerifiedSession>();
+  #old = new Map<string, VerifiedSession>();
+  #turnedAt = 0;
+  #askedAt = 0;
+  readonly #invalidated = new Map<Topic, { number: number; at: number }>();
+  readonly #ended = new LRUCache<string, AuthTunaError['code']>({ max: MAX_SESSIONS });
+  readonly #texts = new LRUCache<string, string>({ max: MAX_SHARED_TEXTS });
+  /** @internal */
+  readonly sessions: Packer<Session>;
+  /** @internal */
+  readonly users: Packer<PublicUser>;
+  /** Where a token is laid out to be read four characters at a time, which is seven times faster than one by one. */
+  readonly #bytes = Buffer.from(new ArrayBuffer(MAX_TOKEN + LANES * 4));
+  readonly #words = new Uint32Array(this.#bytes.buffer);
+  /** How many invalidations there have been. */
+  invalidations = 0;
+
+  /** @param now milliseconds; times are kept as the distance to it */
+  constructor(recheckSeconds: number, now: number) {
+    this.#trustedMs = recheckSeconds * 1000;
+    this.sessions = new Packer(now);
+    this.users = new Packer(now);
+  }
+
+  get(token: string, now: number): VerifiedSession | undefined {
+    if (now < this.#askedAt) this.#forgetAll(now);
+    this.#askedAt = now;
+    const verified = this.#entryOf(token);
+    if (verified === undefined || now >= verified.trustedUntil) return undefined;
+    if (verified.trustedUntil - now > this.#trustedMs) return undefined; // the clock was put back
+    return verified.fingerprint === this.#fingerprint(token) && !this.isStale(verified)
+      ? verified
+      : undefined;
+  }
+
+  /** Puts what was read ahead of time in the place of what it was read for, unless something newer is there by now. */
+  renew(token: string, previous: VerifiedSession, verified: VerifiedSession, now: number): void {
+    if (this.#entryOf(token) === previous) this.remember(token, verified, now);
+  }
+
+  remember(token: string, verified: VerifiedSession, now: number): void {
+    if (verified.trustedUntil <= now || this.isStale(verified)) return;
+    if (now < this.#turnedAt) this.#forgetAll(now);
+    if (now - this.#turnedAt >= this.#trustedMs || this.#young.size >= MAX_SESSIONS / 2) {
+      this.#old = now - this.#turnedAt >= 2 * this.#trustedMs ? new Map() : this.#young;
+      this.#young = new Map();
+      this.#turnedAt = now;
+    }
+    verified.fingerprint = this.#fingerprint(token);
+    this.#young.set(token.slice(-KEY_LENGTH), verified);
+  }
+
+  /** The clock was put back: what was remembered by the later time would count again when that comes. */
+  #forgetAll(now: number): void {
+    this.#old = new Map();
+    this.#young = new Map();
+    this.#turnedAt = now;
+  }
+
+  #entryOf(token: string): VerifiedSession | undefined {
+    const key = token.slice(-KEY_LENGTH);
+    return this.#young.get(key) ?? this.#old.get(key);
+  }
+
+  /** The same text as one that was seen before: there are few browsers and addresses, and many sessions. */
+  sharedText(text: string | null): string | null {
+    if (text === null) return null;
+    const known = this.#texts.get(text);
+    if (known === undefined) this.#texts.set(text, text);
+    return known ?? text;
+  }
+
+  /** Why a session is known to be over, or undefined. */
+  endedBecause(sessionId: string): AuthTunaError['code'] | undefined {
+    return this.#ended.get(sessionId);
+  }
+
+  /** Remembers that a session is over for good, so that a dead cookie costs no query. */
+  bury(sessionId: string, code: AuthTunaError['code']): void {
+    this.#ended.set(sessionId, code);
+  }
+
+  forget(topics: readonly Topic[], now: number): void {
+    this.invalidations += 1;
+    const outlived = now - this.#trustedMs - READ_SECONDS * 1000;
+    for (const [topic, { at }] of this.#invalidated) {
+      if (at > outlived) break; // in the order they came
+      this.#invalidated.delete(topic);
+    }
+    for (const topic of topics) {
+      if (topic.startsWith('scope:')) continue; // chains are kept elsewhere
+      this.#invalidated.delete(topic);
+      this.#invalidated.set(topic, { number: this.invalidations, at: now });
+    }
+  }
+
+  /** Whether anything about it has changed since it was read. */
+  isStale(verified: VerifiedSession): boolean {
+    if (verified.readAt === this.invalidations) return false;
+    const since = (topic: Topic) => (this.#invalidated.get(topic)?.number ?? 0) > verified.readAt;
+    return (
+      since('all') ||
+      since('roles') ||
+      since(`user:${verified.userId}`) ||
+      since(`session:${verified.sessionId}`)
+    );
+  }
+
+  /** FNV-1a by words, four at a time; tells a changed token from the one that was checked, not an attacker from a user. */
+  #fingerprint(token: string): number {
+    const words = this.#words;
+    const length = this.#bytes.write(token, 0, MAX_TOKEN, 'latin1');
+    const end = Math.ceil(length / 4 / LANES) * LANES;
+    for (let at = length; at < end * 4; at += 1) this.#bytes[at] = 0; // at most 15; a call of fill() takes longer
+    let [a, b, c, d] = [token.length, 1, 2, 3];
+    for (let at = 0; at < end; at += LANES) {
+      a = Math.imul(a ^ (words[at] as number), PRIME);
+      b = Math.imul(b ^ (words[at + 1] as number), PRIME);
+      c = Math.imul(c ^ (words[at + 2] as number), PRIME);
+      d = Math.imul(d ^ (words[at + 3] as number), PRIME);
+    }
+    return a ^ b ^ c ^ d;
+  }
+}

@@ -1,0 +1,240 @@
+import type { Actor } from '../../events.js';
+import { networkKeys } from '../../net/addresses.js';
+import type { Ledger, Write } from '../changes/ledger.js';
+import { canonicalEmail, canonicalUsername } from '../identifiers.js';
+import type { DistinctLimit, RateLimit, RateLimiter } from '../limits/rate-limiter.js';
+import {
+  type Count,
+  DELAYS,
+  GUESSING,
+  rateLimited,
+  type Throttle,
+  type ThrottlePolicy,
+} from '../limits/throttle.js';
+import type { Runtime } from '../runtime.js';
+import type { UserRow } from '../sessions/session-row.js';
+import { type OneTimeTokens, TOKEN_SECONDS } from '../tokens/one-time-tokens.js';
+import { mailTo, standInFor } from '../tokens/recipient.js';
+import { DEVICE_GUESSING, type KnownDevice, type KnownDevices } from './known-browsers.js';
+
+/**
+ * A guess that was let through to the hash. Called when it was right: gives the writes for the batch of the sign-in that it led to, by which
+ * the account's and the device's failures are forgotten, and takes the guess out of what its network is said to have failed at.
+ */
+export type Admission = () => Promise<readonly Write[]>;
+
+/** Different names that one network may fail at, and one address in it. */
+const SPRAYING: DistinctLimit = { limit: 100, limitOfPlace: 20, windowSeconds: 600 };
+
+/** The hundred of one authenticator of a whole account, whichever of its names was typed; it closes and never delays. */
+const CLOSING: ThrottlePolicy = { ...GUESSING, freeFailures: Number.POSITIVE_INFINITY };
+const UNLOCK_MAIL: RateLimit = { limit: 1, windowSeconds: 86_400 };
+
+/** What is guessed at to sign in; each is closed for itself. */
+type Authenticator = 'login' | 'email-code';
+
+/**
+ * What stands between a guess and the hash of the password or mailed code. A guess counts before anything is compared; a refused one costs no hash.
+ *
+ * - Delays are counted by the name that was typed, so that a name nobody has behaves like one that somebody has.
+ * - After 100 failures in a row the account's password, or its mailed codes, are closed to unknown devices; its owner gets a mail that opens
+ *   both again.
+ * - A known device has ten failures of its own and passes by all of this: neither strangers nor neighbours can keep the owner out.
+ * - A network that fails at many different names is slowed for new ones, whoever they belong to.
+ * @see NIST SP 800-63B-4 3.2.2; security.md 3.10, LG-4 to LG-8
+ */
+export class SignInThrottle {
+  readonly #runtime: Runtime;
+  readonly #ledger: Ledger;
+  readonly #tokens: OneTimeTokens;
+  readonly #throttle: Throttle;
+  readonly #limiter: RateLimiter;
+  readonly #devices: KnownDevices;
+
+  constructor(dependencies: {
+    runtime: Runtime;
+    ledger: Ledger;
+    tokens: OneTimeTokens;
+    throttle: Throttle;
+    limiter: RateLimiter;
+    devices: KnownDevices;
+  }) {
+    this.#runtime = dependencies.runtime;
+    this.#ledger = dependencies.ledger;
+    this.#tokens = dependencies.tokens;
+    this.#throttle = dependencies.throttle;
+    this.#limiter = dependencies.limiter;
+    this.#devices = dependencies.devices;
+  }
+
+  /**
+   * Counts a guess at a password.
+   *
+   * @param login as it was typed
+   * @param user whose it is; null for nobody's
+   * @param deviceCookie the value of the `at_device` cookie
+   * @throws AuthTunaError `rate_limited`, alike for a name that somebody has and one that nobody has; `unavailable` when it cannot be counted
+   */
+  async admit(
+    login: string,
+    user: UserRow | null,
+    actor: Actor,
+    deviceCookie: string | null | undefined,
+  ): Promise<Admission> {
+    // Not before it was right: what is thought to be forgotten is not asked about at the next guess.
+    const forget = (device: KnownDevice | null) =>
+      this.#forget(user === null ? [] : passwordKeys(user), device);
+    const device = await this.#trustedDevice(user, deviceCookie);
+    // It guesses at one account alone, ten times in a row: nothing that its network need be asked about.
+    if (device !== null) return async () => forget(device);
+
+    const name = canonicalLogin(login);
+    const takeBack = await this.#countNetwork(name, actor.ip);
+    const delays = { key: delayKey(name), policy: DELAYS };
+    await this.#countTowardsClosing('login', name, user, actor, [delays]);
+    return async () => {
+      await takeBack();
+      return forget(null);
+    };
+  }
+
+  /**
+   * Counts a guess at a live mailed code. There are no delays: each code takes five guesses, and a day has few codes.
+   *
+   * @param address in its canonical spelling
+   * @param user whose it is; null for nobody's
+   * @param deviceCookie the value of the `at_device` cookie
+   * @throws AuthTunaError `rate_limited`, alike for an address that somebody has and one that nobody has; `unavailable` when it cannot be counted
+   */
+  async admitEmailCode(
+    address: string,
+    user: UserRow | null,
+    actor: Actor,
+    deviceCookie: string | null | undefined,
+  ): Promise<Admission> {
+    const device = await this.#trustedDevice(user, deviceCookie);
+    if (device === null) await this.#countTowardsClosing('email-code', address, user, actor);
+    return async () => this.#forget(user === null ? [] : emailCodeKeys(user), device);
+  }
+
+  /** The write that forgets the failures of an account's mailed codes: for a link of its mailbox, which nobody guesses. */
+  emailCodeWrite(user: Pick<UserRow, 'id'>): Write {
+    return this.#throttle.clear(...emailCodeKeys(user));
+  }
+
+  /** The writes that forget an account's failures of every kind: for whoever proves its mailbox, by the mail that opens a closed one or by a reset. */
+  unlockWrites(user: Named): Write[] {
+    return [this.#throttle.clear(...passwordKeys(user), ...emailCodeKeys(user))];
+  }
+
+  #forget(keysOfUser: readonly string[], device: KnownDevice | null): Write[] {
+    const keys = [...keysOfUser, ...(device === null ? [] : [device.throttleKey])];
+    return keys.length === 0 ? [] : [this.#throttle.clear(...keys)];
+  }
+
+  /** The device that the cookie makes known, as long as it has not failed too often itself. */
+  async #trustedDevice(
+    user: UserRow | null,
+    deviceCookie: string | null | undefined,
+  ): Promise<KnownDevice | null> {
+    const device = this.#devices.find(deviceCookie, user?.id ?? '');
+    if (device === null) return null;
+    const { allowed } = await this.#throttle.attempt(device.throttleKey, DEVICE_GUESSING);
+    return allowed ? device : null;
+  }
+
+  async #countTowardsClosing(
+    authenticator: Authenticator,
+    name: string,
+    user: UserRow | null,
+    actor: Actor,
+    beside: readonly Count[] = [],
+  ): Promise<void> {
+    const account = user === null ? `name ${name}` : `user ${user.id}`; // a name nobody has closes like an account
+    const closing = { key: closingKey(authenticator, account), policy: CLOSING };
+    const { key, verdict } = await this.#throttle.attemptAll([...beside, closing]);
+    if (verdict.allowed) return;
+    if (key === closing.key) await this.#offerUnlock(user, name, account, actor);
+    throw rateLimited(verdict.retryAfterSeconds);
+  }
+
+  /** @returns what takes it back */
+  async #countNetwork(name: string, ip: string | null): Promise<() => Promise<void>> {
+    const { host, network } = networkKeys(ip);
+    const key = `spray ${network}`;
+    const sighting = { member: name, place: host };
+    const verdict = await this.#limiter.takeDistinct(key, sighting, SPRAYING);
+    if (!verdict.allowed) throw rateLimited(verdict.resetSeconds);
+    return async () => {
+      if (!verdict.isNew) return;
+      try {
+        await this.#limiter.forgetDistinct(key, sighting, SPRAYING);
+      } catch (error) {
+        // The sign-in stands; its network is only taken for a little worse than it is.
+        this.#runtime.config.logger.warn('A successful sign-in stayed counted as a failure of its network.', {
+          error,
+        });
+      }
+    };
+  }
+
+  /** Mails the owner of a closed account the way to open it, once a day. */
+  async #offerUnlock(user: UserRow | null, name: string, account: string, actor: Actor): Promise<void> {
+    const { allowed } = await this.#limiter.take(`unlock-mail ${account}`, UNLOCK_MAIL);
+    if (!allowed) return;
+    const owner = user ?? standInFor(this.#runtime, name);
+    const lifetimeSeconds = TOKEN_SECONDS.unlock;
+    const { token, writes } = this.#tokens.issue({ purpose: 'unlock', subject: owner.id, lifetimeSeconds });
+    await this.#ledger.commit({
+      writes,
+      facts: [
+        {
+          type: 'user.locked',
+          actor,
+          reason: 'too_many_failures',
+          ...(user === null
+            ? { outcome: 'denied', data: { login: this.#runtime.keys.lookup(`login ${name}`) } }
+            : { target: { type: 'user', id: user.id } }),
+        },
+      ],
+      mails: [
+        {
+          template: 'account-locked',
+          ...mailTo(owner),
+          languages: null, // whoever guesses is not known to be the owner
+          data: {
+            name: owner.username,
+            link: this.#tokens.link('/unlock', token),
+            expiresInSeconds: lifetimeSeconds,
+          },
+        },
+      ],
+    });
+  }
+}
+
+function delayKey(name: string): string {
+  return `login-name:${name}`;
+}
+
+function closingKey(authenticator: Authenticator, account: string): string {
+  return `${authenticator}:${account}`;
+}
+
+type Named = Pick<UserRow, 'id' | 'email' | 'username'>;
+
+/** Everything that failures of a user's password are counted under. */
+function passwordKeys({ id, email, username }: Named): string[] {
+  const names = username === null ? [email] : [email, username];
+  return [closingKey('login', `user ${id}`), ...names.map(delayKey)];
+}
+
+function emailCodeKeys({ id }: Pick<UserRow, 'id'>): string[] {
+  return [closingKey('email-code', `user ${id}`)];
+}
+
+/** The one spelling of what was typed, as accounts are found by it; what can be nobody's name is counted as it is. */
+function canonicalLogin(login: string): string {
+  const known = login.includes('@') ? canonicalEmail(login) : canonicalUsername(login)?.username;
+  return known ?? login.trim().toLowerCase();
+}

@@ -1,0 +1,171 @@
+import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
+import { issueSplitToken, parseSplitToken } from '../../crypto/split-token.js';
+import { AuthTunaError } from '../../errors.js';
+import type { Write } from '../changes/ledger.js';
+import { after, type Runtime } from '../runtime.js';
+
+export interface TokenInput {
+  /** What it is for. A token of one purpose is nothing for another. */
+  purpose: string;
+  /** A user's id, or a keyed digest of an address that has no user yet. */
+  subject: string;
+  lifetimeSeconds: number;
+  /** What it allows, for example the new address. */
+  data?: Readonly<Record<string, unknown>>;
+  /** What must still be as it was when the token is spent: password hash, address. Changing it kills the token. */
+  dependsOn?: string;
+  /** A value only the asking browser has. */
+  browser?: string;
+  /** Whether older ones of the same purpose and subject go on beside it. Default: they end. */
+  keepsOthers?: boolean;
+}
+
+/** How long the tokens of mails work, in seconds. A reset only starts a flow; a link or code that signs in lives as long as ASVS 6.5.5 allows. */
+export const TOKEN_SECONDS = {
+  verify_email: 24 * 3600,
+  reset_password: 30 * 60,
+  change_email: 3600,
+  undo_email_change: 7 * 86_400,
+  unlock: 3600,
+  magic_link: 10 * 60,
+  email_code: 10 * 60,
+} as const;
+
+/** A token that was looked at and found good. Spending it is a write for the batch of what it allows. */
+export interface LiveToken {
+  id: string;
+  subject: string;
+  data: Readonly<Record<string, unknown>>;
+  /** Misses, and so undoes the batch, when somebody else spent the token first. */
+  spend: Write;
+}
+
+/**
+ * Tokens that work once: in mails, half-finished sign-ins, ceremonies.
+ *
+ * Spending is a conditional write inside the batch of its effect, so of any number of racing consumers one wins and nothing is half done.
+ * @see ASVS 5.0 6.5.1, 6.5.2; security.md EM-1 to EM-3, EM-6
+ */
+export class OneTimeTokens {
+  readonly #runtime: Runtime;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /** A new token and the writes that store it; older ones of the same purpose and subject die with it, unless they are to be kept. */
+  issue(input: TokenInput): { token: string; id: string; writes: Write[] } {
+    const { db, config } = this.#runtime;
+    const { token, id, secretHash } = issueSplitToken(config.random);
+    const now = this.#runtime.now();
+    const { purpose, subject } = input;
+    return {
+      token,
+      id,
+      writes: [
+        ...(input.keepsOthers === true ? [] : [this.revokeAll(subject, [purpose])]),
+        db.oneTimeToken.create({
+          data: {
+            id,
+            purpose,
+            subject,
+            secretHash,
+            data: JSON.stringify(input.data ?? {}),
+            stateDigest: input.dependsOn === undefined ? null : sha256(input.dependsOn),
+            browserHash: input.browser === undefined ? null : sha256(input.browser),
+            createdAt: now,
+            expiresAt: after(now, input.lifetimeSeconds),
+          },
+        }),
+      ],
+    };
+  }
+
+  /**
+   * Looks at a token without spending it.
+   *
+   * @param dependsOn the present state, given the token's subject; undefined where the purpose depends on none
+   * @throws AuthTunaError `invalid_token` when it is unknown, spent, expired, of another purpose or browser, or its state has changed
+   */
+  async peek(
+    token: string,
+    purpose: string,
+    options: { browser?: string; dependsOn?: (subject: string) => Promise<string | null> } = {},
+  ): Promise<LiveToken> {
+    const parsed = parseSplitToken(token);
+    if (parsed === null) throw new AuthTunaError('invalid_token');
+    const now = this.#runtime.now();
+    const row = await this.#runtime.db.oneTimeToken.findUnique({ where: { id: parsed.id } });
+    const isLive =
+      row !== null &&
+      row.purpose === purpose &&
+      equalInConstantTime(parsed.secretHash, row.secretHash) &&
+      row.usedAt === null &&
+      row.expiresAt > now;
+    if (!isLive) throw new AuthTunaError('invalid_token');
+    if (
+      row.browserHash !== null &&
+      (options.browser === undefined || !equalInConstantTime(sha256(options.browser), row.browserHash))
+    ) {
+      throw new AuthTunaError('invalid_token', { reason: 'other_browser' });
+    }
+    if (row.stateDigest !== null) {
+      const state = (await options.dependsOn?.(row.subject)) ?? null;
+      if (state === null || sha256(state) !== row.stateDigest) throw new AuthTunaError('invalid_token');
+    }
+    return {
+      id: row.id,
+      subject: row.subject,
+      data: JSON.parse(row.data ?? '{}') as Record<string, unknown>,
+      spend: this.#runtime.db.oneTimeToken.update({
+        where: { id: row.id, purpose, secretHash: parsed.secretHash, usedAt: null, expiresAt: { gt: now } },
+        data: { usedAt: now },
+      }),
+    };
+  }
+
+  /** The link of a mail: to a page of the auth router, on the configured origin whatever a request said. @see security.md EM-5 */
+  link(path: string, token: string): string {
+    const { baseUrl, paths } = this.#runtime.config;
+    return `${baseUrl}${paths.auth}${path}?token=${token}`;
+  }
+
+  /** Why a batch with `spend` missed: somebody else spent the token, or what it was to change had changed. */
+  async missed(live: LiveToken): Promise<AuthTunaError> {
+    const row = await this.#runtime.db.oneTimeToken.findUnique({ where: { id: live.id } });
+    return new AuthTunaError(row?.usedAt === null ? 'conflict' : 'invalid_token');
+  }
+
+  /**
+   * Whose a link is that gives a user a former address back. Not the user's id alone: whoever stole the account must not kill the owner's way
+   * back by changing the password, or the address once more.
+   */
+  undoSubject(user: { id: string; email: string }): string {
+    return undoSubjects(user.id) + this.#runtime.keys.lookup(`undo ${user.email}`);
+  }
+
+  /** The write that ends a user's links back to former addresses: all, or those that were made since a moment. */
+  revokeUndos(userId: string, since?: Date): Write {
+    return this.#runtime.db.oneTimeToken.updateMany({
+      where: {
+        purpose: 'undo_email_change',
+        subject: { startsWith: undoSubjects(userId) },
+        usedAt: null,
+        ...(since !== undefined && { createdAt: { gte: since } }),
+      },
+      data: { usedAt: this.#runtime.now() },
+    });
+  }
+
+  /** The write that ends every live token of a subject, of all purposes or of some. */
+  revokeAll(subject: string, purposes?: readonly string[]): Write {
+    return this.#runtime.db.oneTimeToken.updateMany({
+      where: { subject, usedAt: null, ...(purposes !== undefined && { purpose: { in: [...purposes] } }) },
+      data: { usedAt: this.#runtime.now() },
+    });
+  }
+}
+
+function undoSubjects(userId: string): string {
+  return `undo ${userId} `;
+}

@@ -1,0 +1,200 @@
+import type { PasswordHasher } from '../../crypto/password-hash.js';
+import { isMissing } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import type { Actor } from '../../events.js';
+import { inTime } from '../../time.js';
+import type { Access } from '../access/access.js';
+import type { Ledger, Write } from '../changes/ledger.js';
+import { noticeTo } from '../changes/outbox.js';
+import type { Runtime } from '../runtime.js';
+import type { SessionManager } from '../sessions/sessions.js';
+import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
+import { passwordProblem } from './password-policy.js';
+
+/** Who a password is for, so that it is not made of their own name. */
+export interface PasswordContext {
+  email: string;
+  username?: string | null;
+}
+
+const BREACH_CHECK_MS = 1000;
+
+const PROBLEMS = {
+  too_short: (minLength: number) =>
+    `Use at least ${minLength} characters. A few unrelated words are easy to remember.`,
+  too_long: () => 'Use at most 256 characters.',
+  common: () => 'This password is on a list of known passwords. Choose another one.',
+  contextual: () => 'This password is made of your name, address or this site. Choose another one.',
+  breached: () => 'This password has appeared in a data breach. Choose another one.',
+} as const;
+
+/** Passwords: their rules, their hashes, and what changing one ends. */
+export class PasswordManager {
+  readonly #runtime: Runtime;
+  readonly #hasher: PasswordHasher;
+  readonly #ledger: Ledger;
+  readonly #access: Access;
+  readonly #sessions: SessionManager;
+  readonly #tokens: OneTimeTokens;
+  #hasReportedSecret = false;
+
+  constructor(
+    runtime: Runtime,
+    hasher: PasswordHasher,
+    ledger: Ledger,
+    access: Access,
+    sessions: SessionManager,
+    tokens: OneTimeTokens,
+  ) {
+    this.#runtime = runtime;
+    this.#hasher = hasher;
+    this.#ledger = ledger;
+    this.#access = access;
+    this.#sessions = sessions;
+    this.#tokens = tokens;
+  }
+
+  /**
+   * Sets a password and ends every session and mailed link of the user.
+   *
+   * For scripts: over HTTP nobody chooses another person's password. An actor other than `SYSTEM` is the user, or holds `users:manage` and
+   * outranks them.
+   * @throws AuthTunaError `weak_password` with `reason`; `not_found`; `unauthenticated`; `forbidden`; `conflict` when the account changed meanwhile
+   */
+  async set(userId: string, password: string, actor: Actor): Promise<void> {
+    if (actor.userId !== userId) await this.#access.requireAbove(actor, userId, 'users:manage');
+    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
+    if (user === null || user.deletedAt !== null)
+      throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+    await this.check(password, user);
+    const hash = await this.hash(password);
+    await this.#ledger.commitToAccount({
+      writes: [
+        ...this.replaceWrites(userId, hash),
+        ...this.#sessions.revokeAllWrites(user, { reason: 'password_changed' }),
+      ],
+      facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
+      mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
+      invalidates: [`user:${userId}`],
+    });
+  }
+
+  /**
+   * Whether this is the user's password; with `null` for nobody, the same work is done and the answer is false.
+   *
+   * A hash made with older parameters is replaced on success, unless the password was changed at the same moment.
+   * @throws AuthTunaError `unavailable` when too many sign-ins are waiting
+   */
+  async verify(userId: string | null, password: string): Promise<boolean> {
+    const row = await this.#runtime.db.password.findUnique({ where: { userId: userId ?? '' } });
+    const matches = await this.#hasher.verify(password, row?.hash ?? null);
+    if (row !== null && this.#hasher.isOfAnotherSecret(row.hash)) this.#reportSecret();
+    if (matches && row !== null && this.#hasher.isOutdated(row.hash)) {
+      const hash = await this.#hasher.hash(password);
+      await this.#runtime.db.password.updateMany({
+        where: { userId: row.userId, hash: row.hash },
+        data: { hash },
+      });
+    }
+    return matches;
+  }
+
+  #reportSecret(): void {
+    if (this.#hasReportedSecret) return;
+    this.#hasReportedSecret = true;
+    this.#runtime.config.logger.error(
+      'A stored password was hashed with a secret that is not in `secrets`, so no password fits it. Put that secret back, behind the newest.',
+    );
+  }
+
+  /** Checks a password against every rule. @throws AuthTunaError `weak_password` with `reason` and the sentence for the person */
+  async check(password: string, context: PasswordContext): Promise<void> {
+    const { minLength, isBreached } = this.#runtime.config.password;
+    const words = [
+      this.#runtime.config.appName,
+      new URL(this.#runtime.config.baseUrl).hostname,
+      context.email,
+      context.email.split('@')[0] ?? '',
+      context.username ?? '',
+    ];
+    const problem = passwordProblem(password, { minLength, words: words.filter((word) => word !== '') });
+    if (problem !== null) throw weak(problem, minLength);
+    if (isBreached !== undefined && (await this.#isBreached(isBreached, password)))
+      throw weak('breached', minLength);
+  }
+
+  async #isBreached(ask: (password: string) => Promise<boolean>, password: string): Promise<boolean> {
+    try {
+      return await inTime('isBreached', BREACH_CHECK_MS, () => ask(password));
+    } catch (error) {
+      this.#runtime.config.logger.warn('The breach check did not answer; only the built-in list was asked.', {
+        error,
+      });
+      return false;
+    }
+  }
+
+  /**
+   * Makes the user choose a new password before anything else. Needs `users:manage` and a rank above theirs.
+   *
+   * @throws AuthTunaError `not_found`, `unauthenticated`, `forbidden`
+   */
+  async requireChange(userId: string, actor: Actor): Promise<void> {
+    await this.#access.requireAbove(actor, userId, 'users:manage');
+    await this.#ledger
+      .commit({
+        writes: [this.#runtime.db.user.update({ where: { id: userId }, data: { mustChangePassword: true } })],
+        facts: [{ type: 'password.change_required', actor, target: { type: 'user', id: userId } }],
+        invalidates: [`user:${userId}`],
+      })
+      .catch((error: unknown) => {
+        throw isMissing(error)
+          ? new AuthTunaError('not_found', { message: 'There is no such user.' })
+          : error;
+      });
+  }
+
+  /** @internal */
+  hash(password: string): Promise<string> {
+    return this.#hasher.hash(password);
+  }
+
+  /** @internal Whether a value is the one of a hash that is no user's password, such as a mailed code; null does the same work and is false. */
+  verifyHash(hash: string | null, value: string): Promise<boolean> {
+    return this.#hasher.verify(value, hash);
+  }
+
+  /** @internal The writes that make a hash the user's, and end every mailed link that was to set or use the old one. */
+  replaceWrites(userId: string, hash: string): Write[] {
+    const changedAt = this.#runtime.now();
+    return [
+      this.#runtime.db.password.upsert({
+        where: { userId },
+        create: { userId, hash, changedAt },
+        update: { hash, changedAt },
+      }),
+      this.#runtime.db.user.update({
+        where: { id: userId },
+        data: { mustChangePassword: false, updatedAt: changedAt },
+      }),
+      this.#tokens.revokeAll(userId),
+    ];
+  }
+
+  /** @internal What a mailed link depends on: it dies when password or address change. */
+  async stateOf(userId: string): Promise<string | null> {
+    const { db } = this.#runtime;
+    const [user, password] = await Promise.all([
+      db.user.findUnique({ where: { id: userId } }),
+      db.password.findUnique({ where: { userId } }),
+    ]);
+    return user === null || user.deletedAt !== null
+      ? null
+      : JSON.stringify([user.email, password?.hash ?? null]);
+  }
+}
+
+function weak(reason: keyof typeof PROBLEMS, minLength: number): AuthTunaError {
+  const message = PROBLEMS[reason](minLength);
+  return new AuthTunaError('weak_password', { message, reason, errors: [{ field: 'password', message }] });
+}

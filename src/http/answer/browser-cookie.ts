@@ -1,0 +1,27 @@
+import type { Request, Response } from 'express';
+import type { Config } from '../../config/config.js';
+import { DEVICE_SECONDS, type KnownDevices } from '../../core/sign-in/known-browsers.js';
+import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from './cookies.js';
+
+/** The cookie by which a browser that signed in before is told from a stranger's. Signing out leaves it. @see security.md LG-6 */
+export class DeviceCookie {
+  readonly #spec: CookieSpec;
+  readonly #devices: KnownDevices;
+
+  constructor(config: Config, devices: KnownDevices) {
+    this.#spec = cookieSpec(config, 'at_device');
+    this.#devices = devices;
+  }
+
+  /** For `SignInOptions.deviceCookie`. */
+  read(req: Request): string | null {
+    const value = readCookie(req.headers.cookie, this.#spec.name);
+    return value === 'ambiguous' ? null : value;
+  }
+
+  /** Makes the browser known for a user who has just signed in. */
+  write(req: Request, res: Response, userId: string): void {
+    const value = this.#devices.remember(this.read(req), userId);
+    setCookie(res, this.#spec, serialiseCookie(this.#spec, value, DEVICE_SECONDS));
+  }
+}

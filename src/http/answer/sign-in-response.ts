@@ -1,0 +1,64 @@
+import type { Request, Response } from 'express';
+import type { SignInResult } from '../../core/sign-in/sign-in.js';
+import type { SessionMiddleware } from '../caller/session.js';
+import type { Answer, Views } from '../pages/views.js';
+import type { DeviceCookie } from './browser-cookie.js';
+import type { CookieSpec } from './cookies.js';
+import { readCookie, serialiseCookie, setCookie } from './cookies.js';
+
+const PENDING_SECONDS = 600;
+
+export interface SignInResponse {
+  /** For a script and a completed sign-in: 200, or 201 after a sign-up. */
+  status?: number;
+  /** Where a form goes; by default where its `returnTo` says, or home. */
+  redirectTo?: string;
+  /** The browser opened an address (it came back from a provider): it is sent on like a form. */
+  isNavigation?: boolean;
+}
+
+/** What the answer to a sign-in is made with. */
+export interface SignInSurroundings {
+  sessions: SessionMiddleware;
+  pendingCookie: CookieSpec;
+  deviceCookie: DeviceCookie;
+  views: Views;
+  /** Where the pages of the auth router are. */
+  authPath: string;
+}
+
+/**
+ * The answer to every way in: the session cookie and the user, or a short pending cookie and what is still to be proved. A form is sent on:
+ * to where it wanted, to the second factor, or to the change of a password that must be changed.
+ */
+export function sendSignIn(
+  { sessions, pendingCookie, deviceCookie, views, authPath }: SignInSurroundings,
+  req: Request,
+  res: Response,
+  result: SignInResult,
+  { status = 200, redirectTo, isNavigation = false }: SignInResponse = {},
+): void {
+  const returnTo = redirectTo ?? views.returnTo(req);
+  const send = (answer: Answer) =>
+    isNavigation ? views.redirect(res, answer.redirectTo) : views.answer(req, res, answer);
+  if (result.status === 'second_factor_required') {
+    setCookie(res, pendingCookie, serialiseCookie(pendingCookie, result.pendingToken, PENDING_SECONDS));
+    send({
+      json: { secondFactor: { factors: result.factors } },
+      status: 202,
+      redirectTo: views.withReturnTo(`${authPath}/mfa/challenge`, returnTo),
+    });
+    return;
+  }
+  deviceCookie.write(req, res, result.user.id);
+  sessions.writeCookie(res, result.token, result.session.persistent ? result.session.expiresAt : null);
+  if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
+    setCookie(res, pendingCookie, serialiseCookie(pendingCookie, '', 0));
+  send({
+    json: { user: result.user },
+    status,
+    redirectTo: result.user.mustChangePassword
+      ? views.withReturnTo(`${authPath}/change-password`, returnTo)
+      : (returnTo ?? '/'),
+  });
+}

@@ -1,0 +1,282 @@
+import type { NextFunction, Request, RequestHandler } from 'express';
+import { LRUCache } from 'lru-cache';
+import type { Chain } from '../../core/access/grants.js';
+import { isPermissionName, isScope } from '../../core/access/scope-name.js';
+import type { AuditManager } from '../../core/changes/audit.js';
+import type { Runtime } from '../../core/runtime.js';
+import { AuthTunaError, misconfigured } from '../../errors.js';
+import { type AuthContext, authOf, type RequestAuth } from '../caller/request-auth.js';
+import { isSafeMethod } from './csrf.js';
+
+export type Credential = 'session' | 'access_token' | 'api_key';
+
+export interface UserGuardOptions {
+  /** Ask the database although the method is safe. */
+  fresh?: boolean;
+  /** What may be presented; default all three. */
+  credentials?: readonly Credential[];
+}
+
+export interface GuardOptions extends UserGuardOptions {
+  /** A fixed scope. Default: `global`. */
+  scope?: string;
+  /**
+   * `'projectId'` is `project:<req.params.projectId>`, `'orgId'` is `org:<…>`; or a function of the request that gives a scope.
+   */
+  scopeFrom?: string | ((req: Request) => string | Promise<string>);
+  /** The type, where the parameter's name does not say it: `scopeFrom: 'id', scopeType: 'project'`. */
+  scopeType?: string;
+  /** Default: all permissions, any role. */
+  match?: 'all' | 'any';
+  /** 404 instead of 403, where existence itself is nobody's business. */
+  hide?: boolean;
+}
+
+/** Says whether a user must set up a second factor before anything else; at once where it is known. */
+export interface EnrolmentCheck {
+  refusalOf(auth: RequestAuth): AuthTunaError | undefined | Promise<AuthTunaError | undefined>;
+}
+
+/** Middleware that lets a request through or says why not. Every failure on the way denies. */
+export class Guards {
+  /** None while no option requires a second factor of anybody. */
+  enrolment: EnrolmentCheck | null = null;
+  readonly #runtime: Runtime;
+  readonly #sessions: AuthContext & { readonly handler: RequestHandler };
+  readonly #audit: AuditManager;
+  /** Refusals are recorded once a minute for the same question, so that a loop does not fill the log. */
+  readonly #recorded = new LRUCache<string, number>({ max: 10_000 });
+  /** What guards ask for by name, so that `ready()` can tell of a name that nothing has. */
+  readonly named = { permissions: new Set<string>(), roles: new Set<string>() };
+
+  constructor(
+    runtime: Runtime,
+    sessions: AuthContext & { readonly handler: RequestHandler },
+    audit: AuditManager,
+  ) {
+    this.#runtime = runtime;
+    this.#sessions = sessions;
+    this.#audit = audit;
+  }
+
+  /** Somebody is signed in. 401 otherwise. */
+  requireUser = (
+    options: UserGuardOptions & {
+      /** @internal For routes that cure it; a password that must be changed is changed before a factor that must be set up. */
+      mustChangePassword?: 'allowed';
+      /** @internal For routes that cure it. */
+      mustEnrol?: 'allowed';
+    } = {},
+  ): RequestHandler => {
+    checkOptions('requireUser', options, USER_OPTIONS);
+    const allowPending = options.mustChangePassword === 'allowed';
+    const asksEnrolment = !allowPending && options.mustEnrol !== 'allowed';
+    const decide = (auth: RequestAuth, next: NextFunction) => {
+      const refusal = refusalOf(auth, options, allowPending);
+      if (refusal !== undefined) return next(refusal);
+      if (this.enrolment === null || !asksEnrolment) return next();
+      this.#whenEnrolled(auth, options, next, next);
+    };
+    return this.#onAuth((auth, _req, next) => {
+      if (options.fresh === true) auth.refresh().then(() => decide(auth, next), next);
+      else decide(auth, next);
+    });
+  };
+
+  /**
+   * The user holds the permission (or, with `match: 'any'`, one of several) at the scope of the request. 401 when nobody is signed in, 403
+   * when it is not held, 503 when it cannot be decided.
+   */
+  requirePermission = (
+    permission: string | readonly string[],
+    options: GuardOptions = {},
+  ): RequestHandler => {
+    if (permission === undefined) throw misconfigured('requirePermission needs a name');
+    checkOptions('requirePermission', options, GUARD_OPTIONS);
+    const permissions = typeof permission === 'string' ? [permission] : [...permission];
+    if (permissions.length === 0) throw misconfigured('requirePermission needs at least one permission');
+    for (const name of permissions) {
+      if (!isPermissionName(name))
+        throw misconfigured(
+          `requirePermission('${name}'): a guard names concrete permissions such as project:read`,
+        );
+    }
+    for (const name of permissions) this.named.permissions.add(name);
+    const any = options.match === 'any';
+    const decide = (auth: RequestAuth, chain: Chain): boolean => {
+      const { grants } = auth;
+      if (grants === null) return false;
+      for (const name of permissions) if (grants.allow(name, chain) === any) return any;
+      return !any;
+    };
+    return this.#guard(options, decide, permissions.join(' '));
+  };
+
+  /** The user holds one of the roles (or, with `match: 'all'`, all of them) at the scope of the request. */
+  requireRole = (role: string | readonly string[], options: GuardOptions = {}): RequestHandler => {
+    if (role === undefined) throw misconfigured('requireRole needs a name');
+    checkOptions('requireRole', options, GUARD_OPTIONS);
+    const roles = typeof role === 'string' ? [role] : [...role];
+    if (roles.length === 0) throw misconfigured('requireRole needs at least one role');
+    for (const name of roles) this.named.roles.add(name);
+    const all = options.match === 'all';
+    const decide = (auth: RequestAuth, chain: Chain): boolean => {
+      const { grants } = auth;
+      if (grants === null) return false;
+      return all
+        ? roles.every((name) => grants.holdsRole(name, chain))
+        : roles.some((name) => grants.holdsRole(name, chain));
+    };
+    return this.#guard(options, decide, `role ${roles.join(' ')}`);
+  };
+
+  #guard(
+    options: GuardOptions,
+    decide: (auth: RequestAuth, chain: Chain) => boolean,
+    what: string,
+  ): RequestHandler {
+    const scopeOf = scopeReader(options);
+    return this.#onAuth((auth, req, next) => {
+      const refusal = refusalOf(auth, options, false);
+      if (refusal !== undefined) return next(refusal);
+      const proceed = () => {
+        const scope = scopeOf(req);
+        if (options.fresh !== true && typeof scope === 'string') {
+          const chain = auth.rememberedChain(scope);
+          if (chain !== undefined && decide(auth, chain)) return next();
+        }
+        this.#decideWaiting(req, auth, options, scope, decide, what).then(() => next(), next);
+      };
+      if (this.enrolment === null) proceed();
+      else this.#whenEnrolled(auth, options, next, proceed);
+    });
+  }
+
+  /** Decides by who is calling. Whom another instance in the process signed in is nobody here: this one looks for itself. */
+  #onAuth(decide: (auth: RequestAuth, req: Request, next: NextFunction) => void): RequestHandler {
+    const guard: RequestHandler = (req, res, next) => {
+      try {
+        const auth = authOf(req);
+        if (auth.isOf(this.#sessions)) {
+          if (auth.isCurrent) return decide(auth, req, next);
+          return void auth.refresh().then(() => guard(req, res, next), next);
+        }
+        this.#sessions.handler(req, res, (error?: unknown) =>
+          error === undefined ? guard(req, res, next) : next(error),
+        );
+      } catch (error) {
+        next(error);
+      }
+    };
+    return guard;
+  }
+
+  /** Goes on unless the user must set up a second factor first; at once where that is known, which is nearly always. */
+  #whenEnrolled(auth: RequestAuth, options: UserGuardOptions, next: NextFunction, proceed: () => void): void {
+    const refusal = this.enrolment?.refusalOf(auth);
+    if (refusal === undefined) proceed();
+    else if (refusal instanceof Promise)
+      refusal
+        .then(async (found) => {
+          if (found !== undefined) throw found;
+          await lookAgain(auth, options);
+          proceed();
+        })
+        .catch(next);
+    else next(refusal);
+  }
+
+  /** The same decision when something has to be asked for, or when the answer is no and worth recording. */
+  async #decideWaiting(
+    req: Request,
+    auth: RequestAuth,
+    options: GuardOptions,
+    scopeFound: string | Promise<string>,
+    decide: (auth: RequestAuth, chain: Chain) => boolean,
+    what: string,
+  ): Promise<void> {
+    const scope = await scopeFound;
+    if (!isScope(scope)) throw new AuthTunaError('not_found'); // nothing is called that, and nothing more is said about it
+    // After the host's function, which takes as long as it likes, or as the sender of a body that it reads likes.
+    await lookAgain(auth, options);
+    if (options.fresh === true) {
+      const refusal = await this.enrolment?.refusalOf(auth);
+      if (refusal !== undefined) throw refusal;
+    }
+    const chain = await auth.chainOf(scope, { fresh: options.fresh === true || !isSafeMethod(req.method) });
+    if (chain !== null && decide(auth, chain)) return;
+    this.#record(auth, scope, what);
+    throw new AuthTunaError(options.hide === true ? 'not_found' : 'forbidden');
+  }
+
+  #record(auth: RequestAuth, scope: string, what: string): void {
+    const now = this.#runtime.now().getTime();
+    const key = `${auth.actor.userId} ${scope} ${what}`;
+    if (Math.abs(now - (this.#recorded.get(key) ?? -Infinity)) < 60_000) return;
+    this.#recorded.set(key, now);
+    this.#audit
+      .record({ type: 'access.denied', outcome: 'denied', actor: auth.actor, scope, data: { wanted: what } })
+      .catch((error: unknown) =>
+        this.#runtime.config.logger.error('A refused request could not be recorded.', { error }),
+      );
+  }
+}
+
+const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnrol'];
+const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];
+
+/** A misspelt option would be left out, and the guard ask for something else than it says. */
+function checkOptions(guard: string, options: object, known: readonly string[]): void {
+  for (const option of Object.keys(options)) {
+    if (!known.includes(option)) throw misconfigured(`${guard}: ${option} is not an option of a guard`);
+  }
+}
+
+/** Asks the row where the guard is `fresh`, or where what was found has grown old while something else was waited for. @throws AuthTunaError */
+async function lookAgain(auth: RequestAuth, options: UserGuardOptions): Promise<void> {
+  if (options.fresh !== true && auth.isCurrent) return;
+  await auth.refresh();
+  const refusal = refusalOf(auth, options, false);
+  if (refusal !== undefined) throw refusal;
+}
+
+function refusalOf(
+  auth: RequestAuth,
+  options: UserGuardOptions,
+  allowPending: boolean,
+): AuthTunaError | undefined {
+  if (auth.grants === null) return auth.refusal;
+  if (auth.mustChangePassword && !allowPending) return new AuthTunaError('password_change_required');
+  if (options.credentials !== undefined && !options.credentials.includes(auth.method as Credential))
+    return new AuthTunaError('forbidden');
+  return undefined;
+}
+
+function scopeReader(options: GuardOptions): (req: Request) => string | Promise<string> {
+  const { scope, scopeFrom, scopeType } = options;
+  if (scope !== undefined && scopeFrom !== undefined)
+    throw misconfigured('a guard takes scope or scopeFrom, not both');
+  if (scope !== undefined && !isScope(scope))
+    throw misconfigured(`scope: '${scope}' is not a scope; write global or type:id, such as org:acme`);
+  if (scopeFrom === undefined) return () => scope ?? 'global';
+  if (typeof scopeFrom === 'function') return scopeFrom;
+
+  const type = scopeType ?? /^([a-z][a-z0-9-]*?)(?:Id|_id)$/.exec(scopeFrom)?.[1];
+  if (type === undefined) {
+    throw misconfigured(
+      `scopeFrom: '${scopeFrom}' does not say what it is the id of; name the parameter projectId, or add scopeType: 'project'`,
+    );
+  }
+  const prefix = `${type}:`;
+  return (req) => {
+    const id = req.params[scopeFrom];
+    if (typeof id === 'string') return prefix + id;
+    const route = (req.route as { path?: unknown } | undefined)?.path ?? req.path;
+    const present = Object.keys(req.params);
+    const hint =
+      present.length === 0
+        ? 'it has none; put the guard on the route itself, not on app.use'
+        : `use one of: ${present.join(', ')}`;
+    throw misconfigured(`scopeFrom: '${scopeFrom}' is not a parameter of route ${String(route)}; ${hint}`);
+  };
+}

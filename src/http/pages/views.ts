@@ -1,0 +1,464 @@
+import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express';
+import type { Config } from '../../config/config.js';
+import type { Runtime } from '../../core/runtime.js';
+import { AuthTunaError, type ErrorCode } from '../../errors.js';
+import type { FormProblem, PageData, PageName } from '../../templates/template-data.js';
+import type { Templates } from '../../templates/templates.js';
+import {
+  type CookieSpec,
+  cookieSpec,
+  guardLateCookie,
+  readCookie,
+  serialiseCookie,
+  setCookie,
+} from '../answer/cookies.js';
+import { contentSecurityPolicy, securityHeaders } from '../answer/headers.js';
+import { safeReturnTo } from '../answer/return-to.js';
+import { findAuth } from '../caller/request-auth.js';
+import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from '../errors.js';
+import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from '../guards/csrf.js';
+import { afterBody, BODY_LIMIT, jsonBody } from '../validate.js';
+
+const LINK_SECONDS = 600;
+const MAX_FORM_FIELDS = 64;
+const PRE_SESSION_BYTES = 16;
+const PRE_SESSION_SHAPE = /^[\w-]{22}$/;
+const LINK_TOKEN_SHAPE = /^[\w.-]{1,128}$/;
+
+/** Pages without a form; they need no token and so no cookie before a session. */
+const FORMLESS: ReadonlySet<PageName> = new Set([
+  'message',
+  'error',
+  'error-type',
+  'passwordless/sent',
+  'social/continue',
+  'mfa/recovery-codes',
+  'dev/mailbox',
+  'dev/mail',
+]);
+
+/** The pages whose forms show `humanCheckWidget`. */
+const ASKS_FOR_HUMANS: ReadonlySet<PageName> = new Set([
+  'auth/login',
+  'auth/signup',
+  'auth/forgot-password',
+  'passwordless/request',
+]);
+
+/** What a page is rendered from, without what is filled in for every page. */
+export type PageInput<N extends PageName> = Omit<
+  PageData[N],
+  'locale' | 'csrfToken' | 'problem' | 'returnTo'
+> &
+  Partial<Pick<PageData[N], Extract<keyof PageData[N], 'problem' | 'returnTo'>>>;
+
+/** The outcome of a route, for a script and for a page's form. */
+export interface Answer {
+  /** The body for a script; none for an answer without one. */
+  json?: unknown;
+  /** For a script; default 200, or 204 without a body. */
+  status?: number;
+  /** A path of this site that a form is sent on to, with 303. */
+  redirectTo: string;
+}
+
+/** A page with a form, and what is shown when its post is refused. */
+export interface FormView {
+  /** GET: the empty form. */
+  readonly show: RequestHandler;
+  /** Error handler of the POST: the form again, with what was typed (never a secret) and what is wrong. Scripts get the problem document. */
+  readonly problem: ErrorRequestHandler;
+}
+
+export interface FormViewOptions {
+  /** Texts of `problems.*` that say it better here than the code's own: `{ invalid_credentials: 'invalid_login' }`. */
+  texts?: Partial<Record<ErrorCode, string>>;
+  /** Further refusals that this form cures: a dead link, where the form asks for a new one. */
+  cures?: readonly ErrorCode[];
+}
+
+export interface FormBodyOptions {
+  /** Checkboxes: present is true, absent false. */
+  checkboxes?: readonly string[];
+  /** A form without a `token` field takes it from the link that was opened for this purpose. */
+  link?: string;
+}
+
+/** Refusals that a person cures in the form itself; all others get a page of their own. */
+const CURED_IN_FORM: ReadonlySet<ErrorCode> = new Set([
+  'invalid_input',
+  'invalid_credentials',
+  'weak_password',
+  'conflict',
+  'rate_limited',
+  'cross_site_request',
+  'unavailable',
+]);
+
+/** What a form's post carried besides the fields of its schema. */
+interface PostedForm {
+  returnTo: string | null;
+}
+
+/**
+ * Pages and forms: which requests want one, rendering with the right headers, tokens against forged posts, and links from mails.
+ *
+ * One per instance of the library. Everything here works without a script in the browser and stores nothing.
+ */
+export class Views {
+  readonly templates: Templates;
+  readonly #config: Config;
+  readonly #formTokens: FormTokens;
+  readonly #headers: RequestHandler;
+  readonly #preSession: CookieSpec;
+  readonly #link: CookieSpec;
+  readonly #posted = new WeakMap<Request, PostedForm>();
+  /** Set once per response, so that two tokens of one page agree on the cookie. */
+  readonly #begun = new WeakMap<Response, string>();
+  readonly #cures = new Map<ErrorCode, string>();
+  readonly #formTargets = new WeakMap<Response, readonly string[]>();
+  readonly #widgetSources: Readonly<Record<string, readonly string[]>> | null;
+  #hasPages = false;
+
+  constructor(runtime: Runtime, templates: Templates) {
+    this.templates = templates;
+    this.#config = runtime.config;
+    this.#formTokens = new FormTokens(runtime);
+    this.#headers = securityHeaders(runtime.config.isSecure);
+    this.#preSession = cookieSpec(runtime.config, 'at_pre');
+    this.#link = cookieSpec(runtime.config, 'at_link');
+    this.#widgetSources = widgetSources(runtime.config);
+  }
+
+  /**
+   * Where a browser that opens a page is sent when a guard refuses it with this code, instead of seeing the error:
+   * `sendTo('unauthenticated', '/auth/login')`. It comes back by `returnTo`.
+   */
+  sendTo(code: ErrorCode, path: string): void {
+    this.#cures.set(code, path);
+  }
+
+  /** Whether to answer with a page: a browser opened an address or posted a form. A script that takes anything gets JSON. */
+  wantsPage(req: Request): boolean {
+    if (isForm(req)) return req.accepts(['html', 'json']) === 'html';
+    if (/json/i.test(req.headers['content-type'] ?? '')) return false;
+    return req.accepts(['json', 'html']) === 'html';
+  }
+
+  /** Renders a page in the visitor's language, with a strict policy, for nobody's cache. */
+  page<N extends PageName>(req: Request, res: Response, name: N, data: PageInput<N>, status = 200): void {
+    this.#headers(req, res, () => {});
+    const targets = this.#formTargets.get(res);
+    const further = {
+      ...(ASKS_FOR_HUMANS.has(name) && this.#widgetSources),
+      ...(targets !== undefined && { 'form-action': targets }),
+    };
+    if (Object.keys(further).length > 0)
+      res.setHeader('Content-Security-Policy', contentSecurityPolicy(further));
+    res.setHeader('Cache-Control', 'no-store');
+    const html = this.templates.renderPage(name, {
+      problem: null,
+      ...(FORMLESS.has(name) ? {} : { csrfToken: this.csrfToken(req, res), returnTo: this.returnTo(req) }),
+      ...data,
+      locale: this.templates.localeFor(req.headers['accept-language']),
+    } as unknown as PageData[N]);
+    res.status(status).type('html').send(html);
+  }
+
+  /** Lets the forms on the page of this answer be redirected to these origins: providers, where an account is linked. */
+  allowFormsTo(res: Response, origins: readonly string[]): void {
+    this.#formTargets.set(res, origins);
+  }
+
+  /** A page with a form. @param data what the page shows besides the form; asked again when a post is refused */
+  form<N extends Exclude<PageName, 'message' | 'error'>>(
+    name: N,
+    data: (req: Request, res: Response) => PageInput<N> | Promise<PageInput<N>>,
+    options: FormViewOptions = {},
+  ): FormView {
+    return {
+      show: handle(async (req, res) => this.page(req, res, name, await data(req, res))),
+      problem: (error, req, res, next) => {
+        const known = asAuthTunaError(error);
+        const isCuredHere =
+          known !== null &&
+          known.details.sso === undefined && // cured at an organisation's own provider
+          (CURED_IN_FORM.has(known.code) || options.cures?.includes(known.code) === true);
+        if (!isCuredHere || res.headersSent || !this.wantsPage(req)) return next(error);
+        Promise.resolve(data(req, res))
+          .then((input) => {
+            for (const [header, value] of Object.entries(headersOf(known))) res.setHeader(header, value);
+            const problem = formProblem(known, req.body, options.texts);
+            const refused = { values: shownAgain(req.body), ...input, problem };
+            this.page(req, res, name, refused as unknown as PageInput<N>, STATUS[known.code]);
+          })
+          .catch(next);
+      },
+    };
+  }
+
+  /**
+   * Reads the body of a route that a page posts to: JSON as everywhere, or a form with its token.
+   *
+   * `csrfToken` and `returnTo` are taken out of a form, and fields left empty count as not sent.
+   * @throws AuthTunaError `cross_site_request` for a form without a token of this very session (or browser, before one);
+   * `unsupported_media_type`, `payload_too_large`, `malformed_request`
+   * @see security.md CS-2 to CS-4
+   */
+  formOrJson({ checkboxes = [], link }: FormBodyOptions = {}): RequestHandler {
+    const json = jsonBody();
+    const form = express.urlencoded({
+      extended: false,
+      limit: BODY_LIMIT,
+      inflate: false,
+      parameterLimit: MAX_FORM_FIELDS,
+    });
+    return (req, res, next) => {
+      if (!isForm(req)) return json(req, res, next);
+      if (Number(req.headers['content-length'] ?? 0) > BODY_LIMIT)
+        return next(new AuthTunaError('payload_too_large'));
+      form(req, res, (error?: unknown) => {
+        if (error !== undefined) return next(asAuthTunaError(error) ?? error);
+        const { csrfToken, returnTo, ...fields } = (req.body ?? {}) as Record<string, unknown>;
+        this.#posted.set(req, { returnTo: this.#safe(returnTo) });
+        req.body = Object.fromEntries(
+          Object.entries(fields)
+            .filter(([, value]) => value !== '')
+            .map(([name, value]) => [name, checkboxes.includes(name) ? true : value]),
+        );
+        const holder = this.#holderOf(req);
+        if (holder === null || !this.#formTokens.isValid(csrfToken, holder))
+          return next(new AuthTunaError('cross_site_request'));
+        if (link !== undefined && req.body.token === undefined) {
+          const token = this.kept(req, link);
+          if (token === null) return next(new AuthTunaError('invalid_token'));
+          req.body.token = token;
+        }
+        afterBody(req, next);
+      });
+    };
+  }
+
+  /** The token for a form on the page of this answer. Before a session it comes with a cookie of its own. */
+  csrfToken(req: Request, res: Response): string {
+    res.setHeader('Cache-Control', 'no-store');
+    const sessionId = sessionIdOf(req);
+    return this.#formTokens.issue(
+      sessionId === null
+        ? { kind: 'pre_session', id: this.browserId(req, res) }
+        : { kind: 'session', id: sessionId },
+    );
+  }
+
+  /** A value that only this browser has, kept in a cookie for an hour; what a magic link is bound to. */
+  browserId(req: Request, res: Response): string {
+    const begun = this.#begun.get(res);
+    if (begun !== undefined) return begun;
+    const id = this.knownBrowserId(req) ?? this.#config.random.bytes(PRE_SESSION_BYTES).toString('base64url');
+    this.#begun.set(res, id);
+    const cookie = serialiseCookie(this.#preSession, id, PRE_SESSION_SECONDS);
+    guardLateCookie(res, this.#preSession, cookie, () => false); // one cache in between, and its visitors would share a browser
+    return id;
+  }
+
+  /** The browser's value of {@link browserId}, null when it brought none. */
+  knownBrowserId(req: Request): string | null {
+    const cookie = readCookie(req.headers.cookie, this.#preSession.name);
+    return cookie !== null && PRE_SESSION_SHAPE.test(cookie) ? cookie : null;
+  }
+
+  /** Whether a form was posted, and no JSON. */
+  isForm(req: Request): boolean {
+    return isForm(req);
+  }
+
+  /** Answers a script with JSON and sends a page's form on with 303. */
+  answer(req: Request, res: Response, { json, status, redirectTo }: Answer): void {
+    if (isForm(req) && this.wantsPage(req)) this.redirect(res, redirectTo);
+    else if (json === undefined) res.status(status ?? 204).end();
+    else res.status(status ?? 200).json(json);
+  }
+
+  /** 303 to a path of this site. */
+  redirect(res: Response, path: string): void {
+    res.setHeader('Cache-Control', 'no-store');
+    res.status(303).setHeader('Location', path);
+    res.end();
+  }
+
+  /** Where to go afterwards: of the posted form or the query, as a path of this site; null when none was given. */
+  returnTo(req: Request): string | null {
+    const posted = this.#posted.get(req);
+    return posted === undefined ? this.#safe(req.query.returnTo) : posted.returnTo;
+  }
+
+  #safe(value: unknown): string | null {
+    return value === undefined || value === '' ? null : safeReturnTo(value, this.#config.origin);
+  }
+
+  /** `path?returnTo=…`, or the path alone. */
+  withReturnTo(path: string, returnTo: string | null): string {
+    return returnTo === null ? path : `${path}?returnTo=${encodeURIComponent(returnTo)}`;
+  }
+
+  /**
+   * First handler of a page that mails link to: takes `?token=…` out of the address into a short cookie and comes back without it.
+   *
+   * Nothing is looked up or spent, so that a scanner may open the link as often as it likes.
+   * @see security.md EM-4, EM-7
+   */
+  takeLink(purpose: string, path: string): RequestHandler {
+    return (req, res, next) => {
+      const { token } = req.query;
+      if (token === undefined) return next();
+      if (typeof token === 'string' && LINK_TOKEN_SHAPE.test(token)) this.keep(res, purpose, token);
+      this.#headers(req, res, () => {});
+      this.redirect(res, path);
+    };
+  }
+
+  /** Keeps a value for the next pages of this browser, for ten minutes; one at a time. What should not stand in an address goes here. */
+  keep(res: Response, name: string, value: string): void {
+    const kept = `${name}.${Buffer.from(value, 'utf8').toString('base64url')}`;
+    setCookie(res, this.#link, serialiseCookie(this.#link, kept, LINK_SECONDS));
+  }
+
+  /** The value kept under that name, null when there is none. It comes from the browser: treat it as input. */
+  kept(req: Request, name: string): string | null {
+    const cookie = readCookie(req.headers.cookie, this.#link.name);
+    if (cookie === null || !cookie.startsWith(`${name}.`)) return null;
+    return Buffer.from(cookie.slice(name.length + 1), 'base64url').toString('utf8');
+  }
+
+  /** Takes the kept value out of the browser, once it has served. */
+  forget(res: Response): void {
+    setCookie(res, this.#link, serialiseCookie(this.#link, '', 0));
+  }
+
+  /**
+   * `GET <auth>/assets/:name`: stylesheets and scripts of the pages, cached for good under their hashed address. Mounting it is what
+   * lets errors be answered with pages.
+   */
+  assets(): RequestHandler {
+    this.#hasPages = true;
+    return (req, res, next) => {
+      const asset = this.templates.asset(String(req.params.name));
+      if (asset === null) return next(new AuthTunaError('not_found'));
+      const isNamedByHash = asset.path.endsWith(`?v=${String(req.query.v)}`);
+      this.#headers(req, res, () => {});
+      res.removeHeader('Vary'); // the same for everybody
+      res.setHeader('Cache-Control', isNamedByHash ? 'public, max-age=31536000, immutable' : 'no-cache');
+      res.setHeader('Content-Type', asset.contentType);
+      res.send(asset.body);
+    };
+  }
+
+  /** For the error handler: sends a browser to where the refusal is cured, or shows it a page. */
+  readonly errorPage: ErrorPage = (req, res, { code, status, retryAfterSeconds, singleSignOn }) => {
+    if (!this.#hasPages || !this.wantsPage(req)) return false;
+    if (singleSignOn !== undefined) {
+      const { path, name } = singleSignOn;
+      const continueUrl = this.withReturnTo(path, this.returnTo(req));
+      this.page(req, res, 'social/continue', { kind: 'demanded', name, continueUrl }, status);
+      return true;
+    }
+    const cure = this.#cures.get(code as ErrorCode);
+    const isOpening = req.method === 'GET' || req.method === 'HEAD';
+    if (isOpening && cure !== undefined && !isAt(req, cure)) {
+      this.#headers(req, res, () => {});
+      this.redirect(res, this.withReturnTo(cure, safeReturnTo(req.originalUrl, this.#config.origin)));
+      return true;
+    }
+    const requestId = req.headers['x-request-id'];
+    const shown = {
+      code,
+      status,
+      requestId: typeof requestId === 'string' ? requestId.slice(0, 128) : null,
+      retryAfterSeconds: retryAfterSeconds ?? null,
+    };
+    try {
+      this.page(req, res, 'error', shown, status);
+    } catch (error) {
+      this.#config.logger.error('The error page could not be rendered.', { error }); // a host's template, most likely
+      return false;
+    }
+    return true;
+  };
+
+  #holderOf(req: Request): FormHolder | null {
+    const sessionId = sessionIdOf(req);
+    if (sessionId !== null) return { kind: 'session', id: sessionId };
+    const id = this.knownBrowserId(req);
+    return id === null ? null : { kind: 'pre_session', id };
+  }
+}
+
+/** What the policy of those pages allows besides; null without a widget. */
+function widgetSources({ humanCheckWidget: widget, origin }: Config): Record<string, string[]> | null {
+  if (widget === undefined) return null;
+  const scripts = widget.scripts.map((address) => new URL(address, origin).origin);
+  const origins = [...new Set([...scripts, ...widget.origins])].filter((each) => each !== origin);
+  const directives = ['script-src', 'style-src', 'img-src', 'connect-src', 'frame-src'];
+  return Object.fromEntries(
+    directives.map((name) => [name, name === 'frame-src' ? ["'self'", ...origins] : origins]),
+  );
+}
+
+function isForm(req: Request): boolean {
+  return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(req.headers['content-type'] ?? '');
+}
+
+function isAt(req: Request, path: string): boolean {
+  return req.originalUrl.split('?', 1)[0] === path;
+}
+
+/** A session that waits for a step-up counts: the form that cures it is shown to nobody else. */
+function sessionIdOf(req: Request): string | null {
+  const auth = findAuth(req);
+  return auth?.session?.id ?? auth?.locked?.session.id ?? null;
+}
+
+/** What may stand in a form again after it was refused: no password, no code. */
+function shownAgain(body: unknown): Record<string, unknown> {
+  const secret = /password|code|token/i;
+  return Object.fromEntries(
+    Object.entries((body ?? {}) as Record<string, unknown>).filter(
+      ([name, value]) => !secret.test(name) && (typeof value === 'string' || value === true),
+    ),
+  );
+}
+
+const PASSWORD_TEXTS: Readonly<Record<string, string>> = {
+  too_short: 'password_too_short',
+  too_long: 'password_too_long',
+  common: 'password_breached',
+  breached: 'password_breached',
+  contextual: 'password_contains_context',
+};
+
+function formProblem(error: AuthTunaError, body: unknown, texts: FormViewOptions['texts'] = {}): FormProblem {
+  const code = texts[error.code] ?? summaryOf(error);
+  const fields: Record<string, string> = {};
+  for (const { field, message } of error.details.errors ?? []) fields[field] = fieldText(field, message);
+  if (error.code === 'weak_password') {
+    const field = Object.hasOwn((body ?? {}) as object, 'newPassword') ? 'newPassword' : 'password';
+    return { code, fields: { [field]: PASSWORD_TEXTS[error.details.reason ?? ''] ?? error.message } };
+  }
+  if (error.code === 'conflict' && error.details.field === 'username') fields.username = 'username_taken';
+  return Object.keys(fields).length === 0 ? { code } : { code, fields };
+}
+
+function summaryOf(error: AuthTunaError): string {
+  if (error.code !== 'forbidden') return error.code;
+  return error.details.reason === 'human_check' ? 'human_check' : error.message; // a hook's own sentence
+}
+
+/** The text of a refused field: one of `problems.*` where there is one that fits, the rule itself otherwise. */
+function fieldText(field: string, message: string): string {
+  if (message === 'is required') return 'required';
+  if (message.startsWith('must be one plain')) return 'invalid_email';
+  if (message === 'is your address already') return 'same_email';
+  if (field === 'email' && message.startsWith('addresses of this domain')) return 'domain_not_allowed';
+  if (field === 'username' && message.startsWith('must have')) return 'invalid_username';
+  return 'invalid_input';
+}

@@ -1,0 +1,137 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  isPermissionName,
+  isPermissionPattern,
+  isScope,
+  matches,
+  parseScope,
+} from '../../../src/core/access/scope-name.js';
+
+describe('scopes', () => {
+  test('a scope is a type and an id', () => {
+    expect(parseScope('project:42')).toEqual({ type: 'project', id: '42' });
+    expect(parseScope('my_doc-type2:A.b_c~d-9')).toEqual({ type: 'my_doc-type2', id: 'A.b_c~d-9' });
+    expect(parseScope(`org:${'x'.repeat(128)}`)?.id).toHaveLength(128);
+  });
+
+  test('RB-3: global is a kind of its own', () => {
+    expect(parseScope('global')).toEqual({ type: 'global', id: '' });
+    expect(parseScope('global:1')).toBeNull();
+    expect(parseScope('Global')).toBeNull();
+  });
+
+  test.each([
+    'A%2Fteam:1',
+    'team:A%2Fb',
+    '*',
+    'org:*',
+    'org:',
+    ':1',
+    'org',
+    '',
+    'org:1//x',
+    'org:1/x',
+    'org:1:2',
+    'org:1\0',
+    'org:1\n',
+    '\norg:1',
+    'Org:1',
+    '1org:1',
+    '-org:1',
+    'org:é',
+    'оrg:1',
+    'org :1',
+    'org: 1',
+    `org:${'x'.repeat(129)}`,
+    `${'t'.repeat(65)}:1`,
+  ])('RB-3: %j is no scope', (scope) => {
+    expect(parseScope(scope)).toBeNull();
+    expect(isScope(scope)).toBe(false);
+  });
+
+  test.each([[['org:1']], [{ toString: () => 'org:1' }], [null], [undefined], [1]])(
+    'RB-3: %j, which is no string, is no scope',
+    (scope) => {
+      expect(isScope(scope)).toBe(false);
+    },
+  );
+
+  test('what parses is spelled exactly as its parts', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const name = parseScope(text);
+        return name === null || text === 'global' || `${name.type}:${name.id}` === text;
+      }),
+    );
+  });
+});
+
+describe('permissions', () => {
+  test.each(['project:read', 'org:teams:invite', 'a-b_c:1'])('%s is a permission', (name) => {
+    expect(isPermissionName(name)).toBe(true);
+    expect(isPermissionPattern(name)).toBe(false);
+  });
+
+  test.each([
+    'read',
+    'project:',
+    ':read',
+    'project::read',
+    'Project:read',
+    'project:*',
+    '*',
+    'a b:c',
+    'a:b\n',
+    '',
+    `a:${'b'.repeat(99)}`,
+    ['a:b'],
+    null,
+  ])('%j is no permission', (name) => {
+    expect(isPermissionName(name)).toBe(false);
+  });
+
+  test.each(['*', 'project:*', 'org:teams:*'])('%s is a pattern', (pattern) => {
+    expect(isPermissionPattern(pattern)).toBe(true);
+  });
+
+  test.each(['project*', '*:read', 'project:*:read', 'project:r*', '**', ':*', 'project:**', null])(
+    '%j is no pattern',
+    (pattern) => {
+      expect(isPermissionPattern(pattern)).toBe(false);
+    },
+  );
+
+  test.each([
+    ['*', 'project:read', true],
+    ['project:*', 'project:read', true],
+    ['project:*', 'project:files:read', true],
+    ['project:*', 'projects:read', false],
+    ['project:read', 'project:read', true],
+    ['project:read', 'project:reads', false],
+    ['project:read', 'project:read:all', false],
+    ['*', 'project:*', true],
+    ['project:*', 'project:*', true],
+    ['project:*', 'project:files:*', true],
+    ['project:files:*', 'project:*', false],
+    ['project:*', '*', false],
+    ['project:read', 'project:*', false],
+  ])('%s covers %s: %s', (pattern, permission, covered) => {
+    expect(matches(pattern, permission)).toBe(covered);
+  });
+});
+
+test('DO-4: 100 kB of hostile text is answered in under 50 ms', () => {
+  for (const text of [
+    'a:'.repeat(50_000),
+    'a'.repeat(100_000),
+    `${'a-'.repeat(50_000)}:*`,
+    ':'.repeat(100_000),
+  ]) {
+    const start = performance.now();
+    parseScope(text);
+    isPermissionName(text);
+    isPermissionPattern(text);
+    expect(performance.now() - start).toBeLessThan(50);
+  }
+});

@@ -1,0 +1,42 @@
+import { expect, test, vi } from 'vitest';
+import { TestMailbox } from '../../../src/testing/index.js';
+import { PASSWORD, startApp } from '../../support/app.js';
+import { freshDatabase } from '../../support/database.js';
+
+test('AD-5: a fresh installation has no accounts, and the bootstrap address becomes superadmin by a link that works once', async () => {
+  const mailbox = new TestMailbox();
+  const { authTuna, browser, url } = await startApp({
+    bootstrapAdminEmail: 'Root@Example.com',
+    mail: { from: 'auth@example.com', transport: mailbox },
+  });
+  expect((await authTuna.users.list()).items.map(({ email }) => email)).toEqual(['root@example.com']);
+  await vi.waitFor(() => expect(mailbox.latestTo('root@example.com')).toBeDefined());
+  const link = /http:\/\/localhost:\d+(\/auth\/reset-password\?token=[\w.-]+)/.exec(
+    mailbox.latestTo('root@example.com')?.text ?? '',
+  );
+  expect(link?.[0].startsWith(url)).toBe(true);
+  const token = link?.[1]?.split('token=')[1];
+
+  const root = browser();
+  expect((await root.post('/auth/reset-password', { token, newPassword: PASSWORD })).status).toBe(200);
+  expect((await root.post('/auth/reset-password', { token, newPassword: `${PASSWORD}!` })).status).toBe(400);
+  expect((await root.post('/auth/login', { login: 'root@example.com', password: PASSWORD })).status).toBe(
+    200,
+  );
+  const user = await authTuna.users.findByEmail('root@example.com');
+  expect(await authTuna.access.hasRole(user?.id ?? '', 'superadmin')).toBe(true);
+});
+
+test('AD-5: several instances that start together make one superadmin, and a later start changes nothing', async () => {
+  const database = await freshDatabase();
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {});
+  const options = { bootstrapAdminEmail: 'root@example.com' };
+  const [first] = await Promise.all([1, 2, 3].map(() => startApp(options, { database })));
+  await startApp({ bootstrapAdminEmail: 'other@example.com' }, { database });
+  expect(
+    printed.mock.calls.filter(([line]) => String(line).includes('/auth/reset-password?token=')),
+  ).toHaveLength(1);
+  const { items } = await first!.authTuna.roles.usersWith('superadmin', 'global');
+  expect(items.map(({ email }) => email)).toEqual(['root@example.com']);
+  printed.mockRestore();
+});

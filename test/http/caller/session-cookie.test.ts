@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { createAuthTuna } from '../../../src/index.js';
+import { PASSWORD, SECRET, startApp } from '../../support/app.js';
+import { claimsOfToken, rawRequest } from '../../support/sessions.js';
+
+const HTTPS = { baseUrl: 'https://app.example.com', signUp: { requireVerifiedEmail: false } } as const;
+
+async function cookieOf(options: Parameters<typeof startApp>[0], body: object = {}) {
+  const app = await startApp(options);
+  await app.authTuna.users.create({ email: 'ada@example.com', password: PASSWORD, emailVerified: true });
+  const answer = await app
+    .browser()
+    .post('/auth/login', { login: 'ada@example.com', password: PASSWORD, ...body });
+  expect(answer.status).toBe(200);
+  const cookies = answer.headers.getSetCookie().filter((cookie) => cookie.includes('at_sess='));
+  expect(cookies).toHaveLength(1);
+  return { app, answer, cookie: cookies[0] ?? '' };
+}
+
+describe('the session cookie', () => {
+  test('CK-1: on https it is __Host-, Secure, HttpOnly, small, without personal data, and gone with the window', async () => {
+    const { cookie, answer } = await cookieOf(HTTPS);
+    expect(cookie).toMatch(/^__Host-at_sess=[\w.-]+; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
+    expect(cookie.length).toBeLessThan(1200);
+    const claims = claimsOfToken(cookie.slice(cookie.indexOf('=') + 1).split(';')[0] ?? '');
+    expect(Object.keys(claims).sort()).toEqual(['aud', 'exp', 'gen', 'iat', 'iss', 'rnd', 'sid', 'sub']);
+    expect(JSON.stringify(claims)).not.toContain('ada');
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+  });
+
+  test('CK-1, D20: with remember me it is kept until the absolute limit, not longer, also after a rotation', async () => {
+    const { app, cookie } = await cookieOf({}, { rememberMe: true });
+    expect(cookie).toMatch(/; Max-Age=2592000$/);
+    const browser = app.browser();
+    await browser.post('/auth/login', { login: 'ada@example.com', password: PASSWORD, rememberMe: true });
+    await browser.get('/me');
+    app.clock.advance({ days: 6 });
+    const [renewed] = (await browser.get('/me')).headers.getSetCookie();
+    expect(renewed).toMatch(new RegExp(`; Max-Age=${24 * 86_400}$`));
+  });
+
+  test('CK-1: SameSite=Strict and a Domain come by option, the latter without the __Host- prefix', async () => {
+    const { cookie, app, answer } = await cookieOf({
+      ...HTTPS,
+      session: { sameSite: 'strict', cookieDomain: 'example.com' },
+    });
+    expect(cookie).toMatch(/^__Secure-at_sess=.*; Secure; SameSite=Strict; Domain=example\.com$/);
+    // What binds forms, links and devices to a browser could otherwise be planted from a sibling domain.
+    const page = await app.browser().get('/auth/login', { headers: { accept: 'text/html' } });
+    const others = [page, answer]
+      .flatMap(({ headers }) => headers.getSetCookie())
+      .filter((line) => line !== cookie);
+    expect(others.map((line) => line.split('=')[0])).toEqual(['__Host-at_pre', '__Host-at_device']);
+    expect(others.join()).not.toContain('Domain');
+  });
+
+  test('CK-2: two cookies of the name, a nameless one, another case and a smuggled one are no session', async () => {
+    const { app, cookie } = await cookieOf({});
+    const pair = cookie.split(';')[0] ?? '';
+    const userAgent = { 'user-agent': app.browser().userAgent };
+    const statusOf = async (header: string) =>
+      (await rawRequest(`${app.url}/me`, { ...userAgent, cookie: header })).status;
+    expect(await statusOf(pair)).toBe(200);
+    expect(await statusOf(`other=1; ${pair}; more=2`)).toBe(200);
+    for (const header of [
+      `${pair}; ${pair}`,
+      `at_sess=x; ${pair}`,
+      `${pair}; at_sess=`,
+      `=${pair}`,
+      pair.replace('at_sess', 'AT_SESS'),
+      pair.replace('at_sess', 'xat_sess'),
+      `\u00a0${pair}`,
+      `\u2000${pair}`.replace('\u2000', Buffer.from('\u2000').toString('latin1')),
+    ])
+      expect(await statusOf(header), header.slice(0, 20)).toBe(401);
+    expect(app.logger.lines.some(({ message }) => message.includes('two session cookies'))).toBe(true);
+    expect(await statusOf(pair)).toBe(200);
+  });
+
+  test('CK-3: a name without prefix, and http at all, work on a loopback host only', () => {
+    for (const baseUrl of ['http://app.example.com', 'http://10.0.0.7:3000', 'http://localhost.example.com'])
+      expect(() => createAuthTuna({ baseUrl, secrets: [SECRET] })).toThrow(/http: works on localhost only/);
+  });
+});
