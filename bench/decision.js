@@ -20,7 +20,7 @@ export async function measure({ databases, log, short, peersOnly }) {
   }
   return [
     table(['', ...sizes.map((size) => `${whole(size)} assignments`)], lines),
-    'AuthTuna walks from the document to the organisation itself; CASL and casbin know no tree and are handed the organisation.',
+    'AuthTuna walks from the document to the organization itself; CASL and casbin know no tree and are handed the organization.',
   ].join('\n\n');
 }
 
@@ -52,30 +52,30 @@ async function authTuna(databases) {
   const user = await users.create({ email: PERSON.email }, SYSTEM);
 
   return async (size) => {
-    const organisation = organisations(size)[size >> 1];
+    const organization = organizations(size)[size >> 1];
     const [project, team, document] = ['project', 'team', 'document'].map((type) => `${type}:${size}`);
-    await scopes.register({ id: organisation }, SYSTEM);
-    await scopes.register({ id: project, parent: organisation }, SYSTEM);
+    await scopes.register({ id: organization }, SYSTEM);
+    await scopes.register({ id: project, parent: organization }, SYSTEM);
     await scopes.register({ id: team, parent: project }, SYSTEM);
     await scopes.register({ id: document, parent: team }, SYSTEM);
-    await roles.assign({ userId: user.id, role: 'reader', scope: organisation }, SYSTEM);
+    await roles.assign({ userId: user.id, role: 'reader', scope: organization }, SYSTEM);
     await access.can(user.id, 'document:read', document);
 
     // The other assignments are not written to the database: only their number in memory matters here.
-    const { catalogue } = await access.grantsOf(user.id);
-    const roleId = catalogue.find('reader').id;
-    const assignments = organisations(size).map((scope) => ({ roleId, scope, expiresAt: null }));
+    const { catalog } = await access.grantsOf(user.id);
+    const roleId = catalog.find('reader').id;
+    const assignments = organizations(size).map((scope) => ({ roleId, scope, expiresAt: null }));
     const now = Date.now();
-    const grants = new Grants(user.id, assignments, catalogue, now);
+    const grants = new Grants(user.id, assignments, catalog, now);
     return () => grants.allow('document:read', scopes.remembered(document, now));
   };
 }
 
-/** One rule with all organisations: the quickest way CASL has to say it. */
+/** One rule with all organizations: the quickest way CASL has to say it. */
 function casl(size) {
-  const conditions = { orgId: { $in: organisations(size) } };
+  const conditions = { orgId: { $in: organizations(size) } };
   const ability = createMongoAbility([{ action: 'read', subject: 'Document', conditions }]);
-  const document = subject('Document', { id: '1', orgId: organisations(size)[size >> 1] });
+  const document = subject('Document', { id: '1', orgId: organizations(size)[size >> 1] });
   return () => ability.can('read', document);
 }
 
@@ -93,12 +93,12 @@ async function casbin(size) {
     [matchers]
     m = g(r.sub, p.sub, r.dom) && r.obj == p.obj && r.act == p.act
   `);
-  const policy = ['p, editor, document, read', ...organisations(size).map((org) => `g, ada, editor, ${org}`)];
+  const policy = ['p, editor, document, read', ...organizations(size).map((org) => `g, ada, editor, ${org}`)];
   const enforcer = await newEnforcer(model, new StringAdapter(policy.join('\n')));
-  const org = organisations(size)[size >> 1];
+  const org = organizations(size)[size >> 1];
   return () => enforcer.enforceSync('ada', org, 'document', 'read');
 }
 
-function organisations(count) {
+function organizations(count) {
   return Array.from({ length: count }, (_, index) => `org:${index}`);
 }

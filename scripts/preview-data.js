@@ -28,7 +28,7 @@ const methods = {
   magicLink: true,
   emailCode: true,
   passkeys: true,
-  organisations: true,
+  organizations: true,
   providers: providers.slice(0, 2),
 };
 const qrCode = `data:image/svg+xml;base64,${Buffer.from(qrLookalike()).toString('base64')}`;
@@ -99,7 +99,7 @@ export const pageSamples = [
       emailCode: false,
       passkeys: false,
       providers: [],
-      organisations: false,
+      organizations: false,
     },
   }),
   page('auth/login', 'refused', {
@@ -186,11 +186,11 @@ export const pageSamples = [
     ...form,
     methods: { password: false, code: false, codeField: 'totp', passkeys: true },
   }),
-  page('social/organisation', 'plain', { returnTo: null, problem: null }),
-  page('social/organisation', 'refused', {
+  page('social/organization', 'plain', { returnTo: null, problem: null }),
+  page('social/organization', 'refused', {
     returnTo: '/reports',
     values: { email: 'ada@nowhere.example' },
-    problem: { code: 'no_organisation' },
+    problem: { code: 'no_organization' },
   }),
   page('social/continue', 'found', { kind: 'found', name: 'Acme', continueUrl: '/auth/social/sso-1/login' }),
   page('social/continue', 'demanded', {

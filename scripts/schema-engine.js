@@ -68,7 +68,7 @@ class ScriptingLibSql extends PrismaLibSql {
   }
 }
 
-// The engine reads the catalogue, whose one-letter columns (the type "char") the adapter does not know.
+// The engine reads the catalog, whose one-letter columns (the type "char") the adapter does not know.
 class DescribingPg extends PrismaPg {
   async connectToShadowDb() {
     const adapter = await super.connectToShadowDb();

@@ -48,7 +48,7 @@ import { stepUpRouter } from './features/auth/step-up-router.js';
 import { createDevMailbox } from './features/dev-mailbox/mailbox.js';
 import { devMailboxRouter } from './features/dev-mailbox/router.js';
 import { MfaManager } from './features/mfa/manager.js';
-import { EnrolmentPolicy } from './features/mfa/policy.js';
+import { EnrollmentPolicy } from './features/mfa/policy.js';
 import { mfaRouter } from './features/mfa/router.js';
 import { PasskeyManager } from './features/passkeys/manager.js';
 import { passkeysRouter } from './features/passkeys/router.js';
@@ -65,7 +65,7 @@ import { createErrorHandler } from './http/errors.js';
 import { csrf } from './http/guards/csrf.js';
 import { type GuardOptions, Guards, type UserGuardOptions } from './http/guards/guards.js';
 import type { RateLimitOptions } from './http/guards/rate-limit.js';
-import { EnrolmentGuard, type RecentLoginOptions, StepUpGuards } from './http/guards/step-up.js';
+import { EnrollmentGuard, type RecentLoginOptions, StepUpGuards } from './http/guards/step-up.js';
 import { createHttpKit, type RouterOptions } from './http/kit.js';
 import { Views } from './http/pages/views.js';
 import { Mailer } from './mail/mailer.js';
@@ -270,7 +270,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     throttle,
   });
   signIn.secondFactors.push(mfa, passkeys);
-  const enrolmentPolicy = new EnrolmentPolicy(runtime, signIn);
+  const enrollmentPolicy = new EnrollmentPolicy(runtime, signIn);
   const stepUp = new StepUp({ runtime, ledger, passwords, sessions, signIn, throttle, codes: mfa });
 
   const mailboxProof = new MailboxProof(runtime, sessions, oneTimeTokens);
@@ -353,12 +353,12 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const sessionMiddleware = new SessionMiddleware(runtime, verifier, ahead, access, scopes, readiness);
   const upgrades = new Upgrades(runtime, verifier, sessionMiddleware, readiness);
   const guards = new Guards(runtime, sessionMiddleware, audit);
-  if (enrolmentPolicy.isConfigured) {
-    guards.enrolment = sessionMiddleware.enrolment = new EnrolmentGuard(
+  if (enrollmentPolicy.isConfigured) {
+    guards.enrollment = sessionMiddleware.enrollment = new EnrollmentGuard(
       config.paths.auth,
       async (requestAuth, grants) => {
         const { user } = requestAuth;
-        return user !== null && (await enrolmentPolicy.requirementFor(user, grants, requestAuth)).isDue;
+        return user !== null && (await enrollmentPolicy.requirementFor(user, grants, requestAuth)).isDue;
       },
     );
   }
@@ -380,7 +380,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     },
     passwordless: (routerOptions?: RouterOptions) => passwordlessRouter(passwordless, http, routerOptions),
     social: (routerOptions?: RouterOptions) => socialRouter(social, http, routerOptions),
-    mfa: (routerOptions?: RouterOptions) => mfaRouter(mfa, enrolmentPolicy, http, routerOptions),
+    mfa: (routerOptions?: RouterOptions) => mfaRouter(mfa, enrollmentPolicy, http, routerOptions),
     passkeys: (routerOptions?: RouterOptions) =>
       passkeysRouter(
         passkeys,

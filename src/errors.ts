@@ -16,7 +16,7 @@ const MESSAGES = {
   email_not_verified: 'Confirm your email address first. The link is in your mailbox.',
   account_suspended: 'This account is suspended.',
   password_change_required: 'Choose a new password to continue.',
-  enrolment_required: 'Set up a second factor to continue.',
+  enrollment_required: 'Set up a second factor to continue.',
   weak_password: 'This password is too easy to guess. Choose another one.',
   cross_site_request: 'This request came from another site and was refused.',
   rate_limited: 'Too many attempts. Wait a moment and try again.',

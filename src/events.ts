@@ -58,7 +58,7 @@ export const EVENT_TYPES = [
   'factor.removed',
   'factor.failed',
   'factor.reset_requested',
-  'factor.reset_cancelled',
+  'factor.reset_canceled',
   'recovery_codes.created',
   'recovery_code.used',
   'device.trusted',

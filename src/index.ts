@@ -10,11 +10,11 @@ export type {
   Logger,
   MailTransport,
   OutgoingMail,
-  PermissionCatalogue,
+  PermissionCatalog,
   RateLimitName,
   ReactionToChange,
   Region,
-  RoleCatalogue,
+  RoleCatalog,
   RoleDeclaration,
 } from './config/options.js';
 export type { Access, Explanation } from './core/access/access.js';
@@ -38,7 +38,7 @@ export type { ExtraColumns, PrismaLike, User, UserOf } from './db/client.js';
 export { AuthTunaError, type ErrorCode, type ErrorFacts, type FieldError } from './errors.js';
 export { type Actor, type AuthEvent, type EventListener, type EventType, SYSTEM } from './events.js';
 export type { AuthManager } from './features/auth/manager.js';
-export type { MfaManager, MfaStatus, TotpEnrolment, TrustedDevice } from './features/mfa/manager.js';
+export type { MfaManager, MfaStatus, TotpEnrollment, TrustedDevice } from './features/mfa/manager.js';
 export type { Passkey, PasskeyManager } from './features/passkeys/manager.js';
 export type { PasswordlessManager } from './features/passwordless/manager.js';
 export type {

@@ -224,7 +224,7 @@ describe('use', () => {
     await get('/permission').expect(403);
     await get('/role').expect(200);
     await get('/recent').expect(200);
-    expect((await get('/factor')).status).toBe(403); // enrolment_required: there is no second factor to prove
+    expect((await get('/factor')).status).toBe(403); // enrollment_required: there is no second factor to prove
     await get('/limited').expect(200);
     const limited = await get('/limited').expect(429);
     expect(Number(limited.headers['retry-after'])).toBeGreaterThan(0);
@@ -922,7 +922,7 @@ describe('errors', () => {
     email_not_verified: 403,
     account_suspended: 403,
     password_change_required: 403,
-    enrolment_required: 403,
+    enrollment_required: 403,
     weak_password: 422,
     cross_site_request: 403,
     rate_limited: 429,
@@ -1043,7 +1043,7 @@ describe('errors', () => {
     await authTuna.mfa.disable(user.id, SYSTEM);
     const plain = await authTuna.sessions.create(user.id, ['pwd'], SYSTEM);
     await authTuna.roles.assign({ userId: user.id, role: 'moderator', scope: 'global' }, SYSTEM);
-    expect(await withToken(plain.token)).toEqual([403, 'enrolment_required']);
+    expect(await withToken(plain.token)).toEqual([403, 'enrollment_required']);
     await authTuna.roles.unassign({ userId: user.id, role: 'moderator', scope: 'global' }, SYSTEM);
 
     await authTuna.passwords.requireChange(user.id, SYSTEM);
@@ -1156,7 +1156,7 @@ describe('routes', () => {
     expect(anonymous.headers['content-type']).toMatch(PROBLEM);
   });
 
-  test('mfa: enrolment, 202 with the factors at the next sign-in, verify with a code and with a recovery code', async () => {
+  test('mfa: enrollment, 202 with the factors at the next sign-in, verify with a code and with a recovery code', async () => {
     const { app, clock, signedIn } = await host();
     const { agent, user } = await signedIn('ada@example.com');
     const begun = await agent.post('/auth/mfa/totp').expect(201);

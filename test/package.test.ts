@@ -20,7 +20,7 @@ const manifest = JSON.parse(read('package.json')) as {
   scripts: Record<string, string>;
 };
 
-test('SC-1: what is installed with the library runs no script that it needs, is few, and is pinned by its digest', () => {
+test('what is installed with the library runs no script that it needs, is few, and is pinned by its digest (SC-1)', () => {
   expect(Object.keys(manifest.dependencies).length).toBeLessThanOrEqual(14);
   // A package whose scripts are ignored must work; bcrypt finds a prebuilt binary in its own folder.
   const shipped = Object.entries(lock.packages).filter(
@@ -39,7 +39,7 @@ test('SC-1: what is installed with the library runs no script that it needs, is 
     expect(manifest.scripts[script], script).toBeUndefined();
 });
 
-test('SC-3: every page and everything a page loads comes from the app itself', async () => {
+test('every page and everything a page loads comes from the app itself (SC-3)', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn();
   const anonymous = app.browser();

@@ -5,7 +5,7 @@ import { many, PASSWORD, routes, SECRET } from './shared.js';
 const BROWSER = { userId: null, ip: '127.0.0.1', userAgent: USER_AGENT };
 
 /**
- * AuthTuna as its README mounts it; the guard walks from a project to the organisation that holds the role.
+ * AuthTuna as its README mounts it; the guard walks from a project to the organization that holds the role.
  *
  * @param options.sessions as many people with one session each; 0 only serves what an earlier process made
  * @param options.passwords as many people who can sign in with a password

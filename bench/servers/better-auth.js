@@ -13,7 +13,7 @@ const access = createAccessControl({ ...defaultStatements, project: ['read', 'up
 const owner = access.newRole({ project: ['read', 'update'], organization: ['update'], member: ['create'] });
 const member = access.newRole({ project: ['read'] });
 
-/** Better Auth as its Express guide mounts it; `/me` asks getSession, the guard its organisation plugin. */
+/** Better Auth as its Express guide mounts it; `/me` asks getSession, the guard its organization plugin. */
 export default async function betterAuthServer(app, { databaseUrl, baseUrl, cookieCache = false }) {
   const options = {
     baseURL: baseUrl,

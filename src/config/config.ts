@@ -45,21 +45,21 @@ const path = z
   .string()
   .regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth');
 
-const colour = z
+const color = z
   .string()
   .regex(/^#[0-9a-f]{6}$/i, 'must be written as #rrggbb')
   .optional();
 const palette = z
   .strictObject({
-    accent: colour,
-    onAccent: colour,
-    background: colour,
-    surface: colour,
-    text: colour,
-    muted: colour,
-    border: colour,
-    danger: colour,
-    success: colour,
+    accent: color,
+    onAccent: color,
+    background: color,
+    surface: color,
+    text: color,
+    muted: color,
+    border: color,
+    danger: color,
+    success: color,
   })
   .optional();
 
@@ -196,7 +196,7 @@ const schema = z.strictObject({
         .string()
         .regex(/^\/(?![/\\])/, 'must be a path of this site, such as /logo.svg')
         .optional(),
-      colours: z.strictObject({ light: palette, dark: palette }).optional(),
+      colors: z.strictObject({ light: palette, dark: palette }).optional(),
     })
     .optional(),
   locale: z
@@ -428,7 +428,7 @@ const PROVIDER_ID = /^[a-z][a-z0-9-]{0,31}$/;
 /**
  * Whether no password alone ever opens an account: everybody has the role `user`, and with days of grace it would. What `policy` says of
  * whom cannot be known beforehand.
- * @see NIST SP 800-63B-4 3.1.1.2; security.md PW-1
+ * @see NIST SP 800-63B-4 3.1.1.2; docs/requirements.md PW-1
  */
 function isFactorForced(mfa: z.infer<typeof schema>['mfa']): boolean {
   return mfa.requiredForRoles.includes('user') && mfa.graceDays === 0;
@@ -441,7 +441,7 @@ function checkProviders(social: z.infer<typeof schema>['social'], isSecure: bool
     if (!PROVIDER_ID.test(provider.id))
       found.push(`${where}: the id may hold lower-case letters, digits and - only`);
     if (provider.id === 'sso' || provider.id.startsWith('sso-'))
-      found.push(`${where}: ids that begin with sso belong to the connections of organisations`);
+      found.push(`${where}: ids that begin with sso belong to the connections of organizations`);
     if (ids.indexOf(provider.id) !== index)
       found.push(`${where}: the id is taken by another provider; give oidc() an id of its own`);
     if (typeof provider.clientId !== 'string' || provider.clientId === '')

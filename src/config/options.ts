@@ -67,8 +67,8 @@ export interface RoleDeclaration {
 }
 
 /** resource -> actions, as `definePermissions` takes and gives it. */
-export type PermissionCatalogue = Readonly<Record<string, readonly string[]>>;
-export type RoleCatalogue = Readonly<Record<string, RoleDeclaration>>;
+export type PermissionCatalog = Readonly<Record<string, readonly string[]>>;
+export type RoleCatalog = Readonly<Record<string, RoleDeclaration>>;
 
 /** Throw to refuse; runs inside the operation, before anything is stored. */
 export interface Hooks {
@@ -86,7 +86,7 @@ export interface Hooks {
  * | `mailRequest` | forgotten passwords, verification mails, magic links, codes, changes of address | 60 in 10 minutes |
  * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
  * | `passkey` | ceremonies with a passkey that are begun from one address, and as many answers | 60 a minute |
- * | `social` | journeys to other providers that are begun, and changes of an organisation's connection, by user | 60 a minute |
+ * | `social` | journeys to other providers that are begun, and changes of an organization's connection, by user | 60 a minute |
  * | `mailAddress` | mails that strangers can ask for, to one address, at least a minute apart | 3 an hour |
  * | `mailNetwork` | such mails, asked for from one network (/24, IPv6 /48) | 10 an hour |
  * | `mailPurpose` | such mails of one kind, to one address from one network | 5 a day |
@@ -235,7 +235,7 @@ export interface AuthTunaOptions {
      * by id. Default false: the person signs in as before and links from the account.
      */
     linkVerifiedEmails?: boolean | readonly string[];
-    /** Looks up TXT records that prove an organisation's domain. Default: the system's resolver. */
+    /** Looks up TXT records that prove an organization's domain. Default: the system's resolver. */
     resolveTxt?: (name: string) => Promise<string[][]>;
   };
   /** Signing in by mail. Default: both, where mail is configured. */
@@ -252,7 +252,7 @@ export interface AuthTunaOptions {
   mail?: { from: string; transport: MailTransport };
   /** A folder whose templates replace ours, file by file. */
   templatesDir?: string;
-  /** Logo and colours of pages and mails. */
+  /** Logo and colors of pages and mails. */
   brand?: Brand;
   /** Language of pages and mails where nothing better is known: `en` (default), `de`, or one that `templatesDir` adds. */
   locale?: string;
@@ -267,8 +267,8 @@ export interface AuthTunaOptions {
   humanCheckWidget?: HumanCheckWidget;
   /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
   redisUrl?: string;
-  permissions?: PermissionCatalogue;
-  roles?: RoleCatalogue;
+  permissions?: PermissionCatalog;
+  roles?: RoleCatalog;
   /** Parent and owner of things in the host's own tables; null when there is no such thing. */
   resolveScope?: (scope: string) => Promise<{ parent?: string | null; ownerId?: string | null } | null>;
   hooks?: Hooks;

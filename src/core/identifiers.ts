@@ -14,7 +14,7 @@ const MAX_LOCAL_PART = 64; // RFC 5321 section 4.5.3.1.1
 const LOCAL_PART = /^[a-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[a-z0-9#$&'*+/=?^_`{|}~-]+)*$/i;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-// Letters, marks and digits of an internationalised name, and nothing a host parser would decode, skip or cut at.
+// Letters, marks and digits of an internationalized name, and nothing a host parser would decode, skip or cut at.
 const DOMAIN_AS_TYPED = /^[\p{L}\p{M}\p{Nd}.\u3002\u30fb\u00b7-]+$/u;
 
 /**
@@ -38,7 +38,7 @@ export function canonicalEmail(input: string): string | null {
   return isHost && address.length <= MAX_EMAIL_BYTES ? address : null;
 }
 
-/** `a***@e***.com`: enough to recognise one's own address, too little to learn another's. */
+/** `a***@e***.com`: enough to recognize one's own address, too little to learn another's. */
 export function maskedEmail(email: string): string {
   const at = email.lastIndexOf('@');
   const dot = email.lastIndexOf('.');

@@ -15,7 +15,7 @@ export interface Key {
  * The keys of all configured secrets, newest first: the first signs and seals, all verify and open.
  *
  * An unknown kid yields `null`, which callers treat as "refuse", never as "nothing to check".
- * @see NIST SP 800-57 (one key, one purpose); security.md SM-2, SM-4
+ * @see NIST SP 800-57 (one key, one purpose); docs/requirements.md SM-2, SM-4
  */
 export class KeyRing {
   readonly #secrets: { kid: string; keys: Map<KeyPurpose, Key> }[];

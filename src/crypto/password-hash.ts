@@ -11,7 +11,7 @@ import type { Key, KeyRing } from './key-ring.js';
  * import verify too, but never for an input of more than 72 bytes.
  *
  * Work runs on native threads through a bounded queue, so a flood of sign-ins cannot exhaust memory or starve other requests.
- * @see NIST SP 800-63B-4 3.1.1.2; OWASP Password Storage; security.md PW-2 to PW-5, DO-1
+ * @see NIST SP 800-63B-4 3.1.1.2; OWASP Password Storage; docs/requirements.md PW-2 to PW-5, DO-1
  */
 export class PasswordHasher {
   readonly #keys: KeyRing;

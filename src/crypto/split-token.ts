@@ -12,7 +12,7 @@ export interface SplitToken {
   secretHash: string;
 }
 
-/** A token whose id finds the row and whose secret is compared in constant time. @see security.md EM-1 */
+/** A token whose id finds the row and whose secret is compared in constant time. @see docs/requirements.md EM-1 */
 export function issueSplitToken(random: Random): SplitToken {
   const id = random.bytes(ID_BYTES).toString('base64url');
   const secret = random.bytes(SECRET_BYTES).toString('base64url');

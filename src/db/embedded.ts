@@ -10,7 +10,7 @@ import { PrismaClient } from './generated/sqlite/client.js';
 // How long libsql itself waits for a file that another process writes, during which this process does nothing else: long enough for a write.
 const BUSY_TIMEOUT_MS = 20;
 const RETRY_MS = 20;
-const LIMIT_MS = 2000; // security.md DB-1: slower than this counts as down
+const LIMIT_MS = 2000; // docs/requirements.md DB-1: slower than this counts as down
 const MIGRATION_LIMIT_MS = 30_000;
 const TURN_MS = 1; // longer than most statements take
 

@@ -3,7 +3,7 @@ import { AuthTunaError, misconfigured } from '../errors.js';
 import type { DatabaseConnection } from './connection.js';
 import { PrismaClient } from './generated/postgresql/client.js';
 
-const LIMIT_MS = 2000; // security.md DB-1: slower than this counts as down
+const LIMIT_MS = 2000; // docs/requirements.md DB-1: slower than this counts as down
 const DEFAULT_CONNECTIONS = 10;
 const MIGRATION_LOCK = 4_812_960_573; // any number that nobody else uses
 

@@ -18,7 +18,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   email_not_verified: 403,
   account_suspended: 403,
   password_change_required: 403,
-  enrolment_required: 403,
+  enrollment_required: 403,
   weak_password: 422,
   cross_site_request: 403,
   rate_limited: 429,
@@ -53,7 +53,7 @@ const TITLES: Readonly<Record<ErrorCode, string>> = {
   email_not_verified: 'Address not confirmed',
   account_suspended: 'Account suspended',
   password_change_required: 'New password required',
-  enrolment_required: 'Second factor to be set up',
+  enrollment_required: 'Second factor to be set up',
   weak_password: 'Password too easy to guess',
   cross_site_request: 'Request from another site',
   rate_limited: 'Too many requests',
@@ -126,7 +126,7 @@ export type ErrorPage = (
     code: string;
     status: number;
     retryAfterSeconds?: number;
-    /** Where an organisation demands its own sign-in: the path that leads there, and its name. */
+    /** Where an organization demands its own sign-in: the path that leads there, and its name. */
     singleSignOn?: { path: string; name: string };
   },
 ) => boolean;
@@ -135,12 +135,12 @@ export type ErrorPage = (
 function sendError(req: Request, res: Response, error: AuthTunaError, pages: string, page?: ErrorPage): void {
   for (const [name, value] of Object.entries(headersOf(error))) res.setHeader(name, value);
   res.status(STATUS[error.code]);
-  const { retryAfterSeconds, sso, organisation } = error.details;
+  const { retryAfterSeconds, sso, organization } = error.details;
   const failure = {
     code: error.code,
     status: STATUS[error.code],
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
-    ...(typeof sso === 'string' && { singleSignOn: { path: sso, name: String(organisation) } }),
+    ...(typeof sso === 'string' && { singleSignOn: { path: sso, name: String(organization) } }),
   };
   if (page?.(req, res, failure)) return;
   res.type('application/problem+json').send(JSON.stringify(problemOf(error, pages)));

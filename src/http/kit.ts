@@ -33,8 +33,8 @@ export interface SignInMethods {
   emailCode: boolean;
   passkeys: boolean;
   providers: ProviderButton[];
-  /** Whether organisations have providers of their own, found by the domain of an address. */
-  organisations(): Promise<boolean>;
+  /** Whether organizations have providers of their own, found by the domain of an address. */
+  organizations(): Promise<boolean>;
 }
 
 /** What every router is given of HTTP. */
@@ -108,7 +108,7 @@ export function createHttpKit(
       emailCode: false,
       passkeys: false,
       providers: [],
-      organisations: async () => false,
+      organizations: async () => false,
     },
     mounted,
     accountPage: () => (mounted.account ? `${config.paths.account}/security` : '/'),

@@ -4,7 +4,7 @@ import { AuthTunaError } from '../errors.js';
 import { findAuth } from './caller/request-auth.js';
 import { asAuthTunaError } from './errors.js';
 
-/** Bytes of a body, JSON or form. @see security.md DO-2 */
+/** Bytes of a body, JSON or form. @see docs/requirements.md DO-2 */
 export const BODY_LIMIT = 32 * 1024;
 const MAX_DEPTH = 8;
 const MAX_KEYS = 64;
@@ -13,7 +13,7 @@ const MAX_KEYS = 64;
  * Reads a JSON body of at most 32 kB, uncompressed. A body that the app has parsed already is taken as it is.
  *
  * Anything but `application/json` is refused with 415: a form or `text/plain` can be sent by any other site without asking.
- * @see security.md CS-3, DO-2
+ * @see docs/requirements.md CS-3, DO-2
  */
 export function jsonBody(): RequestHandler {
   const parse = express.json({ limit: BODY_LIMIT, inflate: false, strict: true });

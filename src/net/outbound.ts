@@ -31,7 +31,7 @@ export interface OutboundRules {
  *
  * A redirect would carry codes and secrets to a host nobody has checked.
  * @throws AuthTunaError `unavailable` when there is no answer of that kind
- * @see security.md OA-9
+ * @see docs/requirements.md OA-9
  */
 export async function outbound(
   url: string,

@@ -65,7 +65,7 @@ export class ProviderMetadata {
    * party, times and nonce.
    *
    * @throws AuthTunaError `invalid_token`, `unavailable`
-   * @see OpenID Connect Core 3.1.3.7; security.md OA-3
+   * @see OpenID Connect Core 3.1.3.7; docs/requirements.md OA-3
    */
   async verifyIdToken(
     provider: SocialProvider,

@@ -84,7 +84,7 @@ export interface PageData {
       emailCode: boolean;
       passkeys: boolean;
       providers: readonly ProviderButton[];
-      organisations: boolean;
+      organizations: boolean;
     };
   };
   'auth/signup': Form & {
@@ -154,7 +154,7 @@ export interface PageData {
     providers: readonly ProviderButton[];
     sessions: readonly SessionRow[];
   };
-  'social/organisation': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
+  'social/organization': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
   'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
   message: Page & { message: MessageName; continueUrl?: string | null };
   error: Page & {

@@ -24,7 +24,7 @@ import { fileURLToPath } from 'node:url';
 import Handlebars from 'handlebars';
 import { misconfigured } from '../errors.js';
 import type { MailData, MailName, PageData, PageName } from './template-data.js';
-import { type Brand, mailColours, themeCss } from './theme.js';
+import { type Brand, mailColors, themeCss } from './theme.js';
 
 export interface RenderedMail {
   subject: string;
@@ -88,7 +88,7 @@ interface Site {
   auth: string;
   account: string;
   locale: string;
-  colours: ReturnType<typeof mailColours>;
+  colors: ReturnType<typeof mailColors>;
 }
 
 const PACKAGE_TEMPLATES = fileURLToPath(new URL('../../templates/', import.meta.url));
@@ -104,7 +104,7 @@ const SCRIPTS = ['authtuna.js', 'simplewebauthn.js', 'passkeys.js'];
  * Files are read and compiled on first use and kept; a host that edits a template restarts.
  * Rendering throws for a variable or a text that does not exist, naming the template and the place.
  * @throws AuthTunaError `misconfigured` for a logo that is not a path of this site, or a language without texts
- * @throws Error for a colour that is not `#rrggbb`
+ * @throws Error for a color that is not `#rrggbb`
  */
 export function createTemplates(options: TemplatesOptions): Templates {
   const directories = [options.templatesDir, PACKAGE_TEMPLATES].filter((dir) => dir !== undefined);
@@ -190,7 +190,7 @@ export function createTemplates(options: TemplatesOptions): Templates {
       auth,
       account,
       locale: locale !== undefined && texts.has(locale) ? locale : defaultLocale,
-      colours: mailColours(options.brand),
+      colors: mailColors(options.brand),
     };
   }
 

@@ -1,6 +1,6 @@
-/** The host's colours: checked, made readable where only one was given, and written as CSS variables. */
+/** The host's colors: checked, made readable where only one was given, and written as CSS variables. */
 
-/** Colours are `#rrggbb`. What is left out keeps the default of `assets/authtuna.css`. */
+/** Colors are `#rrggbb`. What is left out keeps the default of `assets/authtuna.css`. */
 export interface Palette {
   /** Buttons, links, focus. */
   accent?: string;
@@ -18,7 +18,7 @@ export interface Palette {
 export interface Brand {
   /** A path of this site, such as `/logo.svg`: pages load images from nowhere else. */
   logoUrl?: string;
-  colours?: { light?: Palette; dark?: Palette };
+  colors?: { light?: Palette; dark?: Palette };
 }
 
 const VARIABLES = {
@@ -39,15 +39,15 @@ const READABLE = 4.5; // WCAG 2.2 1.4.3, AA for text
 const READABLE_LINK = 5.5; // links also stand on surfaces tinted with the accent
 
 /**
- * The stylesheet that turns the brand's colours into variables, for light and dark.
+ * The stylesheet that turns the brand's colors into variables, for light and dark.
  *
  * An accent given for light only is lightened for dark until it reads well there; links use a shade of it that
  * reaches a contrast of 5.5 on the surface.
- * @throws Error naming the colour that is not `#rrggbb` or not known
+ * @throws Error naming the color that is not `#rrggbb` or not known
  */
 export function themeCss(brand: Brand = {}): string {
-  const light = checked('light', brand.colours?.light);
-  const dark = checked('dark', brand.colours?.dark);
+  const light = checked('light', brand.colors?.light);
+  const dark = checked('dark', brand.colors?.dark);
   if (light.accent !== undefined && dark.accent === undefined) {
     dark.accent = readable(light.accent, dark.surface ?? SURFACES.dark);
   }
@@ -58,9 +58,9 @@ export function themeCss(brand: Brand = {}): string {
   ].join('\n');
 }
 
-/** The two colours mails need as values, because mail programs know no variables. */
-export function mailColours(brand: Brand = {}): { accent: string; onAccent: string } {
-  const { accent = DEFAULT_ACCENT, onAccent } = checked('light', brand.colours?.light);
+/** The two colors mails need as values, because mail programs know no variables. */
+export function mailColors(brand: Brand = {}): { accent: string; onAccent: string } {
+  const { accent = DEFAULT_ACCENT, onAccent } = checked('light', brand.colors?.light);
   return { accent, onAccent: onAccent ?? textOn(accent) };
 }
 
@@ -68,11 +68,11 @@ function checked(scheme: 'light' | 'dark', palette: Palette = {}): Palette {
   for (const [name, value] of Object.entries(palette)) {
     if (!Object.hasOwn(VARIABLES, name)) {
       throw new Error(
-        `brand.colours.${scheme}.${name} is not a colour of the theme; use one of: ${Object.keys(VARIABLES).join(', ')}`,
+        `brand.colors.${scheme}.${name} is not a color of the theme; use one of: ${Object.keys(VARIABLES).join(', ')}`,
       );
     }
     if (value !== undefined && !/^#[0-9a-f]{6}$/i.test(value)) {
-      throw new Error(`brand.colours.${scheme}.${name}: ${JSON.stringify(value)} is not written as #rrggbb`);
+      throw new Error(`brand.colors.${scheme}.${name}: ${JSON.stringify(value)} is not written as #rrggbb`);
     }
   }
   return { ...palette };
@@ -90,15 +90,15 @@ function declarations(palette: Palette, defaultSurface: string): string {
 }
 
 /** White where it reads well, else black, which then does: one of the two always reaches 4.5. */
-function textOn(colour: string): string {
-  return contrast(colour, '#ffffff') >= READABLE ? '#ffffff' : '#000000';
+function textOn(color: string): string {
+  return contrast(color, '#ffffff') >= READABLE ? '#ffffff' : '#000000';
 }
 
-/** The colour itself, or the nearest mix with black or white that can be read on the surface. */
-function readable(colour: string, surface: string): string {
+/** The color itself, or the nearest mix with black or white that can be read on the surface. */
+function readable(color: string, surface: string): string {
   const towards = textOn(surface);
   for (let share = 0; share < 1; share += 0.05) {
-    const mixed = mix(colour, towards, share);
+    const mixed = mix(color, towards, share);
     if (contrast(mixed, surface) >= READABLE_LINK) return mixed;
   }
   return towards;
@@ -115,8 +115,8 @@ function mix(a: string, b: string, share: number): string {
     .join('')}`;
 }
 
-function channels(colour: string): number[] {
-  return [1, 3, 5].map((start) => Number.parseInt(colour.slice(start, start + 2), 16));
+function channels(color: string): number[] {
+  return [1, 3, 5].map((start) => Number.parseInt(color.slice(start, start + 2), 16));
 }
 
 /** WCAG 2.2 contrast ratio, 1 to 21. */
@@ -125,8 +125,8 @@ function contrast(a: string, b: string): number {
   return (lighter + 0.05) / (darker + 0.05);
 }
 
-function luminance(colour: string): number {
-  const [r = 0, g = 0, b = 0] = channels(colour).map((channel) => {
+function luminance(color: string): number {
+  const [r = 0, g = 0, b = 0] = channels(color).map((channel) => {
     const s = channel / 255;
     return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
   });

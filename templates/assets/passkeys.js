@@ -69,7 +69,7 @@
       location.assign(`${stepUp}?returnTo=${encodeURIComponent(location.pathname)}`);
       return;
     }
-    status.textContent = error.name === 'NotAllowedError' ? place.dataset.cancelled : place.dataset.failed;
+    status.textContent = error.name === 'NotAllowedError' ? place.dataset.canceled : place.dataset.failed;
   }
 
   async function offerBelowField(place, status) {

@@ -19,7 +19,7 @@ function problemOf(options: Record<string, unknown>): string {
   return 'none';
 }
 
-test('SM-1: a missing, short, repeated or sample secret stops the start, with a sentence that does not show it', () => {
+test('a missing, short, repeated or sample secret stops the start, with a sentence that does not show it (SM-1)', () => {
   const known = 'change-me-to-something-long-and-random';
   for (const secrets of [
     undefined,
@@ -130,7 +130,7 @@ test.each([
   [{ requiredForRoles: ['user'] }, { minLength: 20 }, 20],
   [{}, { minLength: 10 }, 10],
 ])(
-  'PW-1: with mfa %j and password %j the shortest password has %i characters',
+  'with mfa %j and password %j the shortest password has %i characters (PW-1)',
   (mfa, password, minLength) => {
     expect(parseConfig({ ...sound, mfa, password }).password.minLength).toBe(minLength);
   },

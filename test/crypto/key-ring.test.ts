@@ -5,14 +5,14 @@ const FIRST = 'Zk3vQ9xW1mB7tY5nR8cJ2hL6pD4sF0gA';
 const SECOND = 'q8Jr2VfT6yLx0Hn4Wc9Kb7Md1Zs5Ga3E';
 const PURPOSES = ['sess', 'rot', 'csrf', 'enc', 'pepper', 'lookup', 'device', 'bus'] as const;
 
-test('SM-4: every purpose has a key of its own from every secret', () => {
+test('every purpose has a key of its own from every secret (SM-4)', () => {
   const ring = new KeyRing([FIRST, SECOND]);
   const keys = PURPOSES.flatMap((purpose) => ring.all(purpose).map((key) => key.bytes.toString('hex')));
   expect(new Set(keys).size).toBe(PURPOSES.length * 2);
   for (const key of keys) expect(key.length).toBeGreaterThanOrEqual(64);
 });
 
-test('SM-2: the first secret signs, all are found by their kid, an unknown kid is null', () => {
+test('the first secret signs, all are found by their kid, an unknown kid is null (SM-2)', () => {
   const old = new KeyRing([FIRST]);
   const rotated = new KeyRing([SECOND, FIRST]);
   const { kid, bytes } = old.current('sess');

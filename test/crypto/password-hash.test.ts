@@ -8,7 +8,7 @@ const SECOND = 'q8Jr2VfT6yLx0Hn4Wc9Kb7Md1Zs5Ga3E';
 const hasherOf = (secrets: string[], more: { cost?: number; pepper?: string; concurrency?: number } = {}) =>
   new PasswordHasher(new KeyRing(secrets), { cost: 4, concurrency: 2, ...more });
 
-test('PW-3: nothing is cut at 72 bytes', async () => {
+test('nothing is cut at 72 bytes (PW-3)', async () => {
   const hasher = hasherOf([FIRST]);
   for (const head of ['a'.repeat(72), '🔑'.repeat(18)]) {
     const stored = await hasher.hash(`${head}X and more`);
@@ -19,7 +19,7 @@ test('PW-3: nothing is cut at 72 bytes', async () => {
   expect(await hasher.verify('a\0c', await hasher.hash('a\0b'))).toBe(false); // bcrypt would end at the zero byte
 });
 
-test('PW-2: one password in two Unicode forms is one password; case and spaces count', async () => {
+test('one password in two Unicode forms is one password; case and spaces count (PW-2)', async () => {
   const hasher = hasherOf([FIRST]);
   const stored = await hasher.hash('caf\u00e9 au lait ');
   expect(await hasher.verify('cafe\u0301 au lait ', stored)).toBe(true);
@@ -27,7 +27,7 @@ test('PW-2: one password in two Unicode forms is one password; case and spaces c
   expect(await hasher.verify('Caf\u00e9 au lait ', stored)).toBe(false);
 });
 
-test('PW-4: the row names scheme, key and cost; two hashes of one password differ; without the pepper nothing verifies', async () => {
+test('the row names scheme, key and cost; two hashes of one password differ; without the pepper nothing verifies (PW-4)', async () => {
   const hasher = hasherOf([FIRST], { pepper: 'a pepper of its own' });
   const stored = await hasher.hash('correct horse battery');
   expect(stored).toMatch(/^hmac384-bcrypt\$nfkc\$[\w-]{8}\$\$2b\$04\$/);
@@ -44,7 +44,7 @@ test('PW-4: the row names scheme, key and cost; two hashes of one password diffe
   ).toBe(true);
 });
 
-test("PW-5: a weaker cost, an older secret and an import are outdated; today's is not", async () => {
+test("a weaker cost, an older secret and an import are outdated; today's is not (PW-5)", async () => {
   const hasher = hasherOf([SECOND, FIRST], { cost: 5 });
   expect(hasher.isOutdated(await hasher.hash('x'))).toBe(false);
   expect(hasher.isOutdated(await hasherOf([SECOND], { cost: 4 }).hash('x'))).toBe(true);
@@ -52,7 +52,7 @@ test("PW-5: a weaker cost, an older secret and an import are outdated; today's i
   expect(hasher.isOutdated(await bcrypt.hash('x', 5))).toBe(true);
 });
 
-test('PW-3: an imported bcrypt hash verifies, but never for more than 72 bytes', async () => {
+test('an imported bcrypt hash verifies, but never for more than 72 bytes (PW-3)', async () => {
   const hasher = hasherOf([FIRST]);
   const head = 'a'.repeat(72);
   const imported = await bcrypt.hash(head, 4);
@@ -63,7 +63,7 @@ test('PW-3: an imported bcrypt hash verifies, but never for more than 72 bytes',
     expect(await hasher.verify('anything', odd), odd).toBe(false);
 });
 
-test('DO-1: beyond the queue a sign-in is told to come back, instead of piling up', async () => {
+test('beyond the queue a sign-in is told to come back, instead of piling up (DO-1)', async () => {
   const hasher = hasherOf([FIRST], { concurrency: 1, cost: 6 });
   const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => hasher.hash('x')));
   const refused = outcomes.filter((outcome) => outcome.status === 'rejected');

@@ -8,7 +8,7 @@ const SECOND = 'q8Jr2VfT6yLx0Hn4Wc9Kb7Md1Zs5Ga3E';
 const vaultOf = (...secrets: string[]) => new Vault(new KeyRing(secrets), systemRandom);
 const place = ['Totp', 'seed', 'user-1'];
 
-test('SM-3: what is sealed opens at its own place only', () => {
+test('what is sealed opens at its own place only (SM-3)', () => {
   const vault = vaultOf(FIRST);
   const sealed = vault.seal('the seed 🔑', place);
   expect(vault.open(sealed, place)).toBe('the seed 🔑');
@@ -20,7 +20,7 @@ test('SM-3: what is sealed opens at its own place only', () => {
   expect(vault.seal('the seed 🔑', place)).not.toBe(sealed);
 });
 
-test('SM-3: a flipped bit, a cut tag, another key and nonsense are refused, never an error', () => {
+test('a flipped bit, a cut tag, another key and nonsense are refused, never an error (SM-3)', () => {
   const vault = vaultOf(FIRST);
   const sealed = vault.seal('text', place);
   const [version, kid, ...parts] = sealed.split('.');
@@ -50,7 +50,7 @@ test('SM-3: a flipped bit, a cut tag, another key and nonsense are refused, neve
   expect(vaultOf(SECOND).open(sealed, place)).toBeNull();
 });
 
-test('SM-2: an older secret still opens; what it sealed is known to be old', () => {
+test('an older secret still opens; what it sealed is known to be old (SM-2)', () => {
   const sealed = vaultOf(FIRST).seal('text', place);
   const rotated = vaultOf(SECOND, FIRST);
   expect(rotated.open(sealed, place)).toBe('text');

@@ -4,7 +4,7 @@ import { expect, inject, onTestFinished, test } from 'vitest';
 import { startApp } from '../support/app.js';
 
 test.runIf(inject('dialect') === 'sqlite')(
-  'DB-1: while another process holds the write lock of the file, what needs no database is answered at once',
+  'while another process holds the write lock of the file, what needs no database is answered at once (DB-1)',
   async () => {
     const app = await startApp();
     const { browser } = await app.signedIn();

@@ -24,7 +24,7 @@ const row = (name: string, value = 0) => ({ data: { name, value } });
 /** What somebody without our types may pass. */
 const untyped = (args: unknown) => args as never;
 
-test('DB-3: an undefined in a filter, at any depth, is refused and nothing is deleted', async () => {
+test('an undefined in a filter, at any depth, is refused and nothing is deleted (DB-3)', async () => {
   const { db } = await openGuarded();
   await db.counter.create(row('a'));
   const filters = [
@@ -45,7 +45,7 @@ test('DB-3: an undefined in a filter, at any depth, is refused and nothing is de
   expect(await db.counter.findMany()).toEqual([{ name: 'a', value: 0 }]);
 });
 
-test('DB-2: a unique violation and a missing row keep their own errors', async () => {
+test('a unique violation and a missing row keep their own errors (DB-2)', async () => {
   const { db } = await openGuarded();
   await db.counter.create(row('a'));
   const twice = await db.counter.create(row('a')).catch((error: unknown) => error);
@@ -157,7 +157,7 @@ test('calls of one tick are read in one query', async () => {
   expect(queries.filter((query) => query.startsWith('SELECT'))).toHaveLength(1);
 });
 
-test('DB-1: a database that answers too late is unavailable', async () => {
+test('a database that answers too late is unavailable (DB-1)', async () => {
   const { db } = await openGuarded();
   const never = { ...stalled(db) };
   const slow = guardDb(never, { timeoutMs: 20 });
@@ -167,7 +167,7 @@ test('DB-1: a database that answers too late is unavailable', async () => {
   });
 });
 
-test('DB-1: a database that cannot be used is unavailable, with the cause', async () => {
+test('a database that cannot be used is unavailable, with the cause (DB-1)', async () => {
   const { connection, db } = await openGuarded();
   await connection.exclusively((sql) => sql.script('DROP TABLE "Counter"'));
   const error = await db.counter.count().catch((reason: unknown) => reason);

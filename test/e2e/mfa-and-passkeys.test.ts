@@ -83,7 +83,7 @@ async function signOut(page: Page, url: string): Promise<void> {
   await page.evaluate(`fetch('/auth/logout', { method: 'POST' })`);
 }
 
-test('SS-14: a person enrols an app and a passkey, signs in with each, recovers with a code, steps up and removes them', async () => {
+test('a person enrolls an app and a passkey, signs in with each, recovers with a code, steps up and removes them (SS-14)', async () => {
   const { app, page, email, problems } = await begin();
   const { url, clock } = app;
 

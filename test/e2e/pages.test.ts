@@ -232,7 +232,7 @@ test.each([
   { scripts: true, viewport: SIZES.desk, colorScheme: 'light' as const },
   { scripts: false, viewport: SIZES.phone, colorScheme: 'dark' as const },
 ])(
-  'EM-11: the link of a sign-up in another browser asks for its password, or for a new one ($colorScheme)',
+  'the link of a sign-up in another browser asks for its password, or for a new one ($colorScheme) (EM-11)',
   async ({ scripts, viewport, colorScheme }) => {
     const { app, page, open, look, complaints } = await person({
       javaScriptEnabled: scripts,

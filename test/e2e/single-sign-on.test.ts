@@ -9,7 +9,7 @@ import { launchChromium } from '../support/chromium.js';
 const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
 
 test.runIf(inject('dialect') === 'sqlite')(
-  'people of an organisation are led to its sign-in from the page, and a password that does not open it leads there too',
+  'people of an organization are led to its sign-in from the page, and a password that does not open it leads there too',
   async () => {
     const { url, idp, authTuna, connections, connection, actor } = await startAcme({
       linkVerifiedEmails: true,
@@ -28,7 +28,7 @@ test.runIf(inject('dialect') === 'sqlite')(
     };
     const visit = async (page: Page): Promise<void> => {
       await page.goto(`${url}/auth/login?returnTo=%2Fme`);
-      await page.getByText('Sign in with your organisation').click();
+      await page.getByText('Sign in with your organization').click();
       await page.getByLabel('Your work email').fill(BOB.email ?? '');
       await page.locator('details button').click();
       await page.waitForURL(`${url}/me`);
@@ -84,7 +84,7 @@ test.runIf(inject('dialect') === 'sqlite')(
           await looked.locator('summary').click();
           await look('login');
           await looked.goto(`${url}/auth/social/sso/login`);
-          await look('organisation');
+          await look('organization');
           await looked.goto(`${url}/auth/social/sso/login?email=ada%40nowhere.example`);
           await look('unknown');
           await looked.goto(`${url}/auth/login`);
@@ -96,7 +96,7 @@ test.runIf(inject('dialect') === 'sqlite')(
           idp.consents = false;
           await looked.locator('a.button[href*="/social/sso-"]').click();
           await looked.waitForURL('**/callback**');
-          await look('cancelled');
+          await look('canceled');
           idp.consents = true;
           await context.close();
         }

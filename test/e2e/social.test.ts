@@ -25,7 +25,7 @@ test.runIf(inject('dialect') === 'sqlite')(
     await other.waitForURL(`${url}/me`);
     expect((await authTuna.users.list()).items).toHaveLength(1);
 
-    // Cancelled consent: a page, not a session.
+    // Canceled consent: a page, not a session.
     idp.consents = false;
     const third = await (await chromium.newContext()).newPage();
     const answer = await third.goto(`${url}/auth/social/oidc/login`);

@@ -64,7 +64,7 @@ test('every template arrives through a real SMTP server as subject, HTML and tex
   expect(stored.every(({ sentAt, sealed }) => sentAt !== null && sealed === '')).toBe(true);
 });
 
-test('IN-4, D31: names chosen by somebody who means harm stay text, and open no header', async () => {
+test('names chosen by somebody who means harm stay text, and open no header (IN-4, D31)', async () => {
   const server = await startSmtpServer();
   const transport = smtp({ host: '127.0.0.1', port: server.port, tlsCa: server.ca });
   const templatesDir = hostFolder(
@@ -99,7 +99,7 @@ test('IN-4, D31: names chosen by somebody who means harm stay text, and open no 
   }
 });
 
-test('AU-2: neither the database nor the log holds a secret of a mail in clear', async () => {
+test('neither the database nor the log holds a secret of a mail in clear (AU-2)', async () => {
   const canary = 'CANARY4f9a2c7be1d05836Zk3vQ8mR1xT7wY2nB5hJ9cL4sD6gF0pA';
   const code = '739 184';
   const link = `https://harbour.example/auth/reset-password?token=${canary}`;

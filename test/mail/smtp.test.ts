@@ -103,7 +103,7 @@ test('a header value with a control character never reaches the server', async (
   expect(server.received).toEqual([]);
 });
 
-test('DO-6: a recipient is one mailbox or nobody', async () => {
+test('a recipient is one mailbox or nobody (DO-6)', async () => {
   const server = await startSmtpServer();
   const transport = smtp({ host: '127.0.0.1', port: server.port, tlsCa: server.ca });
   for (const to of [

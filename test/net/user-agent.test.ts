@@ -77,7 +77,7 @@ describe('families', () => {
     },
   );
 
-  test('DO-4: a User-Agent of 100 kB is answered in under 50 ms', () => {
+  test('a User-Agent of 100 kB is answered in under 50 ms (DO-4)', () => {
     for (const text of [
       'Mozilla/5.0 ('.repeat(8000),
       'Version/'.repeat(12_000),
@@ -98,7 +98,7 @@ describe('families', () => {
   });
 });
 
-describe('HJ-1: what honest people do all day goes unnoticed', () => {
+describe('what honest people do all day goes unnoticed (HJ-1)', () => {
   const transitions: [string, Fingerprint, Fingerprint, number?][] = [
     ['Chrome updates on Windows', at(UA.chromeWindows), at(UA.chromeWindowsNext)],
     ['Edge updates', at(UA.edgeWindows), at(UA.edgeWindowsNext)],
@@ -163,7 +163,7 @@ describe('HJ-1: what honest people do all day goes unnoticed', () => {
       120,
     ],
     [
-      'a drive to the neighbouring country on hotel Wi-Fi',
+      'a drive to the neighboring country on hotel Wi-Fi',
       at(UA.firefoxWindows),
       at(UA.firefoxWindows, { country: 'AT', network: 'hotel' }),
       3000,
@@ -214,7 +214,7 @@ describe('HJ-1: what honest people do all day goes unnoticed', () => {
   });
 });
 
-describe('HJ-2: the table', () => {
+describe('the table (HJ-2)', () => {
   const chrome = at(UA.chromeWindows);
   test.each<[string, Fingerprint, Fingerprint, number, number, string[], string]>([
     ['nothing changed', chrome, chrome, 10, 0, [], 'allow'],
@@ -362,7 +362,7 @@ describe('HJ-2: the table', () => {
       ['country'],
       'allow',
     ],
-  ])('HJ-2: %s', (_, before, after, seconds, score, reasons, outcome) => {
+  ])('%s (HJ-2)', (_, before, after, seconds, score, reasons, outcome) => {
     const change = scoreChange(before, after, seconds);
     expect(change.score).toBe(score);
     expect(change.reasons).toEqual(reasons);
@@ -372,7 +372,7 @@ describe('HJ-2: the table', () => {
     );
   });
 
-  test('HJ-2: the weights and the two limits', () => {
+  test('the weights and the two limits (HJ-2)', () => {
     expect(SCORES).toEqual({ network: 5, country: 30, continent: 45, browser: 40, os: 50, device_class: 20 });
     expect([0, 39.9, 40, 79.9, 80, 500].map(verdict)).toEqual([
       'allow',
@@ -398,7 +398,7 @@ describe('in a row', () => {
   });
 
   test.each([null, '', 'x', '{}', 'null', '[1,2,3,4,5,6,7]', '[[],{},"yes"]'])(
-    'HJ-4: %j is no information',
+    '%j is no information (HJ-4)',
     (stored) => {
       const nothing = { browser: null, os: null, mobile: null, country: null, network: null, relay: null };
       expect(decodeFingerprint(stored)).toEqual(nothing);

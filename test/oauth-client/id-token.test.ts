@@ -23,7 +23,7 @@ async function startLyingApp() {
   return { ...app, lying, attempt };
 }
 
-test('OA-3: what is wrong with an ID token signs nobody in', async () => {
+test('what is wrong with an ID token signs nobody in (OA-3)', async () => {
   const { lying, attempt } = await startLyingApp();
   expect((await attempt()).answer.status).toBe(303);
 
@@ -89,7 +89,7 @@ test('OA-3: what is wrong with an ID token signs nobody in', async () => {
   }
 });
 
-test('OA-9: a token endpoint that redirects is not followed, one that is silent or endless is given up', async () => {
+test('a token endpoint that redirects is not followed, one that is silent or endless is given up (OA-9)', async () => {
   const { lying, attempt } = await startLyingApp();
   const listener = await startLyingProvider();
   await attempt();
@@ -120,7 +120,7 @@ test('OA-9: a token endpoint that redirects is not followed, one that is silent 
   expect(await answer.json()).toMatchObject({ code: 'unavailable' });
 });
 
-test('OA-9: what a provider writes as its error is not shown', async () => {
+test('what a provider writes as its error is not shown (OA-9)', async () => {
   const { attempt, logger } = await startLyingApp();
   const { answer } = await attempt((query) => {
     query.delete('code');
@@ -132,7 +132,7 @@ test('OA-9: what a provider writes as its error is not shown', async () => {
   expect(logger.lines.some(({ message }) => message.includes('refused a sign-in'))).toBe(true);
 });
 
-test('OA-4: a provider that promises iss and leaves it out is not believed', async () => {
+test('a provider that promises iss and leaves it out is not believed (OA-4)', async () => {
   const { lying, attempt } = await startLyingApp();
   lying.requests.length = 0;
   const { answer } = await attempt((query) => query.delete('iss'));
@@ -155,7 +155,7 @@ test('a made-up key does not make us fetch the keys at every attempt', async () 
   expect(lying.requests.filter((request) => request === 'GET /jwks')).toHaveLength(1);
 });
 
-test('OA-9: a discovery document that sends browsers to anything but a web address is refused', async () => {
+test('a discovery document that sends browsers to anything but a web address is refused (OA-9)', async () => {
   const { lying, browser } = await startLyingApp();
   lying.intercept = (req, res) => {
     if (req.url !== '/.well-known/openid-configuration') return false;

@@ -5,7 +5,7 @@ type Row = Record<string, unknown>;
 type Where = Record<string, unknown>;
 
 /**
- * The few calls that judging a session makes, over rows in memory, one after the other as a database serialises them.
+ * The few calls that judging a session makes, over rows in memory, one after the other as a database serializes them.
  *
  * A statement is carried out at one moment, some time after it was sent; its answer arrives some time after that. A conditional `update`
  * that misses fails with P2025 and undoes its batch.

@@ -200,7 +200,7 @@ function report(delays: number[], over: string): void {
 }
 
 test.runIf(dialect === 'postgresql')(
-  'SS-8: a revocation is broadcast by the database, and seen within V when that is down',
+  'a revocation is broadcast by the database, and seen within V when that is down (SS-8)',
   async () => {
     const { cluster, visitor, proxy } = await startCluster({ instances: 2, throughProxy: true });
     const samples = isLong ? 100 : 20;
@@ -230,7 +230,7 @@ test.runIf(dialect === 'postgresql')(
 );
 
 test.runIf(dialect === 'sqlite')(
-  'SS-8: without a broadcast a revocation is seen at once by unsafe methods and within V by the others',
+  'without a broadcast a revocation is seen at once by unsafe methods and within V by the others (SS-8)',
   async () => {
     const { cluster, visitor } = await startCluster({ instances: 2 });
     const who = await visitor();
@@ -249,7 +249,7 @@ if (!hasRedis)
   say('redis-server is not installed: the broadcast over Redis is not tested (apt-get install redis-server)');
 
 test.runIf(hasRedis && dialect === 'sqlite')(
-  'SS-8: a revocation is broadcast by Redis, also after Redis was restarted',
+  'a revocation is broadcast by Redis, also after Redis was restarted (SS-8)',
   async () => {
     const port = await freePort();
     const launch = () =>
@@ -283,7 +283,7 @@ test.runIf(hasRedis && dialect === 'sqlite')(
 );
 
 test.runIf(dialect === 'postgresql')(
-  'DB-1: while the database is gone nobody is anonymous, and the same cookies work afterwards',
+  'while the database is gone nobody is anonymous, and the same cookies work afterwards (DB-1)',
   async () => {
     const { cluster, visitor, proxy } = await startCluster({ instances: 2, throughProxy: true });
     const visitors: Visitor[] = [];
@@ -326,7 +326,7 @@ test.runIf(dialect === 'postgresql')(
 );
 
 test.runIf(dialect === 'sqlite')(
-  'DB-1: while another process does not let anybody write, nobody is anonymous or lost, and all goes on afterwards',
+  'while another process does not let anybody write, nobody is anonymous or lost, and all goes on afterwards (DB-1)',
   async () => {
     const { cluster, visitor, database } = await startCluster({ instances: 2 });
     const visitors: Visitor[] = [];

@@ -32,7 +32,7 @@ async function signInWith(app: TestInstance, authenticator: Authenticator): Prom
   return browser.post('/auth/passkeys/sign-in', authenticator.get(options));
 }
 
-test('EM-10: once the owner took the address back, the addresses the thief passed through open nothing', async () => {
+test('once the owner took the address back, the addresses the thief passed through open nothing (EM-10)', async () => {
   const app = await startMailedApp();
   const { browser: thief } = await app.signedIn(OWNER);
   const owners = await moveTo(app, thief, OWNER, 'one@evil.test');
@@ -44,7 +44,7 @@ test('EM-10: once the owner took the address back, the addresses the thief passe
   expect(await app.authTuna.users.findByEmail(OWNER)).not.toBeNull();
 });
 
-test('EM-10: an administrator who sets an address ends every way back to a former one', async () => {
+test('an administrator who sets an address ends every way back to a former one (EM-10)', async () => {
   const app = await startMailedApp();
   const { browser: thief, user } = await app.signedIn(OWNER);
   await moveTo(app, thief, OWNER, 'one@evil.test');
@@ -54,7 +54,7 @@ test('EM-10: an administrator who sets an address ends every way back to a forme
   expect((await app.authTuna.users.get(user.id)).email).toBe(OWNER);
 });
 
-test('EM-10: a passkey and an app that were added in the session that took the address go with it, older ones stay', async () => {
+test('a passkey and an app that were added in the session that took the address go with it, older ones stay (EM-10)', async () => {
   const app = await startMailedApp();
   const { browser: owner, user } = await app.signedIn(OWNER);
   const before = await addPasskey(app, owner);
@@ -72,7 +72,7 @@ test('EM-10: a passkey and an app that were added in the session that took the a
   expect((await signInWith(app, before)).status).toBe(200);
 });
 
-test('EM-11: who gets an address back that was never proved finds nothing on the account that a stranger left', async () => {
+test('who gets an address back that was never proved finds nothing on the account that a stranger left (EM-11)', async () => {
   const app = await startMailedApp({ signUp: { requireVerifiedEmail: false } });
   const stranger = app.browser();
   expect((await stranger.post('/auth/signup', { email: OWNER, password: PASSWORD })).status).toBe(201);
@@ -145,7 +145,7 @@ test('req.auth.require refuses who must first change a password or set up a fact
   );
   const { browser, user } = await app.signedIn();
   await app.authTuna.roles.assign({ userId: user.id, role: 'admin', scope: 'global' }, SYSTEM);
-  expect(await json(browser.post('/handled', {}), 403)).toMatchObject({ code: 'enrolment_required' });
+  expect(await json(browser.post('/handled', {}), 403)).toMatchObject({ code: 'enrollment_required' });
   await app.authTuna.passwords.requireChange(user.id, SYSTEM);
   expect(await json(browser.post('/handled', {}), 403)).toMatchObject({ code: 'password_change_required' });
 });

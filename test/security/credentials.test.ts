@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { SYSTEM } from '../../src/index.js';
 import { PASSWORD, startApp } from '../support/app.js';
 
-test('CS-6: a bearer token that is no good never falls back to a good cookie', async () => {
+test('a bearer token that is no good never falls back to a good cookie (CS-6)', async () => {
   const { signedIn } = await startApp();
   const { browser } = await signedIn();
   expect((await browser.get('/me')).status).toBe(200);
@@ -14,7 +14,7 @@ test('CS-6: a bearer token that is no good never falls back to a good cookie', a
   expect((await browser.get('/me', { headers: { authorization: 'Basic dTpw' } })).status).toBe(200);
 });
 
-test('HD-3: no origin is allowed to read an answer, least of all null', async () => {
+test('no origin is allowed to read an answer, least of all null (HD-3)', async () => {
   const { signedIn, url } = await startApp({ trustedOrigins: ['https://admin.example.com'] });
   const { browser } = await signedIn();
   for (const origin of ['null', `${url}.evil.test`, 'https://evil.test', 'https://admin.example.com']) {
@@ -25,7 +25,7 @@ test('HD-3: no origin is allowed to read an answer, least of all null', async ()
   }
 });
 
-test('D6: whoever owns an organisation can hand out its roles there, and nothing that reaches beyond it', async () => {
+test('whoever owns an organization can hand out its roles there, and nothing that reaches beyond it (D6)', async () => {
   const { authTuna } = await startApp();
   const person = (name: string) =>
     authTuna.users.create({ email: `${name}@example.com`, password: PASSWORD, emailVerified: true });

@@ -24,7 +24,7 @@ async function withDatabase(
   return { ...instance, connection, counts };
 }
 
-test('D1: deleting one person touches nothing of anybody else, and keeps the audit trail', async () => {
+test('deleting one person touches nothing of anybody else, and keeps the audit trail (D1)', async () => {
   const { authTuna, counts, signedIn } = await withDatabase();
   const { roles, scopes, users, audit } = authTuna;
   const ada = await signedIn('ada@example.com');
@@ -51,7 +51,7 @@ test('D1: deleting one person touches nothing of anybody else, and keeps the aud
   await expect(users.get(ada.user.id)).rejects.toMatchObject({ code: 'not_found' });
 });
 
-test('D11, LG-9: a username is never an address, so nobody can stand in the way of a sign-in by address', async () => {
+test('a username is never an address, so nobody can stand in the way of a sign-in by address (D11, LG-9)', async () => {
   const { browser, signedIn, authTuna } = await startApp();
   await signedIn('victim@example.com');
   const mallory = browser();
@@ -76,7 +76,7 @@ test('D11, LG-9: a username is never an address, so nobody can stand in the way 
   ).toBe(200);
 });
 
-test('D33: names and passwords have rules, on every way in', async () => {
+test('names and passwords have rules, on every way in (D33)', async () => {
   const { browser, authTuna } = await startApp();
   const inputs: object[] = [
     { email: 'a@example.com', password: '' },
@@ -114,7 +114,7 @@ test('D33: names and passwords have rules, on every way in', async () => {
   );
 });
 
-test('D39, DO-6: addresses and usernames are one in every capitalisation, on both databases', async () => {
+test('addresses and usernames are one in every capitalization, on both databases (D39, DO-6)', async () => {
   const { authTuna, browser } = await startApp();
   await authTuna.users.create({
     email: 'Victim@Example.com',
@@ -163,7 +163,7 @@ test('a host that passes on what a browser sent as data gives away neither our c
   }
 });
 
-test('D41: what a request asks the database is counted on one hand', async () => {
+test('what a request asks the database is counted on one hand (D41)', async () => {
   const database = await freshDatabase();
   onTestFinished(() => database.drop());
   const { client, statements } = countingClient(database);
@@ -187,7 +187,7 @@ test('D41: what a request asks the database is counted on one hand', async () =>
   expect(ddl).toEqual([]);
 });
 
-test('D42: with 20,000 people a request costs what it costs with one', async () => {
+test('with 20,000 people a request costs what it costs with one (D42)', async () => {
   const database = await freshDatabase();
   onTestFinished(() => database.drop());
   const { client, statements } = countingClient(database);
@@ -233,7 +233,7 @@ test('D42: with 20,000 people a request costs what it costs with one', async () 
   expect(await measure()).toEqual(alone);
 }, 120_000);
 
-test('D44: what can be expected to happen is never a 500', async () => {
+test('what can be expected to happen is never a 500 (D44)', async () => {
   const { authTuna, browser, signedIn, logger } = await startApp({
     signUp: { allowedEmailDomains: ['example.com'] },
   });
@@ -310,7 +310,7 @@ test('D44: what can be expected to happen is never a 500', async () => {
   expect(logger.lines.filter((line) => line.level === 'error')).toEqual([]);
 });
 
-test('HD-5, D17: a handler that throws runs once, the answer is a plain 500, and the cookie is untouched', async () => {
+test('a handler that throws runs once, the answer is a plain 500, and the cookie is untouched (HD-5, D17)', async () => {
   let runs = 0;
   const { signedIn } = await startApp(
     {},
@@ -336,7 +336,7 @@ test('HD-5, D17: a handler that throws runs once, the answer is a plain 500, and
   expect((await browser.get('/me')).status).toBe(200);
 });
 
-test('D16: logging out takes the cookie away, and a copy of it is dead at once', async () => {
+test('logging out takes the cookie away, and a copy of it is dead at once (D16)', async () => {
   const { signedIn } = await startApp();
   const { browser } = await signedIn();
   const copy = browser.stolen();
@@ -351,7 +351,7 @@ test('D16: logging out takes the cookie away, and a copy of it is dead at once',
   expect((await copy.get('/me')).status).toBe(401);
 });
 
-test('D18: a stale cookie in the jar does not harm a fresh sign-in', async () => {
+test('a stale cookie in the jar does not harm a fresh sign-in (D18)', async () => {
   const { signedIn, authTuna } = await startApp();
   const { user, browser } = await signedIn();
   await authTuna.sessions.revokeAll(user.id, SYSTEM);
@@ -362,7 +362,7 @@ test('D18: a stale cookie in the jar does not harm a fresh sign-in', async () =>
   expect((await browser.get('/me')).status).toBe(200);
 });
 
-test('DB-2: of forty people who sign up with one address at once one is stored, and all answers are alike', async () => {
+test('of forty people who sign up with one address at once one is stored, and all answers are alike (DB-2)', async () => {
   const mailbox = new TestMailbox();
   const { connection, browser } = await withDatabase({
     mail: { from: 'app@example.com', transport: mailbox },

@@ -48,7 +48,7 @@ function lazily(run: () => Promise<never>) {
   };
 }
 
-test('DB-1, D17: while the database is gone the answer is 503 with Retry-After, never "anonymous", and the cookie stays', async () => {
+test('while the database is gone the answer is 503 with Retry-After, never "anonymous", and the cookie stays (DB-1, D17)', async () => {
   const { failing, signedIn, clock, browser } = await withFailingDatabase();
   const { browser: ada } = await signedIn();
   expect((await ada.get('/me')).status).toBe(200);
@@ -81,7 +81,7 @@ test('DB-1, D17: while the database is gone the answer is 503 with Retry-After, 
   expect((await ada.post('/me/x')).status).toBe(200);
 });
 
-test('AU-5: a change whose audit entry cannot be written does not happen', async () => {
+test('a change whose audit entry cannot be written does not happen (AU-5)', async () => {
   const database = await freshDatabase();
   onTestFinished(() => database.drop());
   const { authTuna, signedIn } = await startApp({}, { database });
@@ -116,7 +116,7 @@ test('AU-5: a change whose audit entry cannot be written does not happen', async
   expect((await browser.get('/me')).status).toBe(200);
 });
 
-test('AU-3: what people send is one line of bounded length in the audit log, whatever it holds', async () => {
+test('what people send is one line of bounded length in the audit log, whatever it holds (AU-3)', async () => {
   const { authTuna } = await startApp();
   const ada = await authTuna.users.create({ email: 'ada@example.com' });
   const hostile = `evil\r\nforged line\u001b[31m\u2028\u202e\u200b\u0000${'x'.repeat(5000)}`;
@@ -143,7 +143,7 @@ test('AU-3: what people send is one line of bounded length in the audit log, wha
   }
 });
 
-test('AU-1: a change has its line: when, who, what, whom, where, with what outcome', async () => {
+test('a change has its line: when, who, what, whom, where, with what outcome (AU-1)', async () => {
   const { authTuna, clock, signedIn, browser } = await startApp();
   const { user, browser: ada } = await signedIn();
   await authTuna.roles
@@ -176,7 +176,7 @@ test('AU-1: a change has its line: when, who, what, whom, where, with what outco
   });
 });
 
-test('DB-3: an id that is missing is an error before the database is asked, and no row goes', async () => {
+test('an id that is missing is an error before the database is asked, and no row goes (DB-3)', async () => {
   const database = await freshDatabase();
   onTestFinished(() => database.drop());
   const { authTuna } = await startApp({}, { database });
@@ -203,7 +203,7 @@ test('DB-3: an id that is missing is an error before the database is asked, and 
   expect(await db.roleAssignment.count()).toBe(1);
 });
 
-test('LG-1: before the password is proved every refusal of a sign-in is the same answer', async () => {
+test('before the password is proved every refusal of a sign-in is the same answer (LG-1)', async () => {
   const { authTuna, browser } = await startApp({
     signUp: { requireVerifiedEmail: true },
     mail: { from: 'a@example.com', transport: { send: async () => {} } },
@@ -240,7 +240,7 @@ test('LG-1: before the password is proved every refusal of a sign-in is the same
   expect(await right('suspended@example.com')).toBe('account_suspended');
 });
 
-test('HD-4: what the host throws is a plain 500 that shows nothing of it', async () => {
+test('what the host throws is a plain 500 that shows nothing of it (HD-4)', async () => {
   const thrown: unknown[] = [
     new Error('/srv/app/secret.ts SELECT'),
     'SELECT',

@@ -4,7 +4,7 @@ import { SYSTEM } from '../../src/index.js';
 import { PASSWORD, startApp } from '../support/app.js';
 import { as, codeOf, person } from '../support/people.js';
 
-test('RB-2, D39: a role at org:acme opens project:42 below it; one at project:42 does not open project:420', async () => {
+test('a role at org:acme opens project:42 below it; one at project:42 does not open project:420 (RB-2, D39)', async () => {
   const { authTuna, signedIn } = await startApp();
   await authTuna.scopes.register({ id: 'project:42', parent: 'org:acme' }, SYSTEM);
   const above = await signedIn();
@@ -20,7 +20,7 @@ test('RB-2, D39: a role at org:acme opens project:42 below it; one at project:42
   }
 });
 
-test('RB-1, D39: no scope means global and nothing else', async () => {
+test('no scope means global and nothing else (RB-1, D39)', async () => {
   const { authTuna, signedIn } = await startApp(
     {},
     {
@@ -36,7 +36,7 @@ test('RB-1, D39: no scope means global and nothing else', async () => {
   expect((await browser.get('/all')).status).toBe(200);
 });
 
-test('RB-3: what is no scope is found nowhere, decoded as Express decodes it', async () => {
+test('what is no scope is found nowhere, decoded as Express decodes it (RB-3)', async () => {
   const { authTuna, signedIn } = await startApp();
   const { user, browser } = await signedIn();
   await authTuna.roles.assign({ userId: user.id, role: 'superadmin', scope: 'global' }, SYSTEM);
@@ -187,7 +187,7 @@ test('every shipped role against every other: nobody gives, at any scope, what i
   );
 }, 120_000);
 
-test('RB-5: a level counts only where the role is held', async () => {
+test('a level counts only where the role is held (RB-5)', async () => {
   const instance = await startApp({
     roles: {
       boss: { level: 90, permissions: ['roles:assign', 'doc:read'], at: ['org'] },
@@ -230,7 +230,7 @@ test('an end set earlier is something taken away, and needs the rank for that', 
   expect(await instance.authTuna.access.hasRole(member, 'org_member', 'org:1')).toBe(false);
 });
 
-test('RB-6, D5: nobody edits their own role, puts into a role what they lack, or opens a path to it in several steps', async () => {
+test('nobody edits their own role, puts into a role what they lack, or opens a path to it in several steps (RB-6, D5)', async () => {
   const instance = await startApp({
     permissions: { doc: ['read', 'burn'] },
     roles: {
@@ -331,7 +331,7 @@ test("a scope that is in use, or was, is nobody's to register", async () => {
   await roles.create({ name: 'own', ownedBy: 'org:defines' }, SYSTEM);
   await scopes.register({ id: 'org:gone' }, SYSTEM);
   await scopes.remove('org:gone', SYSTEM);
-  const mallory = await person(instance, 'mallory'); // everybody may found an organisation
+  const mallory = await person(instance, 'mallory'); // everybody may found an organization
   for (const id of ['org:given', 'org:above', 'org:defines', 'org:gone', 'org:theirs']) {
     expect(await codeOf(scopes.register({ id, ownerId: mallory }, as(mallory))), id).toBe('conflict');
     expect(await access.can(mallory, 'resource:manage', id), id).toBe(false);
@@ -345,7 +345,7 @@ test("a scope that is in use, or was, is nobody's to register", async () => {
   );
 });
 
-test('RB-7: of two last superadmins who step down at the same moment one stays, for 50 rounds', async () => {
+test('of two last superadmins who step down at the same moment one stays, for 50 rounds (RB-7)', async () => {
   const instance = await startApp();
   const { roles, users } = instance.authTuna;
   const one = await person(instance, 'one', 'superadmin');
@@ -375,7 +375,7 @@ test('RB-7: of two last superadmins who step down at the same moment one stays, 
   }
 }, 120_000);
 
-test('RB-7: making somebody superadmin while they are suspended or deleted never leaves the count too high', async () => {
+test('making somebody superadmin while they are suspended or deleted never leaves the count too high (RB-7)', async () => {
   const instance = await startApp();
   const { roles, users } = instance.authTuna;
   const root = await person(instance, 'root', 'superadmin');
@@ -394,7 +394,7 @@ test('RB-7: making somebody superadmin while they are suspended or deleted never
   }
 }, 120_000);
 
-test('RB-7: the last superadmin cannot be suspended, deleted, given an end or taken away', async () => {
+test('the last superadmin cannot be suspended, deleted, given an end or taken away (RB-7)', async () => {
   const instance = await startApp();
   const { roles, users } = instance.authTuna;
   const root = await person(instance, 'root', 'superadmin');
@@ -417,7 +417,7 @@ test('RB-7: the last superadmin cannot be suspended, deleted, given an end or ta
   expect(await codeOf(users.delete(root, as(root)))).toBe('done');
 });
 
-test('RB-8: what is taken away ends at once where something changes, and within recheckSeconds elsewhere, on every instance', async () => {
+test('what is taken away ends at once where something changes, and within recheckSeconds elsewhere, on every instance (RB-8)', async () => {
   const first = await startApp();
   const second = await startApp({ baseUrl: first.url }, { database: first.database, clock: first.clock });
   const { user, browser } = await first.signedIn();
@@ -438,7 +438,7 @@ test('RB-8: what is taken away ends at once where something changes, and within 
   expect((await onSecond('GET')).status).toBe(403);
 });
 
-test('RB-10, D40: a role with permissions and holders can be deleted, and takes its grants with it and nothing else', async () => {
+test('a role with permissions and holders can be deleted, and takes its grants with it and nothing else (RB-10, D40)', async () => {
   const instance = await startApp({ permissions: { doc: ['read'] } });
   const { roles, users, access, audit } = instance.authTuna;
   await roles.create({ name: 'reader', permissions: ['doc:read'] });
@@ -460,7 +460,7 @@ test('RB-10, D40: a role with permissions and holders can be deleted, and takes 
     expect((await audit.list({ type })).items.length, type).toBeGreaterThan(0);
 });
 
-test('D7: acting upon a person takes a rank above every rank of theirs; oneself is never suspended', async () => {
+test('acting upon a person takes a rank above every rank of theirs; oneself is never suspended (D7)', async () => {
   const instance = await startApp({
     roles: { orgchief: { level: 60, permissions: ['doc:read'], at: ['org'] } },
   });
@@ -484,7 +484,7 @@ test('D7: acting upon a person takes a rank above every rank of theirs; oneself 
   expect(await codeOf(users.suspend(moderator, 'x', as(plain)))).toBe('forbidden');
 });
 
-test('D4: suspending and deleting end sessions: at once where something changes, within recheckSeconds on every instance', async () => {
+test('suspending and deleting end sessions: at once where something changes, within recheckSeconds on every instance (D4)', async () => {
   const first = await startApp();
   const second = await startApp({ baseUrl: first.url }, { database: first.database, clock: first.clock });
   for (const end of ['suspend', 'delete'] as const) {

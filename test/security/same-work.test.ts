@@ -51,7 +51,7 @@ async function start() {
 
 const NAMES = ['ada', 'nobody', 'unverified', 'suspended'];
 
-test('LG-3: asking for a mail makes the database do the same for every address', async () => {
+test('asking for a mail makes the database do the same for every address (LG-3)', async () => {
   const { work, mailbox, rows } = await start();
   for (const path of [
     '/auth/forgot-password',
@@ -71,7 +71,7 @@ test('LG-3: asking for a mail makes the database do the same for every address',
     expect({ isOver: sentAt !== null, sealed }).toEqual({ isOver: true, sealed: '' });
 });
 
-test('LG-3: a sign-up with a taken address takes as many statements as one with a new address', async () => {
+test('a sign-up with a taken address takes as many statements as one with a new address (LG-3)', async () => {
   const { work } = await start();
   await work('/auth/signup', { email: 'warm-up@example.com', password: PASSWORD });
   const signUp = (name: string) => work('/auth/signup', { email: `${name}@example.com`, password: PASSWORD });
@@ -82,7 +82,7 @@ test('LG-3: a sign-up with a taken address takes as many statements as one with 
   }
 });
 
-test('LG-2, LG-3: a wrong password makes the database do the same for every name', async () => {
+test('a wrong password makes the database do the same for every name (LG-2, LG-3)', async () => {
   const { work } = await start();
   const guess = (name: string) =>
     work('/auth/login', { login: `${name}@example.com`, password: 'not the password at all' });

@@ -89,7 +89,7 @@ describe('time does not tell', { timeout: TIMEOUT, retry: IS_LONG ? 2 : 3 }, () 
     return { app, forgetAll, close: () => client.$disconnect() };
   }
 
-  test('LG-2 D32: whose password was guessed at, or nobody’s', async () => {
+  test('whose password was guessed at, or nobody’s (LG-2, D32)', async () => {
     const { app, forgetAll, close } = await start();
     const names = ['ada', 'nobody', 'unverified', 'passwordless', 'suspended'];
     const guess = (name: string) => () =>
@@ -108,7 +108,7 @@ describe('time does not tell', { timeout: TIMEOUT, retry: IS_LONG ? 2 : 3 }, () 
     'passwordless/code': ['ada', 'nobody', 'suspended', 'unverified'],
   };
   for (const [path, names] of Object.entries(ASKED)) {
-    test.runIf(IS_LONG)(`LG-3 D32: for which address a mail was asked at ${path}`, async () => {
+    test.runIf(IS_LONG)(`for which address a mail was asked at ${path} (LG-3, D32)`, async () => {
       const { app, forgetAll, close } = await start();
       const ask = (name: string) => () =>
         app.browser().post(`/auth/${path}`, { email: `${name}@example.com` });
@@ -117,7 +117,7 @@ describe('time does not tell', { timeout: TIMEOUT, retry: IS_LONG ? 2 : 3 }, () 
     });
   }
 
-  test.runIf(IS_LONG)('LG-3 D32: whether the address of a sign-up has an account', async () => {
+  test.runIf(IS_LONG)('whether the address of a sign-up has an account (LG-3, D32)', async () => {
     const { app, forgetAll, close } = await start();
     let count = 0;
     const signUp = (email: () => string) => () =>

@@ -11,7 +11,7 @@ export const BOB: Person = {
   groups: ['staff', 'leads'],
 };
 
-/** An organisation whose owner has connected its provider and claimed acme.example; the zone is in `records`. */
+/** An organization whose owner has connected its provider and claimed acme.example; the zone is in `records`. */
 export async function startAcme(options: { linkVerifiedEmails?: boolean; verified?: boolean } = {}) {
   const records = new Map<string, string[][]>();
   const idp = await startOpenIdProvider(BOB);

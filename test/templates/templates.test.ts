@@ -60,7 +60,7 @@ describe('what is rendered', () => {
     }
   });
 
-  test('AD-1: hostile names stay text in every page and every mail', () => {
+  test('hostile names stay text in every page and every mail (AD-1)', () => {
     const rendered = [
       ...pageSamples.map(({ name, data }) => templates.renderPage(name, data)),
       ...mailSamples.map(({ name, data }) => templates.renderMail(name, data).html),
@@ -72,14 +72,14 @@ describe('what is rendered', () => {
     }
   });
 
-  test('AD-1: no template but the layouts inserts markup unescaped', () => {
+  test('no template but the layouts inserts markup unescaped (AD-1)', () => {
     const found = templateFiles(/\.hbs$/).filter((file) =>
       /\{\{\{|\{\{~?&/.test(readFileSync(new URL(file, TEMPLATES), 'utf8')),
     );
     expect(found.sort()).toEqual(['emails/html/layout.hbs', 'emails/text/layout.hbs', 'layout.hbs']);
   });
 
-  test('AD-2: no page carries inline script, style or handler, or loads from elsewhere', () => {
+  test('no page carries inline script, style or handler, or loads from elsewhere (AD-2)', () => {
     for (const { name, data } of pageSamples.filter(
       ({ variant }) => variant !== 'hostile' && variant !== 'unknown',
     )) {
@@ -91,7 +91,7 @@ describe('what is rendered', () => {
     }
   });
 
-  test('EM-4: every page that spends a link does it by a POST form with a csrf token', () => {
+  test('every page that spends a link does it by a POST form with a csrf token (EM-4)', () => {
     const spending = [
       'auth/verify-email',
       'auth/unlock',
@@ -140,7 +140,7 @@ describe('what is rendered', () => {
 });
 
 describe('mails', () => {
-  test('IN-4: no name opens a line, neither in the subject nor in the text part', () => {
+  test('no name opens a line, neither in the subject nor in the text part (IN-4)', () => {
     const templatesDir = hostFolder({
       'locales/en.json': '{"mails":{"verification":{"subject":"{name}, confirm your address"}}}',
     });
@@ -279,15 +279,15 @@ describe('assets and theme', () => {
   });
 
   test.each(['red', '#fff', '#12345g', '#123456;}body{display:none', 'url(//evil.example)', ''])(
-    'the colour %j is refused',
+    'the color %j is refused',
     (accent) => {
-      expect(() => themeCss({ colours: { light: { accent } } })).toThrow('brand.colours.light.accent');
+      expect(() => themeCss({ colors: { light: { accent } } })).toThrow('brand.colors.light.accent');
     },
   );
 
-  test('an unknown colour name is refused', () => {
-    expect(() => themeCss({ colours: { dark: { 'x;}': '#000000' } as never } })).toThrow(
-      'is not a colour of the theme',
+  test('an unknown color name is refused', () => {
+    expect(() => themeCss({ colors: { dark: { 'x;}': '#000000' } as never } })).toThrow(
+      'is not a color of the theme',
     );
   });
 
@@ -299,7 +299,7 @@ describe('assets and theme', () => {
   );
 
   test('a pale accent gets dark button text and a darker link', () => {
-    const css = themeCss({ colours: { light: { accent: '#ffd400' } } });
+    const css = themeCss({ colors: { light: { accent: '#ffd400' } } });
     expect(css).toContain('--on-accent: #000000;');
     expect(css).toMatch(/--link: #(?!ffd400)[0-9a-f]{6};/);
     expect(css).toContain('@media (prefers-color-scheme: dark)');
@@ -307,7 +307,7 @@ describe('assets and theme', () => {
 });
 
 describe('in a browser', () => {
-  const templates = harbour({ brand: { colours: { light: { accent: '#0f766e' } } } });
+  const templates = harbour({ brand: { colors: { light: { accent: '#0f766e' } } } });
   let browser: Browser;
   let server: Server;
   let origin: string;
@@ -337,7 +337,7 @@ describe('in a browser', () => {
     { width: 360, colorScheme: 'light' },
     { width: 1280, colorScheme: 'dark' },
   ] as const)(
-    'AD-1, AD-2: every page is accessible, fits and keeps to the policy at $width px, $colorScheme',
+    'every page is accessible, fits and keeps to the policy at $width px, $colorScheme (AD-1, AD-2)',
     async ({ width, colorScheme }) => {
       const context = await browser.newContext({ viewport: { width, height: 800 }, colorScheme });
       const page = await context.newPage();
@@ -439,7 +439,7 @@ describe('in a browser', () => {
     await page.close();
   }, 30_000);
 
-  test('AD-1: the hostile name is shown as text', async () => {
+  test('the hostile name is shown as text (AD-1)', async () => {
     const context = await browser.newContext({ javaScriptEnabled: false });
     const page = await context.newPage();
     const index = pageSamples.findIndex(

@@ -155,12 +155,8 @@ export class Access {
       const column = columnOf.get(type);
       if (column !== undefined) place(column, id);
     }
-    const owner = grants.catalogue.find('owner');
-    if (
-      columns.owner !== undefined &&
-      owner !== null &&
-      grants.catalogue.setOf([owner.id]).allows(permission)
-    )
+    const owner = grants.catalog.find('owner');
+    if (columns.owner !== undefined && owner !== null && grants.catalog.setOf([owner.id]).allows(permission))
       place(columns.owner, userId);
     return idsByColumn.size === 0
       ? nothing
@@ -171,14 +167,14 @@ export class Access {
   async usersWith(permission: string, scope: string, query: PageQuery = {}): Promise<Page<PublicUser>> {
     const chain = isPermissionName(permission) ? await this.#scopes.chainOf(scope, { fresh: true }) : null;
     if (chain === null) return { items: [], nextCursor: null };
-    const catalogue = await this.#roles.current();
-    const roles = [...catalogue.all()].filter((role) => catalogue.setOf([role.id]).allows(permission));
+    const catalog = await this.#roles.current();
+    const roles = [...catalog.all()].filter((role) => catalog.setOf([role.id]).allows(permission));
     if (roles.length === 0) return { items: [], nextCursor: null }; // an empty OR would be no condition at all
     const placesOf = (role: CompiledRole) =>
       chain.scopes.filter((_scope, index) =>
-        catalogue.within(catalogue.setOf([role.id]), chain.scopes.slice(index)).allows(permission),
+        catalog.within(catalog.setOf([role.id]), chain.scopes.slice(index)).allows(permission),
       );
-    const owners = roles.some((role) => role === catalogue.find('owner'))
+    const owners = roles.some((role) => role === catalog.find('owner'))
       ? chain.owners.filter((id) => id !== null)
       : [];
     const now = this.#runtime.now();
@@ -229,7 +225,7 @@ export class Access {
 
   /** What a user has been given, as of now; null for one who is unknown, suspended or deleted. */
   async grantsOf(userId: string): Promise<Grants | null> {
-    const [user, catalogue] = await Promise.all([
+    const [user, catalog] = await Promise.all([
       this.#runtime.db.user.findUnique({
         where: { id: userId },
         include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } },
@@ -239,16 +235,16 @@ export class Access {
     const now = this.#runtime.now();
     return user === null || !isActive(user, now)
       ? null
-      : new Grants(userId, user.assignments, catalogue, now.getTime());
+      : new Grants(userId, user.assignments, catalog, now.getTime());
   }
 
   /** As `grantsOf`, but also for people who are suspended: their standing still counts when somebody acts upon them. */
   async standingOf(userId: string): Promise<Grants> {
-    const [assignments, catalogue] = await Promise.all([
+    const [assignments, catalog] = await Promise.all([
       this.#runtime.db.roleAssignment.findMany({ where: { userId } }) as Promise<AssignmentRow[]>,
       this.#roles.current(),
     ]);
-    return new Grants(userId, assignments, catalogue, this.#runtime.now().getTime());
+    return new Grants(userId, assignments, catalog, this.#runtime.now().getTime());
   }
 
   /**
@@ -286,8 +282,8 @@ export class Access {
       (owner, index) => owner !== null && gained.includes(above.scopes[index] as string),
     );
     const ids = new Set(assigned.map(({ roleId }) => roleId));
-    const owner = grants.catalogue.find('owner');
-    const arriving = [...grants.catalogue.all()].filter(
+    const owner = grants.catalog.find('owner');
+    const arriving = [...grants.catalog.all()].filter(
       (role) =>
         ids.has(role.id) ||
         (isOwned && role === owner) ||
@@ -311,8 +307,8 @@ export class Access {
       if (chain === undefined || (chain !== null && grants.heldAt(chain, 0)?.allows(permission)))
         granted.push(scope);
     }
-    const owner = grants.catalogue.find('owner');
-    if (owner === null || !grants.catalogue.setOf([owner.id]).allows(permission)) return granted;
+    const owner = grants.catalog.find('owner');
+    if (owner === null || !grants.catalog.setOf([owner.id]).allows(permission)) return granted;
     const owned = await this.#runtime.db.scopeNode.findMany({
       where: { ownerId: userId },
       select: { id: true },
@@ -362,7 +358,7 @@ function saying(grants: Grants, permission: string, chain: Chain): Explanation['
     const assigned = (grants.heldAt(chain, index)?.roles ?? [])
       .filter((role) => holds(role.permissions, permission))
       .map((role) => ({ role: role.name, scope, through: 'assignment' as const }));
-    const owns = chain.owners[index] === grants.userId && grants.catalogue.owner.allows(permission);
+    const owns = chain.owners[index] === grants.userId && grants.catalog.owner.allows(permission);
     return owns ? [...assigned, { role: 'owner', scope, through: 'ownership' as const }] : assigned;
   });
 }

@@ -1,4 +1,4 @@
-/** Every permission a catalogue stands for: `{ project: ['read'] }` is `project:read`. */
+/** Every permission a catalog stands for: `{ project: ['read'] }` is `project:read`. */
 export type PermissionOf<C extends Readonly<Record<string, readonly string[]>>> = {
   [R in keyof C & string]: `${R}:${C[R][number]}`;
 }[keyof C & string];
@@ -10,7 +10,7 @@ export type PermissionOf<C extends Readonly<Record<string, readonly string[]>>> 
  * const permissions = definePermissions({ project: ['read', 'update'], post: ['create'] });
  */
 export function definePermissions<const C extends Readonly<Record<string, readonly string[]>>>(
-  catalogue: C,
+  catalog: C,
 ): C {
-  return Object.freeze(catalogue);
+  return Object.freeze(catalog);
 }

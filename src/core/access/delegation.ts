@@ -43,7 +43,7 @@ function covers(
 
 /** A role that could be handed on by the one given must itself be within the giver's reach, or giving would open a path. */
 function isWithinReach(actor: Grants, roleId: string, chain: Chain, seen: ReadonlySet<string>): boolean {
-  const role = actor.catalogue.byId(roleId);
+  const role = actor.catalog.byId(roleId);
   if (role === null || hasEdgeTo(actor, role, chain)) return true;
   return role.level !== null && actor.levelAlong(chain) > role.level && covers(actor, role, chain, seen);
 }

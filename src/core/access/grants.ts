@@ -1,4 +1,4 @@
-import type { RoleCatalogue, RoleSet } from './role-catalog.js';
+import type { RoleCatalog, RoleSet } from './role-catalog.js';
 
 /** The ancestors of a scope, itself first and `global` last, with their owners. */
 export interface Chain {
@@ -16,20 +16,20 @@ export interface AssignmentRow {
 /** What a user has been given, compiled for deciding: scope -> the roles held there. */
 export class Grants {
   readonly userId: string;
-  readonly catalogue: RoleCatalogue;
+  readonly catalog: RoleCatalog;
   /** When the first assignment in it ends, in milliseconds; the whole is not to be used after that. */
   readonly expiresAt: number;
   readonly #held: ReadonlyMap<string, RoleSet>;
 
-  constructor(userId: string, assignments: readonly AssignmentRow[], catalogue: RoleCatalogue, now: number) {
+  constructor(userId: string, assignments: readonly AssignmentRow[], catalog: RoleCatalog, now: number) {
     this.userId = userId;
-    this.catalogue = catalogue;
+    this.catalog = catalog;
     const current = assignments.filter(({ expiresAt }) => expiresAt === null || expiresAt.getTime() > now);
     this.expiresAt = current.reduce(
       (first, { expiresAt }) => Math.min(first, expiresAt?.getTime() ?? Infinity),
       Infinity,
     );
-    this.#held = catalogue.heldBy(current);
+    this.#held = catalog.heldBy(current);
   }
 
   /** The roles held exactly at a scope, not those above it. */
@@ -47,7 +47,7 @@ export class Grants {
     const { scopes, owners } = chain;
     for (let index = 0; index < scopes.length; index += 1) {
       if (this.heldAt(chain, index)?.allows(permission)) return true;
-      if (owners[index] === this.userId && this.catalogue.owner.allows(permission)) return true;
+      if (owners[index] === this.userId && this.catalog.owner.allows(permission)) return true;
     }
     return false;
   }
@@ -57,7 +57,7 @@ export class Grants {
     const set = this.at(chain.scopes[index] as string);
     return set === undefined || set.owners.length === 0
       ? set
-      : this.catalogue.within(set, chain.scopes.slice(index));
+      : this.catalog.within(set, chain.scopes.slice(index));
   }
 
   /** The roles held at the scope of a chain or above it, with where. */
@@ -66,7 +66,7 @@ export class Grants {
       const set = this.heldAt(chain, index);
       return [
         ...(set === undefined ? [] : [{ scope, set }]),
-        ...(chain.owners[index] === this.userId ? [{ scope, set: this.catalogue.owner }] : []),
+        ...(chain.owners[index] === this.userId ? [{ scope, set: this.catalog.owner }] : []),
       ];
     });
   }
@@ -74,7 +74,7 @@ export class Grants {
   /** Whether the role of this name is held along the chain; an included role counts. */
   holdsRole(name: string, chain: Chain): boolean {
     // Everybody's role first: a role that a scope made for itself must not pass for it by taking its name.
-    const role = this.catalogue.find(name) ?? this.catalogue.find(name, chain.scopes);
+    const role = this.catalog.find(name) ?? this.catalog.find(name, chain.scopes);
     return (
       role !== null &&
       this.rolesAlong(chain).some(({ set }) => set.roles.some((held) => held.closure.has(role.id)))

@@ -16,7 +16,7 @@ export interface Permission {
   createdAt: Date;
 }
 
-/** The catalogue of permissions. Holding one is a matter of roles; this says which there are and what they mean. */
+/** The catalog of permissions. Holding one is a matter of roles; this says which there are and what they mean. */
 export class PermissionManager {
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;

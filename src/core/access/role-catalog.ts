@@ -45,7 +45,7 @@ export interface CompiledRole {
   readonly owners: readonly string[];
 }
 
-/** The rows a catalogue is made from. */
+/** The rows a catalog is made from. */
 export interface RoleRow {
   id: string;
   name: string;
@@ -60,7 +60,7 @@ export interface RoleRow {
 }
 
 /** All roles at one version, compiled. Replaced as a whole when a role changes; nothing in it is ever altered. */
-export class RoleCatalogue {
+export class RoleCatalog {
   readonly version: number;
   readonly #rows: ReadonlyMap<string, RoleRow>;
   readonly #byId: Map<string, CompiledRole>;

@@ -1,5 +1,5 @@
 import type { Runtime } from '../runtime.js';
-import { RoleCatalogue } from './role-catalog.js';
+import { RoleCatalog } from './role-catalog.js';
 import { readVersions, rolesChanged } from './versions.js';
 
 /**
@@ -9,14 +9,14 @@ import { readVersions, rolesChanged } from './versions.js';
  */
 export class RoleStore {
   readonly #runtime: Runtime;
-  #catalogue: RoleCatalogue | null = null;
-  /** Of the tree of scopes when `#catalogue` was last confirmed. */
+  #catalog: RoleCatalog | null = null;
+  /** Of the tree of scopes when `#catalog` was last confirmed. */
   #scopesVersion = 0;
-  /** When the counter last said that `#catalogue` is current; milliseconds. */
+  /** When the counter last said that `#catalog` is current; milliseconds. */
   #confirmedAt = -Infinity;
   /** Counts what may have changed roles, so that an answer that was under way meanwhile confirms nothing. */
   #changes = 0;
-  #loading: { version: number; answer: Promise<RoleCatalogue> } | null = null;
+  #loading: { version: number; answer: Promise<RoleCatalog> } | null = null;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -31,28 +31,28 @@ export class RoleStore {
    * The roles and the version of the tree of scopes as they were at most `withinMs` ago, and when that was. Nothing is read when they were
    * asked about since.
    */
-  async recent(withinMs: number): Promise<{ catalogue: RoleCatalogue; scopesVersion: number; at: number }> {
+  async recent(withinMs: number): Promise<{ catalog: RoleCatalog; scopesVersion: number; at: number }> {
     const now = this.#runtime.now().getTime();
     const age = now - this.#confirmedAt;
-    if (this.#catalogue !== null && age >= 0 && age < withinMs)
-      return { catalogue: this.#catalogue, scopesVersion: this.#scopesVersion, at: this.#confirmedAt };
+    if (this.#catalog !== null && age >= 0 && age < withinMs)
+      return { catalog: this.#catalog, scopesVersion: this.#scopesVersion, at: this.#confirmedAt };
     const changes = this.#changes;
     const versions = await readVersions(this.#runtime.db);
-    const catalogue = await this.#ofVersion(versions.roles);
-    if (changes === this.#changes && catalogue === this.#catalogue) {
+    const catalog = await this.#ofVersion(versions.roles);
+    if (changes === this.#changes && catalog === this.#catalog) {
       this.#confirmedAt = now;
       this.#scopesVersion = versions.scopes;
     }
-    return { catalogue, scopesVersion: versions.scopes, at: now };
+    return { catalog, scopesVersion: versions.scopes, at: now };
   }
 
   /** The roles as of now: one row is read, and all roles only when they changed. */
-  async current(): Promise<RoleCatalogue> {
+  async current(): Promise<RoleCatalog> {
     return this.#ofVersion((await readVersions(this.#runtime.db)).roles);
   }
 
-  async #ofVersion(version: number): Promise<RoleCatalogue> {
-    if (this.#catalogue?.version === version) return this.#catalogue;
+  async #ofVersion(version: number): Promise<RoleCatalog> {
+    if (this.#catalog?.version === version) return this.#catalog;
     // Several requests that notice the same new version load it once.
     if (this.#loading?.version !== version) this.#loading = { version, answer: this.#load(version) };
     const { answer } = this.#loading;
@@ -68,7 +68,7 @@ export class RoleStore {
     return rolesChanged(this.#runtime.db);
   }
 
-  async #load(version: number): Promise<RoleCatalogue> {
+  async #load(version: number): Promise<RoleCatalog> {
     const rows = await this.#runtime.db.role.findMany({
       include: {
         permissions: { select: { permission: true } },
@@ -76,8 +76,8 @@ export class RoleStore {
         mayAssign: { select: { assignableId: true } },
       },
     });
-    const catalogue = new RoleCatalogue(version, rows);
-    if (this.#catalogue === null || this.#catalogue.version < version) this.#catalogue = catalogue;
-    return catalogue;
+    const catalog = new RoleCatalog(version, rows);
+    if (this.#catalog === null || this.#catalog.version < version) this.#catalog = catalog;
+    return catalog;
   }
 }

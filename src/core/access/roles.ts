@@ -9,7 +9,7 @@ import type { PublicUser } from '../user.js';
 import type { Access } from './access.js';
 import { mayAssign, mayEditRole, outranks, type RoleDraft } from './delegation.js';
 import { type Chain, GLOBAL_CHAIN, type Grants } from './grants.js';
-import type { CompiledRole, Role, RoleCatalogue } from './role-catalog.js';
+import type { CompiledRole, Role, RoleCatalog } from './role-catalog.js';
 import type { RoleStore } from './role-store.js';
 import { isPermissionName, isPermissionPattern, isScope, parseScope } from './scope-name.js';
 import type { ScopeManager } from './scopes.js';
@@ -71,13 +71,13 @@ export class RoleManager {
    */
   async create(input: RoleInput, actor: Actor = SYSTEM): Promise<Role> {
     checkInput(input);
-    const catalogue = await this.#store.current();
+    const catalog = await this.#store.current();
     const chain = await this.#definitionChain(input.ownedBy ?? '');
     // A second role of a name that is visible here would be taken for the first.
-    const namesake = catalogue.find(input.name, chain.scopes);
+    const namesake = catalog.find(input.name, chain.scopes);
     if (namesake !== null && namesake.ownedBy !== (input.ownedBy ?? ''))
       throw new AuthTunaError('conflict', { message: `The role ${input.name} exists already.` });
-    const includes = allOf(catalogue, input.includes, chain);
+    const includes = allOf(catalog, input.includes, chain);
     const permissions = [...new Set(input.permissions ?? [])];
     await this.#requireMayEdit(
       actor,
@@ -160,29 +160,29 @@ export class RoleManager {
   }
 
   async find(name: string, ownedBy?: string): Promise<Role | null> {
-    const catalogue = await this.#store.current();
-    const role = catalogue.find(name, ownedBy === undefined ? [] : [ownedBy]);
-    return role === null || role.ownedBy !== (ownedBy ?? '') ? null : catalogue.describe(role);
+    const catalog = await this.#store.current();
+    const role = catalog.find(name, ownedBy === undefined ? [] : [ownedBy]);
+    return role === null || role.ownedBy !== (ownedBy ?? '') ? null : catalog.describe(role);
   }
 
   /** By rank, highest first; with `ownedBy`, those of one scope. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
   async list(query: PageQuery & { ownedBy?: string } = {}): Promise<Page<Role>> {
-    const catalogue = await this.#store.current();
-    const roles = [...catalogue.all()]
+    const catalog = await this.#store.current();
+    const roles = [...catalog.all()]
       .filter((role) => role.ownedBy === (query.ownedBy ?? ''))
       .sort((a, b) => (b.level ?? -1) - (a.level ?? -1) || a.name.localeCompare(b.name));
     const { items, nextCursor } = await pageOf(query, async ({ take, after }) => {
       const begin = after === null ? 0 : roles.findIndex((role) => role.id === after);
       return begin < 0 ? [] : roles.slice(begin, begin + take);
     });
-    return { items: items.map((role) => catalogue.describe(role)), nextCursor };
+    return { items: items.map((role) => catalog.describe(role)), nextCursor };
   }
 
   /** @throws AuthTunaError `not_found`, `invalid_input`, `forbidden` as for `create` */
   async update(name: string, change: RoleChange, actor: Actor, ownedBy?: string): Promise<void> {
     checkInput({ name, ...change, description: change.description ?? undefined });
-    const { catalogue, role, chain } = await this.#locate(name, ownedBy);
-    const includes = allOf(catalogue, change.includes, chain);
+    const { catalog, role, chain } = await this.#locate(name, ownedBy);
+    const includes = allOf(catalog, change.includes, chain);
     await this.#requireMayEdit(
       actor,
       role,
@@ -278,8 +278,8 @@ export class RoleManager {
 
   /** Lets holders of one role assign another. @throws AuthTunaError `not_found`; `forbidden` when the actor could not assign it itself */
   async allowAssign(assigner: string, assignable: string, actor: Actor): Promise<void> {
-    const { catalogue, role, chain } = await this.#locate(assigner);
-    const target = required(catalogue, assignable, chain.scopes);
+    const { catalog, role, chain } = await this.#locate(assigner);
+    const target = required(catalog, assignable, chain.scopes);
     await this.#requireMayEdit(actor, role, { ...emptyDraft(role), mayAssign: [target] }, chain);
     const row = { assignerId: role.id, assignableId: target.id };
     const write = this.#runtime.db.roleAllowAssign.upsert({
@@ -292,8 +292,8 @@ export class RoleManager {
 
   /** @throws AuthTunaError `not_found`, `forbidden` */
   async disallowAssign(assigner: string, assignable: string, actor: Actor): Promise<void> {
-    const { catalogue, role, chain } = await this.#locate(assigner);
-    const target = required(catalogue, assignable, chain.scopes);
+    const { catalog, role, chain } = await this.#locate(assigner);
+    const target = required(catalog, assignable, chain.scopes);
     await this.#requireMayEdit(actor, role, emptyDraft(role), chain);
     const where = { assignerId_assignableId: { assignerId: role.id, assignableId: target.id } };
     await this.#commitEdit(role, [this.#runtime.db.roleAllowAssign.delete({ where })], actor, {
@@ -457,14 +457,14 @@ export class RoleManager {
   /** The names of the roles that an actor may assign at a scope. */
   async assignableBy(actor: Actor, scope: string): Promise<string[]> {
     const chain = await this.#chainOf(scope);
-    const catalogue = await this.#store.current();
+    const catalog = await this.#store.current();
     const grants = actor === SYSTEM ? null : await this.#grantsOf(actor);
     const type = parseScope(scope)?.type ?? '';
     return (
-      [...catalogue.all()]
+      [...catalog.all()]
         .filter((role) => role.at.length === 0 || role.at.includes(type))
         // Of several roles of one name, `assign` takes the nearest.
-        .filter((role) => catalogue.find(role.name, chain.scopes) === role)
+        .filter((role) => catalog.find(role.name, chain.scopes) === role)
         .filter((role) => grants === null || mayAssign(grants, role, chain))
         .map((role) => role.name)
         .sort()
@@ -480,11 +480,11 @@ export class RoleManager {
   async #locate(
     name: string,
     ownedBy = '',
-  ): Promise<{ catalogue: RoleCatalogue; role: CompiledRole; chain: Chain }> {
-    const catalogue = await this.#store.current();
-    const role = catalogue.find(name, ownedBy === '' ? [] : [ownedBy]);
+  ): Promise<{ catalog: RoleCatalog; role: CompiledRole; chain: Chain }> {
+    const catalog = await this.#store.current();
+    const role = catalog.find(name, ownedBy === '' ? [] : [ownedBy]);
     if (role === null || role.ownedBy !== ownedBy) throw noRole(name);
-    return { catalogue, role, chain: await this.#chainFor(ownedBy) };
+    return { catalog, role, chain: await this.#chainFor(ownedBy) };
   }
 
   async #locateAt(name: string, scope: string): Promise<{ role: CompiledRole; chain: Chain }> {
@@ -579,12 +579,12 @@ function emptyDraft(role: CompiledRole): RoleDraft {
 }
 
 /** The roles of these names, each once. */
-function allOf(catalogue: RoleCatalogue, names: readonly string[] = [], chain: Chain): CompiledRole[] {
-  return [...new Set(names)].map((name) => required(catalogue, name, chain));
+function allOf(catalog: RoleCatalog, names: readonly string[] = [], chain: Chain): CompiledRole[] {
+  return [...new Set(names)].map((name) => required(catalog, name, chain));
 }
 
-function required(catalogue: RoleCatalogue, name: string, chain: Chain | readonly string[]): CompiledRole {
-  const role = catalogue.find(name, 'scopes' in chain ? chain.scopes : chain);
+function required(catalog: RoleCatalog, name: string, chain: Chain | readonly string[]): CompiledRole {
+  const role = catalog.find(name, 'scopes' in chain ? chain.scopes : chain);
   if (role === null) throw noRole(name);
   return role;
 }

@@ -72,13 +72,13 @@ async function createMissing(
   const permissions = new Set((await db.permission.findMany()).map((row) => row.name));
   const missingPermissions = [...wanted].filter((name) => !permissions.has(name));
 
-  const catalogue = await store.current();
+  const catalog = await store.current();
   const missingRoles = declared
-    .filter(({ name }) => catalogue.find(name) === null)
+    .filter(({ name }) => catalog.find(name) === null)
     .map((entry) => ({ ...entry, id: newId(config.random) }));
   if (missingPermissions.length === 0 && missingRoles.length === 0) return;
   const idOf = (name: string) =>
-    missingRoles.find((entry) => entry.name === name)?.id ?? (catalogue.find(name)?.id as string);
+    missingRoles.find((entry) => entry.name === name)?.id ?? (catalog.find(name)?.id as string);
   await ledger.commit({
     writes: [
       db.permission.createMany({
@@ -170,10 +170,10 @@ async function reportDifferences(
   store: RoleStore,
   declared: readonly Declared[],
 ): Promise<void> {
-  const catalogue = await store.current();
+  const catalog = await store.current();
   for (const { name, role: declaration } of declared) {
-    const role = catalogue.find(name);
-    const fields = role === null ? '' : differences(catalogue.describe(role), declaration);
+    const role = catalog.find(name);
+    const fields = role === null ? '' : differences(catalog.describe(role), declaration);
     if (fields !== '')
       runtime.config.logger.warn(
         `The role ${name} in the database differs from its declaration in ${fields}; it is left as it is. To change it: authTuna.roles.update('${name}', …, SYSTEM).`,

@@ -16,7 +16,7 @@ export function isSuperadminRole(role: CompiledRole): boolean {
  *
  * The counter is the number of superadmins who are not suspended. Counting rows first and acting afterwards would let two who step down
  * at the same moment both succeed. A second counter only goes up, with every change of who is one: whether somebody is a superadmin is read
- * before a batch, and the batch holds only while nothing of that changed (`observe` first). @see security.md RB-7
+ * before a batch, and the batch holds only while nothing of that changed (`observe` first). @see docs/requirements.md RB-7
  */
 export class SuperadminGuard {
   readonly #runtime: Runtime;

@@ -47,7 +47,7 @@ export function channelOf(runtime: Runtime): Channel | null {
 /**
  * Tells the other instances what is no longer true, and this one what they say.
  *
- * Only an optimisation: what is lost costs latency, because nothing is trusted longer than `session.recheckSeconds`. The connection is
+ * Only an optimization: what is lost costs latency, because nothing is trusted longer than `session.recheckSeconds`. The connection is
  * proven by sending a message around to itself every five seconds. After an interruption everything in memory is dropped on this side, and
  * on the others when something could not be sent. Messages carry a MAC, so that nobody else on the bus can empty the caches.
  */

@@ -78,10 +78,10 @@ export function cleanUp(runtime: Runtime, { maxThrottleRows = MAX_THROTTLE_ROWS 
       const devices = await inBatches(signal, () =>
         db.trustedDevice.deleteMany({ where: { expiresAt: { lt: before } }, limit: BATCH }),
       );
-      const enrolments = await inBatches(signal, () =>
+      const enrollments = await inBatches(signal, () =>
         db.totp.deleteMany({ where: { confirmedAt: null, createdAt: { lt: before } }, limit: BATCH }),
       );
-      return `removed ${sessions} sessions, ${tokens + devices + enrolments} tokens, ${throttles + surplus + windows} throttle counters, ${assignments} assignments`;
+      return `removed ${sessions} sessions, ${tokens + devices + enrollments} tokens, ${throttles + surplus + windows} throttle counters, ${assignments} assignments`;
     },
   };
 }

@@ -45,7 +45,7 @@ type ThrottleRow = Awaited<ReturnType<Db['throttle']['findUniqueOrThrow']>>;
 /**
  * Guesses at a secret: five at once, then one after 1, 2, 4 … 900 seconds, and no more after a hundred.
  *
- * @see NIST SP 800-63B-4 3.2.2; security.md LG-4, LG-5, TO-4
+ * @see NIST SP 800-63B-4 3.2.2; docs/requirements.md LG-4, LG-5, TO-4
  */
 export const GUESSING: ThrottlePolicy = Object.freeze({
   freeFailures: 5,
@@ -74,7 +74,7 @@ const MAX_ROUNDS = 200; // every lost round is somebody else's step towards the 
  * A try is a conditional write to a row: it happens only while the row is as it was read and no wait is running. Who loses that race
  * looks again. Within one process tries at one key go one after the other, and a wait that is running is remembered for a second, so that
  * a flood is answered from memory.
- * @see security.md 3.10
+ * @see docs/requirements.md 3.10
  */
 export class Throttle {
   readonly #runtime: Runtime;

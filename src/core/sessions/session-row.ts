@@ -18,7 +18,7 @@ export interface Session {
   assuranceLevel: number;
   persistent: boolean;
   ip: string | null;
-  /** For a person to recognise: "Firefox on Linux". */
+  /** For a person to recognize: "Firefox on Linux". */
   device: string | null;
   country: string | null;
   impersonatorId: string | null;

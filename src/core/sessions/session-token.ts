@@ -22,7 +22,7 @@ export interface SessionClaims {
  *
  * Synchronous node:crypto on purpose: WebCrypto hops to the thread pool that password hashing keeps busy, and one such hop per
  * request costs a hundred times more under a flood of sign-ins. Any JWT library checks the same token.
- * @see RFC 7515; RFC 8725 (fixed algorithm, explicit typ); security.md JW-1 to JW-6
+ * @see RFC 7515; RFC 8725 (fixed algorithm, explicit typ); docs/requirements.md JW-1 to JW-6
  */
 export class SessionTokens {
   readonly #keys: KeyRing;

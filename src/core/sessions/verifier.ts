@@ -3,7 +3,7 @@ import { isMissing } from '../../db/client.js';
 import { AuthTunaError, type ErrorCode } from '../../errors.js';
 import { type Actor, SYSTEM } from '../../events.js';
 import { Grants } from '../access/grants.js';
-import type { RoleCatalogue } from '../access/role-catalog.js';
+import type { RoleCatalog } from '../access/role-catalog.js';
 import type { RoleStore } from '../access/role-store.js';
 import type { AuditManager } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
@@ -38,7 +38,7 @@ const TOUCH_SECONDS = 300;
  * A rotation is one conditional update, so there is one successor per generation. It is derived from the row, so every instance can hand
  * out the same one again. The replaced cookie works until the server has seen its successor, then for a short time as a straggler, and
  * after that it is proof of a copy.
- * @see RFC 9700 section 4.14; security.md SS-1 to SS-8, SS-14
+ * @see RFC 9700 section 4.14; docs/requirements.md SS-1 to SS-8, SS-14
  */
 export class SessionVerifier {
   readonly cache: SessionCache;
@@ -68,7 +68,7 @@ export class SessionVerifier {
     this.#rows = new Batcher(async (ids, isLatest) => {
       const readAt = this.cache.invalidations;
       const now = runtime.now().getTime();
-      const [rows, { catalogue, scopesVersion, at }] = await Promise.all([
+      const [rows, { catalog, scopesVersion, at }] = await Promise.all([
         runtime.db.session.findMany({
           where: { id: { in: ids } },
           include: {
@@ -78,7 +78,7 @@ export class SessionVerifier {
         roles.recent(isLatest ? 0 : this.#recheckMs * ROLES_SHARE),
       ]);
       const startedAt = Math.min(now, at);
-      return new Map(rows.map((row) => [row.id, { row, catalogue, scopesVersion, readAt, startedAt }]));
+      return new Map(rows.map((row) => [row.id, { row, catalog, scopesVersion, readAt, startedAt }]));
     });
     runtime.invalidation.subscribe((topics) => this.cache.forget(topics, runtime.now().getTime()));
   }
@@ -292,8 +292,8 @@ export class SessionVerifier {
     now: Date,
     cookie: { isCurrent: boolean },
   ): VerifiedSession {
-    const { row, catalogue } = read;
-    const grants = new Grants(row.userId, row.user.assignments, catalogue, now.getTime());
+    const { row, catalog } = read;
+    const grants = new Grants(row.userId, row.user.assignments, catalog, now.getTime());
     const recheckAt = read.startedAt + this.#recheckMs;
     const endsAt = Math.min(
       row.absoluteExpiresAt.getTime(),
@@ -412,7 +412,7 @@ export class SessionVerifier {
 
 interface Read {
   row: LoadedSession;
-  catalogue: RoleCatalogue;
+  catalog: RoleCatalog;
   /** Of the tree of scopes. */
   scopesVersion: number;
   /** How many invalidations there had been when the read began. */

@@ -12,7 +12,7 @@ const QUIET_MS = 3_600_000;
  * Says so, once an hour, when sign-ins of this process fail more than five times as often as in the hour before: guessing that is spread
  * over many accounts and networks stays below every other limit.
  *
- * @see security.md LG-7; ASVS 5.0 16.3.3
+ * @see docs/requirements.md LG-7; ASVS 5.0 16.3.3
  */
 export class FailureAlarm {
   readonly #runtime: Runtime;

@@ -29,7 +29,7 @@ const TOKEN = /^([\w-]{8})\.([\w-]{22})\.([0-9a-z]{1,9})\.([\w-]{43})$/;
  *
  * A token is random, dated and signed for one user, so it says nothing to anybody else and needs no row. It proves no identity; it only
  * lets its browser be counted apart from strangers, who therefore cannot keep the owner out.
- * @see OWASP, Slow Down Online Guessing Attacks with Device Cookies; security.md LG-6
+ * @see OWASP, Slow Down Online Guessing Attacks with Device Cookies; docs/requirements.md LG-6
  */
 export class KnownDevices {
   readonly #runtime: Runtime;

@@ -39,9 +39,9 @@ type Authenticator = 'login' | 'email-code';
  * - Delays are counted by the name that was typed, so that a name nobody has behaves like one that somebody has.
  * - After 100 failures in a row the account's password, or its mailed codes, are closed to unknown devices; its owner gets a mail that opens
  *   both again.
- * - A known device has ten failures of its own and passes by all of this: neither strangers nor neighbours can keep the owner out.
+ * - A known device has ten failures of its own and passes by all of this: neither strangers nor neighbors can keep the owner out.
  * - A network that fails at many different names is slowed for new ones, whoever they belong to.
- * @see NIST SP 800-63B-4 3.2.2; security.md 3.10, LG-4 to LG-8
+ * @see NIST SP 800-63B-4 3.2.2; docs/requirements.md 3.10, LG-4 to LG-8
  */
 export class SignInThrottle {
   readonly #runtime: Runtime;

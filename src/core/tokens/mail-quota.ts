@@ -19,7 +19,7 @@ const ADDRESS_GAP_SECONDS = 60;
  * How many mails strangers may make the library send: 3 an hour to one address, a minute apart, 10 an hour from one network, and 5 a day of
  * one purpose to one address from one network. The last leaves the owner's own requests alone when somebody elsewhere uses theirs up.
  *
- * @see security.md EM-8
+ * @see docs/requirements.md EM-8
  */
 export class MailQuota {
   readonly #runtime: Runtime;

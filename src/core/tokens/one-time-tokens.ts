@@ -44,7 +44,7 @@ export interface LiveToken {
  * Tokens that work once: in mails, half-finished sign-ins, ceremonies.
  *
  * Spending is a conditional write inside the batch of its effect, so of any number of racing consumers one wins and nothing is half done.
- * @see ASVS 5.0 6.5.1, 6.5.2; security.md EM-1 to EM-3, EM-6
+ * @see ASVS 5.0 6.5.1, 6.5.2; docs/requirements.md EM-1 to EM-3, EM-6
  */
 export class OneTimeTokens {
   readonly #runtime: Runtime;
@@ -124,7 +124,7 @@ export class OneTimeTokens {
     };
   }
 
-  /** The link of a mail: to a page of the auth router, on the configured origin whatever a request said. @see security.md EM-5 */
+  /** The link of a mail: to a page of the auth router, on the configured origin whatever a request said. @see docs/requirements.md EM-5 */
   link(path: string, token: string): string {
     const { baseUrl, paths } = this.#runtime.config;
     return `${baseUrl}${paths.auth}${path}?token=${token}`;

@@ -14,7 +14,7 @@ export interface Recipient {
  * written, rendered and dropped. So the same work is done for every address, in the request and after it, and time tells nothing.
  *
  * @param address in its canonical spelling
- * @see security.md LG-3
+ * @see docs/requirements.md LG-3
  */
 export function standInFor(runtime: Pick<Runtime, 'keys'>, address: string): Recipient {
   const id = `nobody ${runtime.keys.lookup(`nobody ${address}`)}`;

@@ -16,7 +16,7 @@ export interface CredentialStore {
  *
  * Until then anybody may have made the account with that address, hoping that the owner comes along later. So whatever was put on it before
  * ends: password, sessions, passkeys, second factors, keys, linked identities, half-finished sign-ins and changes of address.
- * @see "Pre-hijacked accounts", USENIX Security 2022; security.md EM-11
+ * @see "Pre-hijacked accounts", USENIX Security 2022; docs/requirements.md EM-11
  */
 export class MailboxProof {
   /** Features add theirs. */

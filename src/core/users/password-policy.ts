@@ -6,7 +6,7 @@ export type PasswordProblem = 'too_short' | 'too_long' | 'common' | 'contextual'
 export interface PasswordContext {
   /** Code points. */
   minLength: number;
-  /** What an attacker who knows the person tries first: site, username, local part of the address, organisation. */
+  /** What an attacker who knows the person tries first: site, username, local part of the address, organization. */
   words: readonly string[];
 }
 
@@ -22,7 +22,7 @@ const HASH_BYTES = 5; // 280,000 values in 2^40: a stranger is taken for one of 
  *
  * Length counts code points after NFKC: at least `minLength`, at most 256 and 1,024 bytes of UTF-8. `common` are more
  * than 230,000 values from breaches and 47,000 words and names, the same with a trivial addition
- * (`dragon123!`), and runs of repeated or neighbouring keys; `contextual` are the context's words with nothing but
+ * (`dragon123!`), and runs of repeated or neighboring keys; `contextual` are the context's words with nothing but
  * trivial additions. Case makes no difference. There are no rules of composition.
  *
  * The list is read from disk each time: 1 ms beside the 200 ms of the hash that follows, and no memory kept.
@@ -30,14 +30,14 @@ const HASH_BYTES = 5; // 280,000 values in 2^40: a stranger is taken for one of 
  */
 export function passwordProblem(password: string, context: PasswordContext): PasswordProblem | null {
   if (password.length > 4 * MAX_CODE_POINTS) return 'too_long';
-  const normalised = password.normalize('NFKC');
-  const codePoints = [...normalised].length;
-  if (codePoints > MAX_CODE_POINTS || Buffer.byteLength(normalised, 'utf8') > MAX_BYTES) return 'too_long';
+  const normalized = password.normalize('NFKC');
+  const codePoints = [...normalized].length;
+  if (codePoints > MAX_CODE_POINTS || Buffer.byteLength(normalized, 'utf8') > MAX_BYTES) return 'too_long';
   if (codePoints < context.minLength) return 'too_short';
 
   const hashes = readFileSync(BLOCKLIST);
   const isListed = (value: string) => contains(hashes, value);
-  const folded = normalised.toLowerCase();
+  const folded = normalized.toLowerCase();
   const spellings = [...new Set([folded, withoutLeet(folded), leetToLetters(folded)])];
   if (spellings.some((spelling) => isCommon(spelling, isListed))) return 'common';
 

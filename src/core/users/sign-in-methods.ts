@@ -1,14 +1,14 @@
 import type { Runtime } from '../runtime.js';
 
-/** What the `provider` of an identity begins with that an organisation's own connection vouches for. */
+/** What the `provider` of an identity begins with that an organization's own connection vouches for. */
 export const SSO_PREFIX = 'sso-';
 
 /**
  * Whether a user could still sign in without one of their passkeys or linked identities, so that nobody takes their last way in away.
  *
- * A password, another passkey, or another identity counts, the last only at a provider that is still configured or an organisation's own. A
+ * A password, another passkey, or another identity counts, the last only at a provider that is still configured or an organization's own. A
  * mailbox does not: links by mail may be turned off, and forgetting a password is for those who had one.
- * @see security.md PK-6, OA-9
+ * @see docs/requirements.md PK-6, OA-9
  */
 export async function hasOtherWayIn(
   { db, config }: Pick<Runtime, 'db' | 'config'>,

@@ -73,7 +73,7 @@ export class UserManager<U extends User = User> {
     return this.#visible(await this.#runtime.db.user.findUnique({ where: { id } }));
   }
 
-  /** By address, in any capitalisation. */
+  /** By address, in any capitalization. */
   async findByEmail(email: string): Promise<U | null> {
     const canonical = canonicalEmail(email);
     return canonical === null

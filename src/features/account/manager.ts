@@ -48,7 +48,7 @@ export class AccountManager<U extends User = User> {
     return this.#users.update(userId, { username }, actor);
   }
 
-  /** Where the user is signed in, the last used first. No token, signature or salt is in it. @see security.md SS-12 */
+  /** Where the user is signed in, the last used first. No token, signature or salt is in it. @see docs/requirements.md SS-12 */
   async sessions(userId: string, currentId: string | null): Promise<OwnSession[]> {
     const sessions = await this.#sessions.list(userId);
     return sessions.map((session) => ({ ...session, isCurrent: session.id === currentId }));

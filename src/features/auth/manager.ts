@@ -537,7 +537,7 @@ export class AuthManager<U extends User = User> {
    * Begins a change of one's own address: the new mailbox gets a link and nothing changes before it is opened. When the address belongs to
    * another account, its owner is told so, and the caller is not.
    *
-   * @throws AuthTunaError `invalid_input`; `not_found`; `forbidden` for an address whose organisation demands its single sign-on
+   * @throws AuthTunaError `invalid_input`; `not_found`; `forbidden` for an address whose organization demands its single sign-on
    */
   async requestEmailChange(userId: string, input: { newEmail: string }, actor: Actor): Promise<void> {
     const { db } = this.#runtime;

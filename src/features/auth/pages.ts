@@ -56,7 +56,7 @@ export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): 
     async () => ({
       methods: {
         ...signInMethods,
-        organisations: await signInMethods.organisations(),
+        organizations: await signInMethods.organizations(),
         rememberMe: config.session.rememberMe,
         signUp: config.signUp.enabled,
       },

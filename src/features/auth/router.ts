@@ -19,7 +19,7 @@ import {
   verifyEmailBody,
 } from './schemas.js';
 
-/** The one answer to whoever asks for a mail: whether there is an account, or will be a mail, is not in it. @see security.md LG-3 */
+/** The one answer to whoever asks for a mail: whether there is an account, or will be a mail, is not in it. @see docs/requirements.md LG-3 */
 const REQUESTED = { json: { status: 'requested' }, status: 202 };
 
 /**

@@ -33,7 +33,7 @@ export interface StepUpMethods {
  * Step-up: proving anew who one is, at the highest level the account has, without signing out.
  *
  * The session goes on under a new cookie; the old one, and every copy of it, is dead at once and never exchanged for the new.
- * @see RFC 9470; sessions.md, hard rotation; security.md SS-14, MB-3
+ * @see RFC 9470; sessions.md, hard rotation; docs/requirements.md SS-14, MB-3
  */
 export class StepUp {
   readonly #runtime: Runtime;

@@ -27,7 +27,7 @@ const REASON = 'factors_reset';
  * Getting somebody back in who has lost every factor, in time enough for them to say that they have not.
  *
  * There is no job: a removal that is due happens when somebody next asks for the user's factors.
- * @see NIST SP 800-63B-4 4.2; security.md MB-5
+ * @see NIST SP 800-63B-4 4.2; docs/requirements.md MB-5
  */
 export class FactorResets {
   readonly #runtime: Runtime;
@@ -141,7 +141,7 @@ export class FactorResets {
         }),
         this.#tokens.revokeAll(userId, [CANCEL_RESET]),
       ],
-      facts: [{ type: 'factor.reset_cancelled', actor, target: { type: 'user', id: userId } }],
+      facts: [{ type: 'factor.reset_canceled', actor, target: { type: 'user', id: userId } }],
     });
   }
 

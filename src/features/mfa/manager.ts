@@ -23,7 +23,7 @@ import { type Actor, SYSTEM } from '../../events.js';
 import { deviceLabel, deviceOf } from '../../net/user-agent.js';
 import { type FactorResetDependencies, FactorResets } from './factor-reset.js';
 import { newRecoveryCodes, parseRecoveryCode, printRecoveryCode } from './recovery-codes.js';
-import { enrolment, matchingStep, newSeed } from './totp.js';
+import { enrollment, matchingStep, newSeed } from './totp.js';
 
 export interface MfaDependencies extends FactorResetDependencies {
   signIn: SignIn;
@@ -32,7 +32,7 @@ export interface MfaDependencies extends FactorResetDependencies {
 }
 
 /** What an authenticator app is told. `qrCode` is a `data:` URI of an image. */
-export interface TotpEnrolment {
+export interface TotpEnrollment {
   secret: string;
   otpauthUrl: string;
   qrCode: string;
@@ -64,7 +64,7 @@ interface PendingSeed {
   begunAt: number;
 }
 
-const ENROLMENT_SECONDS = 600;
+const ENROLLMENT_SECONDS = 600;
 const MAX_PENDING = 3; // tabs that may show a seed at once; with the newest one the oldest ends
 /** How long a browser is trusted. */
 export const TRUST_SECONDS = 30 * 86_400;
@@ -73,7 +73,7 @@ const TELL_AFTER_FAILURES = 5; // from here on waits begin: more than a slip of 
 /**
  * Second factors: authenticator apps, recovery codes, browsers that are trusted for a while, and getting back in without any of them.
  *
- * @see RFC 6238; NIST SP 800-63B-4 3.1.2, 3.1.5; security.md TO-1 to TO-6, MB-1 to MB-5
+ * @see RFC 6238; NIST SP 800-63B-4 3.1.2, 3.1.5; docs/requirements.md TO-1 to TO-6, MB-1 to MB-5
  */
 export class MfaManager implements SecondFactor {
   /** @internal */
@@ -161,13 +161,13 @@ export class MfaManager implements SecondFactor {
   }
 
   /**
-   * Begins enrolment of an authenticator app; it is no factor until a code confirms it, within ten minutes.
+   * Begins enrollment of an authenticator app; it is no factor until a code confirms it, within ten minutes.
    *
    * Each call makes a seed of its own. What another tab of the same session shows stays good beside it; what another session began is void,
    * so that nobody confirms a seed that somebody else has seen.
    * @throws AuthTunaError `forbidden` for another's; `not_found` for no such user; `conflict` when an app is enrolled already
    */
-  async beginTotp(userId: string, actor: Actor): Promise<TotpEnrolment> {
+  async beginTotp(userId: string, actor: Actor): Promise<TotpEnrollment> {
     const user = await this.#own(userId, actor);
     const { db, config, vault } = this.#runtime;
     const now = this.#runtime.now();
@@ -189,26 +189,26 @@ export class MfaManager implements SecondFactor {
       if (!isUniqueViolation(error) && !isMissing(error)) throw error;
       return this.beginTotp(userId, actor); // another tab was first, and its seed is to stay
     }
-    return enrolment(seed, config.mfa.issuer, user.email);
+    return enrollment(seed, config.mfa.issuer, user.email);
   }
 
   /**
-   * The enrolment that this session began last, for a page to show again after a wrong code.
+   * The enrollment that this session began last, for a page to show again after a wrong code.
    *
    * @throws AuthTunaError `forbidden`, `not_found`; `invalid_token` when this session began nothing within ten minutes; `conflict` when an app is
    * enrolled already
    */
-  async pendingTotp(userId: string, actor: Actor): Promise<TotpEnrolment> {
+  async pendingTotp(userId: string, actor: Actor): Promise<TotpEnrollment> {
     const user = await this.#own(userId, actor);
     const row = await this.#runtime.db.totp.findUnique({ where: { userId } });
     if (row !== null && row.confirmedAt !== null) throw enrolledAlready();
     const [newest] = row === null ? [] : this.#pendingSeeds(row, actor);
     if (newest === undefined) throw setupIsOver();
-    return enrolment(newest.seed, this.#runtime.config.mfa.issuer, user.email);
+    return enrollment(newest.seed, this.#runtime.config.mfa.issuer, user.email);
   }
 
   /**
-   * Confirms enrolment with a TOTP code, and makes recovery codes, which are shown this once.
+   * Confirms enrollment with a TOTP code, and makes recovery codes, which are shown this once.
    *
    * Every other session of the user ends; the actor's goes on under a new cookie (`session`).
    * @throws AuthTunaError `invalid_token` when this session began nothing within ten minutes; `invalid_credentials` for a wrong code;
@@ -354,7 +354,7 @@ export class MfaManager implements SecondFactor {
    * so a hundred wrong codes do not close it, and it opens the app's codes again. A mail does not: whoever failed so often knows the password,
    * and the mailbox may be all that is missing.
    * @throws AuthTunaError `invalid_credentials`, `rate_limited`
-   * @see NIST SP 800-63B-4 3.1.2.2, 3.2.2; security.md TO-4, LG-5
+   * @see NIST SP 800-63B-4 3.1.2.2, 3.2.2; docs/requirements.md TO-4, LG-5
    */
   async checkCode(user: UserRow, code: string, actor: Actor): Promise<FactorProof> {
     const recovery = parseRecoveryCode(code);
@@ -407,7 +407,7 @@ export class MfaManager implements SecondFactor {
    * Needs `users:manage` and a rank above the user's. Nobody can read or set the factors of others.
    * @returns when it takes effect
    * @throws AuthTunaError `forbidden`, `not_found`; `conflict` when it was asked for already
-   * @see NIST SP 800-63B-4 4.2; security.md MB-5
+   * @see NIST SP 800-63B-4 4.2; docs/requirements.md MB-5
    */
   reset(userId: string, actor: Actor): Promise<Date> {
     return this.#resets.request(userId, actor);
@@ -478,10 +478,10 @@ export class MfaManager implements SecondFactor {
     };
   }
 
-  /** What this session began to enrol within the last ten minutes, the newest first. */
+  /** What this session began to enroll within the last ten minutes, the newest first. */
   #pendingSeeds(row: { id: string; sealed: string }, actor: Actor): PendingSeed[] {
     const opened = this.#runtime.vault.open(row.sealed, pendingPlaceOf(row.id, actor));
-    const oldest = after(this.#runtime.now(), -ENROLMENT_SECONDS).getTime();
+    const oldest = after(this.#runtime.now(), -ENROLLMENT_SECONDS).getTime();
     const seeds = opened === null ? [] : (JSON.parse(opened) as PendingSeed[]);
     return seeds.filter(({ begunAt }) => begunAt > oldest);
   }

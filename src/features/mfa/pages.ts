@@ -19,7 +19,7 @@ export interface MfaPages {
 export function mfaPages(mfa: MfaManager, http: HttpKit): MfaPages {
   const { views, config } = http;
   const path = `${config.paths.auth}/mfa`;
-  views.sendTo('enrolment_required', `${path}/setup`);
+  views.sendTo('enrollment_required', `${path}/setup`);
   const texts = { invalid_credentials: 'invalid_code' };
 
   const begin = views.form('mfa/begin', () => ({}));
@@ -46,7 +46,7 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): MfaPages {
   });
 
   const router = Router();
-  const enrolling = http.guards.requireUser({ mustEnrol: 'allowed', credentials: ['session'] });
+  const enrolling = http.guards.requireUser({ mustEnroll: 'allowed', credentials: ['session'] });
   router.get(
     '/setup',
     enrolling,

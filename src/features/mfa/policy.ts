@@ -9,12 +9,12 @@ export interface Requirement {
   isRequired: boolean;
   /** The end of the days of grace; null where nothing is required, or there is no grace. */
   graceEndsAt: Date | null;
-  /** Nothing but enrolment is open to them. */
+  /** Nothing but enrollment is open to them. */
   isDue: boolean;
 }
 
 /** Who must have a second factor: holders of some roles, and whom the host's function says. */
-export class EnrolmentPolicy {
+export class EnrollmentPolicy {
   readonly #runtime: Runtime;
   readonly #signIn: Pick<SignIn, 'factorsOf'>;
 
@@ -51,7 +51,7 @@ export class EnrolmentPolicy {
   #holdsRequiredRole(grants: Grants): boolean {
     const { requiredForRoles } = this.#runtime.config.mfa;
     if (requiredForRoles.length === 0) return false;
-    const wanted = new Set(requiredForRoles.flatMap((name) => grants.catalogue.find(name)?.id ?? []));
+    const wanted = new Set(requiredForRoles.flatMap((name) => grants.catalog.find(name)?.id ?? []));
     return grants.scopes.some((scope) =>
       grants.at(scope)?.roles.some((role) => [...role.closure].some((id) => wanted.has(id))),
     );

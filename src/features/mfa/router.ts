@@ -1,6 +1,6 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { AuthTunaError } from '../../errors.js';
-import { serialiseCookie, setCookie } from '../../http/answer/cookies.js';
+import { serializeCookie, setCookie } from '../../http/answer/cookies.js';
 import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle } from '../../http/errors.js';
 import { leadThroughStepUp } from '../../http/guards/step-up.js';
@@ -9,7 +9,7 @@ import type { FormBodyOptions } from '../../http/pages/views.js';
 import { jsonBody, validate } from '../../http/validate.js';
 import { type MfaManager, TRUST_SECONDS } from './manager.js';
 import { CANCEL_RESET, mfaPages } from './pages.js';
-import type { EnrolmentPolicy } from './policy.js';
+import type { EnrollmentPolicy } from './policy.js';
 import { codeBody, nothingBody, tokenBody, verifyBody } from './schemas.js';
 
 /**
@@ -18,13 +18,13 @@ import { codeBody, nothingBody, tokenBody, verifyBody } from './schemas.js';
  */
 export function mfaRouter(
   mfa: MfaManager,
-  policy: EnrolmentPolicy,
+  policy: EnrollmentPolicy,
   http: HttpKit,
   options: RouterOptions = {},
 ): Router {
   const { views, config } = http;
   const router = Router();
-  const enrolling = http.guards.requireUser({ mustEnrol: 'allowed', credentials: ['session'] });
+  const enrolling = http.guards.requireUser({ mustEnroll: 'allowed', credentials: ['session'] });
   const recent = http.stepUp.requireRecentLogin();
   const pages = options.pages === false ? null : mfaPages(mfa, http);
   const body = (bodyOptions?: FormBodyOptions) =>
@@ -66,9 +66,9 @@ export function mfaRouter(
       body(),
       handle(async (req, res) => {
         validate(nothingBody, req.body);
-        const enrolment = await mfa.beginTotp(own(req), authOf(req).actor);
-        if (isForm(req)) return views.page(req, res, 'mfa/setup', enrolment);
-        res.status(201).json(enrolment);
+        const enrollment = await mfa.beginTotp(own(req), authOf(req).actor);
+        if (isForm(req)) return views.page(req, res, 'mfa/setup', enrollment);
+        res.status(201).json(enrollment);
       }),
     )
     .delete(
@@ -126,7 +126,7 @@ export function mfaRouter(
           setCookie(
             res,
             http.trustedCookie,
-            serialiseCookie(http.trustedCookie, trustedDevice, TRUST_SECONDS),
+            serializeCookie(http.trustedCookie, trustedDevice, TRUST_SECONDS),
           );
         http.sendSignIn(req, res, result);
       }),

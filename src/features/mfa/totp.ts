@@ -15,7 +15,7 @@ export function newSeed(random: Random): string {
 /**
  * The time step whose code this is: the present one, the one before or the one after, for clocks that differ; null for any other.
  *
- * @see RFC 6238 section 5.2; security.md TO-3
+ * @see RFC 6238 section 5.2; docs/requirements.md TO-3
  */
 export function matchingStep(seed: string, code: string, now: Date): number | null {
   const result = verifySync({
@@ -28,7 +28,7 @@ export function matchingStep(seed: string, code: string, now: Date): number | nu
 }
 
 /** What an app needs to know, as a link and as an image of it that is drawn here: the seed stands in no address that is requested. */
-export function enrolment(
+export function enrollment(
   seed: string,
   issuer: string,
   label: string,

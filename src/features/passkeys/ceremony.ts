@@ -90,7 +90,7 @@ function parse(encoded: string): ClientData {
  * Verifies a registration whose client data was read and whose challenge was spent.
  *
  * @throws AuthTunaError `invalid_credentials` with `failure`
- * @see W3C WebAuthn Level 3 section 7.1; security.md PK-2, PK-3, PK-5, PK-6
+ * @see W3C WebAuthn Level 3 section 7.1; docs/requirements.md PK-2, PK-3, PK-5, PK-6
  */
 export async function verifyRegistration(
   response: RegistrationResponse,
@@ -131,7 +131,7 @@ export async function verifyRegistration(
  *
  * `isCounterBehind` is left to the caller: a copied authenticator is answered differently in each ceremony.
  * @throws AuthTunaError `invalid_credentials` with `failure`
- * @see W3C WebAuthn Level 3 section 7.2; security.md PK-2 to PK-5
+ * @see W3C WebAuthn Level 3 section 7.2; docs/requirements.md PK-2 to PK-5
  */
 export async function verifyAuthentication(
   response: AuthenticationResponse,

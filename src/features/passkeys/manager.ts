@@ -94,7 +94,7 @@ const USER_HANDLE_BYTES = 32;
  *
  * The challenge is a one-time token, so it exists once, in the database, for one ceremony of one browser, and trying it spends it. Only
  * discoverable credentials are made and asked for, so the options say nothing about who has an account.
- * @see W3C WebAuthn Level 3; security.md PK-1 to PK-6
+ * @see W3C WebAuthn Level 3; docs/requirements.md PK-1 to PK-6
  */
 export class PasskeyManager implements SecondFactor {
   readonly #runtime: Runtime;

@@ -35,7 +35,7 @@ export function passkeysRouter(
 ): Router {
   const { views, config } = http;
   const router = Router();
-  const enrolling = http.guards.requireUser({ mustEnrol: 'allowed', credentials: ['session'] });
+  const enrolling = http.guards.requireUser({ mustEnroll: 'allowed', credentials: ['session'] });
   const recent = http.stepUp.requireRecentLogin();
   const limit = http.rateLimit('passkey'); // each beginning stores a challenge
   const limitAnswers = http.rateLimit('passkeyAnswer', config.rateLimits.passkey); // each refusal is recorded

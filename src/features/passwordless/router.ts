@@ -8,7 +8,7 @@ import type { PasswordlessManager } from './manager.js';
 import { CODE_SENT, LINK_SENT, OPENED_LINK, passwordlessPages } from './pages.js';
 import { consumeCodeBody, consumeLinkBody, requestBody } from './schemas.js';
 
-/** The one answer to whoever asks for a mail: whether there is an account is not in it. @see security.md LG-3 */
+/** The one answer to whoever asks for a mail: whether there is an account is not in it. @see docs/requirements.md LG-3 */
 const REQUESTED = { status: 'requested' };
 
 /** `POST link link/consume code code/consume`, and their pages. */

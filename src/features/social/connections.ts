@@ -16,7 +16,7 @@ import { type ProviderMetadata, rulesFor } from '../../oauth-client/id-token.js'
 import { type Profile, type SocialProvider, standardClaims } from '../../oauth-client/provider.js';
 import { oidcProvider } from '../../oauth-client/providers.js';
 
-/** An organisation's own OpenID provider, as its administrators see it. */
+/** An organization's own OpenID provider, as its administrators see it. */
 export interface SsoConnection {
   id: string;
   /** Its id as a provider: in `/auth/social/<provider>/login` and in the redirect URI to register, `…/<provider>/callback`. */
@@ -34,7 +34,7 @@ export interface SsoConnection {
   domains: SsoDomain[];
 }
 
-/** An e-mail domain of an organisation. */
+/** An e-mail domain of an organization. */
 export interface SsoDomain {
   domain: string;
   verifiedAt: Date | null;
@@ -64,7 +64,7 @@ export interface SsoConnectionInput {
 export type SsoConnectionChange = Partial<Omit<SsoConnectionInput, 'scope' | 'issuer'>>;
 
 const PERMISSION = 'org:manage';
-/** What owners of an organisation hold and its administrators do not. */
+/** What owners of an organization hold and its administrators do not. */
 const BYPASS_PERMISSION = 'org:delete';
 const RECORD_PREFIX = '_authtuna-challenge';
 const CHALLENGE_BYTES = 20; // 160 bits: nobody has it in their zone by chance
@@ -87,7 +87,7 @@ interface Dependencies {
 }
 
 /**
- * OpenID connections of organisations: who may sign in there is decided by e-mail domains that the organisation has proved by DNS.
+ * OpenID connections of organizations: who may sign in there is decided by e-mail domains that the organization has proved by DNS.
  *
  * Everything needs `org:manage` at the connection's scope. A connection vouches for addresses of its proved domains and for nobody else.
  */
@@ -107,7 +107,7 @@ export class SsoConnectionManager {
   }
 
   /**
-   * Registers a provider for an organisation, after its discovery document was read once.
+   * Registers a provider for an organization, after its discovery document was read once.
    *
    * @throws AuthTunaError `forbidden` without `org:manage` there or for a role the actor may not assign; `invalid_input`; `unavailable`
    */
@@ -237,7 +237,7 @@ export class SsoConnectionManager {
   }
 
   /**
-   * Looks for the record, and makes the domain the organisation's when it is there.
+   * Looks for the record, and makes the domain the organization's when it is there.
    *
    * A domain that another connection has proved stays there as long as that one's record is still published; without it, the domain has
    * changed hands and moves.
@@ -297,7 +297,7 @@ export class SsoConnectionManager {
    * Makes the people of a proved domain sign in here and nowhere else, or lets them sign in as they like. Sessions go on.
    *
    * Their accounts, which they can enter no other way from then on, are entered by equal addresses as if `linkVerifiedEmails` were set. Who
-   * could delete the organisation (`org:delete` at the scope) may still sign in otherwise, with a second factor, so that a provider that is
+   * could delete the organization (`org:delete` at the scope) may still sign in otherwise, with a second factor, so that a provider that is
    * gone locks nobody out for good; the audit log says when that happened.
    * @throws AuthTunaError `conflict` for a domain that is not proved; `not_found`; `forbidden`
    */
@@ -359,7 +359,7 @@ export class SsoConnectionManager {
     return new Map(rows.map(({ id, name }) => [SSO_PREFIX + id, name]));
   }
 
-  /** Whether the sign-in page has to ask people for their organisation at all. */
+  /** Whether the sign-in page has to ask people for their organization at all. */
   async hasAny(): Promise<boolean> {
     const { db } = this.#runtime;
     return (await db.ssoDomain.findFirst({ where: { verifiedDomain: { not: null } } })) !== null;
@@ -404,7 +404,7 @@ export class SsoConnectionManager {
     const found = await this.discover(email);
     if (provider.startsWith(SSO_PREFIX) && found?.provider !== provider)
       throw new AuthTunaError('forbidden', {
-        message: 'This sign-in is for addresses of the organisation only.',
+        message: 'This sign-in is for addresses of the organization only.',
         reason: 'foreign_domain',
       });
     return found;
@@ -574,7 +574,7 @@ type ConnectionRow = Awaited<ReturnType<Runtime['db']['ssoConnection']['findUniq
 
 /**
  * The claims, with the address believed only within the proved domains. A provider that says the address is not verified is taken at its word;
- * one that says nothing (Entra) is the organisation's own directory.
+ * one that says nothing (Entra) is the organization's own directory.
  */
 function ofDomains(claims: Readonly<Record<string, unknown>>, verified: ReadonlySet<string>): Profile {
   const profile = standardClaims(claims);

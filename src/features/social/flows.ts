@@ -28,7 +28,7 @@ const VERIFIER_BYTES = 32; // 43 characters, the least that RFC 7636 4.1 allows 
  * The state of a journey to a provider and back: a one-time token that names a row with provider, verifier, nonce and destination, and works
  * in the browser that began it only.
  *
- * @see RFC 9700 4.7; security.md OA-1, OA-4
+ * @see RFC 9700 4.7; docs/requirements.md OA-1, OA-4
  */
 export class Flows {
   readonly #runtime: Runtime;

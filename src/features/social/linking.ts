@@ -19,7 +19,7 @@ export interface Situation {
  * - `prove_and_enter`: the same, and the mailbox is proved for the first time, so everything else that was left there goes
  * - `create`: a new account with this identity
  * - `link_and_enter`: the identity joins the account that has the address; both sides have proved it
- * - `claim_and_enter`: the mailbox of the account is proved for the first time, by its organisation, so everything that was left there goes
+ * - `claim_and_enter`: the mailbox of the account is proved for the first time, by its organization, so everything that was left there goes
  * - `sign_in_then_link`: the address is taken; its owner signs in as before and links from the account
  * - `confirm_address`: the same answer as for a new account that has to confirm its address, so that nothing is learned about who has one
  * - `ask_address`: nothing to make an account of
@@ -36,10 +36,10 @@ export type LinkingAction =
 
 /**
  * What a social sign-in does. The identity is looked up first and alone; an address never chooses an account unless the provider has proved it,
- * the account has proved it, and the host agreed beforehand. An organisation that has proved a whole domain, and demands its own provider
+ * the account has proved it, and the host agreed beforehand. An organization that has proved a whole domain, and demands its own provider
  * there, is believed like a link that was opened in the mailbox.
  *
- * @see security.md OA-5, OA-6, OA-7; USENIX Security 2022, "Pre-hijacked accounts"
+ * @see docs/requirements.md OA-5, OA-6, OA-7; USENIX Security 2022, "Pre-hijacked accounts"
  */
 export function decideSignIn(situation: Situation): LinkingAction {
   const { identity, address, account, isSameAddress, mayLink, isDemanded } = situation;

@@ -79,12 +79,12 @@ export type SocialOutcome =
   | { intent: 'link'; account: SocialAccount; returnTo: string };
 
 const AMR = ['social'];
-/** A session that began at an organisation's own provider. */
+/** A session that began at an organization's own provider. */
 const SSO_AMR = ['social', 'sso'];
 
 /** Signing in with, and linking, identities at other providers. */
 export class SocialManager<U extends User = User> implements CredentialStore {
-  /** OpenID connections of organisations. */
+  /** OpenID connections of organizations. */
   readonly connections: SsoConnectionManager;
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
@@ -171,7 +171,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
    * Ends a journey to a provider: a sign-in, or a linked identity, whichever was begun.
    *
    * @param options.browser null when the browser brought none
-   * @throws AuthTunaError `invalid_token` for anything that is not the one answer this browser waits for, for a cancelled consent and for
+   * @throws AuthTunaError `invalid_token` for anything that is not the one answer this browser waits for, for a canceled consent and for
    * a refused code; `conflict` when somebody signs in as before and links afterwards; `email_not_verified`; `account_suspended`; `forbidden`
    * where sign-up is closed; `invalid_input` when the provider gave no address to make an account of; `unavailable`
    */
@@ -206,9 +206,9 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       where: { userId },
       orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
     });
-    const organisations = await this.connections.namesOf(rows.map(({ provider }) => provider));
+    const organizations = await this.connections.namesOf(rows.map(({ provider }) => provider));
     return rows.map((row) =>
-      toAccount(row, this.#providers.get(row.provider)?.name ?? organisations.get(row.provider)),
+      toAccount(row, this.#providers.get(row.provider)?.name ?? organizations.get(row.provider)),
     );
   }
 
@@ -279,7 +279,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
   }
 
   /**
-   * @internal Refuses ways in other than the organisation's own provider, where a domain demands it. Its owners pass with a second factor: they
+   * @internal Refuses ways in other than the organization's own provider, where a domain demands it. Its owners pass with a second factor: they
    * could end the demand, and must be able to on the day the provider is gone.
    */
   async gate(user: UserRow, proof: Proof, actor: Actor): Promise<GateVerdict> {
@@ -306,7 +306,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
   }
 
   /**
-   * @internal Keeps people at the address for which single sign-on is demanded: under another one they would enter past their organisation,
+   * @internal Keeps people at the address for which single sign-on is demanded: under another one they would enter past their organization,
    * also after it has let them go. Who may pass by the demand may leave it.
    */
   async addressGate(user: UserRow, newEmail: string): Promise<void> {
@@ -322,9 +322,9 @@ export class SocialManager<U extends User = User> implements CredentialStore {
 
   #ownProvider({ provider, name }: Discovery): AuthTunaError {
     return new AuthTunaError('forbidden', {
-      message: 'Your organisation asks you to use its single sign-on.',
+      message: 'Your organization asks you to use its single sign-on.',
       sso: `${this.#runtime.config.paths.auth}/social/${provider}/login`,
-      organisation: name,
+      organization: name,
     });
   }
 
@@ -420,8 +420,8 @@ export class SocialManager<U extends User = User> implements CredentialStore {
   #refusalOf(provider: SocialProvider, error: string): AuthTunaError {
     if (error === 'access_denied' || error === 'user_cancelled_login' || error === 'user_cancelled_authorize')
       return new AuthTunaError('invalid_token', {
-        message: `The sign-in with ${provider.name} was cancelled.`,
-        reason: 'cancelled',
+        message: `The sign-in with ${provider.name} was canceled.`,
+        reason: 'canceled',
       });
     const isTheirTrouble = error === 'server_error' || error === 'temporarily_unavailable';
     this.#runtime.config.logger.warn(`${provider.id} refused a sign-in.`, { error: error.slice(0, 64) });
@@ -444,7 +444,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
       where: { provider_subject: { provider: provider.id, subject: profile.subject } },
       include: { user: true },
     });
-    // Before anything is said about an account: an organisation learns nothing about addresses that are not its own.
+    // Before anything is said about an account: an organization learns nothing about addresses that are not its own.
     const demanded =
       known === null && profile.email !== null
         ? await this.connections.admit(provider.id, profile.email)
@@ -533,7 +533,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     });
   }
 
-  /** The mailbox is proved for the first time, by its organisation: everything that was left on the account goes. */
+  /** The mailbox is proved for the first time, by its organization: everything that was left on the account goes. */
   async #claim(user: UserRow, actor: Actor): Promise<UserRow> {
     const others = this.#runtime.db.socialAccount.deleteMany({ where: { userId: user.id } });
     const proved = await this.#orConflict(() =>
@@ -558,7 +558,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
   ): Promise<UserRow> {
     const { signUp, hooks } = this.#runtime.config;
     const email = profile.email ?? '';
-    // An organisation's own people are let in by its connection, whoever else may sign up.
+    // An organization's own people are let in by its connection, whoever else may sign up.
     if (!signUp.enabled && !provider.ofTenant)
       throw new AuthTunaError('forbidden', { message: 'Sign-up is closed.' });
     const domain = email.slice(email.lastIndexOf('@') + 1);

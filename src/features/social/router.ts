@@ -11,7 +11,7 @@ import {
   type CookieSpec,
   cookieSpec,
   readCookie,
-  serialiseCookie,
+  serializeCookie,
   setCookie,
 } from '../../http/answer/cookies.js';
 import { securityHeaders } from '../../http/answer/headers.js';
@@ -40,10 +40,10 @@ const BROWSER_BYTES = 32;
 const BROWSER_SHAPE = /^[\w-]{43}$/;
 
 /**
- * `GET :provider/login :provider/callback` (`sso/login?email=…` finds the organisation's provider), `POST :provider/callback :provider/link`,
+ * `GET :provider/login :provider/callback` (`sso/login?email=…` finds the organization's provider), `POST :provider/callback :provider/link`,
  * `DELETE :provider`, `GET /`; for forms `POST :provider/unlink`.
  *
- * Connections of organisations: `GET POST connections`, `GET PATCH DELETE connections/:id`, `POST connections/:id/domains`,
+ * Connections of organizations: `GET POST connections`, `GET PATCH DELETE connections/:id`, `POST connections/:id/domains`,
  * `PATCH DELETE connections/:id/domains/:domain`, `POST connections/:id/domains/:domain/verify`.
  */
 export function socialRouter<U extends User>(
@@ -59,7 +59,7 @@ export function socialRouter<U extends User>(
   const body = hasPages ? views.formOrJson() : jsonBody();
   if (hasPages) {
     http.signInMethods.providers = social.providers;
-    http.signInMethods.organisations = () => social.connections.hasAny();
+    http.signInMethods.organizations = () => social.connections.hasAny();
     http.mounted.social = true;
   }
 
@@ -90,16 +90,16 @@ export function socialRouter<U extends User>(
       (req, _res, next) => (views.wantsPage(req) ? next() : next('route')),
       handle(async (req, res) => {
         const { email } = req.query;
-        if (typeof email !== 'string' || email === '') return views.page(req, res, 'social/organisation', {});
+        if (typeof email !== 'string' || email === '') return views.page(req, res, 'social/organization', {});
         const found = await social.connections.discover(email);
         if (found === null)
           return views.page(
             req,
             res,
-            'social/organisation',
+            'social/organization',
             {
               values: { email: email.slice(0, 320) },
-              problem: { code: 'no_organisation' },
+              problem: { code: 'no_organization' },
             },
             404,
           );
@@ -218,7 +218,7 @@ export function socialRouter<U extends User>(
     http.writeSession(res, session);
   }
 
-  /** `sso` stands for whichever organisation's provider an address belongs to. */
+  /** `sso` stands for whichever organization's provider an address belongs to. */
   async function providerOf(req: Request, email: string | undefined): Promise<string> {
     const provider = String(req.params.provider);
     if (provider !== 'sso') return provider;
@@ -231,7 +231,7 @@ export function socialRouter<U extends User>(
   }
 }
 
-/** What administrators of an organisation do; who may is asked by the manager. @param guards of routes that change something */
+/** What administrators of an organization do; who may is asked by the manager. @param guards of routes that change something */
 function connectionRoutes(
   connections: SsoConnectionManager,
   http: HttpKit,
@@ -363,7 +363,7 @@ function browserFor(
   random: HttpKit['config']['random'],
 ): string {
   const browser = browserOf(req, spec) ?? random.bytes(BROWSER_BYTES).toString('base64url');
-  setCookie(res, spec, serialiseCookie(spec, browser, FLOW_SECONDS));
+  setCookie(res, spec, serializeCookie(spec, browser, FLOW_SECONDS));
   return browser;
 }
 
@@ -374,7 +374,7 @@ function browserOf(req: Request, { name }: CookieSpec): string | null {
 
 /** By the reason of a refusal, the text of `errors.*` that says it to somebody who comes back from a provider. */
 const TEXTS: Readonly<Record<string, string>> = {
-  cancelled: 'social_cancelled',
+  canceled: 'social_canceled',
   sign_in_then_link: 'social_sign_in_then_link',
   linked_elsewhere: 'social_linked_elsewhere',
   no_email: 'social_no_email',

@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express';
 import type { Config } from '../../config/config.js';
 import { DEVICE_SECONDS, type KnownDevices } from '../../core/sign-in/known-browsers.js';
-import { type CookieSpec, cookieSpec, readCookie, serialiseCookie, setCookie } from './cookies.js';
+import { type CookieSpec, cookieSpec, readCookie, serializeCookie, setCookie } from './cookies.js';
 
-/** The cookie by which a browser that signed in before is told from a stranger's. Signing out leaves it. @see security.md LG-6 */
+/** The cookie by which a browser that signed in before is told from a stranger's. Signing out leaves it. @see docs/requirements.md LG-6 */
 export class DeviceCookie {
   readonly #spec: CookieSpec;
   readonly #devices: KnownDevices;
@@ -22,6 +22,6 @@ export class DeviceCookie {
   /** Makes the browser known for a user who has just signed in. */
   write(req: Request, res: Response, userId: string): void {
     const value = this.#devices.remember(this.read(req), userId);
-    setCookie(res, this.#spec, serialiseCookie(this.#spec, value, DEVICE_SECONDS));
+    setCookie(res, this.#spec, serializeCookie(this.#spec, value, DEVICE_SECONDS));
   }
 }

@@ -11,7 +11,7 @@ export interface CookieSpec {
  * `__Host-` on https, `__Secure-` where a Domain is given (which `__Host-` forbids), and the bare name on a loopback http: base URL.
  *
  * @param options.domain for the session alone: a cookie that a sibling domain could plant binds nothing to this browser
- * @see W3C cookie prefixes; ASVS 5.0 V3.3; security.md CK-1, CK-3
+ * @see W3C cookie prefixes; ASVS 5.0 V3.3; docs/requirements.md CK-1, CK-3
  */
 export function cookieSpec(
   { isSecure }: Pick<Config, 'isSecure'>,
@@ -30,7 +30,7 @@ export function cookieSpec(
 }
 
 /** A `Set-Cookie` value. `maxAge` in seconds; none makes a cookie that ends with the browser. */
-export function serialiseCookie(spec: CookieSpec, value: string, maxAge: number | null): string {
+export function serializeCookie(spec: CookieSpec, value: string, maxAge: number | null): string {
   return `${spec.name}=${value}; ${spec.attributes}${maxAge === null ? '' : `; Max-Age=${Math.max(0, Math.floor(maxAge))}`}`;
 }
 
@@ -38,7 +38,7 @@ export function serialiseCookie(spec: CookieSpec, value: string, maxAge: number 
  * The value of the one cookie of that name: null when there is none, `'ambiguous'` when there are several.
  *
  * Only space and tab are trimmed: parsers that trim Unicode space let a sibling domain smuggle a second cookie in.
- * @see security.md CK-2
+ * @see docs/requirements.md CK-2
  */
 export function readCookie(header: string | undefined, name: string): string | null | 'ambiguous' {
   if (header === undefined) return null;

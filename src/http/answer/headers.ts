@@ -32,7 +32,7 @@ const HSTS = 'max-age=31536000; includeSubDomains'; // one year, ASVS 5.0 V3.4.1
 /**
  * Headers that tell browsers to load nothing foreign, to be framed by nobody and to stay on https.
  *
- * @see ASVS 5.0 V3.4; security.md HD-1
+ * @see ASVS 5.0 V3.4; docs/requirements.md HD-1
  */
 export function securityHeaders(isSecure: boolean, options: SecurityHeaderOptions = {}): RequestHandler {
   const policy = options.contentSecurityPolicy ?? contentSecurityPolicy();

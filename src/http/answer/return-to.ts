@@ -11,7 +11,7 @@ const ENCODED_FIRST = /^\/%(?:25)*(?:[01][0-9a-f]|20|2f|5c|7f)/i;
 /**
  * Where to go after a sign-in: the value as a path on `origin`, or `/` when it is not one.
  *
- * Accepted is a string of at most 2,048 characters that begins with one `/`. The answer is normalised (dot segments
+ * Accepted is a string of at most 2,048 characters that begins with one `/`. The answer is normalized (dot segments
  * resolved, other characters percent-encoded), so it can be put into `Location` as it is.
  * @see RFC 9700 section 4.11
  */
@@ -22,7 +22,7 @@ export function safeReturnTo(value: unknown, origin: string): string {
 
   const url = new URL(value, origin);
   const path = url.pathname + url.search + url.hash;
-  // Asked again of the normalised path: `/.//evil.example` begins with two slashes only now.
+  // Asked again of the normalized path: `/.//evil.example` begins with two slashes only now.
   if (url.origin !== new URL(origin).origin || path.startsWith('//') || ENCODED_FIRST.test(path)) return HOME;
   return path;
 }

@@ -4,7 +4,7 @@ import type { SessionMiddleware } from '../caller/session.js';
 import type { Answer, Views } from '../pages/views.js';
 import type { DeviceCookie } from './browser-cookie.js';
 import type { CookieSpec } from './cookies.js';
-import { readCookie, serialiseCookie, setCookie } from './cookies.js';
+import { readCookie, serializeCookie, setCookie } from './cookies.js';
 
 const PENDING_SECONDS = 600;
 
@@ -42,7 +42,7 @@ export function sendSignIn(
   const send = (answer: Answer) =>
     isNavigation ? views.redirect(res, answer.redirectTo) : views.answer(req, res, answer);
   if (result.status === 'second_factor_required') {
-    setCookie(res, pendingCookie, serialiseCookie(pendingCookie, result.pendingToken, PENDING_SECONDS));
+    setCookie(res, pendingCookie, serializeCookie(pendingCookie, result.pendingToken, PENDING_SECONDS));
     send({
       json: { secondFactor: { factors: result.factors } },
       status: 202,
@@ -53,7 +53,7 @@ export function sendSignIn(
   deviceCookie.write(req, res, result.user.id);
   sessions.writeCookie(res, result.token, result.session.persistent ? result.session.expiresAt : null);
   if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
-    setCookie(res, pendingCookie, serialiseCookie(pendingCookie, '', 0));
+    setCookie(res, pendingCookie, serializeCookie(pendingCookie, '', 0));
   send({
     json: { user: result.user },
     status,

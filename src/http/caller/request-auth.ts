@@ -10,7 +10,7 @@ import type { User } from '../../db/client.js';
 import { AuthTunaError, type ErrorCode, misconfigured } from '../../errors.js';
 import type { Actor } from '../../events.js';
 import { isSafeMethod } from '../guards/csrf.js';
-import type { EnrolmentCheck } from '../guards/guards.js';
+import type { EnrollmentCheck } from '../guards/guards.js';
 
 /** An API key as a request sees it. */
 export interface ApiKey {
@@ -28,7 +28,7 @@ export interface Auth {
   readonly actor: Actor;
   can(permission: string, scope?: string): Promise<boolean>;
   hasRole(role: string, scope?: string): Promise<boolean>;
-  /** @throws AuthTunaError `unauthenticated`, `password_change_required`, `enrolment_required`, `forbidden` */
+  /** @throws AuthTunaError `unauthenticated`, `password_change_required`, `enrollment_required`, `forbidden` */
   require(permission: string, scope?: string): Promise<void>;
 }
 
@@ -51,7 +51,7 @@ export interface AuthContext {
   access: Access;
   scopes: ScopeManager;
   /** None while no option requires a second factor of anybody. */
-  readonly enrolment: EnrolmentCheck | null;
+  readonly enrollment: EnrollmentCheck | null;
   now(): number;
   /** Milliseconds; how long what was read may be trusted. */
   readonly trustedMs: number;
@@ -141,8 +141,8 @@ export class RequestAuth implements Auth {
     const isAllowed = await this.can(permission, scope);
     if (this.#verified === null) throw this.refusal;
     if (this.mustChangePassword) throw new AuthTunaError('password_change_required');
-    const mustEnrol = await this.#context.enrolment?.refusalOf(this);
-    if (mustEnrol !== undefined) throw mustEnrol;
+    const mustEnroll = await this.#context.enrollment?.refusalOf(this);
+    if (mustEnroll !== undefined) throw mustEnroll;
     if (!isAllowed) throw new AuthTunaError('forbidden');
   }
 

@@ -16,11 +16,11 @@ import {
   cookieSpec,
   guardLateCookie,
   readCookie,
-  serialiseCookie,
+  serializeCookie,
   setCookie,
 } from '../answer/cookies.js';
 import { crossSiteRefusal, isCrossSite, isSafeMethod } from '../guards/csrf.js';
-import type { EnrolmentCheck } from '../guards/guards.js';
+import type { EnrollmentCheck } from '../guards/guards.js';
 import { type AddressResolver, createAddressResolver } from './address.js';
 import { type AuthContext, RequestAuth, setAuth } from './request-auth.js';
 
@@ -33,7 +33,7 @@ export class SessionMiddleware implements AuthContext {
   readonly access: Access;
   readonly scopes: ScopeManager;
   readonly cookie: CookieSpec;
-  enrolment: EnrolmentCheck | null = null;
+  enrollment: EnrollmentCheck | null = null;
   /** Milliseconds; asked at every request, so that no `Date` is made for it where the system's clock will do. */
   readonly now: () => number;
   readonly trustedMs: number;
@@ -116,7 +116,7 @@ export class SessionMiddleware implements AuthContext {
     if (verdict.renewedToken === null || res.headersSent) return;
     const decidedAt = this.now();
     const { rotationGraceSeconds } = this.#config.session;
-    const cookie = this.#serialise(verdict.renewedToken, verdict.persistentUntil);
+    const cookie = this.#serialize(verdict.renewedToken, verdict.persistentUntil);
     const isOutdated = () =>
       this.now() - decidedAt > rotationGraceSeconds * 1000 || this.#verifier.cache.isStale(verdict.verified); // elevated or ended meanwhile: the jar holds another cookie by now
     guardLateCookie(res, this.cookie, cookie, isOutdated);
@@ -223,16 +223,16 @@ export class SessionMiddleware implements AuthContext {
 
   /** Writes the cookie of a session that has just begun or been raised. */
   writeCookie(res: Response, token: string, persistentUntil: Date | null): void {
-    setCookie(res, this.cookie, this.#serialise(token, persistentUntil));
+    setCookie(res, this.cookie, this.#serialize(token, persistentUntil));
   }
 
   /** Takes the cookie out of the browser; only the answer to a logout does this. */
   clearCookie(res: Response): void {
-    setCookie(res, this.cookie, serialiseCookie(this.cookie, '', 0));
+    setCookie(res, this.cookie, serializeCookie(this.cookie, '', 0));
   }
 
-  #serialise(token: string, persistentUntil: Date | null): string {
-    return serialiseCookie(
+  #serialize(token: string, persistentUntil: Date | null): string {
+    return serializeCookie(
       this.cookie,
       token,
       persistentUntil === null ? null : (persistentUntil.getTime() - this.now()) / 1000,

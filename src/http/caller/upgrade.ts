@@ -12,7 +12,7 @@ import { type Auth, type AuthContext, RequestAuth } from './request-auth.js';
 import type { SessionMiddleware } from './session.js';
 
 const CHECK_MS = 20_000;
-const LIMIT_MS = 60_000; // security.md SS-8: nothing stays open longer than this without having been confirmed
+const LIMIT_MS = 60_000; // docs/requirements.md SS-8: nothing stays open longer than this without having been confirmed
 
 interface Watch {
   readonly socket: Duplex;
@@ -49,8 +49,8 @@ export class Upgrades {
     this.#context = {
       access: sessions.access,
       scopes: sessions.scopes,
-      get enrolment() {
-        return sessions.enrolment;
+      get enrollment() {
+        return sessions.enrollment;
       },
       now: () => sessions.now(),
       trustedMs: sessions.trustedMs,

@@ -14,7 +14,7 @@ export function isSafeMethod(method: string | undefined): boolean {
  * Whether a browser says that another site made this request. `Sec-Fetch-Site` decides where it is sent, `Origin` otherwise; `Host` never.
  *
  * A request with neither header did not come from a current browser's page.
- * @see OWASP CSRF Prevention; Go's net/http CrossOriginProtection; security.md CS-1
+ * @see OWASP CSRF Prevention; Go's net/http CrossOriginProtection; docs/requirements.md CS-1
  */
 export function isCrossSite(req: IncomingMessage, origins: ReadonlySet<string>): boolean {
   const { origin } = req.headers;
@@ -64,7 +64,7 @@ const SALT_BYTES = 12; // so that a compressed page repeats no secret an attacke
 /**
  * The tokens in forms: a keyed digest of whom the form was shown to. Nothing is stored, and a token ends with its session.
  *
- * @see OWASP CSRF Prevention (signed double submit, bound to the session); security.md CS-2, CS-4
+ * @see OWASP CSRF Prevention (signed double submit, bound to the session); docs/requirements.md CS-2, CS-4
  */
 export class FormTokens {
   readonly #runtime: Runtime;

@@ -33,14 +33,14 @@ export interface GuardOptions extends UserGuardOptions {
 }
 
 /** Says whether a user must set up a second factor before anything else; at once where it is known. */
-export interface EnrolmentCheck {
+export interface EnrollmentCheck {
   refusalOf(auth: RequestAuth): AuthTunaError | undefined | Promise<AuthTunaError | undefined>;
 }
 
 /** Middleware that lets a request through or says why not. Every failure on the way denies. */
 export class Guards {
   /** None while no option requires a second factor of anybody. */
-  enrolment: EnrolmentCheck | null = null;
+  enrollment: EnrollmentCheck | null = null;
   readonly #runtime: Runtime;
   readonly #sessions: AuthContext & { readonly handler: RequestHandler };
   readonly #audit: AuditManager;
@@ -65,16 +65,16 @@ export class Guards {
       /** @internal For routes that cure it; a password that must be changed is changed before a factor that must be set up. */
       mustChangePassword?: 'allowed';
       /** @internal For routes that cure it. */
-      mustEnrol?: 'allowed';
+      mustEnroll?: 'allowed';
     } = {},
   ): RequestHandler => {
     checkOptions('requireUser', options, USER_OPTIONS);
     const allowPending = options.mustChangePassword === 'allowed';
-    const asksEnrolment = !allowPending && options.mustEnrol !== 'allowed';
+    const asksEnrollment = !allowPending && options.mustEnroll !== 'allowed';
     const decide = (auth: RequestAuth, next: NextFunction) => {
       const refusal = refusalOf(auth, options, allowPending);
       if (refusal !== undefined) return next(refusal);
-      if (this.enrolment === null || !asksEnrolment) return next();
+      if (this.enrollment === null || !asksEnrollment) return next();
       this.#whenEnrolled(auth, options, next, next);
     };
     return this.#onAuth((auth, _req, next) => {
@@ -147,7 +147,7 @@ export class Guards {
         }
         this.#decideWaiting(req, auth, options, scope, decide, what).then(() => next(), next);
       };
-      if (this.enrolment === null) proceed();
+      if (this.enrollment === null) proceed();
       else this.#whenEnrolled(auth, options, next, proceed);
     });
   }
@@ -173,7 +173,7 @@ export class Guards {
 
   /** Goes on unless the user must set up a second factor first; at once where that is known, which is nearly always. */
   #whenEnrolled(auth: RequestAuth, options: UserGuardOptions, next: NextFunction, proceed: () => void): void {
-    const refusal = this.enrolment?.refusalOf(auth);
+    const refusal = this.enrollment?.refusalOf(auth);
     if (refusal === undefined) proceed();
     else if (refusal instanceof Promise)
       refusal
@@ -200,7 +200,7 @@ export class Guards {
     // After the host's function, which takes as long as it likes, or as the sender of a body that it reads likes.
     await lookAgain(auth, options);
     if (options.fresh === true) {
-      const refusal = await this.enrolment?.refusalOf(auth);
+      const refusal = await this.enrollment?.refusalOf(auth);
       if (refusal !== undefined) throw refusal;
     }
     const chain = await auth.chainOf(scope, { fresh: options.fresh === true || !isSafeMethod(req.method) });
@@ -222,7 +222,7 @@ export class Guards {
   }
 }
 
-const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnrol'];
+const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnroll'];
 const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];
 
 /** A misspelt option would be left out, and the guard ask for something else than it says. */

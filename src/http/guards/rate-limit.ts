@@ -25,7 +25,7 @@ const NAME = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/;
  * Lets `limit` requests of one caller pass in any `windowSeconds` and answers the others with 429 and `Retry-After`; with 503 while it
  * cannot count. Every answer says how the limit stands, in `RateLimit-Policy` and `RateLimit`.
  *
- * @see draft-ietf-httpapi-ratelimit-headers-10; security.md PX-2
+ * @see draft-ietf-httpapi-ratelimit-headers-10; docs/requirements.md PX-2
  */
 export function createRateLimit(
   config: Config,

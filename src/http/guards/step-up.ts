@@ -5,7 +5,7 @@ import type { SecondFactorName, SignIn } from '../../core/sign-in/sign-in.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, type RequestAuth } from '../caller/request-auth.js';
 import type { Views } from '../pages/views.js';
-import type { EnrolmentCheck } from './guards.js';
+import type { EnrollmentCheck } from './guards.js';
 
 export interface RecentLoginOptions {
   /** How long ago the user may have proved who they are. Default 600. */
@@ -14,7 +14,7 @@ export interface RecentLoginOptions {
   methods?: readonly string[];
 }
 
-/** @internal Ten minutes: what routes that change credentials ask for. @see ASVS 5.0 V7.5.1; security.md MB-3 */
+/** @internal Ten minutes: what routes that change credentials ask for. @see ASVS 5.0 V7.5.1; docs/requirements.md MB-3 */
 export const RECENT_SECONDS = 600;
 
 /**
@@ -53,7 +53,7 @@ export class StepUpGuards {
     });
   };
 
-  /** The session began, or was raised, with a second factor. 401 `second_factor_required`; 403 `enrolment_required` for a user who has none. */
+  /** The session began, or was raised, with a second factor. 401 `second_factor_required`; 403 `enrollment_required` for a user who has none. */
   requireSecondFactor = (): RequestHandler =>
     guard(async (req) => {
       const auth = await this.#freshAuth(req);
@@ -61,7 +61,7 @@ export class StepUpGuards {
       if (session === null || user === null) throw auth.refusal;
       if (session.assuranceLevel >= 2) return;
       const factors = await this.#signIn.factorsOf(user.id);
-      if (factors.length === 0) throw enrolmentRequired(this.#runtime.config.paths.auth);
+      if (factors.length === 0) throw enrollmentRequired(this.#runtime.config.paths.auth);
       throw this.#challenge('second_factor_required', factors);
     });
 
@@ -102,7 +102,7 @@ export class StepUpGuards {
 }
 
 /** Keeps users who must have a second factor, and have none, to the routes that set one up. Asked once per look at a session's row. */
-export class EnrolmentGuard implements EnrolmentCheck {
+export class EnrollmentGuard implements EnrollmentCheck {
   readonly #authPath: string;
   readonly #isDue: (auth: RequestAuth, grants: Grants) => Promise<boolean>;
   /** By what a session was found to hold; a new look at the row makes a new one. */
@@ -117,17 +117,17 @@ export class EnrolmentGuard implements EnrolmentCheck {
     const { grants } = auth;
     if (grants === null) return undefined;
     const known = this.#known.get(grants);
-    if (known !== undefined) return known ? enrolmentRequired(this.#authPath) : undefined;
+    if (known !== undefined) return known ? enrollmentRequired(this.#authPath) : undefined;
     return this.#isDue(auth, grants).then((isDue) => {
       this.#known.set(grants, isDue);
-      return isDue ? enrolmentRequired(this.#authPath) : undefined;
+      return isDue ? enrollmentRequired(this.#authPath) : undefined;
     });
   }
 }
 
 /** 403 with the address where a factor is set up. */
-export function enrolmentRequired(authPath: string): AuthTunaError {
-  return new AuthTunaError('enrolment_required', { enrol: `${authPath}/mfa/setup` });
+export function enrollmentRequired(authPath: string): AuthTunaError {
+  return new AuthTunaError('enrollment_required', { enroll: `${authPath}/mfa/setup` });
 }
 
 function guard(check: (req: Request) => Promise<void>): RequestHandler {

@@ -9,7 +9,7 @@ import {
   cookieSpec,
   guardLateCookie,
   readCookie,
-  serialiseCookie,
+  serializeCookie,
   setCookie,
 } from '../answer/cookies.js';
 import { contentSecurityPolicy, securityHeaders } from '../answer/headers.js';
@@ -182,7 +182,7 @@ export class Views {
         const known = asAuthTunaError(error);
         const isCuredHere =
           known !== null &&
-          known.details.sso === undefined && // cured at an organisation's own provider
+          known.details.sso === undefined && // cured at an organization's own provider
           (CURED_IN_FORM.has(known.code) || options.cures?.includes(known.code) === true);
         if (!isCuredHere || res.headersSent || !this.wantsPage(req)) return next(error);
         Promise.resolve(data(req, res))
@@ -203,7 +203,7 @@ export class Views {
    * `csrfToken` and `returnTo` are taken out of a form, and fields left empty count as not sent.
    * @throws AuthTunaError `cross_site_request` for a form without a token of this very session (or browser, before one);
    * `unsupported_media_type`, `payload_too_large`, `malformed_request`
-   * @see security.md CS-2 to CS-4
+   * @see docs/requirements.md CS-2 to CS-4
    */
   formOrJson({ checkboxes = [], link }: FormBodyOptions = {}): RequestHandler {
     const json = jsonBody();
@@ -256,7 +256,7 @@ export class Views {
     if (begun !== undefined) return begun;
     const id = this.knownBrowserId(req) ?? this.#config.random.bytes(PRE_SESSION_BYTES).toString('base64url');
     this.#begun.set(res, id);
-    const cookie = serialiseCookie(this.#preSession, id, PRE_SESSION_SECONDS);
+    const cookie = serializeCookie(this.#preSession, id, PRE_SESSION_SECONDS);
     guardLateCookie(res, this.#preSession, cookie, () => false); // one cache in between, and its visitors would share a browser
     return id;
   }
@@ -305,7 +305,7 @@ export class Views {
    * First handler of a page that mails link to: takes `?token=…` out of the address into a short cookie and comes back without it.
    *
    * Nothing is looked up or spent, so that a scanner may open the link as often as it likes.
-   * @see security.md EM-4, EM-7
+   * @see docs/requirements.md EM-4, EM-7
    */
   takeLink(purpose: string, path: string): RequestHandler {
     return (req, res, next) => {
@@ -320,7 +320,7 @@ export class Views {
   /** Keeps a value for the next pages of this browser, for ten minutes; one at a time. What should not stand in an address goes here. */
   keep(res: Response, name: string, value: string): void {
     const kept = `${name}.${Buffer.from(value, 'utf8').toString('base64url')}`;
-    setCookie(res, this.#link, serialiseCookie(this.#link, kept, LINK_SECONDS));
+    setCookie(res, this.#link, serializeCookie(this.#link, kept, LINK_SECONDS));
   }
 
   /** The value kept under that name, null when there is none. It comes from the browser: treat it as input. */
@@ -332,7 +332,7 @@ export class Views {
 
   /** Takes the kept value out of the browser, once it has served. */
   forget(res: Response): void {
-    setCookie(res, this.#link, serialiseCookie(this.#link, '', 0));
+    setCookie(res, this.#link, serializeCookie(this.#link, '', 0));
   }
 
   /**

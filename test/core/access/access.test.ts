@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { Grants } from '../../../src/core/access/grants.js';
-import { RoleCatalogue } from '../../../src/core/access/role-catalog.js';
+import { RoleCatalog } from '../../../src/core/access/role-catalog.js';
 import { type Actor, AuthTunaError, SYSTEM } from '../../../src/index.js';
 import { startApp } from '../../support/app.js';
 import { freshDatabase, openDatabase } from '../../support/database.js';
@@ -34,12 +34,12 @@ test('the decision agrees with a naive reading of the rule, for 10,000 random wo
       worlds({ withStar: true }),
       fc.array(question, { minLength: 5, maxLength: 20 }),
       (world, questions) => {
-        const catalogue = new RoleCatalogue(1, world.roles);
+        const catalog = new RoleCatalog(1, world.roles);
         for (const [userId, permission, scope] of questions) {
           const grants = new Grants(
             userId,
             world.assignments.filter((row) => row.userId === userId),
-            catalogue,
+            catalog,
             world.now,
           );
           const answer = grants.allow(permission, chainIn(world, scope));
@@ -123,7 +123,7 @@ test('can, canAll, explain, hasRole, scopesWith, usersWith and whereFor give the
         if (everywhere) expect(scopes).toEqual({ all: true });
         else expect(scopes).toEqual({ all: false, scopes: directlyGiven(world, userId, permission) });
 
-        // A table of the host: one row per project, with the nearest organisation and team above it.
+        // A table of the host: one row per project, with the nearest organization and team above it.
         const rows = SCOPES.filter((each) => each.startsWith('project:')).map((each) => hostRow(world, each));
         const allowed = rows
           .filter((row) => oracle(world, userId, permission, `project:${row.id}`))
@@ -366,7 +366,7 @@ test('what a request remembers and what the database says are the same, with cha
   expect(seen).toEqual(new Set([true, false]));
 }, 120_000);
 
-test('D39, RB-2: a right reaches down the tree, never sideways, and no scope means global', async () => {
+test('a right reaches down the tree, never sideways, and no scope means global (D39, RB-2)', async () => {
   const { authTuna } = await startApp();
   const { users, roles, scopes, access } = authTuna;
   const ada = await users.create({ email: 'ada@example.com' });
@@ -384,7 +384,7 @@ test('D39, RB-2: a right reaches down the tree, never sideways, and no scope mea
   expect(await access.can(ada.id, 'project:read', 'project:70')).toBe(false);
 });
 
-test('RB-1: unknown, suspended and deleted people, malformed names and circles are denied; a resolver that fails is unavailable', async () => {
+test('unknown, suspended and deleted people, malformed names and circles are denied; a resolver that fails is unavailable (RB-1)', async () => {
   const { authTuna, logger } = await startApp({
     resolveScope: (scope) => {
       if (scope === 'doc:throws') throw new Error('at once');

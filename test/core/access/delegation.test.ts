@@ -8,7 +8,7 @@ import {
   type RoleDraft,
 } from '../../../src/core/access/delegation.js';
 import { type Chain, GLOBAL_CHAIN, Grants } from '../../../src/core/access/grants.js';
-import { type CompiledRole, RoleCatalogue, type RoleRow } from '../../../src/core/access/role-catalog.js';
+import { type CompiledRole, RoleCatalog, type RoleRow } from '../../../src/core/access/role-catalog.js';
 import {
   chainIn,
   closureIn,
@@ -128,7 +128,7 @@ function questionsBeyond(world: World): { permission: string; scope: string }[] 
 /** Changes a world the way the managers do: the same decisions, then the write. */
 class State {
   world: World;
-  #catalogue: RoleCatalogue;
+  #catalog: RoleCatalog;
   #version = 0;
   #fresh = 0;
   readonly #gone = new Set<string>();
@@ -140,21 +140,21 @@ class State {
       owners: new Map(world.owners),
       assignments: [...world.assignments],
     };
-    this.#catalogue = new RoleCatalogue(0, world.roles);
+    this.#catalog = new RoleCatalog(0, world.roles);
   }
 
   grantsOf(userId: string): Grants {
     return new Grants(
       userId,
       this.world.assignments.filter((row) => row.userId === userId),
-      this.#catalogue,
+      this.#catalog,
       this.world.now,
     );
   }
 
   take([kind, a, b, c, d, e]: Step): boolean {
     const actor = this.grantsOf(pick(GROUP, a));
-    const role = this.#catalogue.byId(pick(this.world.roles, b)?.id ?? '');
+    const role = this.#catalog.byId(pick(this.world.roles, b)?.id ?? '');
     if (role === null) return false;
     const scopes = ['global', ...this.world.parents.keys()];
     const definition = role.ownedBy === '' ? GLOBAL_CHAIN : chainIn(this.world, role.ownedBy);
@@ -261,7 +261,7 @@ class State {
   #unassign(actor: Grants, number: number): boolean {
     if (this.world.assignments.length === 0) return false;
     const row = pick(this.world.assignments, number);
-    const role = this.#catalogue.byId(row.roleId);
+    const role = this.#catalog.byId(row.roleId);
     const chain = chainIn(this.world, row.scope);
     const own = row.userId === actor.userId;
     if (
@@ -304,7 +304,7 @@ class State {
     const right = `${id.split(':')[0]}:manage`;
     if (above.scopes.includes(id) || !actor.allow(right, chain) || !actor.allow(right, above)) return false;
     const gained = above.scopes.filter((scope) => !chain.scopes.includes(scope));
-    const arriving = [...this.#catalogue.all()].filter(
+    const arriving = [...this.#catalog.all()].filter(
       (role) =>
         this.world.assignments.some((row) => row.roleId === role.id && gained.includes(row.scope)) ||
         (role.id === 'r0' && gained.some((scope) => this.world.owners.has(scope))) ||
@@ -328,14 +328,14 @@ class State {
   }
 
   #visible(number: number, chain: Chain): CompiledRole | null {
-    const role = this.#catalogue.byId(pick(this.world.roles, number).id);
+    const role = this.#catalog.byId(pick(this.world.roles, number).id);
     return role !== null && (role.ownedBy === '' || chain.scopes.includes(role.ownedBy)) ? role : null;
   }
 
   #setRoles(roles: RoleRow[]): void {
     this.#version += 1;
     this.world = { ...this.world, roles };
-    this.#catalogue = new RoleCatalogue(this.#version, roles);
+    this.#catalog = new RoleCatalog(this.#version, roles);
   }
 }
 

@@ -24,13 +24,13 @@ test.each([10, 1000, 100_000])(
     const { access, roles, scopes } = app.authTuna;
     const { user, browser } = await app.signedIn();
     const held = [0, 1, size >> 1, size - 1].map((index) => `org:${index}`);
-    const organisations = [...held, `org:${size}`, 'org:outside'];
+    const organizations = [...held, `org:${size}`, 'org:outside'];
     const documents = new Map<string, string>();
-    for (const [index, organisation] of organisations.entries()) {
-      await scopes.register({ id: `project:${index}`, parent: organisation }, SYSTEM);
+    for (const [index, organization] of organizations.entries()) {
+      await scopes.register({ id: `project:${index}`, parent: organization }, SYSTEM);
       await scopes.register({ id: `team:${index}`, parent: `project:${index}` }, SYSTEM);
       await scopes.register({ id: `document:${index}`, parent: `team:${index}` }, SYSTEM);
-      documents.set(organisation, `document:${index}`);
+      documents.set(organization, `document:${index}`);
     }
     // Given once as usual, and from there as an import would.
     await roles.assign({ userId: user.id, role: 'reader', scope: 'org:0' }, SYSTEM);
@@ -49,7 +49,7 @@ test.each([10, 1000, 100_000])(
     const answers = await access.canAll(user.id, [...read, ...others]);
     const load = performance.now() - began;
     expect(answers).toEqual([
-      ...organisations.map((organisation) => held.includes(organisation)),
+      ...organizations.map((organization) => held.includes(organization)),
       false,
       false,
     ]);
@@ -60,9 +60,9 @@ test.each([10, 1000, 100_000])(
     expect((await browser.get('/me')).status).toBe(200);
     const cold = performance.now() - coldBegan;
     const warmBegan = performance.now();
-    for (const [organisation, document] of documents) {
+    for (const [organization, document] of documents) {
       const answer = await browser.get(`/documents/${document.slice('document:'.length)}`);
-      expect(answer.status, organisation).toBe(held.includes(organisation) ? 200 : 403);
+      expect(answer.status, organization).toBe(held.includes(organization) ? 200 : 403);
     }
     const warm = (performance.now() - warmBegan) / documents.size;
     await roles.unassign({ userId: user.id, role: 'reader', scope: 'org:1' }, SYSTEM);

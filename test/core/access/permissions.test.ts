@@ -40,7 +40,7 @@ test('a name that is none, one that is taken and one that is not there are told 
   expect(await codeOf(permissions.delete('doc:edit', SYSTEM))).toBe('not_found');
 });
 
-test('the catalogue changes by permissions:manage only, which an admin does not have', async () => {
+test('the catalog changes by permissions:manage only, which an admin does not have', async () => {
   const { permissions, users, roles, audit } = (await startApp()).authTuna;
   const { id: admin } = await users.create({ email: 'admin@example.com' });
   await roles.assign({ userId: admin, role: 'admin', scope: 'global' }, SYSTEM);

@@ -191,7 +191,7 @@ test('revoking takes rank over the holder and the right to give the role', async
   expect(await codeOf(roles.unassign(held, as(admin)))).toBe('not_found');
 });
 
-test('RB-8: an assignment ends when its time comes, without a job, and can be prolonged or given anew', async () => {
+test('an assignment ends when its time comes, without a job, and can be prolonged or given anew (RB-8)', async () => {
   const instance = await startApp({ permissions: { doc: ['read'] } });
   const { roles, access, users } = instance.authTuna;
   await roles.create({ name: 'reader', permissions: ['doc:read'] });
@@ -222,7 +222,7 @@ test('RB-8: an assignment ends when its time comes, without a job, and can be pr
   expect((await roles.assignmentsOf(ada)).find(({ role }) => role === 'reader')?.expiresAt).toBeNull();
 });
 
-test('RB-8: in a request a role that ended, or a permission that was added, counts without a new sign-in', async () => {
+test('in a request a role that ended, or a permission that was added, counts without a new sign-in (RB-8)', async () => {
   const { authTuna, clock, signedIn } = await startApp(
     { permissions: { doc: ['read', 'edit'] } },
     {
@@ -294,7 +294,7 @@ test('assignableBy says what assign then does, and names each role once', async 
   expect(await codeOf(roles.assignableBy(as(owner), 'nowhere'))).toBe('invalid_input');
 });
 
-test('AD-4: who holds a role comes in pages, each person once, also while people come and go', async () => {
+test('who holds a role comes in pages, each person once, also while people come and go (AD-4)', async () => {
   const instance = await startApp();
   const { roles, users } = instance.authTuna;
   const ids: string[] = [];

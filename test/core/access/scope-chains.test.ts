@@ -67,7 +67,7 @@ test('unsafe methods and fresh routes read no scope while the tree is unchanged'
   expect(statements.filter((sql) => /ScopeNode/.test(sql))).toEqual([]);
 });
 
-test('RB-8: what another process does to the tree counts at once for unsafe methods and fresh routes', async () => {
+test('what another process does to the tree counts at once for unsafe methods and fresh routes (RB-8)', async () => {
   const { browser, elsewhere } = await acmeInTwoProcesses();
   const { scopes } = elsewhere;
   expect(await answersOfNow(browser, '42')).toEqual(YES);
@@ -83,7 +83,7 @@ test('RB-8: what another process does to the tree counts at once for unsafe meth
   expect(await answersOfNow(browser, '7')).toEqual(YES);
 });
 
-test('RB-8: with V = 0 every method goes by the tree of now', async () => {
+test('with V = 0 every method goes by the tree of now (RB-8)', async () => {
   const { browser, elsewhere, statements } = await acmeInTwoProcesses({ session: { recheckSeconds: 0 } });
   const read = () => statusOf(browser, 'GET', '/projects/42');
   expect(await read()).toBe(200);
@@ -96,7 +96,7 @@ test('RB-8: with V = 0 every method goes by the tree of now', async () => {
   expect(await read()).toBe(200);
 });
 
-test('RB-8: what tables of the host say of a scope is asked every time', async () => {
+test('what tables of the host say of a scope is asked every time (RB-8)', async () => {
   let parent = 'org:acme';
   const { browser, elsewhere } = await acmeInTwoProcesses({
     resolveScope: async (scope) => (scope.startsWith('project:') ? { parent } : null),
@@ -110,7 +110,7 @@ test('RB-8: what tables of the host say of a scope is asked every time', async (
   expect(await answersOfNow(browser, '7')).toEqual(NO);
 });
 
-test('RB-8: what was remembered before a clock was put back does not count again when that time comes', async () => {
+test('what was remembered before a clock was put back does not count again when that time comes (RB-8)', async () => {
   const { here, browser, elsewhere } = await acmeInTwoProcesses();
   const read = () => statusOf(browser, 'GET', '/projects/42');
   expect(await read()).toBe(200);
@@ -123,7 +123,7 @@ test('RB-8: what was remembered before a clock was put back does not count again
   expect(await read()).toBe(403);
 });
 
-test('RB-8: a row of the tree that was changed by hand counts within V', async () => {
+test('a row of the tree that was changed by hand counts within V (RB-8)', async () => {
   const moveByHand = (here: TestInstance) =>
     inDatabase(here, (client) =>
       client.scopeNode.update({ where: { id: 'project:42' }, data: { parentId: 'org:other' } }),

@@ -15,7 +15,7 @@ describe('scopes', () => {
     expect(parseScope(`org:${'x'.repeat(128)}`)?.id).toHaveLength(128);
   });
 
-  test('RB-3: global is a kind of its own', () => {
+  test('global is a kind of its own (RB-3)', () => {
     expect(parseScope('global')).toEqual({ type: 'global', id: '' });
     expect(parseScope('global:1')).toBeNull();
     expect(parseScope('Global')).toBeNull();
@@ -45,13 +45,13 @@ describe('scopes', () => {
     'org: 1',
     `org:${'x'.repeat(129)}`,
     `${'t'.repeat(65)}:1`,
-  ])('RB-3: %j is no scope', (scope) => {
+  ])('%j is no scope (RB-3)', (scope) => {
     expect(parseScope(scope)).toBeNull();
     expect(isScope(scope)).toBe(false);
   });
 
   test.each([[['org:1']], [{ toString: () => 'org:1' }], [null], [undefined], [1]])(
-    'RB-3: %j, which is no string, is no scope',
+    '%j, which is no string, is no scope (RB-3)',
     (scope) => {
       expect(isScope(scope)).toBe(false);
     },
@@ -121,7 +121,7 @@ describe('permissions', () => {
   });
 });
 
-test('DO-4: 100 kB of hostile text is answered in under 50 ms', () => {
+test('100 kB of hostile text is answered in under 50 ms (DO-4)', () => {
   for (const text of [
     'a:'.repeat(50_000),
     'a'.repeat(100_000),

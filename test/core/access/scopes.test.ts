@@ -80,7 +80,7 @@ test('registering takes <type>:create at the parent, moving and removing <type>:
   expect(await codeOf(scopes.remove('team:1', as(lead)))).toBe('forbidden'); // gone, and no longer below anything of hers
 });
 
-test('RB-10: a scope that is removed takes what was given there and its own roles along, and nothing else', async () => {
+test('a scope that is removed takes what was given there and its own roles along, and nothing else (RB-10)', async () => {
   const { authTuna } = await startApp({ permissions: { doc: ['read'] } });
   const { scopes, roles, users, access, audit } = authTuna;
   await scopes.register({ id: 'org:1' }, SYSTEM);
@@ -111,7 +111,7 @@ test('RB-10: a scope that is removed takes what was given there and its own role
   expect(told).toEqual(expect.arrayContaining(['scope.registered', 'scope.removed', 'role.assigned']));
 });
 
-test('AD-4: children come in pages, also when the one at the end of a page was removed', async () => {
+test('children come in pages, also when the one at the end of a page was removed (AD-4)', async () => {
   const { scopes } = (await startApp()).authTuna;
   const ids = ['a', 'b', 'c', 'd', 'e'].map((name) => `team:${name}`);
   for (const id of ids) await scopes.register({ id, parent: 'org:1' }, SYSTEM);

@@ -5,7 +5,7 @@ import { startApp } from '../../support/app.js';
 import { enrolTotp, json } from '../../support/factors.js';
 import { inDatabase } from '../../support/sessions.js';
 
-/** Two organisations with a team each; Ada administers one, Bob the other. */
+/** Two organizations with a team each; Ada administers one, Bob the other. */
 async function twoTenants() {
   const changed: string[] = [];
   const app = await startApp(
@@ -39,7 +39,7 @@ async function twoTenants() {
   return { app, changed, ada: await tenant('a'), bob: await tenant('b') };
 }
 
-test('RB-4: the tree decides by the object, whatever organisation stands in the address, the query or the body', async () => {
+test('the tree decides by the object, whatever organization stands in the address, the query or the body (RB-4)', async () => {
   const { app, changed, ada, bob } = await twoTenants();
   for (const path of [
     '/org/a/team/of-b',
@@ -67,7 +67,7 @@ test('RB-4: the tree decides by the object, whatever organisation stands in the 
   expect((await bob.browser.post('/org/b/team/of-b')).status).toBe(403);
 });
 
-test('RB-9: what belongs to somebody else and what does not exist get the same bytes', async () => {
+test('what belongs to somebody else and what does not exist get the same bytes (RB-9)', async () => {
   const { app, ada, bob } = await twoTenants();
   const { user } = ada;
   const now = app.clock.now();
@@ -123,7 +123,7 @@ test('RB-9: what belongs to somebody else and what does not exist get the same b
   expect(JSON.stringify(await json(ada.browser.get('/teams'), 200))).toContain('of-a');
 });
 
-test('RB-9: no answer holds a hash, a seed, a token or a column that only the library reads', async () => {
+test('no answer holds a hash, a seed, a token or a column that only the library reads (RB-9)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   await enrolTotp(app, browser);

@@ -63,7 +63,7 @@ test('the log is narrowed by what happened, who did it, to whom, where and when'
   });
 });
 
-test('AD-4: the log comes in pages, newest first and each line once, while new lines arrive', async () => {
+test('the log comes in pages, newest first and each line once, while new lines arrive (AD-4)', async () => {
   const { authTuna, clock } = await startApp();
   const { audit } = authTuna;
   const record = (n: number) =>
@@ -93,7 +93,7 @@ test('AD-4: the log comes in pages, newest first and each line once, while new l
     await expect(audit.list({ limit }), String(limit)).rejects.toMatchObject({ code: 'invalid_input' });
 });
 
-test('AU-3: every column of an entry is one printable line of bounded length, the data among them', async () => {
+test('every column of an entry is one printable line of bounded length, the data among them (AU-3)', async () => {
   const database = await freshDatabase();
   onTestFinished(() => database.drop());
   const { authTuna } = await startApp({}, { database });

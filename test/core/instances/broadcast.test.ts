@@ -157,7 +157,7 @@ test('stopping leaves no timer and no listener, also while the bus is down', asy
 });
 
 test.runIf(inject('dialect') === 'postgresql')(
-  'SS-8: over PostgreSQL a GET on another instance is refused without waiting for V, also after a reconnect',
+  'over PostgreSQL a GET on another instance is refused without waiting for V, also after a reconnect (SS-8)',
   async () => {
     const app = await startApp();
     const sibling = await startSibling(app);
@@ -188,7 +188,7 @@ const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 if (!hasRedis) console.log('redis-server is not installed: the broadcast over Redis is not tested');
 
 test.runIf(hasRedis)(
-  'SS-8: over Redis a GET on another instance is refused without waiting for V',
+  'over Redis a GET on another instance is refused without waiting for V (SS-8)',
   async () => {
     const probe = createServer().listen(0, '127.0.0.1');
     await once(probe, 'listening');

@@ -131,7 +131,7 @@ test('jobs run by themselves when they are due, on one of two instances', async 
   expect(runs).toBe(1);
 });
 
-test('D20: the clean-up removes what has ended, and nothing that lives', async () => {
+test('the clean-up removes what has ended, and nothing that lives (D20)', async () => {
   const app = await startApp({
     permissions: { project: ['read'] },
     roles: { reader: { permissions: ['project:read'] } },

@@ -93,7 +93,7 @@ const ends: Record<
     json(at(other, browser).post('/auth/step-up', { password: PASSWORD }), 200),
 };
 
-test.each(Object.keys(ends))('SS-8: a WebSocket on one instance ends when %s on another', async (what) => {
+test.each(Object.keys(ends))('a WebSocket on one instance ends when %s on another (SS-8)', async (what) => {
   const isTold = inject('dialect') === 'postgresql'; // by LISTEN/NOTIFY; a SQLite file tells nobody
   if (!isTold) vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const first = await startApp();
@@ -111,7 +111,7 @@ test.each(Object.keys(ends))('SS-8: a WebSocket on one instance ends when %s on 
   expect(bystander.socket.destroyed).toBe(false);
 });
 
-test('CS-5: a page of another site is told 403, with the cookie of somebody signed in', async () => {
+test('a page of another site is told 403, with the cookie of somebody signed in (CS-5)', async () => {
   const first = await startApp();
   const { browser, port } = await openSocket(first);
   for (const origin of ['https://evil.example', 'null', `${first.url}.evil.example`, 'http://localhost:1'])
@@ -119,7 +119,7 @@ test('CS-5: a page of another site is told 403, with the cookie of somebody sign
   expect((await connect(first, port, '', first.url)).status).toBe(401);
 });
 
-test('SS-7: a WebSocket ends with the time of its session, idle or absolute, while nobody changes anything', async () => {
+test('a WebSocket ends with the time of its session, idle or absolute, while nobody changes anything (SS-7)', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   for (const session of [
     { idleSeconds: 600, absoluteSeconds: 86_400 },

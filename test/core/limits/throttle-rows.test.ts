@@ -22,7 +22,7 @@ async function flood({ runtime, database }: Awaited<ReturnType<typeof startRunti
   await close();
 }
 
-test('LG-8, DO-7: a flood of names does not grow the table of guesses beyond its bound', async () => {
+test('a flood of names does not grow the table of guesses beyond its bound (LG-8, DO-7)', async () => {
   const started = await startRuntime();
   const { runtime, clock } = started;
   const job = cleanUp(runtime, { maxThrottleRows: 500 });
@@ -34,7 +34,7 @@ test('LG-8, DO-7: a flood of names does not grow the table of guesses beyond its
   }
 });
 
-test('LG-5, LG-8: a flood of names washes away neither a count that is half way to the hundred nor a wait', async () => {
+test('a flood of names washes away neither a count that is half way to the hundred nor a wait (LG-5, LG-8)', async () => {
   const started = await startRuntime();
   const { runtime, clock } = started;
   const throttle = new Throttle(runtime);

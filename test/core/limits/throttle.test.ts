@@ -3,7 +3,7 @@ import { GUESSING, Throttle } from '../../../src/core/limits/throttle.js';
 import { startRuntime } from '../../support/runtime.js';
 
 describe('the throttle', () => {
-  test('LG-4 D12: of 60 at one instant exactly 5 get through', async () => {
+  test('of 60 at one instant exactly 5 get through (LG-4, D12)', async () => {
     const { runtime } = await startRuntime();
     const throttle = new Throttle(runtime);
     const verdicts = await Promise.all(
@@ -12,7 +12,7 @@ describe('the throttle', () => {
     expect(verdicts.filter((verdict) => verdict.allowed)).toHaveLength(5);
   });
 
-  test('LG-4: of 60 at one instant in six processes exactly 5 get through', async () => {
+  test('of 60 at one instant in six processes exactly 5 get through (LG-4)', async () => {
     const { runtime, database, clock } = await startRuntime();
     const others = await Promise.all(
       Array.from({ length: 5 }, () => startRuntime({}, { database, clock }).then((other) => other.runtime)),
@@ -28,7 +28,7 @@ describe('the throttle', () => {
 
   const LIMITED = { ...GUESSING, freeFailures: Number.POSITIVE_INFINITY, maxConsecutive: 8 };
 
-  test('LG-4, LG-5: a try that counts under two keys counts under none of them when one refuses', async () => {
+  test('a try that counts under two keys counts under none of them when one refuses (LG-4, LG-5)', async () => {
     const { runtime } = await startRuntime();
     const throttle = new Throttle(runtime);
     const name = { key: 'login-name:ada', policy: GUESSING };
@@ -46,7 +46,7 @@ describe('the throttle', () => {
     expect(await throttle.attempt(other.key, GUESSING)).toMatchObject({ allowed: true, tries: 1 });
   });
 
-  test('LG-4, LG-5: of 60 at one instant at three names of one account, in four processes, no more get through than may', async () => {
+  test('of 60 at one instant at three names of one account, in four processes, no more get through than may (LG-4, LG-5)', async () => {
     const { runtime, database, clock } = await startRuntime();
     const others = await Promise.all(
       Array.from({ length: 3 }, () => startRuntime({}, { database, clock }).then((other) => other.runtime)),
@@ -69,7 +69,7 @@ describe('the throttle', () => {
     expect(await passed()).toBe(8);
   });
 
-  test('LG-4: after five the wait is 1, 2, 4 … and at most 900 seconds, and a refused try does not lengthen it', async () => {
+  test('after five the wait is 1, 2, 4 … and at most 900 seconds, and a refused try does not lengthen it (LG-4)', async () => {
     const { runtime, clock } = await startRuntime();
     const throttle = new Throttle(runtime);
     for (let i = 0; i < 5; i += 1) await throttle.reserve('login:ada', GUESSING);
@@ -126,7 +126,7 @@ describe('the throttle', () => {
     expect(await throttle.attempt('login:ada', GUESSING)).toMatchObject({ allowed: false });
   });
 
-  test('LG-5: after a hundred without a success nothing passes, however long the pauses, until it is cleared', async () => {
+  test('after a hundred without a success nothing passes, however long the pauses, until it is cleared (LG-5)', async () => {
     const { runtime, clock } = await startRuntime();
     const throttle = new Throttle(runtime);
     for (let i = 0; i < 100; i += 1) {

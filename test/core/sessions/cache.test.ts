@@ -142,7 +142,7 @@ async function readsBehind({ sessionReads }: { sessionReads(): number }, expecte
 
 const AHEAD = 8; // seconds after a check, and so near the end of V that whoever comes has the row looked at again
 
-test('SS-7: a session in use is looked at again before V is over, behind an answer, so that no request waits for it', async () => {
+test('a session in use is looked at again before V is over, behind an answer, so that no request waits for it (SS-7)', async () => {
   const memory = await counted();
   const { app } = memory;
   const { browser } = await settled(app);
@@ -156,7 +156,7 @@ test('SS-7: a session in use is looked at again before V is over, behind an answ
   }
 });
 
-test('SS-8: what another process ended is seen within V also where the session is looked at ahead of time', async () => {
+test('what another process ended is seen within V also where the session is looked at ahead of time (SS-8)', async () => {
   const memory = await counted();
   const { app } = memory;
   const end = (browser: Browser) =>
@@ -203,7 +203,7 @@ test('a look ahead puts no rotation off, and a lost successor is given out again
   }
 });
 
-test('SS-3: a straggler is remembered no longer for being used all the time', async () => {
+test('a straggler is remembered no longer for being used all the time (SS-3)', async () => {
   const memory = await counted();
   const { app } = memory;
   const { browser } = await settled(app);
@@ -238,7 +238,7 @@ test('a look ahead sees from where the session is used now', async () => {
   await expect.poll(() => statusOf(browser)).toBe(401);
 });
 
-test('SS-8: a row that another process changed is seen by unsafe methods and fresh routes at once, by others within V', async () => {
+test('a row that another process changed is seen by unsafe methods and fresh routes at once, by others within V (SS-8)', async () => {
   const { app } = await counted();
   const changes = {
     revoked: (id: string) =>
@@ -275,7 +275,7 @@ test('SS-8: a row that another process changed is seen by unsafe methods and fre
   }
 });
 
-test('RB-8: a role that another process took away ends at once for unsafe methods, within V for others', async () => {
+test('a role that another process took away ends at once for unsafe methods, within V for others (RB-8)', async () => {
   const { app } = await counted();
   const { browser, user } = await settled(app);
   await app.authTuna.roles.assign({ userId: user.id, role: 'project_member', scope: 'project:42' }, SYSTEM);
@@ -286,7 +286,7 @@ test('RB-8: a role that another process took away ends at once for unsafe method
   expect(await statusOf(browser, '/projects/42')).toBe(403);
 });
 
-test('RB-8: a role that another process changed counts within V, also for who was checked beside a recent look at the roles', async () => {
+test('a role that another process changed counts within V, also for who was checked beside a recent look at the roles (RB-8)', async () => {
   const { app, statements } = await counted({
     permissions: { project: ['read'] },
     roles: { reader: { permissions: ['project:read'] } },
@@ -322,7 +322,7 @@ test('a clock that is put back makes nothing trusted for longer', async () => {
   expect(sessionReads()).toBe(1);
 });
 
-test('SS-8: what was remembered before a clock was put back does not count again when that time comes', async () => {
+test('what was remembered before a clock was put back does not count again when that time comes (SS-8)', async () => {
   const { app } = await counted();
   const { browser } = await settled(app);
   app.clock.advance({ seconds: V });
@@ -455,7 +455,7 @@ async function withSlowRead() {
   };
 }
 
-test('SS-8: an answer that was under way when its session was revoked lets nobody in and is not remembered', async () => {
+test('an answer that was under way when its session was revoked lets nobody in and is not remembered (SS-8)', async () => {
   const { app, browser, begin, release } = await withSlowRead();
   const { underWay } = await begin();
   await app.authTuna.sessions.revoke(claimsOf(browser).sid, SYSTEM);
@@ -464,7 +464,7 @@ test('SS-8: an answer that was under way when its session was revoked lets nobod
   expect(await statusOf(browser)).toBe(401);
 });
 
-test('RB-8 SS-8: who comes after a revocation is not let in by a read that was under way before it', async () => {
+test('who comes after a revocation is not let in by a read that was under way before it (RB-8, SS-8)', async () => {
   const { app, browser, begin, release } = await withSlowRead();
   const { underWay } = await begin();
   await app.authTuna.users.suspend(claimsOf(browser).sub, 'a test', SYSTEM);
@@ -474,7 +474,7 @@ test('RB-8 SS-8: who comes after a revocation is not let in by a read that was u
   expect(await late).toBe(null);
 });
 
-test('SS-8: nobody is let in by a read of another request that began longer than V before', async () => {
+test('nobody is let in by a read of another request that began longer than V before (SS-8)', async () => {
   const { app, browser, begin, release } = await withSlowRead();
   const { underWay } = await begin();
   await elsewhere(app, (client) =>
@@ -550,7 +550,7 @@ test('unsafe methods and fresh routes read the row every time', async () => {
   }
 });
 
-test('SS-7: memory ends with what is remembered, also in the middle of V', async () => {
+test('memory ends with what is remembered, also in the middle of V (SS-7)', async () => {
   const { app } = await counted({ session: { idleSeconds: 3600, absoluteSeconds: 7200 } });
   const { clock } = app;
   // The absolute limit, reached with a cookie in constant use.

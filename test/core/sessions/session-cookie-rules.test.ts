@@ -170,7 +170,7 @@ test('W5: superseded is decided before the handler runs, and a page that meets i
   expect((await old.get('/counted')).status).toBe(200);
 });
 
-test('SS-14: a cookie from before an elevation is refused without harm until S, and is proof of a copy afterwards', async () => {
+test('a cookie from before an elevation is refused without harm until S, and is proof of a copy afterwards (SS-14)', async () => {
   const { app, browser, clock } = await settled();
   const copy = browser.stolen();
   await json(browser.post('/auth/step-up', { password: PASSWORD }), 200);
@@ -192,7 +192,7 @@ test('SS-14: a cookie from before an elevation is refused without harm until S, 
   expect(entry?.targetId).toBe(claimsOf(browser).sid);
 });
 
-test('SS-14: an elevation that is due for a rotation as well takes two steps, and nobody is taken for a thief', async () => {
+test('an elevation that is due for a rotation as well takes two steps, and nobody is taken for a thief (SS-14)', async () => {
   const { app, browser, clock } = await settled();
   clock.advance({ seconds: 301 });
   const before = claimsOf(browser).gen;
@@ -221,7 +221,7 @@ test('SS-14: an elevation that is due for a rotation as well takes two steps, an
   expect(await (await copy.get('/me')).json()).toMatchObject({ code: 'session_revoked' });
 });
 
-test('SS-3: an answer that was lost on the way, again and again, loses nobody', async () => {
+test('an answer that was lost on the way, again and again, loses nobody (SS-3)', async () => {
   const { browser, clock } = await settled();
   for (let round = 0; round < 5; round += 1) {
     clock.advance({ seconds: 301 });

@@ -65,7 +65,7 @@ const events: Record<string, { keepsOwn: boolean; make(scene: Scene): Promise<un
 };
 
 test.each(Object.keys(events))(
-  'SS-11: %s ends every session on every instance: at once where something changes, within V elsewhere',
+  '%s ends every session on every instance: at once where something changes, within V elsewhere (SS-11)',
   async (name) => {
     const event = events[name] as (typeof events)[string];
     const mailbox = new TestMailbox();

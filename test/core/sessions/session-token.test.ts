@@ -40,7 +40,7 @@ async function signedIn() {
 }
 
 describe('the session cookie as a token', () => {
-  test('JW-1: it is a plain JWS that any library makes alike, and one algorithm is accepted', async () => {
+  test('it is a plain JWS that any library makes alike, and one algorithm is accepted (JW-1)', async () => {
     const { app, header, payload } = await signedIn();
     expect(header).toEqual({ alg: 'HS256', kid: ring.current('sess').kid, typ: 'at-sess+jwt' });
     const { bytes } = ring.current('sess');
@@ -55,7 +55,7 @@ describe('the session cookie as a token', () => {
     expect(await statusOf(app, sign({ ...header, alg: 'HS512' }, payload, bytes, 'sha512'))).toBe(401);
   });
 
-  test('JW-2: a key is found by a kid of our own, and nothing in the header leads elsewhere', async () => {
+  test('a key is found by a kid of our own, and nothing in the header leads elsewhere (JW-2)', async () => {
     const { app, header, payload } = await signedIn();
     const kids = [
       '../../dev/null',
@@ -77,7 +77,7 @@ describe('the session cookie as a token', () => {
       expect(await statusOf(app, sign({ ...header, ...extra }, payload))).toBe(401);
   });
 
-  test('JW-3: a token of another type, key, issuer or audience is nothing here', async () => {
+  test('a token of another type, key, issuer or audience is nothing here (JW-3)', async () => {
     const { app, header, payload } = await signedIn();
     for (const purpose of ['rot', 'csrf', 'enc', 'pepper', 'lookup', 'device', 'bus'] as const)
       expect(await statusOf(app, sign(header, payload, ring.current(purpose).bytes)), purpose).toBe(401);
@@ -92,7 +92,7 @@ describe('the session cookie as a token', () => {
       expect(await statusOf(app, sign(header, { ...payload, ...change }))).toBe(401);
   });
 
-  test('JW-4: the times are required, whole and bounded, with 30 s for clocks that differ', async () => {
+  test('the times are required, whole and bounded, with 30 s for clocks that differ (JW-4)', async () => {
     const { app, header, payload } = await signedIn();
     const now = app.clock.now().getTime() / 1000;
     const refused = [
@@ -114,7 +114,7 @@ describe('the session cookie as a token', () => {
     expect(await statusOf(app, sign(header, { ...payload, iat: now + 20 }))).toBe(200);
   });
 
-  test('JW-4: whatever a forged expiry says, the row has the last word', async () => {
+  test('whatever a forged expiry says, the row has the last word (JW-4)', async () => {
     const { app, header, payload, browser } = await signedIn();
     const forever = sign(header, { ...payload, exp: 253_402_300_799 });
     app.clock.advance({ hours: 25 });
@@ -122,7 +122,7 @@ describe('the session cookie as a token', () => {
     expect((await browser.get('/me')).status).toBe(401);
   });
 
-  test('JW-5: secrets are rotated in either order without a sign-out, and a secret that was dropped signs out', async () => {
+  test('secrets are rotated in either order without a sign-out, and a secret that was dropped signs out (JW-5)', async () => {
     const { app, browser } = await signedIn();
     const both = await startSibling(app, { secrets: [SECRET, NEWER] });
     const rotated = await startSibling(app, { secrets: [NEWER, SECRET] });
@@ -138,7 +138,7 @@ describe('the session cookie as a token', () => {
     expect((await here.get('/me')).status).toBe(200);
   });
 
-  test('JW-6: two thousand malformed cookies and Authorization headers are refused, and the process lives', async () => {
+  test('two thousand malformed cookies and Authorization headers are refused, and the process lives (JW-6)', async () => {
     const { app, browser } = await signedIn();
     const good = browser.jar.get(COOKIE) ?? '';
     let state = 7;
@@ -175,7 +175,7 @@ describe('the session cookie as a token', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024); // with everything else this process holds
   });
 
-  test('SS-5: a cookie that only the signature vouches for, ahead of its row or of another user, ends nothing', async () => {
+  test('a cookie that only the signature vouches for, ahead of its row or of another user, ends nothing (SS-5)', async () => {
     const { app, browser, header, payload } = await signedIn();
     const { user: eve } = await app.signedIn('eve@example.com');
     expect(await statusOf(app, sign(header, { ...payload, gen: payload.gen + 1 }))).toBe(401);

@@ -43,7 +43,7 @@ const rowOf = (app: TestInstance, id: string): Promise<SessionRow | null> =>
 const codeOf = async (answer: Response) => ((await answer.json()) as { code: string }).code;
 
 describe('the beginning of a session', () => {
-  test('SS-1: every sign-in makes a new session, ends the one presented and adopts nothing the client brings', async () => {
+  test('every sign-in makes a new session, ends the one presented and adopts nothing the client brings (SS-1)', async () => {
     const { browser, sessionId } = await settled();
     const planted = browser.stolen();
     const answer = await browser.post('/auth/login', { login: 'ada@example.com', password: PASSWORD });
@@ -58,7 +58,7 @@ describe('the beginning of a session', () => {
     expect(planted.jar.get('at_sess')).not.toBe('made.up.cookie');
   });
 
-  test('D18: signing in with a dead cookie in the jar leaves the new cookie in it', async () => {
+  test('signing in with a dead cookie in the jar leaves the new cookie in it (D18)', async () => {
     const { browser, sessionId, authTuna } = await settled();
     await authTuna.sessions.revoke(sessionId, SYSTEM);
     const answer = await browser.post('/auth/login', { login: 'ada@example.com', password: PASSWORD });
@@ -66,7 +66,7 @@ describe('the beginning of a session', () => {
     expect((await browser.get('/me')).status).toBe(200);
   });
 
-  test('SS-13: of forty racing sign-ins at most twenty sessions stay', async () => {
+  test('of forty racing sign-ins at most twenty sessions stay (SS-13)', async () => {
     const { authTuna, user, app } = await settled();
     await Promise.all(Array.from({ length: 40 }, () => authTuna.sessions.create(user.id, ['pwd'], SYSTEM)));
     const live = await inDatabase(app, (client) =>
@@ -76,7 +76,7 @@ describe('the beginning of a session', () => {
     expect(await authTuna.sessions.list(user.id)).toHaveLength(20);
   });
 
-  test('SS-10: a sign-in whose password was checked before a sign-out everywhere does not survive it', async () => {
+  test('a sign-in whose password was checked before a sign-out everywhere does not survive it (SS-10)', async () => {
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -115,7 +115,7 @@ describe('the beginning of a session', () => {
 });
 
 describe('rotation', () => {
-  test('SS-2, D14: of fifty parallel requests on two instances all succeed, with one step and one successor', async () => {
+  test('of fifty parallel requests on two instances all succeed, with one step and one successor (SS-2, D14)', async () => {
     const { app, browser, sessionId, clock } = await settled();
     const sibling = at(await startSibling(app), browser);
     const mine = at(app, browser);
@@ -136,7 +136,7 @@ describe('rotation', () => {
     expect((await rowOf(app, sessionId))?.generation).toBe(before + 1);
   });
 
-  test('SS-3: when the answer with the new cookie is lost, the old cookie gets the same successor again', async () => {
+  test('when the answer with the new cookie is lost, the old cookie gets the same successor again (SS-3)', async () => {
     const { app, browser, clock } = await settled();
     const sibling = at(await startSibling(app), browser);
     clock.advance({ seconds: 301 });
@@ -153,7 +153,7 @@ describe('rotation', () => {
     expect((await browser.get('/me')).status).toBe(200);
   });
 
-  test('SS-4, D15: a replaced cookie works for 30 s, is refused without harm until 180 s, and then ends the session', async () => {
+  test('a replaced cookie works for 30 s, is refused without harm until 180 s, and then ends the session (SS-4, D15)', async () => {
     const { app, browser, clock, sessionId } = await settled();
     const old = browser.stolen();
     clock.advance({ seconds: 301 });
@@ -180,7 +180,7 @@ describe('rotation', () => {
     expect((await browser.get('/me')).status).toBe(401);
   });
 
-  test('SS-5: a cookie two generations old ends the session on every instance', async () => {
+  test('a cookie two generations old ends the session on every instance (SS-5)', async () => {
     const { app, browser, clock } = await settled();
     const sibling = await startSibling(app);
     const thief = browser.stolen();
@@ -194,7 +194,7 @@ describe('rotation', () => {
     expect((await elsewhere.get('/me')).status).toBe(401);
   });
 
-  test('SS-6: forty stale requests end one session once, with one audit entry and one mail', async () => {
+  test('forty stale requests end one session once, with one audit entry and one mail (SS-6)', async () => {
     const mailbox = new TestMailbox();
     const { app, browser, authTuna, user } = await settled({
       mail: { from: 'App <app@example.com>', transport: mailbox },
@@ -215,7 +215,7 @@ describe('rotation', () => {
     expect(await authTuna.sessions.list(user.id)).toHaveLength(1);
   });
 
-  test('D14: an image, a script or a prefetch never carries the new cookie', async () => {
+  test('an image, a script or a prefetch never carries the new cookie (D14)', async () => {
     const { browser, clock } = await settled();
     clock.advance({ seconds: 301 });
     const destinations: Record<string, string>[] = [
@@ -231,7 +231,7 @@ describe('rotation', () => {
     ).toBeDefined();
   });
 
-  test('D20: ordinary answers set no cookie', async () => {
+  test('ordinary answers set no cookie (D20)', async () => {
     const { browser, clock } = await settled();
     for (let i = 0; i < 20; i += 1) {
       clock.advance({ seconds: 13 });
@@ -241,7 +241,7 @@ describe('rotation', () => {
     }
   });
 
-  test('SS-4: a stream that outlives two rotations asks about its session, and is not taken for a copy', async () => {
+  test('a stream that outlives two rotations asks about its session, and is not taken for a copy (SS-4)', async () => {
     const asks: (() => Promise<boolean>)[] = [];
     const { app, browser, clock } = await settled(
       {},
@@ -265,7 +265,7 @@ describe('rotation', () => {
     expect(await asks[0]?.()).toBe(false);
   });
 
-  test('SS-14: what begins after a cookie was replaced for good goes on, also where nothing fresh was proved by that', async () => {
+  test('what begins after a cookie was replaced for good goes on, also where nothing fresh was proved by that (SS-14)', async () => {
     const asks: (() => Promise<boolean>)[] = [];
     const { app, browser, clock } = await settled(
       {},
@@ -292,7 +292,7 @@ describe('rotation', () => {
     expect([await asks[1]?.(), await asks[2]?.()]).toEqual([false, true]);
   });
 
-  test('SS-14: after an elevation the old cookie is refused and never exchanged for the new one', async () => {
+  test('after an elevation the old cookie is refused and never exchanged for the new one (SS-14)', async () => {
     const { app, browser, clock } = await settled();
     const copy = browser.stolen();
     clock.advance({ seconds: 20 });
@@ -313,7 +313,7 @@ describe('rotation', () => {
 });
 
 describe('the end of a session', () => {
-  test('SS-7, D20: the absolute limit does not move, whatever the activity', async () => {
+  test('the absolute limit does not move, whatever the activity (SS-7, D20)', async () => {
     const { browser, clock } = await settled();
     for (let i = 0; i < 47; i += 1) {
       clock.advance({ minutes: 30 });
@@ -323,7 +323,7 @@ describe('the end of a session', () => {
     expect((await browser.get('/me')).status).toBe(401);
   });
 
-  test('SS-7: a session idles out after an hour, with remember me after seven days', async () => {
+  test('a session idles out after an hour, with remember me after seven days (SS-7)', async () => {
     const { app, browser, clock } = await settled();
     const remembered = app.browser();
     await remembered.post('/auth/login', { login: 'ada@example.com', password: PASSWORD, rememberMe: true });
@@ -335,7 +335,7 @@ describe('the end of a session', () => {
     expect((await remembered.get('/me')).status).toBe(401);
   });
 
-  test('D20: with lifetimeFrom creation, activity does not keep a session', async () => {
+  test('with lifetimeFrom creation, activity does not keep a session (D20)', async () => {
     const { browser, clock } = await settled({ session: { lifetimeFrom: 'creation' } });
     clock.advance({ minutes: 30 });
     expect((await browser.get('/me')).status).toBe(200);
@@ -343,7 +343,7 @@ describe('the end of a session', () => {
     expect((await browser.get('/me')).status).toBe(401);
   });
 
-  test('SS-8: a revoked session is refused at once for unsafe methods and within 10 s elsewhere', async () => {
+  test('a revoked session is refused at once for unsafe methods and within 10 s elsewhere (SS-8)', async () => {
     const { app, browser, clock, authTuna, sessionId } = await settled();
     const sibling = at(await startSibling(app), browser);
     expect((await sibling.get('/me')).status).toBe(200);
@@ -354,7 +354,7 @@ describe('the end of a session', () => {
     expect((await sibling.get('/me')).status).toBe(401);
   });
 
-  test('RB-8: a role taken away on one instance is refused at once for unsafe methods on the other', async () => {
+  test('a role taken away on one instance is refused at once for unsafe methods on the other (RB-8)', async () => {
     const { app, browser, clock, authTuna, user } = await settled({
       permissions: { project: ['read'] },
       roles: { reader: { permissions: ['project:read'] } },
@@ -375,7 +375,7 @@ describe('the end of a session', () => {
     expect((await sibling.get('/projects/7')).status).toBe(403);
   });
 
-  test('SS-9, D16: logout is POST only, ends the row, clears the cookie, and kills copies', async () => {
+  test('logout is POST only, ends the row, clears the cookie, and kills copies (SS-9, D16)', async () => {
     const { browser } = await settled();
     const copy = browser.stolen();
     expect((await browser.get('/auth/logout', { headers: { accept: 'application/json' } })).status).toBe(405);
@@ -393,7 +393,7 @@ describe('the end of a session', () => {
     expect((await browser.post('/auth/logout')).status).toBe(204);
   });
 
-  test('SS-12: sessions are listed by an id that is no credential, and a foreign one is not found', async () => {
+  test('sessions are listed by an id that is no credential, and a foreign one is not found (SS-12)', async () => {
     const { app, authTuna, browser, user, sessionId } = await settled();
     const { user: other } = await app.signedIn('eve@example.com');
     const listed = await authTuna.sessions.list(user.id);
@@ -409,7 +409,7 @@ describe('the end of a session', () => {
     });
   });
 
-  test('DB-1: a session whose epoch moved between the two reads behind a request is read again', async () => {
+  test('a session whose epoch moved between the two reads behind a request is read again (DB-1)', async () => {
     const { app, browser, authTuna, user, sessionId, clock } = await settled();
     clock.advance({ seconds: 11 });
     const sibling = at(await startSibling(app), browser);
@@ -427,7 +427,7 @@ describe('where a session is used', () => {
   const place: { now: Region | null | (() => Promise<never>) } = { now: { country: 'DE', network: 'AS1' } };
   const region = () => (typeof place.now === 'function' ? place.now() : place.now);
 
-  test('HJ-1: thirty benign transitions neither end a session nor ask for a step-up', async () => {
+  test('thirty benign transitions neither end a session nor ask for a step-up (HJ-1)', async () => {
     place.now = { country: 'DE', network: 'AS1' };
     const { browser, clock } = await settled({ session: { region } });
     const agents = [
@@ -455,7 +455,7 @@ describe('where a session is used', () => {
     }
   });
 
-  test('HJ-2, D19: another system in another country ends the session, with an audit entry', async () => {
+  test('another system in another country ends the session, with an audit entry (HJ-2, D19)', async () => {
     place.now = { country: 'DE', network: 'AS1' };
     const { app, browser, authTuna, sessionId } = await settled({ session: { region } });
     const thief = browser.stolen(CHROME_WINDOWS);
@@ -467,7 +467,7 @@ describe('where a session is used', () => {
     expect((await browser.get('/me')).status).toBe(401);
   });
 
-  test('HJ-2: another system alone locks the session until a step-up; it is not ended', async () => {
+  test('another system alone locks the session until a step-up; it is not ended (HJ-2)', async () => {
     const { app, browser, sessionId } = await settled();
     const other = browser.stolen(CHROME_WINDOWS);
     const answer = await other.get('/me');
@@ -477,7 +477,7 @@ describe('where a session is used', () => {
     expect((await browser.post('/auth/logout')).status).toBe(204);
   });
 
-  test('HJ-1: a change of country asks for a step-up at most once a day', async () => {
+  test('a change of country asks for a step-up at most once a day (HJ-1)', async () => {
     place.now = { country: 'DE', network: 'AS1' };
     const { app, browser, clock, sessionId } = await settled({ session: { region } });
     place.now = { country: 'JP', network: 'AS7' };
@@ -492,7 +492,7 @@ describe('where a session is used', () => {
     expect((await browser.get('/me')).status).toBe(200);
   });
 
-  test('HJ-3, D19: geo headers of a client count for nothing', async () => {
+  test('geo headers of a client count for nothing (HJ-3, D19)', async () => {
     const { app, browser, sessionId, clock } = await settled();
     const before = await rowOf(app, sessionId);
     clock.advance({ seconds: 11 });
@@ -509,7 +509,7 @@ describe('where a session is used', () => {
     expect(after?.ip).not.toBe('203.0.113.9');
   });
 
-  test('HJ-4: a resolver that fails or hangs is no information', async () => {
+  test('a resolver that fails or hangs is no information (HJ-4)', async () => {
     place.now = { country: 'DE', network: 'AS1' };
     const { browser, clock } = await settled({ session: { region } });
     place.now = () => Promise.reject(new Error('geo is down'));
@@ -523,7 +523,7 @@ describe('where a session is used', () => {
     );
   });
 
-  test('HJ-4: families only are stored with a session, and its address goes with it', async () => {
+  test('families only are stored with a session, and its address goes with it (HJ-4)', async () => {
     const { app, clock, authTuna, sessionId } = await settled();
     expect((await rowOf(app, sessionId))?.fingerprint).not.toContain('140');
     clock.advance({ days: 31 });

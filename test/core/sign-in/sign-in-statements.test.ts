@@ -48,7 +48,7 @@ function noting(model: object) {
 }
 
 // A statement is a third of a millisecond of the one thread that does everything but the hashing.
-test('DB-4: a sign-in is no more than fourteen statements', async () => {
+test('a sign-in is no more than fourteen statements (DB-4)', async () => {
   const { signIn } = await start();
   const first = await signIn(ADA, PASSWORD);
   expect(first.status).toBe(200);
@@ -58,7 +58,7 @@ test('DB-4: a sign-in is no more than fourteen statements', async () => {
   expect(next.statements.length).toBeLessThanOrEqual(13);
 });
 
-test('DB-4, LG-6: a sign-in from a known device is eleven statements, fewer than one from an unknown device', async () => {
+test('a sign-in from a known device is eleven statements, fewer than one from an unknown device (DB-4, LG-6)', async () => {
   const { signIn, browser } = await start();
   const known = browser();
   await signIn(ADA, PASSWORD, known);
@@ -70,7 +70,7 @@ test('DB-4, LG-6: a sign-in from a known device is eleven statements, fewer than
   expect(again.statements.length).toBeLessThan(strange.statements.length);
 });
 
-test('LG-1, LG-2: a refused sign-in is no more than seven, for a name that somebody has and for one that nobody has', async () => {
+test('a refused sign-in is no more than seven, for a name that somebody has and for one that nobody has (LG-1, LG-2)', async () => {
   const { signIn } = await start();
   await signIn('warm-up@example.com', WRONG);
   const counts = async (login: string) => {

@@ -38,7 +38,7 @@ function countOf(statuses: readonly number[], status: number): number {
 }
 
 describe('guesses at one account', () => {
-  test('LG-4 D12: of 60 parallel guesses exactly 5 reach the hash, and even the right password waits meanwhile', async () => {
+  test('of 60 parallel guesses exactly 5 reach the hash, and even the right password waits meanwhile (LG-4, D12)', async () => {
     const app = await start();
     const answers = await Promise.all(Array.from({ length: 60 }, () => guess(app, ADA, WRONG)));
     const statuses = answers.map((answer) => answer.status);
@@ -50,7 +50,7 @@ describe('guesses at one account', () => {
     expect((await guess(app, ADA, PASSWORD)).status).toBe(200);
   });
 
-  test('LG-4: guesses from everywhere, at two instances, are one count', async () => {
+  test('guesses from everywhere, at two instances, are one count (LG-4)', async () => {
     const app = await start();
     const second = await startApp({ trustedProxies: 1 }, { database: app.database, clock: app.clock });
     const statuses = await Promise.all(
@@ -62,7 +62,7 @@ describe('guesses at one account', () => {
     expect([countOf(statuses, 401), countOf(statuses, 429)]).toEqual([5, 35]);
   });
 
-  test('LG-4: a refused guess costs no hash', async () => {
+  test('a refused guess costs no hash (LG-4)', async () => {
     const app = await start({ password: { bcryptCost: 11 } });
     for (let i = 0; i < 5; i += 1) await guess(app, ADA, WRONG);
     const timeOf = async () => {
@@ -80,7 +80,7 @@ describe('guesses at one account', () => {
     expect(median).toBeLessThan(hashed.ms / 2);
   });
 
-  test('LG-8 LG-1: a name nobody has gives the same answers as a real one, to the byte', async () => {
+  test('a name nobody has gives the same answers as a real one, to the byte (LG-8, LG-1)', async () => {
     const app = await start();
     const tell = async (login: string) => {
       const told = [];
@@ -98,7 +98,7 @@ describe('guesses at one account', () => {
     expect(real.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401, 429, 429, 401, 429]);
   });
 
-  test('LG-8: spellings of one name are one name, and what two names have failed at does not tell that they are one account', async () => {
+  test('spellings of one name are one name, and what two names have failed at does not tell that they are one account (LG-8)', async () => {
     const app = await start();
     const spellings = [ADA, 'ADA@example.com', ' ada@EXAMPLE.com', 'Ada@Example.Com', ADA];
     for (const login of spellings) expect((await guess(app, login, WRONG)).status).toBe(401);
@@ -106,7 +106,7 @@ describe('guesses at one account', () => {
     expect((await guess(app, 'ada.l', WRONG)).status).toBe(401);
   });
 
-  test('LG-4: a success forgets the failures of every name of the account', async () => {
+  test('a success forgets the failures of every name of the account (LG-4)', async () => {
     const app = await start();
     for (let i = 0; i < 4; i += 1) await guess(app, ADA, WRONG);
     for (let i = 0; i < 4; i += 1) await guess(app, 'ada.l', WRONG);
@@ -114,7 +114,7 @@ describe('guesses at one account', () => {
     for (let i = 0; i < 5; i += 1) expect((await guess(app, 'ada.l', WRONG)).status).toBe(401);
   });
 
-  test('D12: slips at changing the password do not delay the next sign-in, and are limited themselves', async () => {
+  test('slips at changing the password do not delay the next sign-in, and are limited themselves (D12)', async () => {
     const app = await start();
     const browser = app.browser();
     expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(200);
@@ -129,7 +129,7 @@ describe('guesses at one account', () => {
 
 describe('the owner', () => {
   test(
-    'LG-6 D12: after a thousand failures by strangers the known device signs in at once',
+    'after a thousand failures by strangers the known device signs in at once (LG-6, D12)',
     MANY,
     async () => {
       const app = await start();
@@ -151,7 +151,7 @@ describe('the owner', () => {
     },
   );
 
-  test('LG-6: a device has ten failures of its own and is then a stranger', async () => {
+  test('a device has ten failures of its own and is then a stranger (LG-6)', async () => {
     const app = await start();
     const browser = app.browser();
     await guess(app, ADA, PASSWORD, HOME, browser);
@@ -162,7 +162,7 @@ describe('the owner', () => {
     expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(429);
   });
 
-  test('LG-6, LG-7: who sprays from a network keeps no known device in it out', MANY, async () => {
+  test('who sprays from a network keeps no known device in it out (LG-6, LG-7)', MANY, async () => {
     const app = await start();
     const browser = app.browser();
     await guess(app, ADA, PASSWORD, HOME, browser);
@@ -177,7 +177,7 @@ describe('the owner', () => {
     expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(429);
   });
 
-  test('LG-6: of 60 parallel guesses with a device cookie exactly 15 reach the hash', async () => {
+  test('of 60 parallel guesses with a device cookie exactly 15 reach the hash (LG-6)', async () => {
     const app = await start();
     const browser = app.browser();
     await guess(app, ADA, PASSWORD, HOME, browser);
@@ -193,7 +193,7 @@ describe('the owner', () => {
     ).toBe(15);
   });
 
-  test("LG-6: a forged, altered or somebody else's device cookie is none", async () => {
+  test("a forged, altered or somebody else's device cookie is none (LG-6)", async () => {
     const app = await start();
     await app.authTuna.users.create({ email: 'eve@example.com', password: PASSWORD, emailVerified: true });
     const eve = app.browser();
@@ -207,7 +207,7 @@ describe('the owner', () => {
     }
   });
 
-  test('LG-6: two people who share a browser are both known in it', async () => {
+  test('two people who share a browser are both known in it (LG-6)', async () => {
     const app = await start();
     await app.authTuna.users.create({ email: 'eve@example.com', password: PASSWORD, emailVerified: true });
     const browser = app.browser();
@@ -220,7 +220,7 @@ describe('the owner', () => {
     }
   });
 
-  test('LG-6: a device is forgotten 90 days after its last sign-in', async () => {
+  test('a device is forgotten 90 days after its last sign-in (LG-6)', async () => {
     const app = await start();
     const browser = app.browser();
     await guess(app, ADA, PASSWORD, HOME, browser);
@@ -230,7 +230,7 @@ describe('the owner', () => {
   });
 
   test(
-    'LG-5: after a hundred failures the password is closed to unknown devices, and the owner gets one mail to open it',
+    'after a hundred failures the password is closed to unknown devices, and the owner gets one mail to open it (LG-5)',
     MANY,
     async () => {
       const mailbox = new TestMailbox();
@@ -255,7 +255,7 @@ describe('the owner', () => {
     },
   );
 
-  test('LG-5: the mailed link opens a closed account', MANY, async () => {
+  test('the mailed link opens a closed account (LG-5)', MANY, async () => {
     const mailbox = new TestMailbox();
     const app = await start({ mail: { from: 'App <app@example.com>', transport: mailbox } });
     for (let i = 0; i < 100; i += 1) {
@@ -270,7 +270,7 @@ describe('the owner', () => {
     expect((await guess(app, ADA, PASSWORD)).status).toBe(200);
   });
 
-  test('LG-5 LG-8: a name nobody has closes after a hundred failures too', MANY, async () => {
+  test('a name nobody has closes after a hundred failures too (LG-5, LG-8)', MANY, async () => {
     const app = await start();
     for (let i = 0; i < 100; i += 1) {
       expect((await guess(app, NOBODY, WRONG)).status).toBe(401);
@@ -284,7 +284,7 @@ describe('the owner', () => {
 describe('spraying', () => {
   const name = (i: number) => `person${i}@example.com`;
 
-  test('LG-7: of 30 accounts at one guess each from one address the 21st and all after it are refused, another address is not', async () => {
+  test('of 30 accounts at one guess each from one address the 21st and all after it are refused, another address is not (LG-7)', async () => {
     const app = await start();
     const statuses: number[] = [];
     for (let i = 0; i < 30; i += 1) statuses.push((await guess(app, name(i), WRONG)).status);
@@ -294,7 +294,7 @@ describe('spraying', () => {
     expect((await guess(app, name(40), WRONG)).status).toBe(401);
   });
 
-  test('LG-7: at one instant as well', async () => {
+  test('at one instant as well (LG-7)', async () => {
     const app = await start();
     const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => guess(app, name(i), WRONG)));
     expect(
@@ -305,7 +305,7 @@ describe('spraying', () => {
     ).toBe(20);
   });
 
-  test('LG-7 PX-2: addresses of one IPv6 /64, and an IPv4 address written as IPv6, are one', async () => {
+  test('addresses of one IPv6 /64, and an IPv4 address written as IPv6, are one (LG-7, PX-2)', async () => {
     const app = await start();
     const statuses: number[] = [];
     for (let i = 0; i < 25; i += 1)
@@ -317,7 +317,7 @@ describe('spraying', () => {
     expect(countOf(mapped, 401)).toBe(20);
   });
 
-  test('LG-7: a hundred names from one /24 slow all of it', MANY, async () => {
+  test('a hundred names from one /24 slow all of it (LG-7)', MANY, async () => {
     const app = await start();
     const statuses: number[] = [];
     for (let i = 0; i < 110; i += 1)
@@ -326,14 +326,14 @@ describe('spraying', () => {
     expect((await guess(app, name(200), WRONG, '192.0.3.1')).status).toBe(401);
   });
 
-  test('PX-2: addresses that cannot be read share one bucket', async () => {
+  test('addresses that cannot be read share one bucket (PX-2)', async () => {
     const app = await start();
     const statuses: number[] = [];
     for (let i = 0; i < 25; i += 1) statuses.push((await guess(app, name(i), WRONG, `garbage-${i}`)).status);
     expect(countOf(statuses, 401)).toBe(20);
   });
 
-  test('LG-7: people of one office who sign in are not counted', async () => {
+  test('people of one office who sign in are not counted (LG-7)', async () => {
     const app = await start();
     for (let i = 0; i < 25; i += 1) {
       await app.authTuna.users.create({ email: name(i), password: PASSWORD, emailVerified: true });
@@ -341,7 +341,7 @@ describe('spraying', () => {
     }
   });
 
-  test('D13: a header that anybody can send does not change who is counted', async () => {
+  test('a header that anybody can send does not change who is counted (D13)', async () => {
     const app = await startApp();
     const statuses: number[] = [];
     for (let i = 0; i < 25; i += 1) {
@@ -359,7 +359,7 @@ describe('spraying', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  test('D13: behind a proxy that is configured, one address that guesses leaves another alone', async () => {
+  test('behind a proxy that is configured, one address that guesses leaves another alone (D13)', async () => {
     const app = await start();
     for (let i = 0; i < 25; i += 1) await guess(app, name(i), WRONG, '203.0.113.5');
     expect((await guess(app, name(99), WRONG, '203.0.113.5')).status).toBe(429);
@@ -368,7 +368,7 @@ describe('spraying', () => {
 });
 
 test(
-  'LG-7: when sign-ins fail five times as often as usual the log and the audit say so, once',
+  'when sign-ins fail five times as often as usual the log and the audit say so, once (LG-7)',
   MANY,
   async () => {
     const app = await start();
@@ -394,7 +394,7 @@ test(
   },
 );
 
-test('LG-1 D32: with a wrong password every kind of account answers alike', async () => {
+test('with a wrong password every kind of account answers alike (LG-1, D32)', async () => {
   const app = await start({ mail: { from: 'app@example.com', transport: new TestMailbox() } });
   const suspended = await app.authTuna.users.create({
     email: 'suspended@example.com',

@@ -12,7 +12,7 @@ function updateOf(sql: string): { table: string; where: string } | null {
   return table === '' ? null : { table, where };
 }
 
-test('DB-4: rotating, acknowledging, touching, ending and spending are single statements that hold their own condition', async () => {
+test('rotating, acknowledging, touching, ending and spending are single statements that hold their own condition (DB-4)', async () => {
   const database = await freshDatabase();
   onTestFinished(() => database.drop());
   const { client, statements } = countingClient(database);
@@ -73,7 +73,7 @@ test('DB-4: rotating, acknowledging, touching, ending and spending are single st
   for (const where of counted) expect(where).toMatch(/AND|RETURNING/);
 });
 
-test('DB-4: two hundred parallel sign-ins get in, and contention is never an error of the server', async () => {
+test('two hundred parallel sign-ins get in, and contention is never an error of the server (DB-4)', async () => {
   const { authTuna, browser } = await startApp({ trustedProxies: 1 });
   const count = 200;
   const logins = Array.from({ length: count }, (_, index) => `person${index}@example.com`);

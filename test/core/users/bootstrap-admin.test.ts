@@ -3,7 +3,7 @@ import { TestMailbox } from '../../../src/testing/index.js';
 import { PASSWORD, startApp } from '../../support/app.js';
 import { freshDatabase } from '../../support/database.js';
 
-test('AD-5: a fresh installation has no accounts, and the bootstrap address becomes superadmin by a link that works once', async () => {
+test('a fresh installation has no accounts, and the bootstrap address becomes superadmin by a link that works once (AD-5)', async () => {
   const mailbox = new TestMailbox();
   const { authTuna, browser, url } = await startApp({
     bootstrapAdminEmail: 'Root@Example.com',
@@ -27,7 +27,7 @@ test('AD-5: a fresh installation has no accounts, and the bootstrap address beco
   expect(await authTuna.access.hasRole(user?.id ?? '', 'superadmin')).toBe(true);
 });
 
-test('AD-5: several instances that start together make one superadmin, and a later start changes nothing', async () => {
+test('several instances that start together make one superadmin, and a later start changes nothing (AD-5)', async () => {
   const database = await freshDatabase();
   const printed = vi.spyOn(console, 'log').mockImplementation(() => {});
   const options = { bootstrapAdminEmail: 'root@example.com' };

@@ -186,7 +186,7 @@ test('who was deleted is nowhere, keeps the address, and comes back with the rol
   expect(await access.can(id, 'users:manage')).toBe(false);
 });
 
-test('RB-7: the superadmins are counted right through suspending, lifting, deleting and restoring', async () => {
+test('the superadmins are counted right through suspending, lifting, deleting and restoring (RB-7)', async () => {
   const database = await freshDatabase();
   onTestFinished(() => database.drop());
   const { authTuna, clock } = await startApp({}, { database });
@@ -240,7 +240,7 @@ test('RB-7: the superadmins are counted right through suspending, lifting, delet
   expect(await counted()).toBe(1);
 });
 
-test('DB-4: of a suspension and its lifting at the same moment neither waits for the other', async () => {
+test('of a suspension and its lifting at the same moment neither waits for the other (DB-4)', async () => {
   const { users } = (await startApp()).authTuna;
   for (let round = 0; round < 20; round += 1) {
     const { id } = await users.create({ email: `person${round}@example.com` });
@@ -253,7 +253,7 @@ test('DB-4: of a suspension and its lifting at the same moment neither waits for
   }
 });
 
-test('AD-4: people are listed newest first in pages, each once, also while people leave the list', async () => {
+test('people are listed newest first in pages, each once, also while people leave the list (AD-4)', async () => {
   const { authTuna, clock } = await startApp();
   const { users } = authTuna;
   const ids: string[] = [];

@@ -41,7 +41,7 @@ test('the user sees their own data, and a browser is shown the page instead', as
   expect((await browser.post('/account', {})).status).toBe(405);
 });
 
-test('SS-12: sessions are listed by a handle; no token, signature, rnd or salt is in the answer', async () => {
+test('sessions are listed by a handle; no token, signature, rnd or salt is in the answer (SS-12)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const phone = await elsewhere(app, user.email);
@@ -79,7 +79,7 @@ test('SS-12: sessions are listed by a handle; no token, signature, rnd or salt i
       }
 });
 
-test('SS-12: one session is ended, and its browser is signed out', async () => {
+test('one session is ended, and its browser is signed out (SS-12)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const phone = await elsewhere(app, user.email);
@@ -90,7 +90,7 @@ test('SS-12: one session is ended, and its browser is signed out', async () => {
   expect(await sessionsOf(browser)).toHaveLength(1);
 });
 
-test('SS-12: a handle of another person is 404, also for who may manage sessions, and ends nothing', async () => {
+test('a handle of another person is 404, also for who may manage sessions, and ends nothing (SS-12)', async () => {
   const app = await startApp();
   const { browser: ada, user } = await app.signedIn();
   const { browser: mallory, user: admin } = await app.signedIn();
@@ -108,7 +108,7 @@ test('SS-12: a handle of another person is 404, also for who may manage sessions
   expect((await ada.post('/me/x')).status).toBe(200);
 });
 
-test('SS-10: all other sessions end at once, and the one that asked goes on', async () => {
+test('all other sessions end at once, and the one that asked goes on (SS-10)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const others = [await elsewhere(app, user.email), await elsewhere(app, user.email)];
@@ -118,7 +118,7 @@ test('SS-10: all other sessions end at once, and the one that asked goes on', as
   expect((await browser.delete('/account/sessions')).status).toBe(204);
 });
 
-test('SS-12, MB-3: eleven minutes after the sign-in nothing is ended before a step-up', async () => {
+test('eleven minutes after the sign-in nothing is ended before a step-up (SS-12, MB-3)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const phone = await elsewhere(app, user.email);
@@ -141,7 +141,7 @@ test('SS-12, MB-3: eleven minutes after the sign-in nothing is ended before a st
   expect((await phone.post('/me/x')).status).toBe(401);
 });
 
-test('MB-3: with a second factor enrolled a session of one factor ends nothing', async () => {
+test('with a second factor enrolled a session of one factor ends nothing (MB-3)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   await enrolTotp(app, browser);
@@ -175,7 +175,7 @@ test('by form, without a script: one device and then all others are signed out',
   expect((await browser.post('/me/x')).status).toBe(200);
 });
 
-test('CS-2: a form without its token, or with that of another session, ends nothing', async () => {
+test('a form without its token, or with that of another session, ends nothing (CS-2)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const phone = await elsewhere(app, user.email);
@@ -299,7 +299,7 @@ test('every link and form of the page leads to a route that exists', async () =>
   }
 });
 
-test('OA-9: an identity is linked and unlinked from the page; the policy names its provider, and no other page does', async () => {
+test('an identity is linked and unlinked from the page; the policy names its provider, and no other page does (OA-9)', async () => {
   const app = await startSocialApp();
   const { browser, user } = await app.signedIn();
   const visitor = new PageVisitor(browser);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { PASSWORD, startApp } from '../../support/app.js';
 
-test('SS-9: a tab with the cookie from before a renewal signs the session out, not only itself', async () => {
+test('a tab with the cookie from before a renewal signs the session out, not only itself (SS-9)', async () => {
   const { authTuna, signedIn } = await startApp();
   const { user, browser } = await signedIn();
   const otherTab = browser.stolen();

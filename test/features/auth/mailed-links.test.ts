@@ -42,7 +42,7 @@ async function tokenFor(app: MailedApp, purpose: Purpose, email = ADA): Promise<
   return tokenIn(await app.mailTo(email), PAGES[purpose]);
 }
 
-test('EM-1: nothing that is stored works as a token', async () => {
+test('nothing that is stored works as a token (EM-1)', async () => {
   const app = await startMailedApp();
   await ada(app);
   const token = await tokenFor(app, 'reset_password');
@@ -59,7 +59,7 @@ test('EM-1: nothing that is stored works as a token', async () => {
   }
 });
 
-test('EM-2: a token works at its own endpoint only, and others do not spend it', async () => {
+test('a token works at its own endpoint only, and others do not spend it (EM-2)', async () => {
   const app = await startMailedApp({ passwordless: { magicLink: { bindToBrowser: false } } });
   const purposes = Object.keys(PAGES) as Purpose[];
   for (const [index, purpose] of purposes.entries()) {
@@ -76,7 +76,7 @@ test('EM-2: a token works at its own endpoint only, and others do not spend it',
   }
 });
 
-test('EM-3, D21: of fifty parallel resets exactly one counts, and its password is the one that works', async () => {
+test('of fifty parallel resets exactly one counts, and its password is the one that works (EM-3, D21)', async () => {
   const app = await startMailedApp();
   await ada(app);
   const token = await tokenFor(app, 'reset_password');
@@ -91,7 +91,7 @@ test('EM-3, D21: of fifty parallel resets exactly one counts, and its password i
   expect(signIn.status).toBe(200);
 });
 
-test('EM-3, D21: of twenty parallel consumers of any other link one wins', async () => {
+test('of twenty parallel consumers of any other link one wins (EM-3, D21)', async () => {
   const app = await startMailedApp({ passwordless: { magicLink: { bindToBrowser: false } } });
   for (const purpose of ['verify_email', 'change_email', 'undo_email_change', 'magic_link'] as const) {
     const email = `${purpose}@example.com`;
@@ -105,7 +105,7 @@ test('EM-3, D21: of twenty parallel consumers of any other link one wins', async
   }
 });
 
-test('EM-4, D25: scanners open a link as often as they like, and the click still works', async () => {
+test('scanners open a link as often as they like, and the click still works (EM-4, D25)', async () => {
   const app = await startMailedApp();
   await ada(app, false);
   await app.browser().post('/auth/verify-email/resend', { email: ADA });
@@ -131,7 +131,7 @@ test('EM-4, D25: scanners open a link as often as they like, and the click still
   expect((await app.authTuna.users.findByEmail(ADA))?.emailVerifiedAt).not.toBeNull();
 });
 
-test('EM-5: whatever host a request names, links lead to baseUrl', async () => {
+test('whatever host a request names, links lead to baseUrl (EM-5)', async () => {
   const app = await startMailedApp({ baseUrl: 'https://harbour.example' });
   await ada(app);
   const evil = {
@@ -148,7 +148,7 @@ test('EM-5: whatever host a request names, links lead to baseUrl', async () => {
   expect(mail.html + mail.text).not.toContain('evil.test');
 });
 
-test('EM-6: every link has its own lifetime', async () => {
+test('every link has its own lifetime (EM-6)', async () => {
   const lifetimes: [Purpose, number][] = [
     ['reset_password', 30 * 60],
     ['magic_link', 10 * 60],
@@ -172,7 +172,7 @@ test('EM-6: every link has its own lifetime', async () => {
   }
 });
 
-test('EM-6, D23: a newer link ends the older one, and a new password ends them all', async () => {
+test('a newer link ends the older one, and a new password ends them all (EM-6, D23)', async () => {
   const app = await startMailedApp();
   await ada(app);
   const first = await tokenFor(app, 'reset_password');
@@ -191,7 +191,7 @@ test('EM-6, D23: a newer link ends the older one, and a new password ends them a
   expect((await reset(second)).status).toBe(400);
 });
 
-test('EM-7, D46: the token leaves the address at once and nothing else sees it', async () => {
+test('the token leaves the address at once and nothing else sees it (EM-7, D46)', async () => {
   const app = await startMailedApp();
   await ada(app);
   await app.browser().post('/auth/forgot-password', { email: ADA });
@@ -212,7 +212,7 @@ test('EM-7, D46: the token leaves the address at once and nothing else sees it',
   expect(await page.text()).not.toContain(token);
 });
 
-test('EM-7: on https the cookie of a link is bound to the host', async () => {
+test('on https the cookie of a link is bound to the host (EM-7)', async () => {
   const app = await startMailedApp({ baseUrl: 'https://harbour.example' });
   const opened = await app.browser().get('/auth/reset-password?token=abcdefgh');
   expect(opened.headers.getSetCookie().join()).toMatch(
@@ -220,7 +220,7 @@ test('EM-7: on https the cookie of a link is bound to the host', async () => {
   );
 });
 
-test('EM-9, D23, D24: a reset ends every session, signs nobody in, and clears a forced change', async () => {
+test('a reset ends every session, signs nobody in, and clears a forced change (EM-9, D23, D24)', async () => {
   const app = await startMailedApp();
   const user = await ada(app);
   const browser = app.browser();
@@ -238,7 +238,7 @@ test('EM-9, D23, D24: a reset ends every session, signs nobody in, and clears a 
   expect((await app.mailTo(ADA)).subject).toMatch(/password/i);
 });
 
-test('EM-10: a change of address is confirmed by the new mailbox and taken back by the old one', async () => {
+test('a change of address is confirmed by the new mailbox and taken back by the old one (EM-10)', async () => {
   const app = await startMailedApp();
   await ada(app);
   const browser = app.browser();
@@ -258,7 +258,7 @@ test('EM-10: a change of address is confirmed by the new mailbox and taken back 
   expect((await browser.post('/me/x', {})).status).toBe(401);
 });
 
-test('EM-10: whoever stole the account cannot keep the owner from taking the address back', async () => {
+test('whoever stole the account cannot keep the owner from taking the address back (EM-10)', async () => {
   const app = await startMailedApp();
   await ada(app);
   const thief = app.browser();
@@ -283,7 +283,7 @@ test('EM-10: whoever stole the account cannot keep the owner from taking the add
   expect((await app.browser().post('/auth/login', { login: ADA, password: NEW_PASSWORD })).status).toBe(401);
 });
 
-test('EM-10: what a thief put on the account before changing its address goes as well', async () => {
+test('what a thief put on the account before changing its address goes as well (EM-10)', async () => {
   const app = await startMailedApp();
   await ada(app);
   app.clock.advance({ minutes: 1 });
@@ -301,7 +301,7 @@ test('EM-10: what a thief put on the account before changing its address goes as
   expect((await app.browser().post('/auth/login', { login: ADA, password: NEW_PASSWORD })).status).toBe(401);
 });
 
-test('EM-10: a taken address answers like a free one, and only its owner hears of it', async () => {
+test('a taken address answers like a free one, and only its owner hears of it (EM-10)', async () => {
   const app = await startMailedApp();
   await ada(app);
   await app.authTuna.users.create({ email: 'bob@example.com', password: PASSWORD, emailVerified: true });
@@ -313,7 +313,7 @@ test('EM-10: a taken address answers like a free one, and only its owner hears o
   expect((await app.mailTo('bob@example.com')).text).not.toContain('token=');
 });
 
-test('EM-10: a change of address needs a proof of the last ten minutes', async () => {
+test('a change of address needs a proof of the last ten minutes (EM-10)', async () => {
   const app = await startMailedApp();
   await ada(app);
   const browser = app.browser();
@@ -325,7 +325,7 @@ test('EM-10: a change of address needs a proof of the last ten minutes', async (
   expect(answer.headers.get('www-authenticate')).toContain('max_age=600');
 });
 
-test('D25: an expired verification link leads to a new one, however long ago it was sent', async () => {
+test('an expired verification link leads to a new one, however long ago it was sent (D25)', async () => {
   const app = await startMailedApp();
   const visitor = app.visitor();
   const signUp = await visitor.open('/auth/signup');
@@ -343,7 +343,7 @@ test('D25: an expired verification link leads to a new one, however long ago it 
   expect((await visitor.send(fresh)).html).toContain('Address confirmed');
 });
 
-test('D25: signing in before the address is confirmed leads to the page that sends the link again', async () => {
+test('signing in before the address is confirmed leads to the page that sends the link again (D25)', async () => {
   const app = await startMailedApp();
   await ada(app, false);
   const visitor = app.visitor();
@@ -352,7 +352,7 @@ test('D25: signing in before the address is confirmed leads to the page that sen
   expect(waiting.fields.email).toBe(ADA);
 });
 
-test('D25: a reset by mail proves the mailbox', async () => {
+test('a reset by mail proves the mailbox (D25)', async () => {
   const app = await startMailedApp();
   await ada(app, false);
   const token = await tokenFor(app, 'reset_password');
@@ -360,7 +360,7 @@ test('D25: a reset by mail proves the mailbox', async () => {
   expect((await app.browser().post('/auth/login', { login: ADA, password: NEW_PASSWORD })).status).toBe(200);
 });
 
-test('LG-5: the link of an account that was closed opens it again, once', async () => {
+test('the link of an account that was closed opens it again, once (LG-5)', async () => {
   const app = await startMailedApp();
   await ada(app);
   const guesser = app.browser();
@@ -377,7 +377,7 @@ test('LG-5: the link of an account that was closed opens it again, once', async 
   expect((await app.browser().post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(200);
 }, 180_000);
 
-test('EM-2, EM-11: a token of another purpose claims no account', async () => {
+test('a token of another purpose claims no account (EM-2, EM-11)', async () => {
   const app = await startMailedApp();
   for (const purpose of ['reset_password', 'change_email', 'undo_email_change', 'magic_link'] as const) {
     const email = `${purpose.replaceAll('_', '-')}@example.com`;
@@ -388,7 +388,7 @@ test('EM-2, EM-11: a token of another purpose claims no account', async () => {
   }
 });
 
-test('EM-10: a form for a new address that was open too long leads through a fresh proof', async () => {
+test('a form for a new address that was open too long leads through a fresh proof (EM-10)', async () => {
   const app = await startMailedApp();
   await ada(app);
   const visitor = app.visitor();

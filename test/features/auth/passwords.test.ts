@@ -61,7 +61,7 @@ function hostRoutes(app: Express, authTuna: AuthTuna): void {
   });
 }
 
-test('PW-1: 15 to 256 code points, on every path that sets a password', async () => {
+test('15 to 256 code points, on every path that sets a password (PW-1)', async () => {
   expect([...EMOJI].length).toBeGreaterThanOrEqual(60);
   const app = await startMailedApp({}, { routes: hostRoutes });
   for (const [path, choose] of Object.entries(PATHS)) {
@@ -82,7 +82,7 @@ test('PW-1: 15 to 256 code points, on every path that sets a password', async ()
   }
 });
 
-test('PW-6: a listed password and one made of the account are refused on every path, and the reason is told', async () => {
+test('a listed password and one made of the account are refused on every path, and the reason is told (PW-6)', async () => {
   const app = await startMailedApp({}, { routes: hostRoutes });
   for (const [path, choose] of Object.entries(PATHS)) {
     for (const [index, [password, reason]] of [
@@ -104,7 +104,7 @@ test('PW-6: a listed password and one made of the account are refused on every p
   }
 });
 
-test('PW-2: composed and decomposed letters are one password; case and spaces count', async () => {
+test('composed and decomposed letters are one password; case and spaces count (PW-2)', async () => {
   const app = await startMailedApp();
   const composed = 'caf\u00e9 umbrella quartz ';
   await app.authTuna.users.create({ email: ADA, password: composed, emailVerified: true });
@@ -115,7 +115,7 @@ test('PW-2: composed and decomposed letters are one password; case and spaces co
   expect(await login(composed.toUpperCase())).toBe(401);
 });
 
-test('PW-3: what follows the 72nd byte counts', async () => {
+test('what follows the 72nd byte counts (PW-3)', async () => {
   const app = await startMailedApp();
   const emoji = [...EMOJI].slice(0, 18).join('');
   for (const [index, [password, other]] of [
@@ -132,7 +132,7 @@ test('PW-3: what follows the 72nd byte counts', async () => {
   }
 });
 
-test('PW-7: a change ends the other sessions and the mailed links, and is mailed', async () => {
+test('a change ends the other sessions and the mailed links, and is mailed (PW-7)', async () => {
   const app = await startMailedApp();
   const { browser } = await app.signedIn(ADA);
   const other = app.browser();
@@ -155,7 +155,7 @@ test('PW-7: a change ends the other sessions and the mailed links, and is mailed
   expect((await app.mailTo(ADA)).subject).toMatch(/password/i);
 });
 
-test('D24: whoever must change the password is led there, can do it, and goes on', async () => {
+test('whoever must change the password is led there, can do it, and goes on (D24)', async () => {
   const app = await startMailedApp();
   const user = await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
   await app.authTuna.passwords.requireChange(user.id, SYSTEM);

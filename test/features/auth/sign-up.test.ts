@@ -12,7 +12,7 @@ async function shapeOf(answer: Response): Promise<string> {
   return JSON.stringify([answer.status, headers, cookies, await answer.text()]);
 }
 
-test('LG-3: signing up with a new and with a known address answers alike, and the owner is told by mail', async () => {
+test('signing up with a new and with a known address answers alike, and the owner is told by mail (LG-3)', async () => {
   const app = await startMailedApp();
   await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
   const signUp = (email: string) =>
@@ -28,7 +28,7 @@ test('LG-3: signing up with a new and with a known address answers alike, and th
   expect((await app.browser().post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(200);
 });
 
-test('LG-3: the pages of sign-up and forgotten passwords are the same for known and unknown addresses', async () => {
+test('the pages of sign-up and forgotten passwords are the same for known and unknown addresses (LG-3)', async () => {
   const app = await startMailedApp();
   await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
   for (const path of ['/auth/signup', '/auth/forgot-password']) {
@@ -45,7 +45,7 @@ test('LG-3: the pages of sign-up and forgotten passwords are the same for known 
   }
 });
 
-test('LG-3: forgotten passwords and verification mails answer alike whether or not there is an account', async () => {
+test('forgotten passwords and verification mails answer alike whether or not there is an account (LG-3)', async () => {
   const app = await startMailedApp();
   await app.authTuna.users.create({ email: ADA, password: PASSWORD });
   for (const path of ['/auth/forgot-password', '/auth/verify-email/resend']) {
@@ -58,7 +58,7 @@ test('LG-3: forgotten passwords and verification mails answer alike whether or n
   expect(await app.mailsTo('no@example.com')).toHaveLength(0);
 });
 
-test('LG-3: a taken username is told, whether the address is known or not', async () => {
+test('a taken username is told, whether the address is known or not (LG-3)', async () => {
   const app = await startMailedApp();
   await app.authTuna.users.create({ email: ADA, username: 'ada', password: PASSWORD, emailVerified: true });
   for (const email of [ADA, 'new@example.com']) {
@@ -68,7 +68,7 @@ test('LG-3: a taken username is told, whether the address is known or not', asyn
   }
 });
 
-test('LG-1: before the password is proved every account answers alike', async () => {
+test('before the password is proved every account answers alike (LG-1)', async () => {
   const app = await startApp({ signUp: { requireVerifiedEmail: false } });
   const { users } = app.authTuna;
   await users.create({ email: ADA, password: PASSWORD, emailVerified: true });
@@ -98,7 +98,7 @@ test('LG-1: before the password is proved every account answers alike', async ()
   expect(await told.json()).toMatchObject({ code: 'account_suspended' });
 });
 
-test('LG-1: "not verified" is told only after the right password', async () => {
+test('"not verified" is told only after the right password (LG-1)', async () => {
   const app = await startMailedApp();
   await app.authTuna.users.create({ email: ADA, password: PASSWORD });
   const login = (password: string) => app.browser().post('/auth/login', { login: ADA, password });
@@ -106,7 +106,7 @@ test('LG-1: "not verified" is told only after the right password', async () => {
   expect(await (await login(PASSWORD)).json()).toMatchObject({ code: 'email_not_verified' });
 });
 
-test('LG-9, DO-5: a username cannot pass for an address, a reserved name or somebody else', async () => {
+test('a username cannot pass for an address, a reserved name or somebody else (LG-9, DO-5)', async () => {
   const app = await startMailedApp();
   await app.authTuna.users.create({ email: ADA, username: 'paypal', password: PASSWORD });
   for (const username of [
@@ -126,7 +126,7 @@ test('LG-9, DO-5: a username cannot pass for an address, a reserved name or some
   }
 });
 
-test('DO-6: one address is one account, and what is no plain address is refused', async () => {
+test('one address is one account, and what is no plain address is refused (DO-6)', async () => {
   const app = await startMailedApp();
   const signUp = async (email: string) =>
     (await app.browser().post('/auth/signup', { email, password: PASSWORD })).status;
@@ -139,7 +139,7 @@ test('DO-6: one address is one account, and what is no plain address is refused'
   expect(items.map(({ email }) => email).sort()).toEqual(['a@site.test', 'a@xn--sit-tdd.test'].sort());
 });
 
-test('DO-2, DO-3: bodies are small, flat and of the declared type', async () => {
+test('bodies are small, flat and of the declared type (DO-2, DO-3)', async () => {
   const app = await startMailedApp();
   const routes: [string, Record<string, string>][] = [
     ['/auth/signup', { email: ADA, password: PASSWORD }],

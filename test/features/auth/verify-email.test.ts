@@ -17,7 +17,7 @@ async function signUpByPage(app: MailedApp) {
   return { visitor, link: linkIn(await app.mailTo(ADA), PATH) };
 }
 
-test('EM-11: in the browser that signed up one click confirms the address', async () => {
+test('in the browser that signed up one click confirms the address (EM-11)', async () => {
   const app = await startMailedApp();
   const { visitor, link } = await signUpByPage(app);
   const page = await visitor.open(link);
@@ -26,7 +26,7 @@ test('EM-11: in the browser that signed up one click confirms the address', asyn
   expect(await login(app, PASSWORD)).toBe(200);
 });
 
-test('EM-11: the owner of an address whom an impostor signed up cannot confirm the impostor’s password by a click', async () => {
+test('the owner of an address whom an impostor signed up cannot confirm the impostor’s password by a click (EM-11)', async () => {
   const app = await startMailedApp();
   const impostor = await signUpByPage(app);
   const owner = app.visitor();
@@ -50,7 +50,7 @@ test('EM-11: the owner of an address whom an impostor signed up cannot confirm t
   expect((await impostor.visitor.open(impostor.link)).status).toBe(400);
 });
 
-test('EM-11: another browser confirms with the password of the sign-up', async () => {
+test('another browser confirms with the password of the sign-up (EM-11)', async () => {
   const app = await startMailedApp();
   const { link } = await signUpByPage(app);
   const phone = app.visitor();
@@ -59,7 +59,7 @@ test('EM-11: another browser confirms with the password of the sign-up', async (
   expect(await login(app, PASSWORD)).toBe(200);
 });
 
-test('EM-11: a link that was asked for again is bound to the browser of the sign-up, not to the one that asked', async () => {
+test('a link that was asked for again is bound to the browser of the sign-up, not to the one that asked (EM-11)', async () => {
   const app = await startMailedApp();
   const impostor = await signUpByPage(app);
   app.clock.advance({ seconds: 61 });
@@ -72,7 +72,7 @@ test('EM-11: a link that was asked for again is bound to the browser of the sign
   expect((await impostor.visitor.open(link)).html).not.toContain('type="password"');
 });
 
-test('EM-11: who is signed in to the account confirms with a click in any browser', async () => {
+test('who is signed in to the account confirms with a click in any browser (EM-11)', async () => {
   const app = await startMailedApp({ signUp: { requireVerifiedEmail: false } });
   await app.authTuna.users.create({ email: ADA, password: PASSWORD });
   await app.authTuna.auth.requestEmailVerification(ADA, SYSTEM);
@@ -83,7 +83,7 @@ test('EM-11: who is signed in to the account confirms with a click in any browse
   expect((await visitor.send(page)).html).toContain('Address confirmed');
 });
 
-test('EM-11: claiming an unconfirmed account ends the sessions and passwords that were on it', async () => {
+test('claiming an unconfirmed account ends the sessions and passwords that were on it (EM-11)', async () => {
   const app = await startMailedApp({ signUp: { requireVerifiedEmail: false } });
   const impostor = app.browser();
   expect((await impostor.post('/auth/signup', { email: ADA, password: PASSWORD })).status).toBe(201);
@@ -99,7 +99,7 @@ test('EM-11: claiming an unconfirmed account ends the sessions and passwords tha
   expect(await again.json()).toMatchObject({ code: 'invalid_token' });
 });
 
-test('EM-3: of twenty claims of one account one wins', async () => {
+test('of twenty claims of one account one wins (EM-3)', async () => {
   const app = await startMailedApp();
   await app.browser().post('/auth/signup', { email: ADA, password: PASSWORD });
   const token = tokenIn(await app.mailTo(ADA), PATH);

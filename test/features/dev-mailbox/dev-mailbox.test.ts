@@ -124,7 +124,7 @@ test('mail options that cannot work are named at creation', () => {
   }
   expect(create({ mail: { from: 'a@b.example', transport: {} } })).toThrow(/must have send/);
   expect(create({ templatesDir: './no-such-folder' })).toThrow(/templatesDir: is not a folder/);
-  expect(create({ brand: { colours: { light: { accent: 'red' } } } })).toThrow(/#rrggbb/);
+  expect(create({ brand: { colors: { light: { accent: 'red' } } } })).toThrow(/#rrggbb/);
   expect(create({ brand: { logoUrl: 'https://cdn.example/logo.svg' } })).toThrow(/path of this site/);
   expect(create({ locale: '../../etc' })).toThrow(/must be a language/);
   expect(create({ locale: 'xx' })).toThrow(

@@ -45,7 +45,7 @@ async function statusOf(attempt: Promise<unknown>): Promise<number> {
   }
 }
 
-test('TO-4, D26: five wrong codes are all, of an app or for recovery, at whichever doors they are tried', async () => {
+test('five wrong codes are all, of an app or for recovery, at whichever doors they are tried (TO-4, D26)', async () => {
   const { app, totp, doors } = await withDoors();
   const codes = ['000000', WRONG_RECOVERY_CODE];
   for (const [index, [door, attempt]] of Object.entries(doors).entries())
@@ -60,7 +60,7 @@ test('TO-4, D26: five wrong codes are all, of an app or for recovery, at whichev
   expect(await doors['a step-up']?.(right)).toBe(200);
 });
 
-test('TO-4: of sixty wrong codes at one instant, spread over five doors, five are looked at', async () => {
+test('of sixty wrong codes at one instant, spread over five doors, five are looked at (TO-4)', async () => {
   const { doors } = await withDoors();
   const attempts = Object.values(doors);
   const statuses = await Promise.all(
@@ -72,7 +72,7 @@ test('TO-4: of sixty wrong codes at one instant, spread over five doors, five ar
   expect(statuses.filter((status) => status === 429)).toHaveLength(55);
 });
 
-test('TO-4: confirming an enrolment takes no more guesses than anything else', async () => {
+test('confirming an enrollment takes no more guesses than anything else (TO-4)', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn();
   await json(browser.post('/auth/mfa/totp'), 201);
@@ -81,7 +81,7 @@ test('TO-4: confirming an enrolment takes no more guesses than anything else', a
   expect(await guess()).toBe(429);
 });
 
-test('TO-6, D26: a wrong recovery code costs one hash at most, and one that cannot be right costs none', async () => {
+test('a wrong recovery code costs one hash at most, and one that cannot be right costs none (TO-6, D26)', async () => {
   const { app, user, totp } = await withDoors();
   const compare = vi.spyOn(bcrypt, 'compare');
   onTestFinished(() => compare.mockRestore());
@@ -99,7 +99,7 @@ test('TO-6, D26: a wrong recovery code costs one hash at most, and one that cann
   expect(await hashesFor(totp.recoveryCodes[2] ?? '')).toBe(0); // spent
 });
 
-test('D26, DO-1: fifty wrong recovery codes, app codes and passkeys in flight leave the event loop free', async () => {
+test('fifty wrong recovery codes, app codes and passkeys in flight leave the event loop free (D26, DO-1)', async () => {
   const app = await startApp();
   // Ten people, because each may be guessed at five times.
   const people: { half: Browser }[] = [];

@@ -30,7 +30,7 @@ test('a form about factors without its token changes nothing', async () => {
   expect(answer.status).toBe(403);
 });
 
-test('without a script: enrol, save the codes, sign in with the app, and see the challenge only while it waits', async () => {
+test('without a script: enroll, save the codes, sign in with the app, and see the challenge only while it waits', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const visitor = new PageVisitor(browser);

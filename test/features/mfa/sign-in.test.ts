@@ -12,7 +12,7 @@ const mailed = () => {
   return { mailbox, options: { mail: { from: 'App <app@example.com>', transport: mailbox } } };
 };
 
-test('TO-6, D26: a recovery code signs in once, in whatever case it is typed, and is mailed', async () => {
+test('a recovery code signs in once, in whatever case it is typed, and is mailed (TO-6, D26)', async () => {
   const { mailbox, options } = mailed();
   const app = await startApp(options);
   const { browser, user } = await app.signedIn();
@@ -28,7 +28,7 @@ test('TO-6, D26: a recovery code signs in once, in whatever case it is typed, an
   await expect.poll(() => mailbox.mails.map(({ subject }) => subject)).toContain('A recovery code was used');
 });
 
-test('TO-6: of twenty uses of one recovery code at one instant one signs in, and no row can be used as one', async () => {
+test('of twenty uses of one recovery code at one instant one signs in, and no row can be used as one (TO-6)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const { recoveryCodes } = await enrolTotp(app, browser);
@@ -44,7 +44,7 @@ test('TO-6: of twenty uses of one recovery code at one instant one signs in, and
   for (const code of recoveryCodes) expect(dump).not.toContain(code.slice(3).replaceAll('-', ''));
 });
 
-test('TO-6: new codes void the old ones', async () => {
+test('new codes void the old ones (TO-6)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const old = await enrolTotp(app, browser);
@@ -54,7 +54,7 @@ test('TO-6: new codes void the old ones', async () => {
   expect((await half.post('/auth/mfa/verify', { code: recoveryCodes[0] })).status).toBe(200);
 });
 
-test('D26: a wrong code leaves the sign-in waiting, and many of them are mailed once', async () => {
+test('a wrong code leaves the sign-in waiting, and many of them are mailed once (D26)', async () => {
   const { mailbox, options } = mailed();
   const app = await startApp(options);
   const { browser, user } = await app.signedIn();
@@ -73,7 +73,7 @@ test('D26: a wrong code leaves the sign-in waiting, and many of them are mailed 
   expect(warnings()[0]?.to).toBe(user.email);
 });
 
-test('MB-2: a waiting sign-in is no session, lives ten minutes, and is spent once', async () => {
+test('a waiting sign-in is no session, lives ten minutes, and is spent once (MB-2)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -100,7 +100,7 @@ test('MB-2: a waiting sign-in is no session, lives ten minutes, and is spent onc
   expect((await late.post('/auth/mfa/verify', { code: totp.nextCode() })).status).toBe(400);
 });
 
-test('MB-2: a waiting sign-in is of one user, and no other user’s code completes it', async () => {
+test('a waiting sign-in is of one user, and no other user’s code completes it (MB-2)', async () => {
   const app = await startApp();
   const one = await app.signedIn('one@example.com');
   const two = await app.signedIn('two@example.com');
@@ -110,7 +110,7 @@ test('MB-2: a waiting sign-in is of one user, and no other user’s code complet
   expect((await half.post('/auth/mfa/verify', { code: other.nextCode() })).status).toBe(401);
 });
 
-test('LG-6: whoever knows the password does not end the owner’s waiting sign-in by beginning others', async () => {
+test('whoever knows the password does not end the owner’s waiting sign-in by beginning others (LG-6)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -119,7 +119,7 @@ test('LG-6: whoever knows the password does not end the owner’s waiting sign-i
   await json(owner.post('/auth/mfa/verify', { code: totp.nextCode() }), 200);
 });
 
-test('MB-2: a new password ends every waiting sign-in, however it is set', async () => {
+test('a new password ends every waiting sign-in, however it is set (MB-2)', async () => {
   const { mailbox, options } = mailed();
   const app = await startApp(options);
   const { browser, user } = await app.signedIn();
@@ -154,7 +154,7 @@ test('MB-2: a new password ends every waiting sign-in, however it is set', async
   });
 });
 
-test('D26, MB-2: suspension and signing out everywhere end a waiting sign-in', async () => {
+test('suspension and signing out everywhere end a waiting sign-in (D26, MB-2)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -166,7 +166,7 @@ test('D26, MB-2: suspension and signing out everywhere end a waiting sign-in', a
   expect([400, 403]).toContain((await second.post('/auth/mfa/verify', { code: totp.nextCode() })).status);
 });
 
-test('MB-4: a trusted browser is not asked for 30 days, and only it, for that user, until the password or a factor changes', async () => {
+test('a trusted browser is not asked for 30 days, and only it, for that user, until the password or a factor changes (MB-4)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const other = await app.signedIn('other@example.com');
@@ -206,7 +206,7 @@ test('MB-4: a trusted browser is not asked for 30 days, and only it, for that us
   expect((await third.post('/auth/login', { login: user.email, password: newPassword })).status).toBe(202);
 });
 
-test('MB-5: an administrator’s reset takes 72 hours, can be stopped by the link, and cannot be hurried', async () => {
+test('an administrator’s reset takes 72 hours, can be stopped by the link, and cannot be hurried (MB-5)', async () => {
   const { mailbox, options } = mailed();
   const app = await startApp(options);
   const { browser, user } = await app.signedIn();

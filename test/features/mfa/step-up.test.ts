@@ -20,7 +20,7 @@ function startWithVault(options: Parameters<typeof startApp>[0] = {}) {
   });
 }
 
-test('MB-3: an old proof is refused with how to renew it, and a step-up opens the route again', async () => {
+test('an old proof is refused with how to renew it, and a step-up opens the route again (MB-3)', async () => {
   const app = await startWithVault();
   const { browser } = await app.signedIn();
   await json(browser.get('/vault'), 200);
@@ -40,7 +40,7 @@ test('MB-3: an old proof is refused with how to renew it, and a step-up opens th
   await json(browser.post('/vault', {}), 200);
 });
 
-test('SS-14: a step-up kills the old cookie at once, and a copy of it never becomes the new one', async () => {
+test('a step-up kills the old cookie at once, and a copy of it never becomes the new one (SS-14)', async () => {
   const app = await startWithVault();
   const { browser } = await app.signedIn();
   await json(browser.get('/me'), 200);
@@ -60,7 +60,7 @@ test('SS-14: a step-up kills the old cookie at once, and a copy of it never beco
   await json(browser.get('/me'), 200);
 });
 
-test('MB-3: where a second factor is enrolled a password alone is no fresh proof', async () => {
+test('where a second factor is enrolled a password alone is no fresh proof (MB-3)', async () => {
   const app = await startWithVault();
   const { browser } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -75,7 +75,7 @@ test('MB-3: where a second factor is enrolled a password alone is no fresh proof
   await json(browser.get('/vault'), 200);
 });
 
-test('MB-3: a passkey alone is a fresh proof, and what was proved before no longer counts as fresh', async () => {
+test('a passkey alone is a fresh proof, and what was proved before no longer counts as fresh (MB-3)', async () => {
   const app = await startWithVault();
   const { browser } = await app.signedIn();
   const authenticator = new Authenticator(app.url);
@@ -90,7 +90,7 @@ test('MB-3: a passkey alone is a fresh proof, and what was proved before no long
   await json(browser.get('/vault'), 200);
 });
 
-test('MB-3: authTuna.auth.stepUp raises a session for a host’s own route, and only with its user’s proof', async () => {
+test('authTuna.auth.stepUp raises a session for a host’s own route, and only with its user’s proof (MB-3)', async () => {
   const app = await startWithVault();
   const { user } = await app.signedIn();
   await app.signedIn('other@example.com');
@@ -116,7 +116,7 @@ test('MB-3: authTuna.auth.stepUp raises a session for a host’s own route, and 
   });
 });
 
-test('MB-3: a code proves nothing about hardware', async () => {
+test('a code proves nothing about hardware (MB-3)', async () => {
   const app = await startWithVault();
   const { browser } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -127,7 +127,7 @@ test('MB-3: a code proves nothing about hardware', async () => {
   });
 });
 
-test('SS-14, MB-3: removing a factor changes the cookie and makes no session fresher; enrolling one proves it', async () => {
+test('removing a factor changes the cookie and makes no session fresher; enrolling one proves it (SS-14, MB-3)', async () => {
   const app = await startWithVault();
   const { browser, user } = await app.signedIn();
   app.clock.advance({ minutes: 4 });
@@ -151,7 +151,7 @@ test('SS-14, MB-3: removing a factor changes the cookie and makes no session fre
   expect((await json(browser.get('/vault'), 401)).code).toBe('recent_login_required');
 });
 
-test('MB-3: a password alone keeps no session fresh that a second factor was proved in', async () => {
+test('a password alone keeps no session fresh that a second factor was proved in (MB-3)', async () => {
   const app = await startWithVault();
   const { browser } = await app.signedIn();
   await enrolTotp(app, browser);
@@ -171,12 +171,12 @@ test('guesses at a step-up stop like any others', async () => {
   expect((await browser.post('/auth/step-up', { password: PASSWORD })).status).toBe(429);
 });
 
-test('requireSecondFactor: enrol first, then prove it', async () => {
+test('requireSecondFactor: enroll first, then prove it', async () => {
   const app = await startWithVault();
   const { browser, user } = await app.signedIn();
   expect(await json(browser.get('/strong'), 403)).toMatchObject({
-    code: 'enrolment_required',
-    enrol: '/auth/mfa/setup',
+    code: 'enrollment_required',
+    enroll: '/auth/mfa/setup',
   });
   const totp = await enrolTotp(app, browser);
   await json(browser.get('/strong'), 200);
@@ -220,18 +220,18 @@ test('a session that a change of device locked is opened by a step-up, and can s
   expect((await other.get('/me')).status).toBe(401);
 });
 
-test('D3: nothing in a request loosens a guard', async () => {
+test('nothing in a request loosens a guard (D3)', async () => {
   const app = await startWithVault({ mfa: { requiredForRoles: ['user'] } });
   const { browser } = await app.signedIn();
   for (const query of [
-    'mustEnrol=allowed',
+    'mustEnroll=allowed',
     'withinSeconds=99999999',
     'fresh=0',
     'allow_public_key=1',
     'methods=pwd',
   ]) {
     expect((await browser.get(`/me?${query}`)).status).toBe(403);
-    expect((await browser.post(`/me/x?${query}`, { mustEnrol: 'allowed', withinSeconds: 1e9 })).status).toBe(
+    expect((await browser.post(`/me/x?${query}`, { mustEnroll: 'allowed', withinSeconds: 1e9 })).status).toBe(
       403,
     );
   }
@@ -240,7 +240,7 @@ test('D3: nothing in a request loosens a guard', async () => {
   expect((await browser.get('/vault?withinSeconds=99999999')).status).toBe(401);
 });
 
-test('MB-3: a guard that stands alone also refuses whom a new password or factor comes first for', async () => {
+test('a guard that stands alone also refuses whom a new password or factor comes first for (MB-3)', async () => {
   const app = await startWithVault({ mfa: { requiredForRoles: ['moderator'] } });
   const { browser, user } = await app.signedIn();
   await json(browser.get('/vault'), 200);
@@ -252,22 +252,22 @@ test('MB-3: a guard that stands alone also refuses whom a new password or factor
   await json(browser.post('/auth/change-password', { currentPassword: PASSWORD, newPassword }), 200);
   await app.authTuna.roles.assign({ userId: user.id, role: 'moderator', scope: 'global' }, SYSTEM);
   for (const path of ['/vault', '/strong', '/hardware'])
-    expect((await json(browser.get(path), 403)).code).toBe('enrolment_required');
-  expect((await json(browser.post('/auth/change-email', {}), 403)).code).toBe('enrolment_required');
+    expect((await json(browser.get(path), 403)).code).toBe('enrollment_required');
+  expect((await json(browser.post('/auth/change-email', {}), 403)).code).toBe('enrollment_required');
   await enrolTotp(app, browser);
   await json(browser.get('/vault'), 200);
   expect((await browser.post('/auth/change-email', {})).status).toBe(422);
 });
 
-test('who must enrol can do nothing else, is led there, and is free afterwards', async () => {
+test('who must enroll can do nothing else, is led there, and is free afterwards', async () => {
   const app = await startWithVault({ mfa: { requiredForRoles: ['moderator'] } });
   const { browser, user } = await app.signedIn();
   await json(browser.get('/me'), 200);
   await app.authTuna.roles.assign({ userId: user.id, role: 'moderator', scope: 'global' }, SYSTEM);
   for (const path of ['/me', '/reports']) {
     expect(await json(browser.get(path), 403)).toMatchObject({
-      code: 'enrolment_required',
-      enrol: '/auth/mfa/setup',
+      code: 'enrollment_required',
+      enroll: '/auth/mfa/setup',
     });
   }
   const led = await browser.get('/me', HTML);
@@ -279,7 +279,7 @@ test('who must enrol can do nothing else, is led there, and is free afterwards',
   await json(browser.get('/reports'), 200);
 });
 
-test('a policy of the host says who must enrol, and days of grace count from when it was first seen', async () => {
+test('a policy of the host says who must enroll, and days of grace count from when it was first seen', async () => {
   const app = await startWithVault({
     mfa: { graceDays: 7, policy: (user) => (user.email.endsWith('@bank.example') ? 'required' : 'optional') },
   });
@@ -292,7 +292,7 @@ test('a policy of the host says who must enrol, and days of grace count from whe
   app.clock.advance({ days: 7, seconds: 1 });
   const again = app.browser();
   await json(again.post('/auth/login', { login: 'clerk@bank.example', password: PASSWORD }), 200);
-  expect((await json(again.get('/me'), 403)).code).toBe('enrolment_required');
+  expect((await json(again.get('/me'), 403)).code).toBe('enrollment_required');
   const other = app.browser();
   await json(other.post('/auth/login', { login: guest.user.email, password: PASSWORD }), 200);
   await json(other.get('/me'), 200);
@@ -304,7 +304,7 @@ test.each([
   ['required', 'none', 200, 403],
   ['required', 'totp', 202, 401],
 ] as const)(
-  'MB-1: policy %s and factor %s: sign-in answers %i and /me %i',
+  'policy %s and factor %s: sign-in answers %i and /me %i (MB-1)',
   async (policy, factor, signIn, me) => {
     const app = await startApp({ mfa: { policy: () => policy } });
     const { browser, user } = await app.signedIn();

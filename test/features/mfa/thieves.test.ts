@@ -12,7 +12,7 @@ async function registerPasskey(browser: Browser, url: string, options: { counts?
   return authenticator;
 }
 
-test('TO-5, PK-6: a thief who has nothing but a session enrols nothing in it', async () => {
+test('a thief who has nothing but a session enrolls nothing in it (TO-5, PK-6)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const begun = await json(browser.post('/auth/mfa/totp'), 201);
@@ -31,7 +31,7 @@ test('TO-5, PK-6: a thief who has nothing but a session enrols nothing in it', a
   expect(await app.authTuna.passkeys.list(user.id)).toEqual([]);
 });
 
-test('MB-3: a thief’s own passkey or code raises nobody else’s session', async () => {
+test('a thief’s own passkey or code raises nobody else’s session (MB-3)', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn('victim@example.com');
   const mallory = await app.signedIn('mallory@example.com');
@@ -50,7 +50,7 @@ test('MB-3: a thief’s own passkey or code raises nobody else’s session', asy
   await json(browser.post('/me/x'), 200);
 });
 
-test('MB-2: a waiting sign-in beside somebody’s own session is still of its user, who alone completes it', async () => {
+test('a waiting sign-in beside somebody’s own session is still of its user, who alone completes it (MB-2)', async () => {
   const app = await startApp();
   const victim = await app.signedIn('victim@example.com');
   const mallory = await app.signedIn('mallory@example.com');
@@ -67,7 +67,7 @@ test('MB-2: a waiting sign-in beside somebody’s own session is still of its us
   expect((await json(browser.get('/me'), 200)).email).toBe('mallory@example.com');
 });
 
-test('MB-4, PK-5: a browser that is trusted is asked all the same after a passkey that may have been copied', async () => {
+test('a browser that is trusted is asked all the same after a passkey that may have been copied (MB-4, PK-5)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -84,7 +84,7 @@ test('MB-4, PK-5: a browser that is trusted is asked all the same after a passke
   expect(half.jar.has('at_sess')).toBe(false);
 });
 
-test('MB-4: a browser that is trusted is asked again after a new password was set', async () => {
+test('a browser that is trusted is asked again after a new password was set (MB-4)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -103,7 +103,7 @@ test('who must have a factor and removes it must set one up again, also in the s
   await enrolTotp(app, browser);
   await json(browser.get('/me'), 200);
   expect((await browser.delete('/auth/mfa/totp')).status).toBe(204);
-  expect((await json(browser.get('/me'), 403)).code).toBe('enrolment_required');
+  expect((await json(browser.get('/me'), 403)).code).toBe('enrollment_required');
   await registerPasskey(browser, app.url);
   await json(browser.get('/me'), 200);
 });

@@ -7,7 +7,7 @@ import { openDatabase } from '../../support/database.js';
 import { enrolTotp, halfSignedIn, json, totpCode } from '../../support/factors.js';
 import { startMailedApp, tokenIn } from '../../support/mailed-app.js';
 
-test('TO-1: the seed is shown by POST while it is enrolled and never again, and no row holds it readable', async () => {
+test('the seed is shown by POST while it is enrolled and never again, and no row holds it readable (TO-1)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const begun = await browser.post('/auth/mfa/totp');
@@ -29,7 +29,7 @@ test('TO-1: the seed is shown by POST while it is enrolled and never again, and 
   await client.$disconnect();
 });
 
-test('TO-1: a sealed seed that was moved to another row opens nothing', async () => {
+test('a sealed seed that was moved to another row opens nothing (TO-1)', async () => {
   const app = await startApp();
   const thief = await app.signedIn('thief@example.com');
   const victim = await app.signedIn('victim@example.com');
@@ -45,7 +45,7 @@ test('TO-1: a sealed seed that was moved to another row opens nothing', async ()
   );
 });
 
-test('TO-2: a code is accepted once, and none of an earlier step after it', async () => {
+test('a code is accepted once, and none of an earlier step after it (TO-2)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -59,7 +59,7 @@ test('TO-2: a code is accepted once, and none of an earlier step after it', asyn
   expect(await mfa.verify(user.id, totp.nextCode(), SYSTEM)).toBe(true);
 });
 
-test('TO-2, D26: of fifty equal codes at one instant one signs in', async () => {
+test('of fifty equal codes at one instant one signs in (TO-2, D26)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -74,7 +74,7 @@ test('TO-2, D26: of fifty equal codes at one instant one signs in', async () => 
   expect(await app.authTuna.sessions.list(user.id)).toHaveLength(2);
 });
 
-test('TO-3: the step before and the step after count for clocks that differ, further ones do not', async () => {
+test('the step before and the step after count for clocks that differ, further ones do not (TO-3)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const { secret } = await enrolTotp(app, browser);
@@ -90,7 +90,7 @@ test('TO-3: the step before and the step after count for clocks that differ, fur
   }
 });
 
-test('TO-4, D26: guesses stop after five, however they are spread over sign-ins', async () => {
+test('guesses stop after five, however they are spread over sign-ins (TO-4, D26)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -107,7 +107,7 @@ test('TO-4, D26: guesses stop after five, however they are spread over sign-ins'
   expect((await half.post('/auth/mfa/verify', { code: totp.nextCode() })).status).toBe(200);
 });
 
-test('TO-4: of two hundred parallel guesses five are looked at', async () => {
+test('of two hundred parallel guesses five are looked at (TO-4)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   await enrolTotp(app, browser);
@@ -122,7 +122,7 @@ test('TO-4: of two hundred parallel guesses five are looked at', async () => {
   expect(statuses.filter((status) => status === 429)).toHaveLength(195);
 });
 
-test('TO-5: every beginning shows a seed of its own, the one of a first tab stays good, and both are over after ten minutes', async () => {
+test('every beginning shows a seed of its own, the one of a first tab stays good, and both are over after ten minutes (TO-5)', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn();
   const first = await json(browser.post('/auth/mfa/totp'), 201);
@@ -152,7 +152,7 @@ test('TO-5: every beginning shows a seed of its own, the one of a first tab stay
   await json(half.post('/auth/mfa/verify', { code: totpCode(tabs[0], app.clock) }), 200);
 });
 
-test('TO-5: nobody confirms a seed that another session began, nor is shown it', async () => {
+test('nobody confirms a seed that another session began, nor is shown it (TO-5)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const thief = app.browser();
@@ -169,7 +169,7 @@ test('TO-5: nobody confirms a seed that another session began, nor is shown it',
   expect((await thief.post('/me/x')).status).toBe(401);
 });
 
-test('TO-5: of ten beginnings at one instant the last three count, and one confirmation', async () => {
+test('of ten beginnings at one instant the last three count, and one confirmation (TO-5)', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn();
   const begun = await Promise.all(
@@ -185,7 +185,7 @@ test('TO-5: of ten beginnings at one instant the last three count, and one confi
   expect(answers.filter((status) => status === 201)).toHaveLength(1);
 });
 
-test('TO-5, SS-11: enrolling and removing end every other session and give the own one a new cookie', async () => {
+test('enrolling and removing end every other session and give the own one a new cookie (TO-5, SS-11)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const other = app.browser();
@@ -208,7 +208,7 @@ test('TO-5, SS-11: enrolling and removing end every other session and give the o
   expect(await json(browser.get('/auth/mfa'), 200)).toMatchObject({ totp: false, recoveryCodesLeft: 0 });
 });
 
-test('TO-5: a session that never saw the factor may change nothing about it', async () => {
+test('a session that never saw the factor may change nothing about it (TO-5)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
@@ -259,7 +259,7 @@ async function statusOf(verified: Promise<boolean>): Promise<string> {
   }
 }
 
-test('TO-4 LG-5: after a hundred failures codes of the app are closed, however long one waits, until a passkey proves who it is', async () => {
+test('after a hundred failures codes of the app are closed, however long one waits, until a passkey proves who it is (TO-4, LG-5)', async () => {
   const { app, totp, authenticator, verify } = await closedByGuesses();
   expect(await verify(totp.nextCode())).toBe('rate_limited');
   const stranger = app.browser();
@@ -268,7 +268,7 @@ test('TO-4 LG-5: after a hundred failures codes of the app are closed, however l
   expect(await verify(totp.nextCode())).toBe('right');
 }, 60_000);
 
-test('TO-4 LG-5: a recovery code, which nobody guesses, opens the app’s codes again where a hundred failures closed them', async () => {
+test('a recovery code, which nobody guesses, opens the app’s codes again where a hundred failures closed them (TO-4, LG-5)', async () => {
   const { app, user, totp, verify } = await closedByGuesses();
   const half = await halfSignedIn(app, user.email);
   const code = (text: string) => half.post('/auth/mfa/verify', { code: text });
@@ -277,7 +277,7 @@ test('TO-4 LG-5: a recovery code, which nobody guesses, opens the app’s codes 
   expect(await verify(totp.nextCode())).toBe('right');
 }, 60_000);
 
-test('LG-5, DO-1: where codes of the app are closed, recovery codes are still guessed at slowly', async () => {
+test('where codes of the app are closed, recovery codes are still guessed at slowly (LG-5, DO-1)', async () => {
   const { totp, verify } = await closedByGuesses();
   const wrong = '01-AAAA-AAAA-AAAA-AAAA';
   const outcomes: string[] = [];
@@ -286,7 +286,7 @@ test('LG-5, DO-1: where codes of the app are closed, recovery codes are still gu
   expect(await verify(totp.recoveryCodes[0] ?? '')).toBe('rate_limited');
 }, 60_000);
 
-test('LG-5: a password reset by mail does not open the second factor, and the mail of the hundredth failure says what does', async () => {
+test('a password reset by mail does not open the second factor, and the mail of the hundredth failure says what does (LG-5)', async () => {
   const { app, user, totp, verify } = await closedByGuesses();
   const told = (await app.mailsTo(user.email)).filter(({ subject }) => subject.includes('wrong codes'));
   expect(told.filter(({ text }) => text.includes('Sign in with a recovery code or a passkey'))).toHaveLength(

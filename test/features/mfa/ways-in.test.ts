@@ -10,7 +10,7 @@ import { type SocialApp, startSocialApp } from '../../support/social.js';
 const UNLIMITED = { limit: 10_000, windowSeconds: 60 };
 
 /** What somebody ends up with: all, nothing but setting a factor up, a sign-in that waits for one, or nothing. */
-type Outcome = 'session' | 'enrolment only' | 'waiting' | 'nothing';
+type Outcome = 'session' | 'enrollment only' | 'waiting' | 'nothing';
 
 interface Person {
   email: string;
@@ -113,12 +113,12 @@ const POLICIES: Record<string, AuthTunaOptions['mfa']> = {
 const BARE: Record<string, Outcome> = {
   optional: 'session',
   'required, in the days of grace': 'session',
-  'required, past them': 'enrolment only',
-  'required at once': 'enrolment only',
+  'required, past them': 'enrollment only',
+  'required at once': 'enrollment only',
 };
 
 test.each(Object.keys(POLICIES))(
-  'MB-1: every way in, by who has enrolled in what, with a factor %s',
+  'every way in, by who has enrolled in what, with a factor %s (MB-1)',
   async (policy) => {
     const mailbox = new TestMailbox();
     const app = await startSocialApp({
@@ -182,7 +182,7 @@ test.each(Object.keys(POLICIES))(
   },
 );
 
-test.each(Object.keys(POLICIES))('MB-1: every sign-up, with a factor %s', async (policy) => {
+test.each(Object.keys(POLICIES))('every sign-up, with a factor %s (MB-1)', async (policy) => {
   const app = await startSocialApp({
     signUp: { requireVerifiedEmail: false },
     mfa: POLICIES[policy],
@@ -191,7 +191,7 @@ test.each(Object.keys(POLICIES))('MB-1: every sign-up, with a factor %s', async 
   const found: Record<string, Outcome> = {};
   for (const [name, signUp] of Object.entries(SIGN_UPS)) found[name] = await outcomeOf(await signUp(table));
   // Days of grace begin with the account.
-  const bare = policy === 'required at once' ? 'enrolment only' : 'session';
+  const bare = policy === 'required at once' ? 'enrollment only' : 'session';
   expect(found).toEqual({
     'sign-up with a password': bare,
     'sign-up with a passkey': 'session',
@@ -253,8 +253,8 @@ const ROUTES = [
   ['DELETE', '/auth/passkeys/1'],
 ] as const;
 
-/** What of those an account that must enrol may reach: what sets a factor up, and what proves who is asking. */
-const ENROLMENT = /^\/auth\/(mfa|passkeys|user-info|step-up|change-password)/;
+/** What of those an account that must enroll may reach: what sets a factor up, and what proves who is asking. */
+const ENROLLMENT = /^\/auth\/(mfa|passkeys|user-info|step-up|change-password)/;
 
 async function outcomeOf(browser: Browser): Promise<Outcome> {
   const cookies = ['at_sess', 'at_pending'].filter((name) => browser.jar.has(name));
@@ -262,11 +262,11 @@ async function outcomeOf(browser: Browser): Promise<Outcome> {
   if (cookies.includes('at_sess')) {
     expect(cookies).toEqual(['at_sess']);
     if (me.status === 200) return 'session';
-    expect(await json(me, 403)).toMatchObject({ code: 'enrolment_required' });
-    for (const [method, path] of ROUTES.filter((route) => !ENROLMENT.test(route[1])))
+    expect(await json(me, 403)).toMatchObject({ code: 'enrollment_required' });
+    for (const [method, path] of ROUTES.filter((route) => !ENROLLMENT.test(route[1])))
       expect([path, (await call(browser, method, path)).status]).toEqual([path, 403]);
     await json(browser.post('/auth/mfa/totp'), 201);
-    return 'enrolment only';
+    return 'enrollment only';
   }
   for (const [method, path] of ROUTES)
     expect([path, (await call(browser, method, path)).status]).toEqual([path, 401]);

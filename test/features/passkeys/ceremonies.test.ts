@@ -35,7 +35,7 @@ async function withPasskey(app: TestInstance, options: { counts?: boolean } = {}
   return { browser, user, authenticator, passkey, stranger: app.browser() };
 }
 
-test('PK-3: a passkey alone signs in, and counts as two factors', async () => {
+test('a passkey alone signs in, and counts as two factors (PK-3)', async () => {
   const app = await startApp();
   const { stranger, authenticator, user } = await withPasskey(app);
   app.clock.advance({ seconds: 1 });
@@ -68,7 +68,7 @@ test.each<[string, Forgery]>([
         'MEUCIQDx0Y6n5gq4cV0VqQqB2m3e3rCqk2cQj3p2W3e1yq0ZrAIgX8a8wV5l3b7m0eS9Y4JQv0v3iJx3o0B5n0c2j4r9kqM',
     },
   ],
-])('PK-2 to PK-5, D27: an assertion with %s (%j) signs nobody in', async (failure, forgery) => {
+])('an assertion with %s (%j) signs nobody in (PK-2 to PK-5, D27)', async (failure, forgery) => {
   const app = await startApp();
   const { stranger, authenticator } = await withPasskey(app);
   const answer = await signIn(stranger, authenticator, forgery);
@@ -86,7 +86,7 @@ test.each<[string, Forgery]>([
   ['wrong_rp', { rpId: 'evil.example' }],
   ['user_not_verified', { flags: { uv: false } }],
   ['wrong_backup_state', { flags: { be: false, bs: true } }],
-])('PK-2, PK-3: a registration with %s (%j) stores nothing', async (failure, forgery) => {
+])('a registration with %s (%j) stores nothing (PK-2, PK-3)', async (failure, forgery) => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const answer = await register(browser, new Authenticator(app.url), forgery);
@@ -94,7 +94,7 @@ test.each<[string, Forgery]>([
   expect(await app.authTuna.passkeys.list(user.id)).toEqual([]);
 });
 
-test('PK-1, D27: a response is accepted once, whoever sends it again', async () => {
+test('a response is accepted once, whoever sends it again (PK-1, D27)', async () => {
   const app = await startApp();
   const { stranger, authenticator, user } = await withPasskey(app);
   const options = await json(stranger.post('/auth/passkeys/sign-in/options', {}), 200);
@@ -112,7 +112,7 @@ test('PK-1, D27: a response is accepted once, whoever sends it again', async () 
   expect(await app.authTuna.sessions.list(user.id)).toHaveLength(2);
 });
 
-test('PK-1: a challenge is good for its ceremony, its browser and five minutes', async () => {
+test('a challenge is good for its ceremony, its browser and five minutes (PK-1)', async () => {
   const app = await startApp();
   const { browser, stranger, authenticator } = await withPasskey(app);
   const refusal = async (answer: Response) => (await json(answer)).failure;
@@ -139,7 +139,7 @@ test('PK-1: a challenge is good for its ceremony, its browser and five minutes',
   expect(await refusal(await browser.post('/auth/passkeys/register', made))).toBe('wrong_challenge');
 });
 
-test('PK-4: the options are the same for everybody and name no credential', async () => {
+test('the options are the same for everybody and name no credential (PK-4)', async () => {
   const app = await startApp();
   await withPasskey(app);
   const options = await json(app.browser().post('/auth/passkeys/sign-in/options', {}), 200);
@@ -148,7 +148,7 @@ test('PK-4: the options are the same for everybody and name no credential', asyn
   expect(Buffer.from(options.challenge, 'base64url').length).toBeGreaterThanOrEqual(32);
 });
 
-test('PK-4: a credential is registered once, for one account', async () => {
+test('a credential is registered once, for one account (PK-4)', async () => {
   const app = await startApp();
   const { authenticator } = await withPasskey(app);
   const other = await app.signedIn('other@example.com');
@@ -156,7 +156,7 @@ test('PK-4: a credential is registered once, for one account', async () => {
   expect((await register(other.browser, new Authenticator(app.url), { credentialId })).status).toBe(409);
 });
 
-test('PK-5: an authenticator whose counter went back signs nobody in alone', async () => {
+test('an authenticator whose counter went back signs nobody in alone (PK-5)', async () => {
   const app = await startApp();
   const { stranger, authenticator, user } = await withPasskey(app, { counts: true });
   await json(signIn(stranger, authenticator), 200);
@@ -167,7 +167,7 @@ test('PK-5: an authenticator whose counter went back signs nobody in alone', asy
   await json(signIn(app.browser(), authenticator), 200);
 });
 
-test('PK-5: with another factor enrolled it leads to that one', async () => {
+test('with another factor enrolled it leads to that one (PK-5)', async () => {
   const app = await startApp();
   const { browser, authenticator } = await withPasskey(app, { counts: true });
   const totp = await enrolTotp(app, browser);
@@ -182,7 +182,7 @@ test('PK-5: with another factor enrolled it leads to that one', async () => {
   await json(doubtful.post('/auth/mfa/verify', { code: totp.nextCode() }), 200);
 });
 
-test('PK-3: a passkey completes a password sign-in also without user verification, and only its owner’s', async () => {
+test('a passkey completes a password sign-in also without user verification, and only its owner’s (PK-3)', async () => {
   const app = await startApp();
   const { user, authenticator } = await withPasskey(app);
   const other = await app.signedIn('other@example.com');
@@ -197,7 +197,7 @@ test('PK-3: a passkey completes a password sign-in also without user verificatio
   expect(newest).toMatchObject({ amr: ['pwd', 'hwk'], assuranceLevel: 2 });
 });
 
-test('PK-6: registering and removing ask for a fresh proof', async () => {
+test('registering and removing ask for a fresh proof (PK-6)', async () => {
   const app = await startApp();
   const { browser, passkey, authenticator } = await withPasskey(app);
   app.clock.advance({ minutes: 11 });
@@ -213,7 +213,7 @@ test('PK-6: registering and removing ask for a fresh proof', async () => {
   expect((await browser.delete(`/auth/passkeys/${passkey.id}`)).status).toBe(204);
 });
 
-test('PK-6, SS-11: removing a passkey ends the other sessions and is mailed', async () => {
+test('removing a passkey ends the other sessions and is mailed (PK-6, SS-11)', async () => {
   const app = await startApp();
   const { browser, passkey, authenticator, stranger } = await withPasskey(app);
   await json(signIn(stranger, authenticator), 200);
@@ -225,14 +225,14 @@ test('PK-6, SS-11: removing a passkey ends the other sessions and is mailed', as
   expect((await json(signIn(app.browser(), authenticator), 401)).failure).toBe('unknown_credential');
 });
 
-test('PK-6: the twenty-first passkey is refused', async () => {
+test('the twenty-first passkey is refused (PK-6)', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn();
   for (let count = 0; count < 20; count += 1) await json(register(browser, new Authenticator(app.url)), 201);
   expect((await browser.post('/auth/passkeys/register/options', {})).status).toBe(409);
 });
 
-test('PK-6: a sign-up with a passkey needs no password, and its last way in stays', async () => {
+test('a sign-up with a passkey needs no password, and its last way in stays (PK-6)', async () => {
   const app = await startApp({ signUp: { requireVerifiedEmail: false } });
   const browser = app.browser();
   const authenticator = new Authenticator(app.url, { aaguid: 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4' });
@@ -257,7 +257,7 @@ test('PK-6: a sign-up with a passkey needs no password, and its last way in stay
   expect(await app.authTuna.passkeys.list(user.id)).toHaveLength(1);
 });
 
-test('PK-6, OA-9: one rule says what a last way in is: an identity counts only where its provider is still there', async () => {
+test('one rule says what a last way in is: an identity counts only where its provider is still there (PK-6, OA-9)', async () => {
   const app = await startApp({
     signUp: { requireVerifiedEmail: false },
     social: { providers: [github({ clientId: 'id', clientSecret: 'secret' })] },
@@ -328,7 +328,7 @@ test('the forms of a passkey answer a script as a script, a form with the page, 
   expect((await json(browser.get('/auth/passkeys'), 200)).items).toEqual([]);
 });
 
-test('D18: a dead cookie in the jar does not take the fresh sign-in away', async () => {
+test('a dead cookie in the jar does not take the fresh sign-in away (D18)', async () => {
   const app = await startApp();
   const { browser, authenticator, user } = await withPasskey(app);
   await app.authTuna.sessions.revokeAll(user.id, SYSTEM);

@@ -24,7 +24,7 @@ function otherThan(code: string, index = 1): string {
   return String((Number(code) + index) % 1_000_000).padStart(6, '0');
 }
 
-test('EM-11: a magic link signs in the browser that asked', async () => {
+test('a magic link signs in the browser that asked (EM-11)', async () => {
   const { app, user } = await appWithAda();
   const browser = app.browser();
   const asked = await browser.post('/auth/passwordless/link', { email: ADA });
@@ -37,7 +37,7 @@ test('EM-11: a magic link signs in the browser that asked', async () => {
   expect((await app.authTuna.sessions.list(user.id))[0]?.amr).toEqual(['email']);
 });
 
-test('EM-11, CS-4: in another browser the link alone signs nobody in, and the code of the asking one does', async () => {
+test('in another browser the link alone signs nobody in, and the code of the asking one does (EM-11, CS-4)', async () => {
   const { app } = await appWithAda();
   const asking = app.browser();
   await asking.post('/auth/passwordless/link', { email: ADA });
@@ -52,7 +52,7 @@ test('EM-11, CS-4: in another browser the link alone signs nobody in, and the co
   expect((await other.post(CONSUME, { token, code: grouped })).status).toBe(200);
 });
 
-test('EM-11: five wrong browser codes end the link', async () => {
+test('five wrong browser codes end the link (EM-11)', async () => {
   const { app } = await appWithAda();
   const asking = app.browser();
   await asking.post('/auth/passwordless/link', { email: ADA });
@@ -65,7 +65,7 @@ test('EM-11: five wrong browser codes end the link', async () => {
   expect((await app.browser().post(CONSUME, { token, code })).status).toBe(400);
 });
 
-test('EM-11: the pages of a magic link, here and in another browser', async () => {
+test('the pages of a magic link, here and in another browser (EM-11)', async () => {
   const { app } = await appWithAda();
   const asking = app.visitor();
   const sent = await asking.send(await asking.open('/auth/passwordless/link?returnTo=/public'), {
@@ -95,7 +95,7 @@ test('EM-11: the pages of a magic link, here and in another browser', async () =
   expect(asking.browser.jar.has('at_sess')).toBe(true);
 });
 
-test('EM-11: with bindToBrowser off a link works anywhere', async () => {
+test('with bindToBrowser off a link works anywhere (EM-11)', async () => {
   const { app } = await appWithAda({ passwordless: { magicLink: { bindToBrowser: false } } });
   const asked = await app.browser().post('/auth/passwordless/link', { email: ADA });
   expect(await asked.json()).toEqual({ status: 'requested' });
@@ -103,7 +103,7 @@ test('EM-11: with bindToBrowser off a link works anywhere', async () => {
   expect((await app.browser().post(CONSUME, { token })).status).toBe(200);
 });
 
-test('EM-11: what an impostor put on an unconfirmed account ends when its owner signs in by mail', async () => {
+test('what an impostor put on an unconfirmed account ends when its owner signs in by mail (EM-11)', async () => {
   for (const way of ['link', 'code'] as const) {
     const app = await startMailedApp({ signUp: { requireVerifiedEmail: false } });
     const impostor = app.browser();
@@ -135,7 +135,7 @@ test('EM-11: what an impostor put on an unconfirmed account ends when its owner 
   }
 });
 
-test('EM-11: a confirmed account keeps its password and sessions', async () => {
+test('a confirmed account keeps its password and sessions (EM-11)', async () => {
   const { app } = await appWithAda();
   const browser = app.browser();
   await browser.post('/auth/login', { login: ADA, password: PASSWORD });
@@ -157,7 +157,7 @@ test('a six-digit code signs in once', async () => {
   expect((await consume(code)).status).toBe(401);
 });
 
-test('EM-3: of twenty parallel uses of a code at most five are tried and one wins', async () => {
+test('of twenty parallel uses of a code at most five are tried and one wins (EM-3)', async () => {
   const { app } = await appWithAda();
   await app.browser().post('/auth/passwordless/code', { email: ADA });
   const code = await codeIn(app);
@@ -208,7 +208,7 @@ async function closedByGuesses(options: Parameters<typeof startMailedApp>[0] = {
   return { app, user, home, consume, newCode };
 }
 
-test('LG-5: after a hundred wrong codes of mails the code is closed to unknown browsers, and the mailed link opens it', async () => {
+test('after a hundred wrong codes of mails the code is closed to unknown browsers, and the mailed link opens it (LG-5)', async () => {
   const { app, consume, newCode } = await closedByGuesses();
   const unlocking = (await app.mailsTo(ADA)).filter(({ text }) => text.includes('/auth/unlock?token='));
   expect(unlocking).toHaveLength(1);
@@ -217,14 +217,14 @@ test('LG-5: after a hundred wrong codes of mails the code is closed to unknown b
   expect((await consume(await newCode())).status).toBe(200);
 }, 60_000);
 
-test('LG-5 LG-6: a browser that has signed in before takes a code all the same, and opens it for all', async () => {
+test('a browser that has signed in before takes a code all the same, and opens it for all (LG-5, LG-6)', async () => {
   const { home, consume, newCode } = await closedByGuesses();
   expect((await consume(await newCode())).status).toBe(429);
   expect((await consume(await newCode(), home)).status).toBe(200);
   expect((await consume(await newCode())).status).toBe(200);
 }, 60_000);
 
-test('LG-5 LG-6: strangers who are shut out do not use up the code of the owner', async () => {
+test('strangers who are shut out do not use up the code of the owner (LG-5, LG-6)', async () => {
   const { home, consume, newCode } = await closedByGuesses();
   const code = await newCode();
   for (let guess = 1; guess <= 6; guess += 1)
@@ -232,7 +232,7 @@ test('LG-5 LG-6: strangers who are shut out do not use up the code of the owner'
   expect((await consume(code, home)).status).toBe(200);
 }, 60_000);
 
-test('LG-5: a magic link opens the code again, a right password does not', async () => {
+test('a magic link opens the code again, a right password does not (LG-5)', async () => {
   const { app, consume, newCode } = await closedByGuesses();
   const login = await app.browser().post('/auth/login', { login: ADA, password: PASSWORD });
   expect(login.status).toBe(200); // another authenticator, and open
@@ -245,7 +245,7 @@ test('LG-5: a magic link opens the code again, a right password does not', async
   expect((await consume(await newCode())).status).toBe(200);
 }, 60_000);
 
-test('LG-5: a right code begins the hundred anew, and guesses at no live code count for nothing', async () => {
+test('a right code begins the hundred anew, and guesses at no live code count for nothing (LG-5)', async () => {
   const { app } = await appWithAda();
   const consume = (code: string) =>
     app.browser().post('/auth/passwordless/code/consume', { email: ADA, code });
@@ -263,7 +263,7 @@ test('LG-5: a right code begins the hundred anew, and guesses at no live code co
   }
 }, 60_000);
 
-test('LG-5 LG-8: the code of an address that nobody has closes after a hundred failures too', async () => {
+test('the code of an address that nobody has closes after a hundred failures too (LG-5, LG-8)', async () => {
   const app = await startMailedApp();
   const nobody = 'nobody@example.com';
   const statuses: number[] = [];
@@ -280,7 +280,7 @@ test('LG-5 LG-8: the code of an address that nobody has closes after a hundred f
   expect(await app.mailsTo(nobody)).toHaveLength(0);
 }, 60_000);
 
-test('EM-6: a code works for ten minutes, and a newer one ends it', async () => {
+test('a code works for ten minutes, and a newer one ends it (EM-6)', async () => {
   const { app } = await appWithAda();
   const ask = () => app.browser().post('/auth/passwordless/code', { email: ADA });
   const consume = async (code: string) =>
@@ -316,7 +316,7 @@ test('the pages of a code, without a script', async () => {
   expect((await visitor.browser.get('/me')).status).toBe(200);
 });
 
-test('LG-3: links and codes answer alike for known, unknown and suspended addresses', async () => {
+test('links and codes answer alike for known, unknown and suspended addresses (LG-3)', async () => {
   const { app, user } = await appWithAda();
   await app.authTuna.users.create({ email: 'gone@example.com', password: PASSWORD, emailVerified: true });
   const gone = await app.authTuna.users.findByEmail('gone@example.com');

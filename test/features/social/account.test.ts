@@ -67,7 +67,7 @@ test('linking ends in the session in which it began', async () => {
   expect(await app.authTuna.social.list(user.id)).toEqual([]);
 });
 
-test('OA-9: linking and unlinking ask for a login of the last ten minutes', async () => {
+test('linking and unlinking ask for a login of the last ten minutes (OA-9)', async () => {
   const app = await startSocialApp();
   const { browser, user } = await app.signedIn();
   await link(app, browser);
@@ -82,7 +82,7 @@ test('OA-9: linking and unlinking ask for a login of the last ten minutes', asyn
   expect(await app.authTuna.social.list(user.id)).toHaveLength(1);
 });
 
-test('OA-9: unlinking takes the way in away, ends other sessions, and leaves one way in', async () => {
+test('unlinking takes the way in away, ends other sessions, and leaves one way in (OA-9)', async () => {
   const app = await startSocialApp();
   const { browser, user } = await app.signedIn();
   await link(app, browser);
@@ -122,7 +122,7 @@ test('whoever has nothing but a provider signs in there once more to prove who t
   expect((await visitor.browser.delete('/auth/social/oidc')).status).toBe(409);
 });
 
-test('SS-14: unlinking gives the session a new cookie, tells its owner by mail, and is recorded', async () => {
+test('unlinking gives the session a new cookie, tells its owner by mail, and is recorded (SS-14)', async () => {
   const mailbox = new TestMailbox();
   const app = await startSocialApp({ mail: { from: 'app@example.com', transport: mailbox } });
   const { browser, user } = await app.signedIn('grace@example.com');

@@ -20,7 +20,7 @@ const ALL: Situation[] = (['known', 'unknown'] as const).flatMap((identity) =>
   ),
 );
 
-test('OA-5, OA-6: every situation has one action, and only two of them enter an account by its address, both proved', () => {
+test('every situation has one action, and only two of them enter an account by its address, both proved (OA-5, OA-6)', () => {
   const byAction = new Map<LinkingAction, Situation[]>();
   for (const situation of ALL) {
     const action = decideSignIn(situation);

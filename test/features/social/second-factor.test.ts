@@ -3,7 +3,7 @@ import { SYSTEM } from '../../../src/index.js';
 import { enrolTotp } from '../../support/factors.js';
 import { startSocialApp } from '../../support/social.js';
 
-test('MB-1: whoever has a second factor is asked for it after the provider, and comes back to where they wanted', async () => {
+test('whoever has a second factor is asked for it after the provider, and comes back to where they wanted (MB-1)', async () => {
   const app = await startSocialApp();
   const ada = app.browser();
   await app.signIn(ada);

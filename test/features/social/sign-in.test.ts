@@ -49,7 +49,7 @@ test('two people with one name are two people (D9)', async () => {
   expect((await authTuna.users.list()).items).toHaveLength(2);
 });
 
-test('OA-1: a callback works once, in the browser and for the provider it was begun with, for ten minutes', async () => {
+test('a callback works once, in the browser and for the provider it was begun with, for ten minutes (OA-1)', async () => {
   const { browser, toCallback, clock } = await startSocialApp();
   const ada = browser();
   const callback = await toCallback(ada);
@@ -77,7 +77,7 @@ test('OA-1: a callback works once, in the browser and for the provider it was be
   expect((await late.get('/me')).status).toBe(401);
 });
 
-test('OA-1: of twenty racing callbacks one signs in', async () => {
+test('of twenty racing callbacks one signs in (OA-1)', async () => {
   const { browser, toCallback, authTuna } = await startSocialApp();
   const ada = browser();
   const callback = await toCallback(ada);
@@ -86,7 +86,7 @@ test('OA-1: of twenty racing callbacks one signs in', async () => {
   expect((await authTuna.users.list()).items).toHaveLength(1);
 });
 
-test('OA-1: linking is POST, and a start changes nothing but its own row', async () => {
+test('linking is POST, and a start changes nothing but its own row (OA-1)', async () => {
   const { signedIn, browser } = await startSocialApp();
   const { browser: ada } = await signedIn();
   expect((await ada.get('/auth/social/oidc/link')).status).toBe(405);
@@ -97,7 +97,7 @@ test('OA-1: linking is POST, and a start changes nothing but its own row', async
   expect((await browser().post('/auth/social/oidc/link', {})).status).toBe(401);
 });
 
-test('OA-2: every authorization request carries an S256 challenge, and the provider checks the verifier', async () => {
+test('every authorization request carries an S256 challenge, and the provider checks the verifier (OA-2)', async () => {
   const { browser } = await startSocialApp();
   const start = await browser().get('/auth/social/oidc/login');
   const url = new URL(start.headers.get('location') ?? '');
@@ -107,7 +107,7 @@ test('OA-2: every authorization request carries an S256 challenge, and the provi
   expect(start.headers.getSetCookie().join()).toMatch(/at_flow=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax/);
 });
 
-test('OA-4: an answer for one provider is nothing for another', async () => {
+test('an answer for one provider is nothing for another (OA-4)', async () => {
   const [a, b] = [await startOpenIdProvider(), await startOpenIdProvider()];
   const providers = [
     oidc({ id: 'a', issuer: a.issuer, ...CLIENT }),
@@ -132,7 +132,7 @@ test('OA-4: an answer for one provider is nothing for another', async () => {
   expect((await ada.get('/me')).status).toBe(401);
 });
 
-test('a cancelled consent is said kindly, in our words, and is over', async () => {
+test('a canceled consent is said kindly, in our words, and is over', async () => {
   const { browser, toCallback, idp } = await startSocialApp();
   idp.consents = false;
   const ada = browser();
@@ -140,7 +140,7 @@ test('a cancelled consent is said kindly, in our words, and is over', async () =
   const answer = await ada.get(callback);
   expect(answer.status).toBe(400);
   const problem = await answer.text();
-  expect(problem).toContain('was cancelled');
+  expect(problem).toContain('was canceled');
   expect(problem).not.toContain('script');
   expect((await ada.get(callback)).status).toBe(400);
 });
@@ -163,7 +163,7 @@ test('keys that the provider has changed are fetched again', async () => {
   expect(idp.requests.filter((request) => request.endsWith('/jwks'))).toHaveLength(2);
 });
 
-test('OA-5, D9: the identity finds the account, whatever its address is by now', async () => {
+test('the identity finds the account, whatever its address is by now (OA-5, D9)', async () => {
   const { browser, signIn, authTuna } = await startSocialApp({ social: { linkVerifiedEmails: true } });
   const ada = browser();
   expect((await signIn(ada, { sub: 'ada-1', email: 'ada@example.com', email_verified: true })).status).toBe(
@@ -182,7 +182,7 @@ for (const option of [false, true]) {
   for (const local of [false, true]) {
     for (const theirs of [false, true]) {
       const links = option && local && theirs;
-      test(`OA-6: equal addresses, ${option ? '' : 'not '}allowed to meet, ours ${local ? '' : 'un'}proved, theirs ${theirs ? '' : 'un'}proved: ${links ? 'linked' : 'not linked'}`, async () => {
+      test(`equal addresses, ${option ? '' : 'not '}allowed to meet, ours ${local ? '' : 'un'}proved, theirs ${theirs ? '' : 'un'}proved: ${links ? 'linked' : 'not linked'} (OA-6)`, async () => {
         const idp = await startOpenIdProvider();
         const app = await startApp(
           { social: { providers: [oidc({ issuer: idp.issuer, ...CLIENT })], linkVerifiedEmails: option } },
@@ -209,7 +209,7 @@ for (const option of [false, true]) {
   }
 }
 
-test('OA-7: only the boolean true of email_verified is verified', async () => {
+test('only the boolean true of email_verified is verified (OA-7)', async () => {
   const { browser, signIn, authTuna } = await startSocialApp({ signUp: { requireVerifiedEmail: false } });
   for (const [index, said] of [false, 'false', 'true', undefined, 1, null].entries()) {
     const email = `person${index}@example.com`;
@@ -218,7 +218,7 @@ test('OA-7: only the boolean true of email_verified is verified', async () => {
   }
 });
 
-test('OA-7: an unproved address waits for its confirmation, and a missing one makes no account', async () => {
+test('an unproved address waits for its confirmation, and a missing one makes no account (OA-7)', async () => {
   const { browser, signIn, authTuna } = await startSocialApp(withMail());
   const ada = browser();
   const answer = await signIn(ada, { sub: 'ada-1', email: 'ada@example.com', email_verified: false });
@@ -290,7 +290,7 @@ function expectOwn(location: string, payload: string): void {
   expect(location, payload).toMatch(/^\/(?![/\\])/);
 }
 
-test('OA-8, D10: the way back from a sign-in stays on this site', async () => {
+test('the way back from a sign-in stays on this site (OA-8, D10)', async () => {
   const { browser, signIn } = await startSocialApp();
   for (const payload of OPEN_REDIRECTS) {
     const answer = await signIn(browser(), undefined, `?returnTo=${encodeURIComponent(payload)}`);
@@ -299,7 +299,7 @@ test('OA-8, D10: the way back from a sign-in stays on this site', async () => {
   }
 }, 120_000);
 
-test('OA-8, D10: the way back from linking stays on this site, for scripts and for forms', async () => {
+test('the way back from linking stays on this site, for scripts and for forms (OA-8, D10)', async () => {
   const { signedIn, idp, url } = await startSocialApp({
     rateLimits: { social: { limit: 1000, windowSeconds: 60 } },
   });
@@ -320,7 +320,7 @@ test('OA-8, D10: the way back from linking stays on this site, for scripts and f
   }
 }, 120_000);
 
-test("OA-8, D10: the way to an organisation's provider, and the way back, stay on this site", async () => {
+test("the way to an organization's provider, and the way back, stay on this site (OA-8, D10)", async () => {
   const { browser, idp, url, connection } = await startAcme();
   const visitor = new PageVisitor(browser());
   for (const [index, payload] of OPEN_REDIRECTS.entries()) {
@@ -338,7 +338,7 @@ test("OA-8, D10: the way to an organisation's provider, and the way back, stay o
   }
 }, 120_000);
 
-test('D9: a suspended user is refused after the provider, as after a password', async () => {
+test('a suspended user is refused after the provider, as after a password (D9)', async () => {
   const { browser, signIn, authTuna } = await startSocialApp();
   await signIn(browser());
   const user = await authTuna.users.findByEmail('ada@example.com');

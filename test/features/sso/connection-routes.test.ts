@@ -130,20 +130,20 @@ test('what a connection is made of is read strictly', async () => {
   expect(form.status).toBe(415);
 });
 
-test('the sign-in page asks for an organisation once one has proved a domain, and leads to its provider', async () => {
+test('the sign-in page asks for an organization once one has proved a domain, and leads to its provider', async () => {
   const { browser, prove, connection, idp, url } = await startWithOwner({ verified: false });
   const visitor = new PageVisitor(browser());
-  expect((await visitor.open('/auth/login')).html).not.toContain('Sign in with your organisation');
+  expect((await visitor.open('/auth/login')).html).not.toContain('Sign in with your organization');
   await prove();
   const page = await visitor.open('/auth/login?returnTo=%2Freports');
-  expect(page.html).toContain('Sign in with your organisation');
+  expect(page.html).toContain('Sign in with your organization');
   expect(page.html).toContain('action="/auth/social/sso/login"');
 
   const unknown = await visitor.open(
     '/auth/social/sso/login?email=ada%40nowhere.example&returnTo=%2Freports',
   );
   expect(unknown.status).toBe(404);
-  expect(unknown.html).toContain('We know no organisation with this address.');
+  expect(unknown.html).toContain('We know no organization with this address.');
   expect(unknown.html).toContain('value="ada@nowhere.example"');
   expect((await visitor.open('/auth/social/sso/login')).html).toContain('name="email"');
 

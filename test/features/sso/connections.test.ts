@@ -32,7 +32,7 @@ test('a domain counts once its TXT record is there, and belongs to one connectio
   });
 });
 
-test('a domain whose record was replaced by that of another organisation moves there with nothing of the first one', async () => {
+test('a domain whose record was replaced by that of another organization moves there with nothing of the first one', async () => {
   const { connections, connection, actor, records, signIn, domain, authTuna, idp } = await startAcme({
     linkVerifiedEmails: true,
   });
@@ -103,7 +103,7 @@ test('a connection vouches for its own domains and for nobody else', async () =>
   expect((await signIn(BOB)).answer.status).toBe(303);
 });
 
-test('an account of the domain is entered only where the organisation said so and both sides are proved', async () => {
+test('an account of the domain is entered only where the organization said so and both sides are proved', async () => {
   for (const linkVerifiedEmails of [false, true]) {
     const { signIn, authTuna } = await startAcme({ linkVerifiedEmails });
     await authTuna.users.create({ email: 'bob@acme.example', password: PASSWORD, emailVerified: true });
@@ -115,7 +115,7 @@ test('an account of the domain is entered only where the organisation said so an
   }
 });
 
-test("OA-7: an address outside the proved domains is not proved by an organisation's provider, whatever it says", async () => {
+test("an address outside the proved domains is not proved by an organization's provider, whatever it says (OA-7)", async () => {
   const { authTuna, connections, connection, actor, enter } = await startAcme({ linkVerifiedEmails: true });
   await connections.addDomain(connection.id, 'labs.example', actor);
   const accounts = [
@@ -143,7 +143,7 @@ test("OA-7: an address outside the proved domains is not proved by an organisati
 });
 
 test.each(['given up', 'proved by another'])(
-  'OA-7: an organisation whose domain was %s proves no address there, nor takes anything from an account, also of people it knows',
+  'an organization whose domain was %s proves no address there, nor takes anything from an account, also of people it knows (OA-7)',
   async (loss) => {
     const { authTuna, connections, connection, domain, records, actor, browser, enter, idp, url } =
       await startAcme();
@@ -175,7 +175,7 @@ test.each(['given up', 'proved by another'])(
   },
 );
 
-test("OA-7: a person's new address elsewhere is not proved by the organisation that they came from", async () => {
+test("a person's new address elsewhere is not proved by the organization that they came from (OA-7)", async () => {
   const { authTuna, enter } = await startAcme();
   expect((await enter(BOB)).answer.status).toBe(303);
   const bob = await authTuna.users.findByEmail('bob@acme.example');
@@ -215,7 +215,7 @@ test('a provider that says nothing of email_verified is believed within the prov
   expect(await proved('zoe@acme.example')).toBe(true);
 });
 
-test('OA-7: a provider that says anything but true of email_verified is not believed, also within the proved domains', async () => {
+test('a provider that says anything but true of email_verified is not believed, also within the proved domains (OA-7)', async () => {
   const { authTuna, connections, connection, actor, signIn } = await startAcme({ linkVerifiedEmails: true });
   for (const [index, said] of [false, 'false', 'true', 0, 1, null].entries()) {
     const email = `person${index}@acme.example`;
@@ -283,7 +283,7 @@ test('nobody leaves the address for which single sign-on is demanded, but for an
   expect((await wanted('bob@elsewhere.example')).status).toBe(202);
 });
 
-test('connections are managed by who may manage the organisation, with roles they may assign', async () => {
+test('connections are managed by who may manage the organization, with roles they may assign', async () => {
   const { authTuna, connections, connection, actor, idp, signedIn } = await startAcme();
   const { user } = await signedIn('mallory@example.com');
   const mallory: Actor = { userId: user.id, ip: null, userAgent: null };
@@ -305,7 +305,7 @@ test('connections are managed by who may manage the organisation, with roles the
   expect(await authTuna.social.connections.discover('bob@acme.example')).toBeNull();
 });
 
-test('OA-9: a connection on the public internet only, whatever its name resolves to', async () => {
+test('a connection on the public internet only, whatever its name resolves to (OA-9)', async () => {
   const { authTuna } = await startApp({
     baseUrl: 'https://app.example.com',
     signUp: { requireVerifiedEmail: false },
@@ -409,7 +409,7 @@ test('a stranger who signed up with an address of a domain that demands single s
   expect(await authTuna.social.list(user!.id)).toHaveLength(1);
 });
 
-test('an organisation that is removed takes its connection and domains along, and the domain is free', async () => {
+test('an organization that is removed takes its connection and domains along, and the domain is free', async () => {
   const { authTuna, connections, connection, signIn, records, idp } = await startAcme();
   await signIn(BOB);
   const bob = await authTuna.users.findByEmail('bob@acme.example');

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { AuthTunaError } from '../../../src/index.js';
 import { PASSWORD, startApp } from '../../support/app.js';
 
-test('HD-4: a problem is titled by what it is, not by its status', async () => {
+test('a problem is titled by what it is, not by its status (HD-4)', async () => {
   const app = await startApp(
     {},
     {

@@ -18,7 +18,7 @@ async function cookieOf(options: Parameters<typeof startApp>[0], body: object = 
 }
 
 describe('the session cookie', () => {
-  test('CK-1: on https it is __Host-, Secure, HttpOnly, small, without personal data, and gone with the window', async () => {
+  test('on https it is __Host-, Secure, HttpOnly, small, without personal data, and gone with the window (CK-1)', async () => {
     const { cookie, answer } = await cookieOf(HTTPS);
     expect(cookie).toMatch(/^__Host-at_sess=[\w.-]+; Path=\/; HttpOnly; Secure; SameSite=Lax$/);
     expect(cookie.length).toBeLessThan(1200);
@@ -28,7 +28,7 @@ describe('the session cookie', () => {
     expect(answer.headers.get('cache-control')).toBe('no-store');
   });
 
-  test('CK-1, D20: with remember me it is kept until the absolute limit, not longer, also after a rotation', async () => {
+  test('with remember me it is kept until the absolute limit, not longer, also after a rotation (CK-1, D20)', async () => {
     const { app, cookie } = await cookieOf({}, { rememberMe: true });
     expect(cookie).toMatch(/; Max-Age=2592000$/);
     const browser = app.browser();
@@ -39,7 +39,7 @@ describe('the session cookie', () => {
     expect(renewed).toMatch(new RegExp(`; Max-Age=${24 * 86_400}$`));
   });
 
-  test('CK-1: SameSite=Strict and a Domain come by option, the latter without the __Host- prefix', async () => {
+  test('SameSite=Strict and a Domain come by option, the latter without the __Host- prefix (CK-1)', async () => {
     const { cookie, app, answer } = await cookieOf({
       ...HTTPS,
       session: { sameSite: 'strict', cookieDomain: 'example.com' },
@@ -54,7 +54,7 @@ describe('the session cookie', () => {
     expect(others.join()).not.toContain('Domain');
   });
 
-  test('CK-2: two cookies of the name, a nameless one, another case and a smuggled one are no session', async () => {
+  test('two cookies of the name, a nameless one, another case and a smuggled one are no session (CK-2)', async () => {
     const { app, cookie } = await cookieOf({});
     const pair = cookie.split(';')[0] ?? '';
     const userAgent = { 'user-agent': app.browser().userAgent };
@@ -77,7 +77,7 @@ describe('the session cookie', () => {
     expect(await statusOf(pair)).toBe(200);
   });
 
-  test('CK-3: a name without prefix, and http at all, work on a loopback host only', () => {
+  test('a name without prefix, and http at all, work on a loopback host only (CK-3)', () => {
     for (const baseUrl of ['http://app.example.com', 'http://10.0.0.7:3000', 'http://localhost.example.com'])
       expect(() => createAuthTuna({ baseUrl, secrets: [SECRET] })).toThrow(/http: works on localhost only/);
   });

@@ -87,7 +87,7 @@ async function slowApp() {
 }
 
 test.each(ways)(
-  'SS-8: a session that ends while a slow body arrives lets nothing through: %s',
+  'a session that ends while a slow body arrives lets nothing through: %s (SS-8)',
   async (way) => {
     const { app, user, begin } = await slowApp();
     const honest = await begin(way);
@@ -103,7 +103,7 @@ test.each(ways)(
 );
 
 test.each(['permission', 'permission-fresh', 'role', 'in-the-handler'])(
-  'RB-8: a role that is taken away while a slow body arrives lets nothing through: %s',
+  'a role that is taken away while a slow body arrives lets nothing through: %s (RB-8)',
   async (way) => {
     const { app, user, begin } = await slowApp();
     const post = await begin(way);
@@ -113,7 +113,7 @@ test.each(['permission', 'permission-fresh', 'role', 'in-the-handler'])(
 );
 
 test.each(['user', 'in-the-handler'])(
-  'SS-8: what another instance ended is noticed too, when a body took longer than a second: %s',
+  'what another instance ended is noticed too, when a body took longer than a second: %s (SS-8)',
   async (way) => {
     const { app, user, begin } = await slowApp();
     const post = await begin(way);
@@ -169,7 +169,7 @@ async function waitingApp(options: { fresh?: boolean } = {}) {
 }
 
 test.each([{}, { fresh: true }])(
-  'SS-8, RB-8: what was taken away while the host looked for the scope lets nothing through: %o',
+  'what was taken away while the host looked for the scope lets nothing through: %o (SS-8, RB-8)',
   async (options) => {
     const { app, user, begin } = await waitingApp(options);
     const honest = await begin();
@@ -195,7 +195,7 @@ test.each([{}, { fresh: true }])(
   },
 );
 
-test('SS-8: our own routes look again at who sends a slow body before they act on it', async () => {
+test('our own routes look again at who sends a slow body before they act on it (SS-8)', async () => {
   const reading = readingSignal();
   const app = await startApp(
     {},

@@ -85,7 +85,7 @@ async function connected() {
   return { app, port, browser, user, socket, closed: once(socket, 'close') };
 }
 
-test('CS-5: a page of another site gets no socket, with cookie or without', async () => {
+test('a page of another site gets no socket, with cookie or without (CS-5)', async () => {
   const { app, port, browser } = await connected();
   const origins = ['https://evil.example', 'null', app.url.replace('localhost', '127.0.0.1')];
   for (const origin of origins)
@@ -94,20 +94,20 @@ test('CS-5: a page of another site gets no socket, with cookie or without', asyn
   expect((await open(app, port, browser.cookieHeader, other)).status).toBe(403);
 });
 
-test('SS-8: whoever has no good cookie is nobody', async () => {
+test('whoever has no good cookie is nobody (SS-8)', async () => {
   const { app, port, browser } = await connected();
   const token = browser.jar.get('at_sess') ?? '';
   for (const cookie of ['', 'at_sess=x', `at_sess=${token}x`, `at_sess=${token}; at_sess=${token}`])
     expect((await open(app, port, cookie)).status).toBe(401);
 });
 
-test('SS-8: the socket closes when the session is revoked', async () => {
+test('the socket closes when the session is revoked (SS-8)', async () => {
   const { app, browser, closed } = await connected();
   await app.authTuna.sessions.revoke(claimsOf(browser).sid, SYSTEM);
   await closed;
 });
 
-test('SS-8: the socket closes when its user is suspended, signs out everywhere or is deleted', async () => {
+test('the socket closes when its user is suspended, signs out everywhere or is deleted (SS-8)', async () => {
   for (const end of ['suspend', 'revokeAll', 'delete'] as const) {
     const { app, user, closed } = await connected();
     if (end === 'suspend') await app.authTuna.users.suspend(user.id, 'spam', SYSTEM);
@@ -117,7 +117,7 @@ test('SS-8: the socket closes when its user is suspended, signs out everywhere o
   }
 });
 
-test('SS-8: the socket closes within 60 s when nobody tells of the end', async () => {
+test('the socket closes within 60 s when nobody tells of the end (SS-8)', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const { app, browser, closed, socket } = await connected();
   const { authTuna } = await startSibling(app, { databaseUrl: app.database.url });
@@ -129,7 +129,7 @@ test('SS-8: the socket closes within 60 s when nobody tells of the end', async (
   expect(socket.destroyed).toBe(true);
 });
 
-test('SS-3: a socket that outlives two rotations stays open, and the session lives on', async () => {
+test('a socket that outlives two rotations stays open, and the session lives on (SS-3)', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const { app, browser, socket } = await connected();
   for (let i = 0; i < 3; i += 1) {
@@ -143,7 +143,7 @@ test('SS-3: a socket that outlives two rotations stays open, and the session liv
   expect(socket.destroyed).toBe(false);
 });
 
-test('SS-8: the socket closes when the session expires', async () => {
+test('the socket closes when the session expires (SS-8)', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const { app, closed } = await connected();
   app.clock.advance({ hours: 25 });
@@ -151,7 +151,7 @@ test('SS-8: the socket closes when the session expires', async () => {
   await closed;
 });
 
-test('SS-8: closing the library closes the sockets and leaves no timer', async () => {
+test('closing the library closes the sockets and leaves no timer (SS-8)', async () => {
   const { app, closed } = await connected();
   await app.authTuna.close();
   await closed;

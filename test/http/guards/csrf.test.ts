@@ -4,7 +4,7 @@ import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
 import { openDatabase } from '../../support/database.js';
 import { PageVisitor } from '../../support/page-visitor.js';
 
-test('CS-2, CS-4: signing in by form needs the token of a page this browser opened', async () => {
+test('signing in by form needs the token of a page this browser opened (CS-2, CS-4)', async () => {
   const app = await startApp();
   await app.authTuna.users.create({ email: 'ada@example.com', password: PASSWORD, emailVerified: true });
   const fields = { login: 'ada@example.com', password: PASSWORD };
@@ -28,7 +28,7 @@ test('CS-2, CS-4: signing in by form needs the token of a page this browser open
 
 const SIBLING = 'http://sibling.localhost:9';
 
-test('CS-1: what a browser says about where an unsafe request comes from decides, on every route', async () => {
+test('what a browser says about where an unsafe request comes from decides, on every route (CS-1)', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn();
   const routes: [string, object][] = [
@@ -65,7 +65,7 @@ test('CS-1: what a browser says about where an unsafe request comes from decides
     expect((await browser.post('/me/x', {}, { headers })).status).toBe(200);
 });
 
-test('CS-2: a form of another session is refused, one of this session passes', async () => {
+test('a form of another session is refused, one of this session passes (CS-2)', async () => {
   const app = await startApp();
   const ada = new PageVisitor((await app.signedIn('ada@example.com')).browser);
   const bob = new PageVisitor((await app.signedIn('bob@example.com')).browser);
@@ -84,7 +84,7 @@ test('CS-2: a form of another session is refused, one of this session passes', a
   expect(asked.status).toBe(204);
 });
 
-test('CS-2: a form that was open for too long is shown again, and then works', async () => {
+test('a form that was open for too long is shown again, and then works (CS-2)', async () => {
   const app = await startApp();
   await app.authTuna.users.create({ email: 'ada@example.com', password: PASSWORD, emailVerified: true });
   const visitor = new PageVisitor(app.browser());
@@ -99,7 +99,7 @@ test('CS-2: a form that was open for too long is shown again, and then works', a
   expect((await visitor.submit(again, fields)).status).toBe(303);
 });
 
-test('CS-2: two tokens of one page differ, so that compression gives nothing away', async () => {
+test('two tokens of one page differ, so that compression gives nothing away (CS-2)', async () => {
   const app = await startApp();
   const visitor = new PageVisitor(app.browser());
   const first = await visitor.open('/auth/login');
@@ -108,7 +108,7 @@ test('CS-2: two tokens of one page differ, so that compression gives nothing awa
   expect(first.csrfToken.length).toBeGreaterThan(40);
 });
 
-test('CS-2: a page of the host has forms of its own, before there is a session and with one', async () => {
+test('a page of the host has forms of its own, before there is a session and with one (CS-2)', async () => {
   const app = await startApp(
     {},
     {
@@ -140,7 +140,7 @@ test('CS-2: a page of the host has forms of its own, before there is a session a
   expect(await (await visitor.browser.get('/public')).json()).toEqual({ userId: null });
 });
 
-test('CS-3: routes without a page take JSON only, and with { pages: false } all of them', async () => {
+test('routes without a page take JSON only, and with { pages: false } all of them (CS-3)', async () => {
   const app = await startApp(
     {},
     {
@@ -164,7 +164,7 @@ test('CS-3: routes without a page take JSON only, and with { pages: false } all 
   }
 });
 
-test('CS-5: opening every page and address changes nothing in the database', async () => {
+test('opening every page and address changes nothing in the database (CS-5)', async () => {
   const app = await startApp();
   const { browser } = await app.signedIn();
   const before = await dump(app);

@@ -147,7 +147,7 @@ test('a role without a level is refused with what it lacks, also to a superadmin
   });
 });
 
-test('HD-4: a PostgreSQL that cannot be reached is named to who starts the app, and to no visitor', async () => {
+test('a PostgreSQL that cannot be reached is named to who starts the app, and to no visitor (HD-4)', async () => {
   const authTuna = createAuthTuna({
     baseUrl: 'http://localhost:3000',
     secrets: [SECRET],

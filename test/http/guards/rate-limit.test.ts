@@ -16,7 +16,7 @@ const from = (ip: string) => ({ headers: { 'x-forwarded-for': ip } });
 describe('the limiter', () => {
   const LIMIT = { limit: 10, windowSeconds: 100 };
 
-  test('PX-2: of 60 at one instant in three processes exactly ten pass', async () => {
+  test('of 60 at one instant in three processes exactly ten pass (PX-2)', async () => {
     const { runtime, database, clock } = await startRuntime();
     const others = [await startRuntime({}, { database, clock }), await startRuntime({}, { database, clock })];
     const limiters = [runtime, ...others.map((other) => other.runtime)].map((each) => new RateLimiter(each));
@@ -72,7 +72,7 @@ describe('the limiter', () => {
     expect(await here.take('search ada', LIMIT)).toMatchObject({ allowed: true, remaining: 8 });
   });
 
-  test('LG-7: distinct things are limited in all and at each place, at one instant in three processes', async () => {
+  test('distinct things are limited in all and at each place, at one instant in three processes (LG-7)', async () => {
     const limit = { limit: 10, limitOfPlace: 4, windowSeconds: 100 };
     const { runtime, database, clock } = await startRuntime();
     const others = [await startRuntime({}, { database, clock }), await startRuntime({}, { database, clock })];
@@ -92,7 +92,7 @@ describe('the limiter', () => {
     expect(passed(await see('a', 0, 6))).toBe(4);
   });
 
-  test('LG-7: what is seen at very many places does not grow the counter without end, and what is forgotten makes room', async () => {
+  test('what is seen at very many places does not grow the counter without end, and what is forgotten makes room (LG-7)', async () => {
     const limit = { limit: 10, limitOfPlace: 4, windowSeconds: 100 };
     const { runtime } = await startRuntime();
     const limiter = new RateLimiter(runtime);
@@ -157,7 +157,7 @@ describe("rateLimit on the host's own routes", () => {
     expect((await browser.get('/search', from('203.0.113.7'))).status).toBe(200);
   });
 
-  test('PX-2: addresses of one /64, and two spellings of one IPv4 address, share a limit; others do not', async () => {
+  test('addresses of one /64, and two spellings of one IPv4 address, share a limit; others do not (PX-2)', async () => {
     const app = await start();
     const statusOf = async (ip: string) => (await app.browser().get('/search', from(ip))).status;
     for (const ip of ['2001:db8::1', '2001:db8::2', '2001:db8:0:0:ffff::'])
@@ -297,7 +297,7 @@ describe('mails that strangers ask for', () => {
   const ACTOR = { userId: null, ip: '203.0.113.7', userAgent: null };
   const ADA = 'ada@example.com';
 
-  test('EM-8: 3 an hour to one address, at least 60 s apart', async () => {
+  test('3 an hour to one address, at least 60 s apart (EM-8)', async () => {
     const { runtime, clock } = await startRuntime();
     const quota = new MailQuota(runtime, new RateLimiter(runtime));
     const ask = (purpose: string) => quota.reserve({ purpose, address: ADA, actor: ACTOR });
@@ -311,7 +311,7 @@ describe('mails that strangers ask for', () => {
     expect(await ask('reset')).toBe(true);
   });
 
-  test('EM-8: of 20 at one instant one passes, and SYSTEM is not limited', async () => {
+  test('of 20 at one instant one passes, and SYSTEM is not limited (EM-8)', async () => {
     const { runtime } = await startRuntime();
     const quota = new MailQuota(runtime, new RateLimiter(runtime));
     const ask = (actor = ACTOR) => quota.reserve({ purpose: 'reset', address: ADA, actor });
@@ -320,7 +320,7 @@ describe('mails that strangers ask for', () => {
     expect(await quota.reserve({ purpose: 'reset', address: ADA, actor: SYSTEM })).toBe(true);
   });
 
-  test('EM-8: 10 an hour from one network, whoever they are for; another network is free', async () => {
+  test('10 an hour from one network, whoever they are for; another network is free (EM-8)', async () => {
     const { runtime } = await startRuntime();
     const quota = new MailQuota(runtime, new RateLimiter(runtime));
     const ask = (i: number, ip: string) =>
@@ -333,7 +333,7 @@ describe('mails that strangers ask for', () => {
     expect(await ask(19, '198.51.100.1')).toBe(true);
   });
 
-  test('D12: a stranger who uses up the day of one purpose leaves it to the owner elsewhere', async () => {
+  test('a stranger who uses up the day of one purpose leaves it to the owner elsewhere (D12)', async () => {
     const { runtime, clock } = await startRuntime();
     const quota = new MailQuota(runtime, new RateLimiter(runtime));
     const ask = (ip: string) => quota.reserve({ purpose: 'reset', address: ADA, actor: { ...ACTOR, ip } });
@@ -346,7 +346,7 @@ describe('mails that strangers ask for', () => {
     expect(await ask('203.0.113.7')).toBe(true);
   });
 
-  test('EM-8 LG-3: 20 requests for a forgotten password give 3 mails and 20 answers alike, known or not', async () => {
+  test('20 requests for a forgotten password give 3 mails and 20 answers alike, known or not (EM-8, LG-3)', async () => {
     const mailbox = new TestMailbox();
     const app = await startApp({ mail: { from: 'App <app@example.com>', transport: mailbox } });
     await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });

@@ -15,7 +15,7 @@ const PAGES = [
 ];
 
 describe('headers', () => {
-  test('HD-1, D46: every page has the strict policy and says where nothing may leak', async () => {
+  test('every page has the strict policy and says where nothing may leak (HD-1, D46)', async () => {
     const app = await startApp({
       baseUrl: 'https://harbour.example',
       mail: { from: 'a@harbour.example', transport: { send: async () => {} } },
@@ -45,7 +45,7 @@ describe('headers', () => {
     }
   });
 
-  test('HD-2: whatever sets a cookie or belongs to somebody is stored by nobody', async () => {
+  test('whatever sets a cookie or belongs to somebody is stored by nobody (HD-2)', async () => {
     const app = await startApp();
     const { browser } = await app.signedIn();
     for (const path of ['/me', '/auth/user-info', '/auth/change-password', '/me/x.css', '/auth/login']) {
@@ -75,7 +75,7 @@ describe('headers', () => {
 });
 
 describe('errors', () => {
-  test('HD-4, HD-5: what fails in the app is an answer without a word about how, run once, and nobody is signed out', async () => {
+  test('what fails in the app is an answer without a word about how, run once, and nobody is signed out (HD-4, HD-5)', async () => {
     let runs = 0;
     const failures: unknown[] = [
       new Error('SELECT * FROM secrets'),
@@ -112,7 +112,7 @@ describe('errors', () => {
     expect((await browser.get('/me')).status).toBe(200);
   });
 
-  test('HD-4: hostile requests get a 4xx, as a page or as a problem', async () => {
+  test('hostile requests get a 4xx, as a page or as a problem (HD-4)', async () => {
     const app = await startApp();
     const browser = app.browser();
     for (const headers of [HTML, { accept: 'application/json' }] as Record<string, string>[]) {
@@ -157,7 +157,7 @@ describe('errors', () => {
     expect(html).toContain('req-77');
   });
 
-  test('HD-4: what the type of a problem points to tells a browser as a page, and a script as JSON, what the error means', async () => {
+  test('what the type of a problem points to tells a browser as a page, and a script as JSON, what the error means (HD-4)', async () => {
     const app = await startApp();
     const browser = app.browser();
     const problem = (await (await browser.get('/reports')).json()) as { type: string };
@@ -227,7 +227,7 @@ describe('returning', () => {
     expect((await browser.request('HEAD', '/me', undefined, { headers: HTML })).status).toBe(303);
   });
 
-  test('D10: nothing but a path of this site is returned to', async () => {
+  test('nothing but a path of this site is returned to (D10)', async () => {
     const app = await startApp();
     await app.authTuna.users.create({ email: 'ada@example.com', password: PASSWORD, emailVerified: true });
     for (const hostile of [
