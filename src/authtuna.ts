@@ -1,7 +1,9 @@
 import { IncomingMessage } from 'node:http';
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from 'express';
+import type { Auth, User } from './auth.js';
 import { type Config, DEFAULT_DATABASE_URL, parseConfig } from './config/config.js';
-import type { AuthTunaOptions, RateLimitName } from './config/options.js';
+import type { AuthTunaOptions } from './config/options.js';
+import type { RateLimitName } from './config/rate-limits.js';
 import { Access } from './core/access/access.js';
 import type { PermissionOf } from './core/access/definitions.js';
 import { PermissionManager } from './core/access/permissions.js';
@@ -33,7 +35,7 @@ import { bootstrapAdmin } from './core/users/bootstrap-admin.js';
 import { PasswordManager } from './core/users/passwords.js';
 import { UserManager } from './core/users/users.js';
 import { PasswordHasher } from './crypto/password-hash.js';
-import { guardDb, type PrismaLike, type User, type UserOf } from './db/client.js';
+import { guardDb, type PrismaLike, type UserOf } from './db/client.js';
 import { checkTables, migrate } from './db/migrate.js';
 import { openDatabase } from './db/open.js';
 import { Redis } from './db/redis.js';
@@ -57,7 +59,6 @@ import { passwordlessRouter } from './features/passwordless/router.js';
 import { SocialManager } from './features/social/manager.js';
 import { socialRouter } from './features/social/router.js';
 import { type SecurityHeaderOptions, securityHeaders } from './http/answer/headers.js';
-import type { Auth } from './http/caller/request-auth.js';
 import { authOf } from './http/caller/request-auth.js';
 import { SessionMiddleware } from './http/caller/session.js';
 import { Upgrades } from './http/caller/upgrade.js';
@@ -232,7 +233,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     tokens: oneTimeTokens,
   });
   const signIn = new SignIn(runtime, ledger, sessions, oneTimeTokens);
-  const redis = config.redisUrl === undefined ? null : new Redis(config, config.redisUrl);
+  const redis = config.redisUrl === undefined ? null : new Redis(config.redisUrl, config.logger);
   const throttle = new Throttle(runtime);
   new FailureAlarm(runtime, ledger);
   const limiter = new RateLimiter(runtime, redis);

@@ -1,18 +1,4 @@
-/** Who does something, and from where. The last argument of everything that changes something. */
-export interface Actor {
-  userId: string | null;
-  ip: string | null;
-  userAgent: string | null;
-  sessionId?: string;
-  apiKeyId?: string;
-  impersonatorId?: string;
-  requestId?: string;
-  /** The languages their browser asks for, as `Accept-Language` lists them; mails to them are written in one of these. */
-  languages?: string;
-}
-
-/** The actor of scripts and jobs; it may do everything, and never comes from a request. */
-export const SYSTEM: Actor = Object.freeze({ userId: null, ip: null, userAgent: null });
+import type { Actor } from './actor.js';
 
 /** What can happen. Names are `noun.past_participle`. */
 export const EVENT_TYPES = [

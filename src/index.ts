@@ -1,7 +1,10 @@
+export { type Actor, SYSTEM } from './actor.js';
+export type { ApiKey, Auth, Session, User } from './auth.js';
 export { type AuthTuna, createAuthTuna, type Health } from './authtuna.js';
 export { optionsFromEnv } from './config/env.js';
 export type {
   AuthTunaOptions,
+  Brand,
   Clock,
   Hooks,
   HumanCheckAction,
@@ -10,13 +13,14 @@ export type {
   Logger,
   MailTransport,
   OutgoingMail,
+  Palette,
   PermissionCatalog,
-  RateLimitName,
   ReactionToChange,
   Region,
   RoleCatalog,
   RoleDeclaration,
 } from './config/options.js';
+export type { RateLimit, RateLimitName } from './config/rate-limits.js';
 export type { Access, Explanation } from './core/access/access.js';
 export { definePermissions, type PermissionOf } from './core/access/definitions.js';
 export type { Permission, PermissionManager } from './core/access/permissions.js';
@@ -26,17 +30,15 @@ export type { ScopeManager, ScopeNode } from './core/access/scopes.js';
 export type { AuditEntry, AuditManager, AuditQuery } from './core/changes/audit.js';
 export type { BroadcastHealth } from './core/instances/broadcast.js';
 export type { Job, JobManager, JobStatus } from './core/instances/jobs.js';
-export type { RateLimit } from './core/limits/rate-limiter.js';
 export type { Page } from './core/page.js';
-export type { Session } from './core/sessions/session-row.js';
 export type { SessionManager, SessionWithToken } from './core/sessions/sessions.js';
 export type { SecondFactorName, SignInResult } from './core/sign-in/sign-in.js';
 export type { PasswordManager } from './core/users/passwords.js';
 export type { UserManager, UserQuery } from './core/users/users.js';
 export type { Random } from './crypto/random.js';
-export type { ExtraColumns, PrismaLike, User, UserOf } from './db/client.js';
+export type { ExtraColumns, PrismaLike, UserOf } from './db/client.js';
 export { AuthTunaError, type ErrorCode, type ErrorFacts, type FieldError } from './errors.js';
-export { type Actor, type AuthEvent, type EventListener, type EventType, SYSTEM } from './events.js';
+export type { AuthEvent, EventListener, EventType } from './events.js';
 export type { AuthManager } from './features/auth/manager.js';
 export type { MfaManager, MfaStatus, TotpEnrollment, TrustedDevice } from './features/mfa/manager.js';
 export type { Passkey, PasskeyManager } from './features/passkeys/manager.js';
@@ -50,7 +52,7 @@ export type {
 } from './features/social/connections.js';
 export type { SocialAccount, SocialManager, SocialOutcome } from './features/social/manager.js';
 export type { SecurityHeaderOptions } from './http/answer/headers.js';
-export { type ApiKey, type Auth, currentUser } from './http/caller/request-auth.js';
+export { currentUser } from './http/caller/request-auth.js';
 export type { Problem } from './http/errors.js';
 export type { Credential, GuardOptions, UserGuardOptions } from './http/guards/guards.js';
 export type { RateLimitOptions } from './http/guards/rate-limit.js';
@@ -86,4 +88,3 @@ export {
   twitch,
   x,
 } from './oauth-client/providers.js';
-export type { Brand, Palette } from './templates/theme.js';

@@ -1,13 +1,18 @@
+/** `date` plus a number of seconds. */
+export function after(date: Date, seconds: number): Date {
+  return new Date(date.getTime() + seconds * 1000);
+}
+
 /**
- * What `work` gives, if it does so soon enough. What comes later is not waited for, and its failure is nobody's.
+ * Resolves with what `work` gives, or rejects after `limitMs`. A late result or rejection is ignored.
  *
- * @param what the subject of the error: `the database`
- * @throws Error `<what> took longer than <limitMs> ms`, or whatever `work` throws
+ * @param subject of the error's sentence: `the database`
+ * @throws Error `<subject> took longer than <limitMs> ms`, or what `work` throws
  */
-export async function inTime<T>(what: string, limitMs: number, work: () => PromiseLike<T>): Promise<T> {
+export async function inTime<T>(subject: string, limitMs: number, work: () => PromiseLike<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took longer than ${limitMs} ms`)), limitMs);
+    timer = setTimeout(() => reject(new Error(`${subject} took longer than ${limitMs} ms`)), limitMs);
     timer.unref();
   });
   try {

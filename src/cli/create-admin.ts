@@ -2,10 +2,10 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
+import { SYSTEM } from '../actor.js';
 import { AuthTunaError } from '../errors.js';
-import { SYSTEM } from '../events.js';
+import type { Command } from './command.js';
 import { withInstance } from './instance.js';
-import type { Command } from './main.js';
 
 export const createAdmin: Command = {
   summary: 'Make a superadmin: a new user, or one that exists.',

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
+import type { Command } from './command.js';
 import { readSchemaFolder, readShippedSchema, schemaFolder } from './init.js';
-import type { Command } from './main.js';
 import { missingFrom, parseModels } from './schema.js';
 
 export const generate: Command = {

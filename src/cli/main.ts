@@ -1,18 +1,12 @@
 #!/usr/bin/env node
 import { AuthTunaError } from '../errors.js';
+import type { Command } from './command.js';
 import { createAdmin } from './create-admin.js';
 import { generate } from './generate.js';
 import { init } from './init.js';
 import { migrateDatabase } from './migrate.js';
 import { newSecret } from './new-secret.js';
 import { why } from './why.js';
-
-/** One subcommand: what it does, how it is called, and the work; gives the exit code. */
-export interface Command {
-  summary: string;
-  usage: string;
-  run(args: string[]): Promise<number>;
-}
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   'new-secret': newSecret,

@@ -3,7 +3,7 @@ import { DEFAULT_DATABASE_URL } from '../config/config.js';
 import { optionsFromEnv } from '../config/env.js';
 import { migrate, migrationStatus } from '../db/migrate.js';
 import { openDatabase } from '../db/open.js';
-import type { Command } from './main.js';
+import type { Command } from './command.js';
 
 export const migrateDatabase: Command = {
   summary: 'Bring the database to the models of this version.',

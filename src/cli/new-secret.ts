@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Command } from './main.js';
+import type { Command } from './command.js';
 
 const SECRET_BYTES = 32;
 

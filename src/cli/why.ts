@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { AuthTunaError } from '../errors.js';
+import type { Command } from './command.js';
 import { withInstance } from './instance.js';
-import type { Command } from './main.js';
 
 export const why: Command = {
   summary: 'Explain a decision: who may do what where, and through which role.',

@@ -5,15 +5,8 @@ import { type Random, systemRandom } from '../crypto/random.js';
 import type { PrismaLike } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import type { SocialProvider } from '../oauth-client/provider.js';
-import {
-  type AuthTunaOptions,
-  type Clock,
-  type Hooks,
-  type Logger,
-  type MailTransport,
-  RATE_LIMITS,
-  type RateLimitName,
-} from './options.js';
+import type { AuthTunaOptions, Clock, Hooks, Logger, MailTransport } from './options.js';
+import { RATE_LIMITS, type RateLimitName } from './rate-limits.js';
 
 export const SYSTEM_CLOCK: Clock = { now: () => new Date() };
 export const DEFAULT_DATABASE_URL = 'file:./authtuna.db';

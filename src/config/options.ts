@@ -1,10 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { RateLimit } from '../core/limits/rate-limiter.js';
+import type { Auth, User } from '../auth.js';
 import type { Random } from '../crypto/random.js';
-import type { PrismaLike, User } from '../db/client.js';
-import type { Auth } from '../http/caller/request-auth.js';
+import type { PrismaLike } from '../db/client.js';
 import type { SocialProvider } from '../oauth-client/provider.js';
-import type { Brand } from '../templates/theme.js';
+import type { RateLimit, RateLimitName } from './rate-limits.js';
 
 /** Where the time comes from. */
 export interface Clock {
@@ -76,33 +75,6 @@ export interface Hooks {
   beforeSignIn?(input: { user: User; amr: readonly string[]; ip: string | null }): void | Promise<void>;
 }
 
-/**
- * The limits that the library itself sets, each for one address (IPv6: its /64) unless said otherwise. Guesses at a password or code have
- * a throttle of their own beside them, which is no option.
- *
- * | name | limits | default |
- * | --- | --- | --- |
- * | `signUp` | sign-ups, and changes of username, which tell as well what is taken | 60 in 10 minutes |
- * | `mailRequest` | forgotten passwords, verification mails, magic links, codes, changes of address | 60 in 10 minutes |
- * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
- * | `passkey` | ceremonies with a passkey that are begun from one address, and as many answers | 60 a minute |
- * | `social` | journeys to other providers that are begun, and changes of an organization's connection, by user | 60 a minute |
- * | `mailAddress` | mails that strangers can ask for, to one address, at least a minute apart | 3 an hour |
- * | `mailNetwork` | such mails, asked for from one network (/24, IPv6 /48) | 10 an hour |
- * | `mailPurpose` | such mails of one kind, to one address from one network | 5 a day |
- */
-export const RATE_LIMITS = {
-  signUp: { limit: 60, windowSeconds: 600 },
-  mailRequest: { limit: 60, windowSeconds: 600 },
-  mailToken: { limit: 60, windowSeconds: 600 },
-  passkey: { limit: 60, windowSeconds: 60 },
-  social: { limit: 60, windowSeconds: 60 },
-  mailAddress: { limit: 3, windowSeconds: 3600 },
-  mailNetwork: { limit: 10, windowSeconds: 3600 },
-  mailPurpose: { limit: 5, windowSeconds: 86_400 },
-} as const;
-export type RateLimitName = keyof typeof RATE_LIMITS;
-
 /** Where `humanCheck` is asked. */
 export type HumanCheckAction = 'signup' | 'login' | 'forgot';
 
@@ -133,6 +105,27 @@ export interface HumanCheckWidget {
   scripts?: readonly string[];
   /** Further origins that its frames, styles, images and requests come from; those of its scripts are allowed already. On these pages only. */
   origins?: readonly string[];
+}
+
+/** Colors are `#rrggbb`. What is left out keeps the default of `assets/authtuna.css`. */
+export interface Palette {
+  /** Buttons, links, focus. */
+  accent?: string;
+  /** Text on the accent; black or white by default, whichever reads better. */
+  onAccent?: string;
+  background?: string;
+  surface?: string;
+  text?: string;
+  muted?: string;
+  border?: string;
+  danger?: string;
+  success?: string;
+}
+
+export interface Brand {
+  /** A path of this site, such as `/logo.svg`: pages load images from nowhere else. */
+  logoUrl?: string;
+  colors?: { light?: Palette; dark?: Palette };
 }
 
 /** Everything `createAuthTuna` takes. Only `baseUrl` and `secrets` are required. */

@@ -28,8 +28,3 @@ export function createRuntime(config: Config, db: Db): Runtime {
     now: () => config.clock.now(),
   };
 }
-
-/** `date` plus a number of seconds. */
-export function after(date: Date, seconds: number): Date {
-  return new Date(date.getTime() + seconds * 1000);
-}

@@ -1,4 +1,8 @@
-import type { User } from '../db/client.js';
+import type { User } from '../auth.js';
+import type { Db } from '../db/client.js';
+
+/** A user as it is stored, with the columns that only this library reads. */
+export type UserRow = Awaited<ReturnType<Db['user']['findUniqueOrThrow']>>;
 
 /** A user as the host sees it: every column, the host's own among them, but those that only this library reads. */
 export type PublicUser = User;

@@ -1,3 +1,4 @@
+import type { User } from '../auth.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
 import { inTime } from '../time.js';
 import { Prisma, type PrismaClient } from './generated/sqlite/client.js';
@@ -87,25 +88,6 @@ export type UserOf<P> = P extends {
 }
   ? Omit<Scalars, InternalColumn>
   : never;
-
-/** A person who can sign in. */
-export interface User {
-  id: string;
-  /** Lower-cased, its domain as A-label. */
-  email: string;
-  username: string | null;
-  emailVerifiedAt: Date | null;
-  suspendedAt: Date | null;
-  /** When the suspension ends by itself; null for one that must be lifted. */
-  suspendedUntil: Date | null;
-  suspendedReason: string | null;
-  deletedAt: Date | null;
-  /** A new password must be chosen before anything else. */
-  mustChangePassword: boolean;
-  createdAt: Date;
-  updatedAt: Date;
-  lastLoginAt: Date | null;
-}
 
 /** The columns that the host added to its user model. */
 export type ExtraColumns<U> = Omit<U, keyof User>;

@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import type { Config } from '../config/config.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
 import { inTime } from '../time.js';
 
@@ -33,14 +32,14 @@ export function loadRedis(): RedisPackage {
  * once that it went and once that it came back.
  */
 export class Redis {
-  readonly #config: Config;
+  readonly #logger: Pick<Console, 'error' | 'info'>;
   readonly #client: RedisClient;
   #opening: Promise<void> | null = null;
   #isDown = false;
 
   /** @throws AuthTunaError `misconfigured` when the package `redis` is not installed */
-  constructor(config: Config, url: string) {
-    this.#config = config;
+  constructor(url: string, logger: Pick<Console, 'error' | 'info'>) {
+    this.#logger = logger;
     this.#client = loadRedis().createClient({
       url,
       disableOfflineQueue: true,
@@ -88,7 +87,7 @@ export class Redis {
   #report(isDown: boolean, error?: unknown): void {
     if (isDown === this.#isDown) return;
     this.#isDown = isDown;
-    const { logger } = this.#config;
+    const logger = this.#logger;
     if (isDown)
       logger.error('Redis is not reachable; what is counted there is refused meanwhile.', { error });
     else logger.info('Redis is reachable again.');

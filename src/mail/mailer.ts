@@ -1,15 +1,15 @@
+import type { Actor } from '../actor.js';
 import type { MailTransport } from '../config/options.js';
 import type { Ledger } from '../core/changes/ledger.js';
+import type { MailData } from '../core/changes/mail-data.js';
 import type { Outbox } from '../core/changes/outbox.js';
 import type { Job } from '../core/instances/jobs.js';
 import { type Page, pageOf } from '../core/page.js';
-import { after, type Runtime } from '../core/runtime.js';
+import type { Runtime } from '../core/runtime.js';
 import { type Db, isMissing } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
-import type { Actor } from '../events.js';
-import type { MailData } from '../templates/template-data.js';
 import type { RenderedMail, Templates } from '../templates/templates.js';
-import { inTime } from '../time.js';
+import { after, inTime } from '../time.js';
 
 /** A mail that was given up, for somebody to look at. */
 export interface DeadLetter {

@@ -22,9 +22,11 @@ import { createRequire } from 'node:module';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Handlebars from 'handlebars';
+import type { Brand } from '../config/options.js';
+import type { MailData, MailName } from '../core/changes/mail-data.js';
 import { misconfigured } from '../errors.js';
-import type { MailData, MailName, PageData, PageName } from './template-data.js';
-import { type Brand, mailColors, themeCss } from './theme.js';
+import type { PageData, PageName } from './template-data.js';
+import { mailColors, themeCss } from './theme.js';
 
 export interface RenderedMail {
   subject: string;

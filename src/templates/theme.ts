@@ -1,25 +1,6 @@
+import type { Brand, Palette } from '../config/options.js';
+
 /** The host's colors: checked, made readable where only one was given, and written as CSS variables. */
-
-/** Colors are `#rrggbb`. What is left out keeps the default of `assets/authtuna.css`. */
-export interface Palette {
-  /** Buttons, links, focus. */
-  accent?: string;
-  /** Text on the accent; black or white by default, whichever reads better. */
-  onAccent?: string;
-  background?: string;
-  surface?: string;
-  text?: string;
-  muted?: string;
-  border?: string;
-  danger?: string;
-  success?: string;
-}
-
-export interface Brand {
-  /** A path of this site, such as `/logo.svg`: pages load images from nowhere else. */
-  logoUrl?: string;
-  colors?: { light?: Palette; dark?: Palette };
-}
 
 const VARIABLES = {
   accent: '--accent',

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
+import type { Command } from '../../src/cli/command.js';
 import { createAdmin } from '../../src/cli/create-admin.js';
 import { generate } from '../../src/cli/generate.js';
 import { init, readShippedSchema } from '../../src/cli/init.js';
-import type { Command } from '../../src/cli/main.js';
 import { migrateDatabase } from '../../src/cli/migrate.js';
 import { newSecret } from '../../src/cli/new-secret.js';
 import { why } from '../../src/cli/why.js';

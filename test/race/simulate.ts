@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { SYSTEM } from '../../src/actor.js';
 import { type Config, parseConfig } from '../../src/config/config.js';
 import type { Access } from '../../src/core/access/access.js';
 import { RoleStore } from '../../src/core/access/role-store.js';
@@ -8,7 +9,6 @@ import { createRuntime } from '../../src/core/runtime.js';
 import { SessionTokens } from '../../src/core/sessions/session-token.js';
 import { SessionManager } from '../../src/core/sessions/sessions.js';
 import { SessionVerifier } from '../../src/core/sessions/verifier.js';
-import { SYSTEM } from '../../src/events.js';
 import { MemoryDb } from './memory-db.js';
 import { OtherProtocol } from './other-protocols.js';
 import { seeded } from './seeded.js';

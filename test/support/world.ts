@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import type { AssignmentRow, Chain } from '../../src/core/access/grants.js';
-import type { RoleRow } from '../../src/core/access/role-catalog.js';
+import type { Chain } from '../../src/core/access/grants.js';
+import type { AssignmentRow, RoleRow } from '../../src/core/access/role-catalog.js';
 
 /** Roles, a tree of scopes and who holds what: small enough that a naive reader can work everything out anew for every question. */
 export interface World {

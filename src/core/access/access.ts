@@ -1,12 +1,12 @@
+import { type Actor, isSystem } from '../../actor.js';
 import { AuthTunaError, misconfigured } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import type { Runtime } from '../runtime.js';
 import type { PublicUser } from '../user.js';
 import { isActive, publicUser } from '../user.js';
 import { mayLetIn } from './delegation.js';
-import { type AssignmentRow, type Chain, GLOBAL_CHAIN, Grants } from './grants.js';
-import { type CompiledRole, holds } from './role-catalog.js';
+import { type Chain, GLOBAL_CHAIN, Grants } from './grants.js';
+import { type AssignmentRow, type CompiledRole, holds } from './role-catalog.js';
 import type { RoleStore } from './role-store.js';
 import { isPermissionName, isScope, parseScope } from './scope-name.js';
 import type { ScopeManager } from './scopes.js';
@@ -75,7 +75,7 @@ export class Access {
 
   /** @throws AuthTunaError `unauthenticated` for an actor without a user; `forbidden` when the permission is not held */
   async require(actor: Actor, permission: string, scope = 'global'): Promise<void> {
-    if (actor === SYSTEM) return;
+    if (isSystem(actor)) return;
     if (actor.userId === null) throw new AuthTunaError('unauthenticated');
     if (!(await this.can(actor.userId, permission, scope))) throw new AuthTunaError('forbidden');
   }
@@ -253,7 +253,7 @@ export class Access {
    * @throws AuthTunaError `unauthenticated`, `forbidden`
    */
   async requireAbove(actor: Actor, targetId: string, permission: string): Promise<void> {
-    if (actor === SYSTEM) return;
+    if (isSystem(actor)) return;
     await this.require(actor, permission);
     const grants = actor.userId === null ? null : await this.grantsOf(actor.userId);
     if (
@@ -269,7 +269,7 @@ export class Access {
    * already.
    */
   async #requireMayLetIn(actor: Actor, chain: Chain, above: Chain): Promise<void> {
-    if (actor === SYSTEM) return;
+    if (isSystem(actor)) return;
     const grants = actor.userId === null ? null : await this.grantsOf(actor.userId);
     if (grants === null) throw new AuthTunaError('forbidden');
     const gained = above.scopes.filter((scope) => !chain.scopes.includes(scope));

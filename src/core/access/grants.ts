@@ -1,16 +1,10 @@
-import type { RoleCatalog, RoleSet } from './role-catalog.js';
+import type { AssignmentRow, RoleCatalog, RoleSet } from './role-catalog.js';
 
 /** The ancestors of a scope, itself first and `global` last, with their owners. */
 export interface Chain {
   readonly scopes: readonly string[];
   /** Owner of the scope at the same place, or null. */
   readonly owners: readonly (string | null)[];
-}
-
-export interface AssignmentRow {
-  roleId: string;
-  scope: string;
-  expiresAt: Date | null;
 }
 
 /** What a user has been given, compiled for deciding: scope -> the roles held there. */

@@ -1,6 +1,6 @@
+import { type Actor, SYSTEM } from '../../actor.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
 import type { Ledger, Write } from '../changes/ledger.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import type { Runtime } from '../runtime.js';

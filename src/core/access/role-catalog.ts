@@ -1,5 +1,4 @@
 import { LRUCache } from 'lru-cache';
-import type { AssignmentRow } from './grants.js';
 import { matches } from './scope-name.js';
 
 const FEW = 8; // assignments; who has more has them alone
@@ -57,6 +56,13 @@ export interface RoleRow {
   permissions: { permission: string }[];
   includes: { includedId: string }[];
   mayAssign: { assignableId: string }[];
+}
+
+/** One role held at one scope. */
+export interface AssignmentRow {
+  roleId: string;
+  scope: string;
+  expiresAt: Date | null;
 }
 
 /** All roles at one version, compiled. Replaced as a whole when a role changes; nothing in it is ever altered. */

@@ -1,7 +1,7 @@
+import { type Actor, isSystem, SYSTEM } from '../../actor.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
 import type { Change, Ledger, Write } from '../changes/ledger.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import type { Runtime } from '../runtime.js';
@@ -91,7 +91,7 @@ export class RoleManager {
     );
     const unknown = names.filter((name) => !known.has(name));
     // A script that declares a role declares its permissions with it; a person needs them to exist.
-    if (unknown.length > 0 && actor !== SYSTEM)
+    if (unknown.length > 0 && !isSystem(actor))
       throw new AuthTunaError('not_found', { message: `There is no permission ${unknown[0]}.` });
 
     const now = this.#runtime.now();
@@ -321,7 +321,7 @@ export class RoleManager {
     if (expiresAt !== null && !(expiresAt > now)) throw invalid('expiresAt', 'must be in the future');
     if (isSuperadminRole(role) && expiresAt !== null)
       throw invalid('expiresAt', 'superadmin has no end; take it away instead');
-    if (actor !== SYSTEM) {
+    if (!isSystem(actor)) {
       const grants = await this.#grantsOf(actor);
       if (!mayAssign(grants, role, chain))
         throw await this.#refused(actor, 'role.assigned', role, scope, userId);
@@ -371,7 +371,7 @@ export class RoleManager {
     const endsEarlier =
       expiresAt !== null && expiresAt.getTime() < (existing.expiresAt?.getTime() ?? Infinity);
     // To let it end earlier is to take it away.
-    if (endsEarlier && actor !== SYSTEM && actor.userId !== key.userId) {
+    if (endsEarlier && !isSystem(actor) && actor.userId !== key.userId) {
       const [grants, target] = await Promise.all([
         this.#grantsOf(actor),
         this.#access.standingOf(key.userId),
@@ -403,12 +403,12 @@ export class RoleManager {
   async unassign(assignment: { userId: string; role: string; scope: string }, actor: Actor): Promise<void> {
     const { userId, scope } = assignment;
     const { role, chain } = await this.#locateAt(assignment.role, scope);
-    if (actor !== SYSTEM && actor.userId !== userId) {
+    if (!isSystem(actor) && actor.userId !== userId) {
       const [grants, target] = await Promise.all([this.#grantsOf(actor), this.#access.standingOf(userId)]);
       if (!mayAssign(grants, role, chain) || !outranks(grants, target, chain)) {
         throw await this.#refused(actor, 'role.unassigned', role, scope, userId);
       }
-    } else if (actor !== SYSTEM) {
+    } else if (!isSystem(actor)) {
       await this.#grantsOf(actor);
     }
     const superadmins = isSuperadminRole(role) ? await this.#superadmins.observe() : null;
@@ -458,7 +458,7 @@ export class RoleManager {
   async assignableBy(actor: Actor, scope: string): Promise<string[]> {
     const chain = await this.#chainOf(scope);
     const catalog = await this.#store.current();
-    const grants = actor === SYSTEM ? null : await this.#grantsOf(actor);
+    const grants = isSystem(actor) ? null : await this.#grantsOf(actor);
     const type = parseScope(scope)?.type ?? '';
     return (
       [...catalog.all()]
@@ -522,7 +522,7 @@ export class RoleManager {
     draft: RoleDraft,
     chain: Chain,
   ): Promise<void> {
-    if (actor === SYSTEM) return;
+    if (isSystem(actor)) return;
     if (!mayEditRole(await this.#grantsOf(actor), before, draft, chain)) throw new AuthTunaError('forbidden');
   }
 

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
+import { type Actor, isSystem } from '../../actor.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
 import type { Ledger, Write } from '../changes/ledger.js';
 import { Batcher } from '../concurrency/batcher.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
@@ -185,7 +185,7 @@ export class ScopeManager {
     const { type } = requireNode(node.id, 'id');
     const parent = node.parent ?? null;
     if (parent !== null && !isScope(parent)) throw notAScope('parent');
-    if (actor !== SYSTEM) {
+    if (!isSystem(actor)) {
       await this.#guard.require(actor, `${type}:create`, parent ?? 'global');
       if (node.ownerId != null && node.ownerId !== actor.userId) throw new AuthTunaError('forbidden');
       if (await this.#isInUse(node.id))
@@ -232,7 +232,7 @@ export class ScopeManager {
   async move(id: string, parent: string | null, actor: Actor): Promise<void> {
     const { type } = requireNode(id, 'id');
     if (parent !== null && !isScope(parent)) throw notAScope('parent');
-    if (actor !== SYSTEM) {
+    if (!isSystem(actor)) {
       await this.#guard.require(actor, `${type}:manage`, id);
       await this.#guard.require(actor, `${type}:manage`, parent ?? 'global');
     }
@@ -288,7 +288,7 @@ export class ScopeManager {
    */
   async remove(id: string, actor: Actor): Promise<void> {
     const { type } = requireNode(id, 'id');
-    if (actor !== SYSTEM) await this.#guard.require(actor, `${type}:manage`, id);
+    if (!isSystem(actor)) await this.#guard.require(actor, `${type}:manage`, id);
     const affected = await this.#runtime.db.roleAssignment.findMany({
       where: { scope: id },
       select: { userId: true },

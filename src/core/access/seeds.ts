@@ -1,8 +1,8 @@
+import { SYSTEM } from '../../actor.js';
 import type { RoleDeclaration } from '../../config/options.js';
 import { newId } from '../../crypto/random.js';
 import { isUniqueViolation } from '../../db/client.js';
 import { misconfigured } from '../../errors.js';
-import { SYSTEM } from '../../events.js';
 import type { Ledger } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';
 import type { Role } from './role-catalog.js';

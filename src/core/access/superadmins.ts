@@ -1,4 +1,4 @@
-import type { User } from '../../db/client.js';
+import type { User } from '../../auth.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Write } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';

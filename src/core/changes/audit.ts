@@ -1,5 +1,6 @@
+import type { Actor } from '../../actor.js';
 import { newId } from '../../crypto/random.js';
-import type { Actor, AuthEvent, EventType } from '../../events.js';
+import type { AuthEvent, EventType } from '../../events.js';
 import type { Page } from '../page.js';
 import { pageOf } from '../page.js';
 import type { Runtime } from '../runtime.js';

@@ -1,8 +1,8 @@
+import type { Actor } from '../../actor.js';
 import { newId } from '../../crypto/random.js';
-import type { Actor } from '../../events.js';
 import { deviceLabel, deviceOf } from '../../net/user-agent.js';
-import type { MailData, MailName } from '../../templates/template-data.js';
 import type { Runtime } from '../runtime.js';
+import type { MailData, MailName } from './mail-data.js';
 
 /** A mail to be written in the batch that causes it: template, mailbox and what the template shows. */
 export type Mail = {

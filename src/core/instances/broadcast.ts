@@ -2,21 +2,9 @@ import { equalInConstantTime, hmac } from '../../crypto/digest.js';
 import { newId } from '../../crypto/random.js';
 import type { Bus, Topic } from '../invalidation.js';
 import type { Runtime } from '../runtime.js';
+import type { Channel, OpenChannel } from './channel.js';
 import { postgresqlChannel } from './channel-postgresql.js';
 import { redisChannel } from './channel-redis.js';
-
-/** A way to reach the other instances: opens one connection, and says when it is lost. */
-export interface Channel {
-  readonly kind: 'postgresql' | 'redis';
-  /** @throws when it cannot be opened within about two seconds */
-  open(onMessage: (payload: string) => void, onLost: (error?: unknown) => void): Promise<OpenChannel>;
-}
-
-export interface OpenChannel {
-  /** Sends to every instance, this one included. */
-  send(payload: string): Promise<void>;
-  close(): Promise<void>;
-}
 
 /** Whether instances hear of each other's changes at once. Without it they notice within `session.recheckSeconds`. */
 export interface BroadcastHealth {

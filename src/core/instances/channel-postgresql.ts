@@ -1,5 +1,5 @@
 import { connectionOf, loadAdapter } from '../../db/postgresql.js';
-import type { Channel } from './broadcast.js';
+import type { Channel } from './channel.js';
 
 const CHANNEL = 'authtuna';
 const LIMIT_MS = 2000;

@@ -1,5 +1,5 @@
 import { loadRedis } from '../../db/redis.js';
-import type { Channel } from './broadcast.js';
+import type { Channel } from './channel.js';
 
 const LIMIT_MS = 2000;
 

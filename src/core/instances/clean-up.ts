@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { after, type Runtime } from '../runtime.js';
+import { after } from '../../time.js';
+import type { Runtime } from '../runtime.js';
 import type { Job } from './jobs.js';
 
 const EVERY_SECONDS = 3600;

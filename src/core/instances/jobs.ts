@@ -1,7 +1,8 @@
 import { newId } from '../../crypto/random.js';
 import { isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { after, type Runtime } from '../runtime.js';
+import { after } from '../../time.js';
+import type { Runtime } from '../runtime.js';
 
 /** Work that is done again and again, by one of all instances at a time. */
 export interface Job {

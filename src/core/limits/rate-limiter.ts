@@ -1,15 +1,10 @@
 import { LRUCache } from 'lru-cache';
+import type { RateLimit } from '../../config/rate-limits.js';
 import { isUniqueViolation } from '../../db/client.js';
 import type { Redis } from '../../db/redis.js';
 import { AuthTunaError } from '../../errors.js';
 import { InOrder } from '../concurrency/in-order.js';
 import type { Runtime } from '../runtime.js';
-
-/** At most `limit` in any `windowSeconds`. */
-export interface RateLimit {
-  limit: number;
-  windowSeconds: number;
-}
 
 /** A limit whose uses are also kept apart from each other. */
 export interface SpacedLimit extends RateLimit {

@@ -1,9 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import { type Db, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
+import { after } from '../../time.js';
 import type { Write } from '../changes/ledger.js';
 import { InOrder } from '../concurrency/in-order.js';
-import { after, type Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime.js';
 
 /** How failures of one kind slow down the next try. Durations in seconds. */
 export interface ThrottlePolicy {

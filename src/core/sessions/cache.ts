@@ -1,10 +1,10 @@
 import { LRUCache } from 'lru-cache';
+import type { Session } from '../../auth.js';
 import type { AuthTunaError } from '../../errors.js';
 import type { Grants } from '../access/grants.js';
 import type { Topic } from '../invalidation.js';
 import type { PublicUser } from '../user.js';
 import { type Packed, Packer } from './packed.js';
-import type { Session } from './session-row.js';
 
 /** A session that was fully checked, and what it may be used for until when. */
 export class VerifiedSession {

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
+import { type Actor, SYSTEM } from '../../actor.js';
 import type { Region } from '../../config/options.js';
 import { isMissing } from '../../db/client.js';
-import { type Actor, SYSTEM } from '../../events.js';
 import {
   type Device,
   decodeFingerprint,
@@ -12,10 +12,11 @@ import {
   scoreChange,
   verdict,
 } from '../../net/user-agent.js';
+import { after } from '../../time.js';
 import type { Fact } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
 import { noticeTo } from '../changes/outbox.js';
-import { after, type Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime.js';
 import type { LoadedSession } from './session-row.js';
 
 /** What a request says about itself. */

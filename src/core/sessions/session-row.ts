@@ -1,30 +1,30 @@
+import type { Session } from '../../auth.js';
 import type { Db } from '../../db/client.js';
-import type { AssignmentRow } from '../access/grants.js';
-
-/** A signed-in device, as it is listed: no credential is in it, and its `id` is none. */
-export interface Session {
-  id: string;
-  userId: string;
-  kind: 'cookie' | 'bearer';
-  createdAt: Date;
-  lastSeenAt: Date;
-  /** The latest it can end; activity does not move it. */
-  expiresAt: Date;
-  /** When the user last proved who they are. */
-  authenticatedAt: Date;
-  /** How, in values of RFC 8176 (`pwd`, `otp`, `hwk`, …). */
-  amr: string[];
-  /** 1 for one factor, 2 for two. */
-  assuranceLevel: number;
-  persistent: boolean;
-  ip: string | null;
-  /** For a person to recognize: "Firefox on Linux". */
-  device: string | null;
-  country: string | null;
-  impersonatorId: string | null;
-}
+import { decodeFingerprint, deviceLabel } from '../../net/user-agent.js';
+import type { AssignmentRow } from '../access/role-catalog.js';
+import type { UserRow } from '../user.js';
 
 export type SessionRow = Awaited<ReturnType<Db['session']['findUniqueOrThrow']>>;
-export type UserRow = Awaited<ReturnType<Db['user']['findUniqueOrThrow']>>;
 /** A session with everything a request needs, from one read. */
 export type LoadedSession = SessionRow & { user: UserRow & { assignments: AssignmentRow[] } };
+
+/** The public form: salts, generation and fingerprint stay behind. */
+export function toSession(row: SessionRow): Session {
+  const fingerprint = decodeFingerprint(row.fingerprint);
+  return {
+    id: row.id,
+    userId: row.userId,
+    kind: row.kind === 'bearer' ? 'bearer' : 'cookie',
+    createdAt: row.createdAt,
+    lastSeenAt: row.lastSeenAt,
+    expiresAt: row.absoluteExpiresAt,
+    authenticatedAt: row.authenticatedAt,
+    amr: row.amr.split(' '),
+    assuranceLevel: row.assuranceLevel,
+    persistent: row.persistent,
+    ip: row.ip,
+    device: fingerprint.browser === null && fingerprint.os === null ? null : deviceLabel(fingerprint),
+    country: fingerprint.country,
+    impersonatorId: row.impersonatorId,
+  };
+}

@@ -1,15 +1,17 @@
+import { type Actor, isSystem, SYSTEM } from '../../actor.js';
+import type { Session } from '../../auth.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
-import { decodeFingerprint, deviceLabel, deviceOf, encodeFingerprint } from '../../net/user-agent.js';
+import { deviceOf, encodeFingerprint } from '../../net/user-agent.js';
+import { after } from '../../time.js';
 import type { Access } from '../access/access.js';
 import type { Fact } from '../changes/audit.js';
 import type { Ledger, Write } from '../changes/ledger.js';
-import { after, type Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime.js';
 import { isActive } from '../user.js';
 import type { RequestFacts } from './devices.js';
-import type { Session, SessionRow } from './session-row.js';
+import { type SessionRow, toSession } from './session-row.js';
 import type { SessionTokens } from './session-token.js';
 import type { SessionVerifier } from './verifier.js';
 
@@ -224,7 +226,7 @@ export class SessionManager {
   async revoke(sessionId: string, actor: Actor): Promise<void> {
     const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
     if (row === null) throw new AuthTunaError('not_found', { message: 'There is no such session.' });
-    if (actor !== SYSTEM && actor.userId !== row.userId) await this.#requireManage(actor, row.userId);
+    if (!isSystem(actor) && actor.userId !== row.userId) await this.#requireManage(actor, row.userId);
     await this.end(row.id, 'revoked', {
       type: 'session.revoked',
       actor,
@@ -262,7 +264,7 @@ export class SessionManager {
    *   `conflict` after ten lost races
    */
   async revokeAll(userId: string, actor: Actor, options: { except?: string } = {}): Promise<number> {
-    if (actor !== SYSTEM && actor.userId !== userId) await this.#requireManage(actor, userId);
+    if (!isSystem(actor) && actor.userId !== userId) await this.#requireManage(actor, userId);
     const live = (await this.#live(userId)).filter((row) => row.id !== options.except);
     for (let attempt = 0; attempt < 10; attempt += 1) {
       const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
@@ -390,26 +392,5 @@ function provedBy(row: SessionRow, proof: Proof, replaces: boolean, now: Date): 
     amr: [...new Set([...row.amr.split(' ').filter(Boolean), ...proof.amr])].join(' '),
     assuranceLevel: Math.max(row.assuranceLevel, assuranceLevel),
     lockedAt: null,
-  };
-}
-
-/** The public form: salts, generation and fingerprint stay behind. */
-export function toSession(row: SessionRow): Session {
-  const fingerprint = decodeFingerprint(row.fingerprint);
-  return {
-    id: row.id,
-    userId: row.userId,
-    kind: row.kind === 'bearer' ? 'bearer' : 'cookie',
-    createdAt: row.createdAt,
-    lastSeenAt: row.lastSeenAt,
-    expiresAt: row.absoluteExpiresAt,
-    authenticatedAt: row.authenticatedAt,
-    amr: row.amr.split(' '),
-    assuranceLevel: row.assuranceLevel,
-    persistent: row.persistent,
-    ip: row.ip,
-    device: fingerprint.browser === null && fingerprint.os === null ? null : deviceLabel(fingerprint),
-    country: fingerprint.country,
-    impersonatorId: row.impersonatorId,
   };
 }

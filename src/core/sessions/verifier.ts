@@ -1,7 +1,8 @@
+import { type Actor, SYSTEM } from '../../actor.js';
 import { equalInConstantTime } from '../../crypto/digest.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError, type ErrorCode } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
+import { after } from '../../time.js';
 import { Grants } from '../access/grants.js';
 import type { RoleCatalog } from '../access/role-catalog.js';
 import type { RoleStore } from '../access/role-store.js';
@@ -9,13 +10,13 @@ import type { AuditManager } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
 import { noticeTo } from '../changes/outbox.js';
 import { Batcher } from '../concurrency/batcher.js';
-import { after, type Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime.js';
 import { isActive, publicUser } from '../user.js';
 import { SessionCache, VerifiedSession } from './cache.js';
 import { type RequestFacts, SessionDevices } from './devices.js';
 import type { LoadedSession } from './session-row.js';
+import { toSession } from './session-row.js';
 import type { SessionClaims, SessionTokens } from './session-token.js';
-import { toSession } from './sessions.js';
 
 /** What a session cookie is worth. Only `verified` is a signed-in user. */
 export type SessionVerdict =

@@ -1,4 +1,4 @@
-import { SYSTEM } from '../../events.js';
+import { SYSTEM } from '../../actor.js';
 import type { Ledger } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';
 

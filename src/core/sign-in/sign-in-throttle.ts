@@ -1,8 +1,9 @@
-import type { Actor } from '../../events.js';
+import type { Actor } from '../../actor.js';
+import type { RateLimit } from '../../config/rate-limits.js';
 import { networkKeys } from '../../net/addresses.js';
 import type { Ledger, Write } from '../changes/ledger.js';
 import { canonicalEmail, canonicalUsername } from '../identifiers.js';
-import type { DistinctLimit, RateLimit, RateLimiter } from '../limits/rate-limiter.js';
+import type { DistinctLimit, RateLimiter } from '../limits/rate-limiter.js';
 import {
   type Count,
   DELAYS,
@@ -12,9 +13,9 @@ import {
   type ThrottlePolicy,
 } from '../limits/throttle.js';
 import type { Runtime } from '../runtime.js';
-import type { UserRow } from '../sessions/session-row.js';
 import { type OneTimeTokens, TOKEN_SECONDS } from '../tokens/one-time-tokens.js';
 import { mailTo, standInFor } from '../tokens/recipient.js';
+import type { UserRow } from '../user.js';
 import { DEVICE_GUESSING, type KnownDevice, type KnownDevices } from './known-browsers.js';
 
 /**

@@ -1,13 +1,14 @@
+import type { Actor } from '../../actor.js';
+import type { Session } from '../../auth.js';
 import { isMissing, type UserFilter } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Actor } from '../../events.js';
 import type { Fact } from '../changes/audit.js';
 import type { Ledger, Write } from '../changes/ledger.js';
 import type { Mail } from '../changes/outbox.js';
 import type { Runtime } from '../runtime.js';
-import type { Session, UserRow } from '../sessions/session-row.js';
 import type { Proof, SessionManager } from '../sessions/sessions.js';
 import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
+import type { UserRow } from '../user.js';
 import { isActive, type PublicUser, publicUser } from '../user.js';
 
 export type SecondFactorName = 'totp' | 'recovery_code' | 'passkey';

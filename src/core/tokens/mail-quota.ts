@@ -1,4 +1,4 @@
-import { type Actor, SYSTEM } from '../../events.js';
+import { type Actor, isSystem } from '../../actor.js';
 import { networkKeys } from '../../net/addresses.js';
 import type { RateLimiter, SpacedLimit } from '../limits/rate-limiter.js';
 import type { Runtime } from '../runtime.js';
@@ -36,7 +36,7 @@ export class MailQuota {
    * @throws AuthTunaError `unavailable` when it cannot be counted
    */
   async reserve({ purpose, address, actor }: MailRequest): Promise<boolean> {
-    if (actor === SYSTEM) return true;
+    if (isSystem(actor)) return true;
     const { mailAddress, mailNetwork, mailPurpose } = this.#runtime.config.rateLimits;
     const { network } = networkKeys(actor.ip);
     const taken: [string, SpacedLimit][] = [];

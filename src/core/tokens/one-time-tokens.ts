@@ -1,8 +1,9 @@
 import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
 import { issueSplitToken, parseSplitToken } from '../../crypto/split-token.js';
 import { AuthTunaError } from '../../errors.js';
+import { after } from '../../time.js';
 import type { Write } from '../changes/ledger.js';
-import { after, type Runtime } from '../runtime.js';
+import type { Runtime } from '../runtime.js';
 
 export interface TokenInput {
   /** What it is for. A token of one purpose is nothing for another. */

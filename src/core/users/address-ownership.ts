@@ -1,9 +1,9 @@
-import type { Actor } from '../../events.js';
+import type { Actor } from '../../actor.js';
 import type { Ledger, Write } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';
-import type { UserRow } from '../sessions/session-row.js';
 import type { SessionManager } from '../sessions/sessions.js';
 import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
+import type { UserRow } from '../user.js';
 
 /** Something an account can be entered with, beside its password and sessions; its feature says how to take it away. */
 export interface CredentialStore {

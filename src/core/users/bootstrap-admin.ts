@@ -1,5 +1,6 @@
-import { isMissing, isUniqueViolation, type User } from '../../db/client.js';
-import { SYSTEM } from '../../events.js';
+import { SYSTEM } from '../../actor.js';
+import type { User } from '../../auth.js';
+import { isMissing, isUniqueViolation } from '../../db/client.js';
 import type { RoleStore } from '../access/role-store.js';
 import { SuperadminGuard } from '../access/superadmins.js';
 import type { Ledger } from '../changes/ledger.js';

@@ -1,7 +1,7 @@
+import type { Actor } from '../../actor.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Actor } from '../../events.js';
 import { inTime } from '../../time.js';
 import type { Access } from '../access/access.js';
 import type { Ledger, Write } from '../changes/ledger.js';

@@ -1,7 +1,9 @@
+import { type Actor, SYSTEM } from '../../actor.js';
+import type { User } from '../../auth.js';
 import { newId } from '../../crypto/random.js';
-import { type ExtraColumns, isMissing, isUniqueViolation, MODELS, type User } from '../../db/client.js';
+import { type ExtraColumns, isMissing, isUniqueViolation, MODELS } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, type EventType, SYSTEM } from '../../events.js';
+import type { EventType } from '../../events.js';
 import type { Access } from '../access/access.js';
 import type { RoleStore } from '../access/role-store.js';
 import { SuperadminGuard } from '../access/superadmins.js';
@@ -9,9 +11,9 @@ import { accountChanged, type Ledger, type Write } from '../changes/ledger.js';
 import { canonicalEmail, canonicalUsername } from '../identifiers.js';
 import { type Page, pageOf } from '../page.js';
 import type { Runtime } from '../runtime.js';
-import type { UserRow } from '../sessions/session-row.js';
 import type { SessionManager } from '../sessions/sessions.js';
 import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
+import type { UserRow } from '../user.js';
 import { publicUser } from '../user.js';
 import type { PasswordManager } from './passwords.js';
 

@@ -1,10 +1,9 @@
+import type { Actor } from '../../actor.js';
+import type { Session, User } from '../../auth.js';
 import type { Runtime } from '../../core/runtime.js';
-import type { Session } from '../../core/sessions/session-row.js';
 import type { SessionManager } from '../../core/sessions/sessions.js';
 import type { UserManager } from '../../core/users/users.js';
-import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Actor } from '../../events.js';
 
 /** One of the user's own sessions; `isCurrent` for the one that asked. */
 export interface OwnSession extends Session {

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import type { User } from '../../db/client.js';
+import type { User } from '../../auth.js';
 import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FormView } from '../../http/pages/views.js';

@@ -1,5 +1,5 @@
 import { type Request, Router } from 'express';
-import type { User } from '../../db/client.js';
+import type { User } from '../../auth.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle } from '../../http/errors.js';

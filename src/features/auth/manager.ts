@@ -1,25 +1,27 @@
+import type { Actor } from '../../actor.js';
+import type { User } from '../../auth.js';
 import type { Change, Ledger, Write } from '../../core/changes/ledger.js';
 import { activityOf, type Mail, noticeTo } from '../../core/changes/outbox.js';
 import { canonicalEmail, canonicalUsername, maskedEmail } from '../../core/identifiers.js';
 import { GUESSING, type Throttle } from '../../core/limits/throttle.js';
 import type { Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/sessions/session-row.js';
 import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
 import type { SignIn, SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignInThrottle } from '../../core/sign-in/sign-in-throttle.js';
 import type { MailQuota } from '../../core/tokens/mail-quota.js';
 import { type LiveToken, type OneTimeTokens, TOKEN_SECONDS } from '../../core/tokens/one-time-tokens.js';
 import { mailTo, type Recipient, standInFor } from '../../core/tokens/recipient.js';
+import type { UserRow } from '../../core/user.js';
 import { isActive, type PublicUser, publicUser } from '../../core/user.js';
 import type { MailboxProof } from '../../core/users/address-ownership.js';
 import type { PasswordManager } from '../../core/users/passwords.js';
 import type { PreparedUser, UserManager } from '../../core/users/users.js';
 import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
 import { newId } from '../../crypto/random.js';
-import type { ExtraColumns, User } from '../../db/client.js';
+import type { ExtraColumns } from '../../db/client.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Actor, EventType } from '../../events.js';
+import type { EventType } from '../../events.js';
 import { type StepUp, type StepUpMethods, stepUpKey } from './step-up.js';
 
 export interface AuthDependencies<U extends User> {

@@ -1,6 +1,6 @@
 import { type ErrorRequestHandler, type NextFunction, type Request, type Response, Router } from 'express';
+import type { User } from '../../auth.js';
 import { canonicalEmail } from '../../core/identifiers.js';
-import type { User } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import type { HttpKit } from '../../http/kit.js';

@@ -1,5 +1,5 @@
 import { type Request, type Response, Router } from 'express';
-import type { User } from '../../db/client.js';
+import type { User } from '../../auth.js';
 import { AuthTunaError, isErrorCode } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import { handle, STATUS } from '../../http/errors.js';

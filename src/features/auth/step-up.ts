@@ -1,14 +1,14 @@
+import type { Actor } from '../../actor.js';
 import type { Ledger } from '../../core/changes/ledger.js';
 import { GUESSING, type Throttle } from '../../core/limits/throttle.js';
 import type { Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/sessions/session-row.js';
 import type { SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
 import type { FactorProof, SecondFactorName, SignIn } from '../../core/sign-in/sign-in.js';
+import type { UserRow } from '../../core/user.js';
 import { isActive } from '../../core/user.js';
 import type { PasswordManager } from '../../core/users/passwords.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Actor } from '../../events.js';
 
 export interface StepUpDependencies {
   runtime: Runtime;

@@ -1,14 +1,15 @@
+import { type Actor, isSystem, SYSTEM } from '../../actor.js';
 import type { Access } from '../../core/access/access.js';
 import type { Ledger, Write } from '../../core/changes/ledger.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import { codesKey, type Throttle } from '../../core/limits/throttle.js';
-import { after, type Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/sessions/session-row.js';
+import type { Runtime } from '../../core/runtime.js';
 import type { SessionManager } from '../../core/sessions/sessions.js';
 import type { OneTimeTokens } from '../../core/tokens/one-time-tokens.js';
+import type { UserRow } from '../../core/user.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
+import { after } from '../../time.js';
 
 export interface FactorResetDependencies {
   runtime: Runtime;
@@ -74,7 +75,7 @@ export class FactorResets {
     const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
     if (user === null || user.deletedAt !== null) throw noUser();
     const now = this.#runtime.now();
-    if (actor === SYSTEM) {
+    if (isSystem(actor)) {
       await this.#removeAll(userId, actor, (found) => [
         this.#runtime.db.factorReset.deleteMany({ where: { userId } }),
         ...this.#sessions.revokeAllWrites(found, { reason: REASON }),

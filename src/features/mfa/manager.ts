@@ -1,9 +1,9 @@
+import { type Actor, isSystem } from '../../actor.js';
 import type { Fact } from '../../core/changes/audit.js';
 import type { Ledger, Write } from '../../core/changes/ledger.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import { codesKey, DELAYS, GUESSING, rateLimited, type Throttle } from '../../core/limits/throttle.js';
-import { after, type Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/sessions/session-row.js';
+import type { Runtime } from '../../core/runtime.js';
 import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
 import type {
   FactorProof,
@@ -13,14 +13,15 @@ import type {
   SignInOptions,
   SignInResult,
 } from '../../core/sign-in/sign-in.js';
+import type { UserRow } from '../../core/user.js';
 import { isActive } from '../../core/user.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import { newId } from '../../crypto/random.js';
 import { issueSplitToken, parseSplitToken, secretMatches } from '../../crypto/split-token.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
 import { deviceLabel, deviceOf } from '../../net/user-agent.js';
+import { after } from '../../time.js';
 import { type FactorResetDependencies, FactorResets } from './factor-reset.js';
 import { newRecoveryCodes, parseRecoveryCode, printRecoveryCode } from './recovery-codes.js';
 import { enrollment, matchingStep, newSeed } from './totp.js';
@@ -577,7 +578,7 @@ export class MfaManager implements SecondFactor {
 
   /** Factors are nobody's but the user's own; `SYSTEM` is for scripts. */
   async #own(userId: string, actor: Actor): Promise<UserRow> {
-    if (actor !== SYSTEM && actor.userId !== userId) throw new AuthTunaError('forbidden');
+    if (!isSystem(actor) && actor.userId !== userId) throw new AuthTunaError('forbidden');
     const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
     if (user === null || !isActive(user, this.#runtime.now())) throw noUser();
     return user;

@@ -1,8 +1,9 @@
+import type { Auth, User } from '../../auth.js';
 import type { Grants } from '../../core/access/grants.js';
-import { after, type Runtime } from '../../core/runtime.js';
+import type { Runtime } from '../../core/runtime.js';
 import type { SignIn } from '../../core/sign-in/sign-in.js';
-import { isUniqueViolation, type User } from '../../db/client.js';
-import type { Auth } from '../../http/caller/request-auth.js';
+import { isUniqueViolation } from '../../db/client.js';
+import { after } from '../../time.js';
 
 /** Whether somebody must have a second factor and has none. */
 export interface Requirement {

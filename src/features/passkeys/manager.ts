@@ -1,10 +1,10 @@
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
+import { type Actor, isSystem } from '../../actor.js';
 import type { Fact } from '../../core/changes/audit.js';
 import type { Change, Ledger, Write } from '../../core/changes/ledger.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import { codesKey, type Throttle } from '../../core/limits/throttle.js';
 import type { Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/sessions/session-row.js';
 import type { SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
 import type {
   FactorProof,
@@ -15,13 +15,13 @@ import type {
   SignInResult,
 } from '../../core/sign-in/sign-in.js';
 import type { LiveToken, OneTimeTokens } from '../../core/tokens/one-time-tokens.js';
+import type { UserRow } from '../../core/user.js';
 import { isActive } from '../../core/user.js';
 import { hasOtherWayIn } from '../../core/users/sign-in-methods.js';
 import { newId } from '../../crypto/random.js';
 import { parseSplitToken, secretMatches } from '../../crypto/split-token.js';
 import { isMissing, isUniqueViolation, type UserFilter } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
 import { nameOf } from './authenticators.js';
 import {
   ALGORITHMS,
@@ -578,7 +578,7 @@ export class PasskeyManager implements SecondFactor {
   }
 
   async #own(userId: string, actor: Actor): Promise<UserRow> {
-    if (actor !== SYSTEM && actor.userId !== userId) throw new AuthTunaError('forbidden');
+    if (!isSystem(actor) && actor.userId !== userId) throw new AuthTunaError('forbidden');
     const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
     if (user === null || !isActive(user, this.#runtime.now()))
       throw new AuthTunaError('not_found', { message: 'There is no such user.' });

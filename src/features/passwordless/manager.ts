@@ -1,13 +1,14 @@
+import type { Actor } from '../../actor.js';
 import type { Ledger, Write } from '../../core/changes/ledger.js';
 import { activityOf, type Mail } from '../../core/changes/outbox.js';
 import { canonicalEmail, maskedEmail } from '../../core/identifiers.js';
-import { after, type Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/sessions/session-row.js';
+import type { Runtime } from '../../core/runtime.js';
 import type { SignIn, SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignInThrottle } from '../../core/sign-in/sign-in-throttle.js';
 import type { MailQuota } from '../../core/tokens/mail-quota.js';
 import { type LiveToken, type OneTimeTokens, TOKEN_SECONDS } from '../../core/tokens/one-time-tokens.js';
 import { mailTo, type Recipient, standInFor } from '../../core/tokens/recipient.js';
+import type { UserRow } from '../../core/user.js';
 import { isActive } from '../../core/user.js';
 import type { MailboxProof } from '../../core/users/address-ownership.js';
 import type { PasswordManager } from '../../core/users/passwords.js';
@@ -15,7 +16,8 @@ import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Actor, EventType } from '../../events.js';
+import type { EventType } from '../../events.js';
+import { after } from '../../time.js';
 
 export interface PasswordlessDependencies {
   runtime: Runtime;

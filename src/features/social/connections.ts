@@ -1,5 +1,6 @@
 import { resolveTxt } from 'node:dns/promises';
 import { domainToASCII } from 'node:url';
+import { type Actor, SYSTEM } from '../../actor.js';
 import type { Access } from '../../core/access/access.js';
 import type { RoleManager } from '../../core/access/roles.js';
 import { isScope } from '../../core/access/scope-name.js';
@@ -10,7 +11,7 @@ import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, type EventType, SYSTEM } from '../../events.js';
+import type { EventType } from '../../events.js';
 import { isAllowedUrl } from '../../net/outbound.js';
 import { type ProviderMetadata, rulesFor } from '../../oauth-client/id-token.js';
 import { type Profile, type SocialProvider, standardClaims } from '../../oauth-client/provider.js';

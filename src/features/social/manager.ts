@@ -1,21 +1,22 @@
+import { type Actor, isSystem } from '../../actor.js';
+import type { User } from '../../auth.js';
 import type { Access } from '../../core/access/access.js';
 import type { RoleManager } from '../../core/access/roles.js';
 import { accountChanged, type Change, type Ledger, type Write } from '../../core/changes/ledger.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import { canonicalEmail } from '../../core/identifiers.js';
 import type { Runtime } from '../../core/runtime.js';
-import type { UserRow } from '../../core/sessions/session-row.js';
 import type { Proof, SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
 import type { GateVerdict, SignIn, SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { OneTimeTokens } from '../../core/tokens/one-time-tokens.js';
+import type { UserRow } from '../../core/user.js';
 import { isActive } from '../../core/user.js';
 import type { CredentialStore, MailboxProof } from '../../core/users/address-ownership.js';
 import { hasOtherWayIn, SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import type { UserManager } from '../../core/users/users.js';
 import { newId } from '../../crypto/random.js';
-import { isMissing, isUniqueViolation, type User } from '../../db/client.js';
+import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Actor, SYSTEM } from '../../events.js';
 import { outbound } from '../../net/outbound.js';
 import { authorizationUrl } from '../../oauth-client/authorization-url.js';
 import { ProviderMetadata, rulesFor } from '../../oauth-client/id-token.js';
@@ -223,7 +224,7 @@ export class SocialManager<U extends User = User> implements CredentialStore {
     provider: string,
     actor: Actor,
   ): Promise<{ session: SessionWithToken | null }> {
-    if (actor !== SYSTEM && actor.userId !== userId) throw new AuthTunaError('forbidden');
+    if (!isSystem(actor) && actor.userId !== userId) throw new AuthTunaError('forbidden');
     // The epoch is read before the ways in are counted: of two removals at one moment the second misses and counts again.
     const user = await this.#users.row(userId);
     const account = await this.#runtime.db.socialAccount.findUnique({

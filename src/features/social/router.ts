@@ -5,7 +5,7 @@ import express, {
   type Response,
   Router,
 } from 'express';
-import type { User } from '../../db/client.js';
+import type { User } from '../../auth.js';
 import { AuthTunaError } from '../../errors.js';
 import {
   type CookieSpec,

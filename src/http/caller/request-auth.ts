@@ -1,50 +1,19 @@
 import { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
+import type { Actor } from '../../actor.js';
+import type { ApiKey, Auth, Session } from '../../auth.js';
 import type { Access } from '../../core/access/access.js';
 import type { Chain, Grants } from '../../core/access/grants.js';
 import { isPermissionName } from '../../core/access/scope-name.js';
 import type { ScopeManager } from '../../core/access/scopes.js';
 import type { VerifiedSession } from '../../core/sessions/cache.js';
-import type { Session } from '../../core/sessions/session-row.js';
-import type { User } from '../../db/client.js';
 import { AuthTunaError, type ErrorCode, misconfigured } from '../../errors.js';
-import type { Actor } from '../../events.js';
 import { isSafeMethod } from '../guards/csrf.js';
-import type { EnrollmentCheck } from '../guards/guards.js';
 
-/** An API key as a request sees it. */
-export interface ApiKey {
-  id: string;
-  name: string;
+/** Says whether a user must set up a second factor before anything else; at once where it is known. */
+export interface EnrollmentCheck {
+  refusalOf(auth: RequestAuth): AuthTunaError | undefined | Promise<AuthTunaError | undefined>;
 }
-
-/** Who is calling and by what credential; on every request after `session()`. */
-export interface Auth {
-  readonly method: 'anonymous' | 'session' | 'access_token' | 'api_key';
-  readonly user: Express.User | null;
-  readonly session: Session | null;
-  readonly apiKey: ApiKey | null;
-  /** Who does what this request does; the last argument of everything that changes something. */
-  readonly actor: Actor;
-  can(permission: string, scope?: string): Promise<boolean>;
-  hasRole(role: string, scope?: string): Promise<boolean>;
-  /** @throws AuthTunaError `unauthenticated`, `password_change_required`, `enrollment_required`, `forbidden` */
-  require(permission: string, scope?: string): Promise<void>;
-}
-
-declare global {
-  namespace Express {
-    interface User extends UserColumns {}
-    interface Request {
-      /** Who is calling. */
-      auth: Auth;
-      /** `auth.user`, under the name that passport made known. */
-      user?: User | undefined;
-    }
-  }
-}
-/** The columns every user has; a host's own come by declaration merging. */
-export interface UserColumns extends User {}
 
 /** What `RequestAuth` needs of its surroundings; one object per instance of the library. */
 export interface AuthContext {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
+import type { Actor } from '../../actor.js';
 import { type Config, SYSTEM_CLOCK } from '../../config/config.js';
 import type { Region } from '../../config/options.js';
 import type { Access } from '../../core/access/access.js';
@@ -10,7 +11,6 @@ import type { RequestFacts } from '../../core/sessions/devices.js';
 import type { RefreshAhead } from '../../core/sessions/refresh-ahead.js';
 import type { SessionVerdict, SessionVerifier } from '../../core/sessions/verifier.js';
 import type { ErrorCode } from '../../errors.js';
-import type { Actor } from '../../events.js';
 import {
   type CookieSpec,
   cookieSpec,
@@ -20,8 +20,8 @@ import {
   setCookie,
 } from '../answer/cookies.js';
 import { crossSiteRefusal, isCrossSite, isSafeMethod } from '../guards/csrf.js';
-import type { EnrollmentCheck } from '../guards/guards.js';
 import { type AddressResolver, createAddressResolver } from './address.js';
+import type { EnrollmentCheck } from './request-auth.js';
 import { type AuthContext, RequestAuth, setAuth } from './request-auth.js';
 
 const REGION_TIMEOUT_MS = 50; // a geo service that hangs must not hold requests up; no answer is no information

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Request } from 'express';
+import type { Auth } from '../../auth.js';
 import type { Topic } from '../../core/invalidation.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { VerifiedSession } from '../../core/sessions/cache.js';
@@ -8,7 +9,7 @@ import type { SessionVerifier } from '../../core/sessions/verifier.js';
 import { AuthTunaError, type ErrorCode } from '../../errors.js';
 import { readCookie } from '../answer/cookies.js';
 import { isCrossSite } from '../guards/csrf.js';
-import { type Auth, type AuthContext, RequestAuth } from './request-auth.js';
+import { type AuthContext, RequestAuth } from './request-auth.js';
 import type { SessionMiddleware } from './session.js';
 
 const CHECK_MS = 20_000;

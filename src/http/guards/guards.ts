@@ -5,7 +5,7 @@ import { isPermissionName, isScope } from '../../core/access/scope-name.js';
 import type { AuditManager } from '../../core/changes/audit.js';
 import type { Runtime } from '../../core/runtime.js';
 import { AuthTunaError, misconfigured } from '../../errors.js';
-import { type AuthContext, authOf, type RequestAuth } from '../caller/request-auth.js';
+import { type AuthContext, authOf, type EnrollmentCheck, type RequestAuth } from '../caller/request-auth.js';
 import { isSafeMethod } from './csrf.js';
 
 export type Credential = 'session' | 'access_token' | 'api_key';
@@ -30,11 +30,6 @@ export interface GuardOptions extends UserGuardOptions {
   match?: 'all' | 'any';
   /** 404 instead of 403, where existence itself is nobody's business. */
   hide?: boolean;
-}
-
-/** Says whether a user must set up a second factor before anything else; at once where it is known. */
-export interface EnrollmentCheck {
-  refusalOf(auth: RequestAuth): AuthTunaError | undefined | Promise<AuthTunaError | undefined>;
 }
 
 /** Middleware that lets a request through or says why not. Every failure on the way denies. */

@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../../config/config.js';
-import type { RateLimitName } from '../../config/options.js';
-import type { RateLimit, RateLimiter, RateVerdict } from '../../core/limits/rate-limiter.js';
+import type { RateLimit, RateLimitName } from '../../config/rate-limits.js';
+import type { RateLimiter, RateVerdict } from '../../core/limits/rate-limiter.js';
 import { rateLimited } from '../../core/limits/throttle.js';
 import { misconfigured } from '../../errors.js';
 import { networkKeys } from '../../net/addresses.js';

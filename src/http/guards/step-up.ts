@@ -3,9 +3,9 @@ import type { Grants } from '../../core/access/grants.js';
 import type { Runtime } from '../../core/runtime.js';
 import type { SecondFactorName, SignIn } from '../../core/sign-in/sign-in.js';
 import { AuthTunaError } from '../../errors.js';
+import type { EnrollmentCheck } from '../caller/request-auth.js';
 import { authOf, type RequestAuth } from '../caller/request-auth.js';
 import type { Views } from '../pages/views.js';
-import type { EnrollmentCheck } from './guards.js';
 
 export interface RecentLoginOptions {
   /** How long ago the user may have proved who they are. Default 600. */

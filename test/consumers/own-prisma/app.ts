@@ -1,12 +1,7 @@
 // Compiled, not run: what a host with its own client may write, and what must not compile.
 import type { Request } from 'express';
-import {
-  type ExtraColumns,
-  guardDb,
-  type PrismaLike,
-  type User,
-  type UserOf,
-} from '../../../src/db/client.js';
+import type { User } from '../../../src/auth.js';
+import { type ExtraColumns, guardDb, type PrismaLike, type UserOf } from '../../../src/db/client.js';
 import type { PrismaClient as PostgresqlClient } from './generated/postgresql/client/client.js';
 import type { PrismaClient as SqliteClient } from './generated/sqlite/client/client.js';
 

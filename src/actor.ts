@@ -1,0 +1,29 @@
+/** Who does something, and from where. The last argument of every method that changes something. */
+export interface Actor {
+  userId: string | null;
+  ip: string | null;
+  userAgent: string | null;
+  sessionId?: string;
+  apiKeyId?: string;
+  impersonatorId?: string;
+  requestId?: string;
+  /** The languages their browser asks for, as `Accept-Language` lists them; mails to them are written in one of these. */
+  languages?: string;
+  /** @internal Set on `SYSTEM` and on copies of it. JSON cannot carry a symbol, so no request can. */
+  [IS_SYSTEM]?: true;
+}
+
+const IS_SYSTEM: unique symbol = Symbol('authtuna.system');
+
+/** The actor of scripts and jobs. It may do everything, and never comes from a request. */
+export const SYSTEM: Actor = Object.freeze({
+  userId: null,
+  ip: null,
+  userAgent: null,
+  [IS_SYSTEM]: true as const,
+});
+
+/** True for `SYSTEM` and for copies such as `{ ...SYSTEM, ip }`. */
+export function isSystem(actor: Actor): boolean {
+  return actor[IS_SYSTEM] === true;
+}

@@ -1,0 +1,53 @@
+// What each mail is written from, by the name of its file in templates/emails.
+
+interface Mail {
+  locale?: string;
+  /** The address it goes to, named at the foot. */
+  to: string;
+  /** For the greeting. */
+  name?: string | null;
+}
+
+/** Who did it, as far as the server knows. */
+export interface Activity {
+  at: Date;
+  device: string | null;
+  ip: string | null;
+}
+
+type WithLink = Mail & { link: string };
+type WithExpiringLink = WithLink & { expiresInSeconds: number };
+/** `link` leads to where the owner looks at the account and ends what was not theirs. */
+type Notice = WithLink & { activity: Activity };
+
+/** The data of each mail, by the name of its file in `templates/emails`. */
+export interface MailData {
+  verification: WithExpiringLink;
+  welcome: WithLink;
+  'already-registered': Mail & { loginLink: string; resetLink: string };
+  'password-reset': WithExpiringLink;
+  'password-changed': Notice;
+  'email-change-confirm': WithExpiringLink & { newEmail: string };
+  'email-changed-old': WithExpiringLink & { newEmail: string; activity: Activity };
+  'email-changed-new': Notice;
+  'new-device': Notice;
+  'session-stolen': Notice;
+  'factor-added': Notice & { factor: 'totp' | 'recovery_codes' };
+  'factor-removed': Notice & { factor: 'totp' | 'recovery_codes' };
+  'factor-failed': Notice & {
+    factor: 'totp' | 'recovery_codes';
+    /** It was one too many: codes of the app are no longer looked at. */
+    isClosed: boolean;
+  };
+  'recovery-code-used': Notice & { left: number };
+  /** `link` stops it; until `effectiveAt` the factors stay. */
+  'factor-reset': WithLink & { effectiveAt: Date };
+  'passkey-added': Notice & { passkeyName: string };
+  'passkey-removed': Notice & { passkeyName: string };
+  'social-linked': Notice & { provider: string };
+  'social-unlinked': Notice & { provider: string };
+  'account-locked': WithExpiringLink;
+  'magic-link': WithExpiringLink & { activity: Activity };
+  'email-code': Mail & { code: string; expiresInSeconds: number; activity: Activity };
+}
+export type MailName = keyof MailData;
