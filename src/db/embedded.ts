@@ -259,6 +259,8 @@ class LockWaiter {
         this.#isLocked = isBusy(error);
         if (performance.now() >= deadline || this.#client.closed) throw error;
         await setTimeout(RETRY_MS);
+        // An attempt blocks for as long as a timer waits: several that tried again from timers would leave nothing else to run.
+        await setImmediate();
       }
     }
   }

@@ -123,3 +123,20 @@ onFile('close() lets go of the file after a write was refused', async () => {
   expect(rows).toHaveLength(1);
   await other.execute('ROLLBACK');
 });
+
+onFile(
+  'instances of one process that wait for each other leave the one with the lock time to end',
+  async () => {
+    const app = await startApp();
+    const others = await Promise.all(
+      [1, 2, 3].map(() => startApp({}, { database: app.database, clock: app.clock })),
+    );
+    const { user } = await app.signedIn();
+    for (let round = 0; round < 5; round += 1) {
+      const made = await Promise.all(
+        [app, ...others].map(({ authTuna }) => authTuna.sessions.create(user.id, ['pwd'], SYSTEM)),
+      );
+      expect(made).toHaveLength(4);
+    }
+  },
+);
