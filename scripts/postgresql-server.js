@@ -50,7 +50,7 @@ export async function startPostgresql() {
   const remove = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', remove);
   try {
-    await server.initialize();
+    await server.initialise();
     await server.start();
   } catch (cause) {
     remove();
