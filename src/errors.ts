@@ -38,8 +38,53 @@ export function isErrorCode(value: string): value is ErrorCode {
 export interface FieldError {
   /** Dotted path of the field; empty for the body itself. */
   field: string;
+  /** Which rule the value breaks. Pages and translations go by this, never by `message`. */
+  rule: FieldRule;
+  /** A sentence in English for a developer or a log; it may be reworded at any time. */
   message: string;
 }
+
+/**
+ * Why a field was refused.
+ *
+ * | rule | the value |
+ * | --- | --- |
+ * | `required` | is missing |
+ * | `unknown_field` | belongs to no field of this request |
+ * | `wrong_type` | is of another type than the field |
+ * | `too_short`, `too_long` | has too few or too many characters or entries |
+ * | `too_small`, `too_large` | is a number outside the bounds |
+ * | `invalid_format` | does not have the form that the message names |
+ * | `invalid_email` | is not one plain email address |
+ * | `domain_not_allowed` | is an address of a domain that may not sign up |
+ * | `email_not_shared` | was not given by the provider |
+ * | `invalid_username` | breaks the rule for usernames |
+ * | `not_used` | belongs to a field that the options turned off |
+ * | `unchanged` | is the present value, where a new one is needed |
+ * | `common`, `contextual`, `breached` | is a password that is easy to guess |
+ * | `in_past` | is a time that is over |
+ * | `invalid_scope` | is not a scope, or not of a type that fits |
+ */
+export type FieldRule =
+  | 'required'
+  | 'unknown_field'
+  | 'wrong_type'
+  | 'too_short'
+  | 'too_long'
+  | 'too_small'
+  | 'too_large'
+  | 'invalid_format'
+  | 'invalid_email'
+  | 'domain_not_allowed'
+  | 'email_not_shared'
+  | 'invalid_username'
+  | 'not_used'
+  | 'unchanged'
+  | 'common'
+  | 'contextual'
+  | 'breached'
+  | 'in_past'
+  | 'invalid_scope';
 
 /** Facts that go with a code: `errors` by field, `retryAfterSeconds`, `reason`. Never a secret. */
 export interface ErrorFacts {

@@ -1,6 +1,7 @@
 export { type Actor, SYSTEM } from './actor.js';
 export type { ApiKey, Auth, Session, User } from './auth.js';
-export { type AuthTuna, createAuthTuna, type Health } from './authtuna.js';
+export { createAuthTuna } from './authtuna.js';
+export type { AuthTuna, Health } from './authtuna-interface.js';
 export { optionsFromEnv } from './config/env.js';
 export type {
   AuthTunaOptions,
@@ -19,6 +20,7 @@ export type {
   Region,
   RoleCatalog,
   RoleDeclaration,
+  SignUpField,
 } from './config/options.js';
 export type { RateLimit, RateLimitName } from './config/rate-limits.js';
 export type { Access, Explanation } from './core/access/access.js';
@@ -26,31 +28,36 @@ export { definePermissions, type PermissionOf } from './core/access/definitions.
 export type { Permission, PermissionManager } from './core/access/permissions.js';
 export type { Role } from './core/access/role-catalog.js';
 export type { RoleAssignment, RoleChange, RoleInput, RoleManager } from './core/access/roles.js';
-export type { ScopeManager, ScopeNode } from './core/access/scopes.js';
+export type { ScopeNode } from './core/access/scope-tree.js';
+export type { ScopeManager } from './core/access/scopes.js';
 export type { AuditEntry, AuditManager, AuditQuery } from './core/changes/audit.js';
 export type { BroadcastHealth } from './core/instances/broadcast.js';
 export type { Job, JobManager, JobStatus } from './core/instances/jobs.js';
 export type { Page } from './core/page.js';
 export type { SessionManager, SessionWithToken } from './core/sessions/sessions.js';
-export type { SecondFactorName, SignInResult } from './core/sign-in/sign-in.js';
+export type { SecondFactorName } from './core/sign-in/second-factors.js';
+export type { SignInResult } from './core/sign-in/sign-in.js';
 export type { PasswordManager } from './core/users/passwords.js';
 export type { UserManager, UserQuery } from './core/users/users.js';
 export type { Random } from './crypto/random.js';
 export type { ExtraColumns, PrismaLike, UserOf } from './db/client.js';
-export { AuthTunaError, type ErrorCode, type ErrorFacts, type FieldError } from './errors.js';
+export { AuthTunaError, type ErrorCode, type ErrorFacts, type FieldError, type FieldRule } from './errors.js';
 export type { AuthEvent, EventListener, EventType } from './events.js';
 export type { AuthManager } from './features/auth/manager.js';
-export type { MfaManager, MfaStatus, TotpEnrollment, TrustedDevice } from './features/mfa/manager.js';
+export type { TotpEnrollment } from './features/mfa/authenticator-app.js';
+export type { MfaManager, MfaStatus } from './features/mfa/manager.js';
+export type { TrustedDevice } from './features/mfa/trusted-browsers.js';
 export type { Passkey, PasskeyManager } from './features/passkeys/manager.js';
 export type { PasswordlessManager } from './features/passwordless/manager.js';
+export type { SocialAccount } from './features/social/identities.js';
+export type { SocialManager, SocialOutcome } from './features/social/manager.js';
 export type {
   SsoConnection,
   SsoConnectionChange,
   SsoConnectionInput,
-  SsoConnectionManager,
   SsoDomain,
-} from './features/social/connections.js';
-export type { SocialAccount, SocialManager, SocialOutcome } from './features/social/manager.js';
+} from './features/sso/connection.js';
+export type { SsoConnectionManager } from './features/sso/manager.js';
 export type { SecurityHeaderOptions } from './http/answer/headers.js';
 export { currentUser } from './http/caller/request-auth.js';
 export type { Problem } from './http/errors.js';
@@ -58,6 +65,8 @@ export type { Credential, GuardOptions, UserGuardOptions } from './http/guards/g
 export type { RateLimitOptions } from './http/guards/rate-limit.js';
 export type { RecentLoginOptions } from './http/guards/step-up.js';
 export type { RouterOptions } from './http/kit.js';
+export type { MountedRoute } from './http/mounts.js';
+export type { RouteGuard } from './http/route.js';
 export type { DeadLetter, Mailer } from './mail/mailer.js';
 export { type SmtpOptions, smtp } from './mail/smtp.js';
 export {

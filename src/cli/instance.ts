@@ -1,4 +1,5 @@
-import { type AuthTuna, createAuthTuna } from '../authtuna.js';
+import { createAuthTuna } from '../authtuna.js';
+import type { AuthTuna } from '../authtuna-interface.js';
 import { optionsFromEnv } from '../config/env.js';
 
 /** Runs work with an instance made from the environment, and closes it. Sign-up and mail play no part in a command. */

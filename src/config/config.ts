@@ -2,10 +2,10 @@ import { statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type Random, systemRandom } from '../crypto/random.js';
-import type { PrismaLike } from '../db/client.js';
+import { OUR_USER_COLUMNS as OUR_COLUMNS, type PrismaLike } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
 import type { SocialProvider } from '../oauth-client/provider.js';
-import type { AuthTunaOptions, Clock, Hooks, Logger, MailTransport } from './options.js';
+import type { AuthTunaOptions, Clock, FieldSchema, Hooks, Logger, MailTransport } from './options.js';
 import { RATE_LIMITS, type RateLimitName } from './rate-limits.js';
 
 export const SYSTEM_CLOCK: Clock = { now: () => new Date() };
@@ -57,6 +57,23 @@ const palette = z
   .optional();
 
 const ONE_MAILBOX = /^(?:[^<>@\p{Cc}]*<[^\s<>@,;]+@[^\s<>@,;]+>|[^\s<>@,;]+@[^\s<>@,;]+)$/u;
+
+const label = z.union([z.string().min(1).max(100), z.record(z.string(), z.string().min(1).max(100))]);
+
+/** What a field takes that has no schema of its own: a line of text. */
+const LINE_OF_TEXT = z.string().trim().min(1).max(256);
+
+const signUpField = z.strictObject({
+  label,
+  required: z.boolean().default(false),
+  autocomplete: z.string().max(64).optional(),
+  schema: z
+    .custom<FieldSchema>(
+      (value) => typeof (value as FieldSchema | undefined)?.safeParse === 'function',
+      'must be a zod schema, or another object with safeParse()',
+    )
+    .default(LINE_OF_TEXT as FieldSchema),
+});
 
 const rateLimit = z.strictObject({
   limit: z.int().min(0),
@@ -136,6 +153,12 @@ const schema = z.strictObject({
       allowedEmailDomains: z.array(z.string()).optional(),
       requireVerifiedEmail: z.boolean().optional(),
       username: z.enum(['required', 'optional', 'off']).default('optional'),
+      fields: z
+        .record(
+          z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'must be the name of a column of yours'),
+          signUpField,
+        )
+        .default({}),
     })
     .prefault({}),
   mfa: z
@@ -314,6 +337,7 @@ export function parseConfig(options: AuthTunaOptions) {
     origins: parsed.passkeys.origins ?? [base.origin],
   };
   checkPasskeys(passkeys, base, found);
+  checkSignUpFields(parsed.signUp.fields, prisma !== undefined, found);
   const { passwordless } = parsed;
   const canMail = parsed.mail !== undefined || !isSecure; // a developer's machine keeps its mails
   if (!canMail && (passwordless.emailCode === true || (passwordless.magicLink ?? false) !== false))
@@ -482,5 +506,19 @@ function checkPasskeys(
       found.push(
         `passkeys.origins: ${origin} is not an origin; write scheme and host only: https://admin.example.com`,
       );
+  }
+}
+
+/** Columns of ours are set by the library alone, and the shipped client has no others. */
+function checkSignUpFields(
+  fields: Readonly<Record<string, unknown>>,
+  hasOwnClient: boolean,
+  found: string[],
+): void {
+  const names = Object.keys(fields);
+  if (names.length > 0 && !hasOwnClient)
+    found.push('signUp.fields: are columns of your own User model, so pass your client: prisma');
+  for (const name of names) {
+    if (OUR_COLUMNS.has(name)) found.push(`signUp.fields.${name}: is a column of ours; choose another name`);
   }
 }

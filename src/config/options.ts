@@ -69,6 +69,25 @@ export interface RoleDeclaration {
 export type PermissionCatalog = Readonly<Record<string, readonly string[]>>;
 export type RoleCatalog = Readonly<Record<string, RoleDeclaration>>;
 
+/** What checks a field of the host's own: a zod schema, or another object with the same `safeParse`. */
+export interface FieldSchema {
+  safeParse(
+    value: unknown,
+  ): { success: true; data: unknown } | { success: false; error: { issues: readonly { message: string }[] } };
+}
+
+/** A field of the host's own on the sign-up form, stored in the column of the same name of the host's `User` model. */
+export interface SignUpField {
+  /** One text, or one for each language: `{ en: 'Display name', de: 'Anzeigename' }`. */
+  label: string | Readonly<Record<string, string>>;
+  /** Default false. */
+  required?: boolean;
+  /** The `autocomplete` attribute, such as `name`, `organization` or `tel`. */
+  autocomplete?: string;
+  /** Checks and converts the value. Default: a line of text of at most 256 characters. */
+  schema?: FieldSchema;
+}
+
 /** Throw to refuse; runs inside the operation, before anything is stored. */
 export interface Hooks {
   beforeSignUp?(input: { email: string; username?: string }): void | Promise<void>;
@@ -197,6 +216,8 @@ export interface AuthTunaOptions {
     requireVerifiedEmail?: boolean;
     /** Default `optional`. */
     username?: 'required' | 'optional' | 'off';
+    /** Further fields of the form, columns of your own `User` model: needs `prisma`. */
+    fields?: Readonly<Record<string, SignUpField>>;
   };
   mfa?: {
     /** Shown in authenticator apps. Default: `appName`. */

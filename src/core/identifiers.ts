@@ -168,3 +168,7 @@ function skeleton(name: string): string {
 function firstOf(text: string): string {
   return String.fromCodePoint(text.codePointAt(0) ?? 0x2a);
 }
+
+/** The rule for usernames, as a developer reads it. */
+export const USERNAME_RULE =
+  'must have 3 to 32 letters or digits of one script, with . _ or - between them, and not look like a reserved name';

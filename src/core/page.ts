@@ -29,7 +29,13 @@ export async function pageOf<T extends { id: string }>(
   const limit = query.limit ?? DEFAULT_LIMIT;
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
     throw new AuthTunaError('invalid_input', {
-      errors: [{ field: 'limit', message: `must be between 1 and ${MAX_LIMIT}` }],
+      errors: [
+        {
+          field: 'limit',
+          rule: limit < 1 ? 'too_small' : 'too_large',
+          message: `must be between 1 and ${MAX_LIMIT}`,
+        },
+      ],
     });
   }
   const after = query.cursor ?? null;

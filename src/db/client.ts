@@ -99,6 +99,11 @@ export const MODELS: readonly { readonly model: ModelName; readonly columns: rea
     columns: Object.values(Prisma[`${name}ScalarFieldEnum`]),
   }));
 
+/** Columns of the user model that only the library writes. */
+export const OUR_USER_COLUMNS: ReadonlySet<string> = new Set(
+  MODELS.find(({ model }) => model === 'user')?.columns,
+);
+
 /** True for the violation of a unique constraint (Prisma's P2002). */
 export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === 'P2002';

@@ -1,40 +1,28 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.js';
 import type { HumanCheckAction } from '../config/options.js';
-import type { RateLimiter } from '../core/limits/rate-limiter.js';
 import type { SessionWithToken } from '../core/sessions/sessions.js';
-import type { SessionVerifier } from '../core/sessions/verifier.js';
-import type { KnownDevices } from '../core/sign-in/known-browsers.js';
+import type { SignInCore } from '../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in/sign-in.js';
-import { AuthTunaError } from '../errors.js';
-import type { MountedPages, ProviderButton } from '../templates/template-data.js';
-import { DeviceCookie } from './answer/browser-cookie.js';
+import { BrowserCookie } from './answer/browser-cookie.js';
 import { type CookieSpec, cookieSpec, readCookie } from './answer/cookies.js';
 import { securityHeaders } from './answer/headers.js';
 import { type SignInResponse, sendSignIn } from './answer/sign-in-response.js';
 import { authOf, findAuth } from './caller/request-auth.js';
 import type { SessionMiddleware } from './caller/session.js';
+import { createErrorHandler } from './errors.js';
 import { csrf } from './guards/csrf.js';
 import type { Guards } from './guards/guards.js';
 import { createHumanCheck } from './guards/human-check.js';
 import { createRateLimit, type RateLimitFactory } from './guards/rate-limit.js';
 import type { StepUpGuards } from './guards/step-up.js';
+import type { Mounts } from './mounts.js';
 import type { Views } from './pages/views.js';
 
 /** Options of every router that has pages. */
 export interface RouterOptions {
   /** False: JSON only, no pages and no forms. Default true. */
   pages?: boolean;
-}
-
-/** The further ways in that the sign-in page offers; each feature says so when its router is made. */
-export interface SignInMethods {
-  magicLink: boolean;
-  emailCode: boolean;
-  passkeys: boolean;
-  providers: ProviderButton[];
-  /** Whether organizations have providers of their own, found by the domain of an address. */
-  organizations(): Promise<boolean>;
 }
 
 /** What every router is given of HTTP. */
@@ -51,13 +39,12 @@ export interface HttpKit {
   pendingToken(req: Request): string | null;
   /** Pages and forms. */
   readonly views: Views;
-  readonly signInMethods: SignInMethods;
-  /** Each feature says so when its router is made. */
-  readonly mounted: MountedPages;
+  /** What is mounted. */
+  readonly mounts: Mounts;
   /** Where a person looks at how they sign in; the front page when no such page is mounted. */
   accountPage(): string;
-  /** Paths at which another site may POST. Their one route sends the browser on to a GET of ours and does nothing else. */
-  readonly crossSitePosts: Set<string>;
+  /** What every answer below the paths of this library carries, also to an address that leads nowhere. */
+  readonly headers: RequestHandler[];
   /** First in every router: headers, the caller when `session()` of this instance was not mounted before, and the cross-site check. */
   readonly prepare: RequestHandler[];
   /** What a sign-in must know of the browser. */
@@ -72,27 +59,34 @@ export interface HttpKit {
   sendSignIn(req: Request, res: Response, result: SignInResult, options?: SignInResponse): void;
 }
 
-export function createHttpKit(
-  config: Config,
-  sessions: SessionMiddleware,
-  guards: Guards,
-  verifier: SessionVerifier,
-  errorHandler: ErrorRequestHandler,
-  views: Views,
-  { limiter, devices, stepUp }: { limiter: RateLimiter; devices: KnownDevices; stepUp: StepUpGuards },
-): HttpKit {
-  const checkOrigin = csrf(config);
-  // Asked for by every router on the way, of which the one that is meant may be the last.
-  const crossSitePosts = new Set<string>();
+/** What the kit is put together from. */
+export interface HttpParts {
+  sessions: SessionMiddleware;
+  guards: Guards;
+  stepUp: StepUpGuards;
+  views: Views;
+  mounts: Mounts;
+}
+
+export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
+  const { config, limiter, knownBrowsers, verifier } = core;
+  const { sessions, guards, stepUp, views, mounts } = parts;
+  const errorHandler = createErrorHandler(config, views.errorPage);
   const pendingCookie = cookieSpec(config, 'at_pending');
   const trustedCookie = cookieSpec(config, 'at_trusted');
   const cookieOf = (req: Request, { name }: CookieSpec) => {
     const value = readCookie(req.headers.cookie, name);
     return value === 'ambiguous' ? null : value;
   };
-  const deviceCookie = new DeviceCookie(config, devices);
-  const mounted = { auth: false, account: false, mfa: false, passkeys: false, social: false };
-  const surroundings = { deviceCookie, sessions, pendingCookie, views, authPath: config.paths.auth };
+  const browserCookie = new BrowserCookie(config, knownBrowsers);
+  const surroundings = { browserCookie, sessions, pendingCookie, views, authPath: config.paths.auth };
+  const headers: RequestHandler[] = [
+    securityHeaders(config.isSecure),
+    (_req, res, next) => {
+      res.setHeader('Cache-Control', 'no-store');
+      next();
+    },
+  ];
   return {
     config,
     sessions,
@@ -103,32 +97,20 @@ export function createHttpKit(
     stepUp,
     pendingToken: (req) => cookieOf(req, pendingCookie),
     views,
-    signInMethods: {
-      magicLink: false,
-      emailCode: false,
-      passkeys: false,
-      providers: [],
-      organizations: async () => false,
-    },
-    mounted,
-    accountPage: () => (mounted.account ? `${config.paths.account}/security` : '/'),
-    crossSitePosts,
+    mounts,
+    accountPage: () => (mounts.pages.account ? `${config.paths.account}/security` : '/'),
+    headers,
     prepare: [
-      securityHeaders(config.isSecure),
-      (_req, res, next) => {
-        res.setHeader('Cache-Control', 'no-store');
-        next();
-      },
-      (req, res, next) =>
-        req.method === 'POST' && crossSitePosts.has(req.originalUrl) ? next() : checkOrigin(req, res, next),
+      ...headers,
+      csrf(config, mounts.crossSitePosts),
       (req, res, next) =>
         findAuth(req)?.isOf(sessions) === true ? next() : sessions.handler(req, res, next),
     ],
     async signInOptions(req) {
       const auth = authOf(req);
       return {
-        deviceCookie: deviceCookie.read(req),
-        trustedDevice: cookieOf(req, trustedCookie),
+        browserCookie: browserCookie.read(req),
+        trustedBrowser: cookieOf(req, trustedCookie),
         presentedSessionId: auth.session?.id ?? auth.locked?.session.id ?? null,
         fingerprint: await verifier.baseline(sessions.factsOf(req)),
       };
@@ -141,9 +123,4 @@ export function createHttpKit(
     },
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),
   };
-}
-
-/** Last on a route: refuses every method but those that it has. */
-export function only(...allow: string[]): RequestHandler {
-  return (_req, _res, next) => next(new AuthTunaError('method_not_allowed', { allow }));
 }

@@ -105,7 +105,13 @@ class World {
       this.#instances.push(this.#boot((this.random.next() - 0.5) * 4000));
     const { runtime, ledger, tokens, audit } = this.#parts(0);
     const verifier = new SessionVerifier(runtime, tokens, ledger, audit, new RoleStore(runtime));
-    this.#sessions = new SessionManager(runtime, ledger, tokens, null as unknown as Access, verifier);
+    this.#sessions = new SessionManager({
+      ...runtime,
+      ledger,
+      sessionTokens: tokens,
+      access: null as unknown as Access,
+      verifier,
+    });
   }
 
   #parts(skew: number) {

@@ -37,7 +37,7 @@ export async function startAcme(options: { linkVerifiedEmails?: boolean; verifie
   await authTuna.roles.assign({ userId: owner.id, role: 'org_owner', scope: 'org:acme' }, SYSTEM);
   const actor: Actor = { userId: owner.id, ip: null, userAgent: null };
   await idp.allow('http://localhost:1/unused');
-  const connection = await authTuna.social.connections.create(
+  const connection = await authTuna.sso.create(
     {
       scope: 'org:acme',
       name: 'Acme',
@@ -50,7 +50,7 @@ export async function startAcme(options: { linkVerifiedEmails?: boolean; verifie
     actor,
   );
   await idp.allow(`${app.url}/auth/social/${connection.provider}/callback`);
-  const { connections } = authTuna.social;
+  const { sso: connections } = authTuna;
   const domain = await connections.addDomain(connection.id, 'Acme.Example', actor);
   const prove = async () => {
     records.set(domain.record.name, [

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express, { type Express } from 'express';
 import { onTestFinished } from 'vitest';
-import type { AuthTuna } from '../../src/authtuna.js';
+import type { AuthTuna } from '../../src/authtuna-interface.js';
 import { type AuthTunaOptions, createAuthTuna, currentUser, type User } from '../../src/index.js';
 import { TestClock } from '../../src/testing/index.js';
 import { Browser } from './browser.js';

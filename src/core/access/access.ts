@@ -9,7 +9,7 @@ import { type Chain, GLOBAL_CHAIN, Grants } from './grants.js';
 import { type AssignmentRow, type CompiledRole, holds } from './role-catalog.js';
 import type { RoleStore } from './role-store.js';
 import { isPermissionName, isScope, parseScope } from './scope-name.js';
-import type { ScopeManager } from './scopes.js';
+import type { ScopeTree } from './scope-tree.js';
 
 /** Why a decision is what it is; replaying it gives the same answer. */
 export interface Explanation {
@@ -32,16 +32,12 @@ export interface Explanation {
 export class Access {
   readonly #runtime: Runtime;
   readonly #roles: RoleStore;
-  readonly #scopes: ScopeManager;
+  readonly #scopes: ScopeTree;
 
-  constructor(runtime: Runtime, roles: RoleStore, scopes: ScopeManager) {
+  constructor(runtime: Runtime, roles: RoleStore, scopes: ScopeTree) {
     this.#runtime = runtime;
     this.#roles = roles;
     this.#scopes = scopes;
-    scopes.guardWith({
-      require: (actor, permission, scope) => this.require(actor, permission, scope),
-      requireMayLetIn: (actor, chain, above) => this.#requireMayLetIn(actor, chain, above),
-    });
   }
 
   async can(userId: string, permission: string, scope = 'global'): Promise<boolean> {
@@ -265,10 +261,10 @@ export class Access {
   }
 
   /**
-   * Checks that a scope may be hung below `above`: whoever holds something there comes to hold it here, so the actor must hold all of it here
+   * @internal Checks that a scope may be hung below `above`: whoever holds something there comes to hold it here, so the actor must hold all of it here
    * already.
    */
-  async #requireMayLetIn(actor: Actor, chain: Chain, above: Chain): Promise<void> {
+  async requireMayLetIn(actor: Actor, chain: Chain, above: Chain): Promise<void> {
     if (isSystem(actor)) return;
     const grants = actor.userId === null ? null : await this.grantsOf(actor.userId);
     if (grants === null) throw new AuthTunaError('forbidden');

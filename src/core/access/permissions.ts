@@ -3,6 +3,7 @@ import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Ledger, Write } from '../changes/ledger.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
+import { invalid } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import type { Access } from './access.js';
 import type { RoleStore } from './role-store.js';
@@ -18,16 +19,10 @@ export interface Permission {
 
 /** The catalog of permissions. Holding one is a matter of roles; this says which there are and what they mean. */
 export class PermissionManager {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #access: Access;
-  readonly #roles: RoleStore;
+  readonly #core: Runtime & { ledger: Ledger; access: Access; roleStore: RoleStore };
 
-  constructor(runtime: Runtime, ledger: Ledger, access: Access, roles: RoleStore) {
-    this.#runtime = runtime;
-    this.#ledger = ledger;
-    this.#access = access;
-    this.#roles = roles;
+  constructor(core: Runtime & { ledger: Ledger; access: Access; roleStore: RoleStore }) {
+    this.#core = core;
   }
 
   /**
@@ -39,16 +34,16 @@ export class PermissionManager {
     actor: Actor = SYSTEM,
   ): Promise<Permission> {
     requireName(permission.name);
-    await this.#access.require(actor, 'permissions:manage');
+    await this.#core.access.require(actor, 'permissions:manage');
     const row = {
       name: permission.name,
       description: permission.description ?? null,
       tool: permission.tool ?? null,
-      createdAt: this.#runtime.now(),
+      createdAt: this.#core.now(),
     };
     try {
-      await this.#ledger.commit({
-        writes: [this.#runtime.db.permission.create({ data: row })],
+      await this.#core.ledger.commit({
+        writes: [this.#core.db.permission.create({ data: row })],
         facts: [{ type: 'permission.created', actor, target: { type: 'permission', id: row.name } }],
       });
     } catch (error) {
@@ -84,13 +79,13 @@ export class PermissionManager {
   }
 
   async find(name: string): Promise<Permission | null> {
-    return this.#runtime.db.permission.findUnique({ where: { name } });
+    return this.#core.db.permission.findUnique({ where: { name } });
   }
 
   /** By name. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
   async list(query: PageQuery = {}): Promise<Page<Permission>> {
     const { items, nextCursor } = await pageOf(query, async ({ take, after }) => {
-      const rows = await this.#runtime.db.permission.findMany({
+      const rows = await this.#core.db.permission.findMany({
         where: after === null ? {} : { name: { gt: after } },
         orderBy: { name: 'asc' },
         take,
@@ -106,12 +101,12 @@ export class PermissionManager {
     change: { description?: string | null; tool?: string | null },
     actor: Actor,
   ): Promise<void> {
-    await this.#access.require(actor, 'permissions:manage');
+    await this.#core.access.require(actor, 'permissions:manage');
     const { description, tool } = change;
     const data = { ...(description !== undefined && { description }), ...(tool !== undefined && { tool }) };
     await this.#commit(
       name,
-      [this.#runtime.db.permission.update({ where: { name }, data })],
+      [this.#core.db.permission.update({ where: { name }, data })],
       'permission.updated',
       actor,
     );
@@ -119,12 +114,12 @@ export class PermissionManager {
 
   /** Removes it from every role as well. Needs `permissions:manage`. @throws AuthTunaError `not_found`, `forbidden` */
   async delete(name: string, actor: Actor): Promise<void> {
-    await this.#access.require(actor, 'permissions:manage');
-    const { db } = this.#runtime;
+    await this.#core.access.require(actor, 'permissions:manage');
+    const { db } = this.#core;
     const writes = [
       db.permission.delete({ where: { name } }),
       db.rolePermission.deleteMany({ where: { permission: name } }),
-      this.#roles.bump(),
+      this.#core.roleStore.bump(),
     ];
     await this.#commit(name, writes, 'permission.deleted', actor);
   }
@@ -136,7 +131,7 @@ export class PermissionManager {
     actor: Actor,
   ): Promise<void> {
     try {
-      await this.#ledger.commit({
+      await this.#core.ledger.commit({
         writes,
         facts: [{ type, actor, target: { type: 'permission', id: name } }],
         invalidates: ['roles'],
@@ -150,14 +145,10 @@ export class PermissionManager {
 }
 
 function requireName(name: string): void {
-  if (!isPermissionName(name)) {
-    throw new AuthTunaError('invalid_input', {
-      errors: [
-        {
-          field: 'name',
-          message: 'must look like project:read: lower-case words, digits, - and _, joined by colons',
-        },
-      ],
-    });
-  }
+  if (!isPermissionName(name))
+    throw invalid(
+      'name',
+      'invalid_format',
+      'must look like project:read: lower-case words, digits, - and _, joined by colons',
+    );
 }

@@ -4,6 +4,7 @@ import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Change, Ledger, Write } from '../changes/ledger.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
+import { invalid, noUser } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import type { PublicUser } from '../user.js';
 import type { Access } from './access.js';
@@ -12,7 +13,7 @@ import { type Chain, GLOBAL_CHAIN, type Grants } from './grants.js';
 import type { CompiledRole, Role, RoleCatalog } from './role-catalog.js';
 import type { RoleStore } from './role-store.js';
 import { isPermissionName, isPermissionPattern, isScope, parseScope } from './scope-name.js';
-import type { ScopeManager } from './scopes.js';
+import type { ScopeTree } from './scope-tree.js';
 import { isSuperadminRole, SuperadminGuard } from './superadmins.js';
 
 export interface RoleAssignment {
@@ -48,20 +49,14 @@ const SCOPE_TYPE = /^[a-z][a-z0-9_-]*$/;
 
 /** Roles and who holds them where. Whoever is not `SYSTEM` can pass on only what they hold, below their own rank. */
 export class RoleManager {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #access: Access;
-  readonly #store: RoleStore;
-  readonly #scopes: ScopeManager;
+  readonly #core: Runtime & { ledger: Ledger; access: Access; roleStore: RoleStore; scopeTree: ScopeTree };
   readonly #superadmins: SuperadminGuard;
 
-  constructor(runtime: Runtime, ledger: Ledger, access: Access, store: RoleStore, scopes: ScopeManager) {
-    this.#runtime = runtime;
-    this.#ledger = ledger;
-    this.#access = access;
-    this.#store = store;
-    this.#scopes = scopes;
-    this.#superadmins = new SuperadminGuard(runtime);
+  constructor(
+    core: Runtime & { ledger: Ledger; access: Access; roleStore: RoleStore; scopeTree: ScopeTree },
+  ) {
+    this.#core = core;
+    this.#superadmins = new SuperadminGuard(core);
   }
 
   /**
@@ -71,7 +66,7 @@ export class RoleManager {
    */
   async create(input: RoleInput, actor: Actor = SYSTEM): Promise<Role> {
     checkInput(input);
-    const catalog = await this.#store.current();
+    const catalog = await this.#core.roleStore.current();
     const chain = await this.#definitionChain(input.ownedBy ?? '');
     // A second role of a name that is visible here would be taken for the first.
     const namesake = catalog.find(input.name, chain.scopes);
@@ -87,16 +82,16 @@ export class RoleManager {
     );
     const names = permissions.filter(isPermissionName);
     const known = new Set(
-      (await this.#runtime.db.permission.findMany({ where: { name: { in: names } } })).map((row) => row.name),
+      (await this.#core.db.permission.findMany({ where: { name: { in: names } } })).map((row) => row.name),
     );
     const unknown = names.filter((name) => !known.has(name));
     // A script that declares a role declares its permissions with it; a person needs them to exist.
     if (unknown.length > 0 && !isSystem(actor))
       throw new AuthTunaError('not_found', { message: `There is no permission ${unknown[0]}.` });
 
-    const now = this.#runtime.now();
-    const id = newId(this.#runtime.config.random);
-    const { db } = this.#runtime;
+    const now = this.#core.now();
+    const id = newId(this.#core.config.random);
+    const { db } = this.#core;
     const writes: Write[] = [
       ...unknown.map((name) =>
         db.permission.upsert({ where: { name }, create: { name, createdAt: now }, update: {} }),
@@ -116,10 +111,10 @@ export class RoleManager {
       }),
       db.rolePermission.createMany({ data: permissions.map((permission) => ({ roleId: id, permission })) }),
       db.roleInclusion.createMany({ data: includes.map((role) => ({ roleId: id, includedId: role.id })) }),
-      this.#store.bump(),
+      this.#core.roleStore.bump(),
     ];
     try {
-      await this.#ledger.commit({
+      await this.#core.ledger.commit({
         writes,
         facts: [
           {
@@ -160,14 +155,14 @@ export class RoleManager {
   }
 
   async find(name: string, ownedBy?: string): Promise<Role | null> {
-    const catalog = await this.#store.current();
+    const catalog = await this.#core.roleStore.current();
     const role = catalog.find(name, ownedBy === undefined ? [] : [ownedBy]);
     return role === null || role.ownedBy !== (ownedBy ?? '') ? null : catalog.describe(role);
   }
 
   /** By rank, highest first; with `ownedBy`, those of one scope. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
   async list(query: PageQuery & { ownedBy?: string } = {}): Promise<Page<Role>> {
-    const catalog = await this.#store.current();
+    const catalog = await this.#core.roleStore.current();
     const roles = [...catalog.all()]
       .filter((role) => role.ownedBy === (query.ownedBy ?? ''))
       .sort((a, b) => (b.level ?? -1) - (a.level ?? -1) || a.name.localeCompare(b.name));
@@ -195,9 +190,9 @@ export class RoleManager {
       },
       chain,
     );
-    const { db } = this.#runtime;
+    const { db } = this.#core;
     const data = {
-      updatedAt: this.#runtime.now(),
+      updatedAt: this.#core.now(),
       ...(change.description !== undefined && { description: change.description }),
       ...(change.level !== undefined && { level: change.level }),
       ...(change.at !== undefined && { at: change.at.join(' ') }),
@@ -225,8 +220,8 @@ export class RoleManager {
       throw new AuthTunaError('forbidden', { message: `${name} is a role of the system and stays.` });
     await this.#requireMayEdit(actor, role, emptyDraft(role), chain);
     try {
-      await this.#ledger.commit({
-        writes: [this.#runtime.db.role.delete({ where: { id: role.id } }), this.#store.bump()],
+      await this.#core.ledger.commit({
+        writes: [this.#core.db.role.delete({ where: { id: role.id } }), this.#core.roleStore.bump()],
         facts: [{ type: 'role.deleted', actor, target: { type: 'role', id: name } }],
         invalidates: ['roles'],
       });
@@ -245,7 +240,7 @@ export class RoleManager {
     const { role, chain } = await this.#locate(name, ownedBy);
     if (
       !isPermissionPattern(permission) &&
-      (await this.#runtime.db.permission.findUnique({ where: { name: permission } })) === null
+      (await this.#core.db.permission.findUnique({ where: { name: permission } })) === null
     ) {
       throw new AuthTunaError('not_found', { message: `There is no permission ${permission}.` });
     }
@@ -255,7 +250,7 @@ export class RoleManager {
     await this.#commitEdit(
       role,
       [
-        this.#runtime.db.rolePermission.upsert({
+        this.#core.db.rolePermission.upsert({
           where: { roleId_permission: row },
           create: row,
           update: {},
@@ -271,7 +266,7 @@ export class RoleManager {
     const { role, chain } = await this.#locate(name, ownedBy);
     await this.#requireMayEdit(actor, role, emptyDraft(role), chain);
     const where = { roleId_permission: { roleId: role.id, permission } };
-    await this.#commitEdit(role, [this.#runtime.db.rolePermission.delete({ where })], actor, {
+    await this.#commitEdit(role, [this.#core.db.rolePermission.delete({ where })], actor, {
       removed: permission,
     });
   }
@@ -282,7 +277,7 @@ export class RoleManager {
     const target = required(catalog, assignable, chain.scopes);
     await this.#requireMayEdit(actor, role, { ...emptyDraft(role), mayAssign: [target] }, chain);
     const row = { assignerId: role.id, assignableId: target.id };
-    const write = this.#runtime.db.roleAllowAssign.upsert({
+    const write = this.#core.db.roleAllowAssign.upsert({
       where: { assignerId_assignableId: row },
       create: row,
       update: {},
@@ -296,7 +291,7 @@ export class RoleManager {
     const target = required(catalog, assignable, chain.scopes);
     await this.#requireMayEdit(actor, role, emptyDraft(role), chain);
     const where = { assignerId_assignableId: { assignerId: role.id, assignableId: target.id } };
-    await this.#commitEdit(role, [this.#runtime.db.roleAllowAssign.delete({ where })], actor, {
+    await this.#commitEdit(role, [this.#core.db.roleAllowAssign.delete({ where })], actor, {
       mayNoLongerAssign: assignable,
     });
   }
@@ -315,26 +310,26 @@ export class RoleManager {
     const expiresAt = assignment.expiresAt ?? null;
     const { role, chain } = await this.#locateAt(assignment.role, scope);
     if (role.at.length > 0 && !role.at.includes(parseScope(scope)?.type ?? '')) {
-      throw invalid('scope', `${role.name} can be assigned at ${role.at.join(', ')} only`);
+      throw invalid('scope', 'invalid_scope', `${role.name} can be assigned at ${role.at.join(', ')} only`);
     }
-    const now = this.#runtime.now();
-    if (expiresAt !== null && !(expiresAt > now)) throw invalid('expiresAt', 'must be in the future');
+    const now = this.#core.now();
+    if (expiresAt !== null && !(expiresAt > now))
+      throw invalid('expiresAt', 'in_past', 'must be in the future');
     if (isSuperadminRole(role) && expiresAt !== null)
-      throw invalid('expiresAt', 'superadmin has no end; take it away instead');
+      throw invalid('expiresAt', 'not_used', 'superadmin has no end; take it away instead');
     if (!isSystem(actor)) {
       const grants = await this.#grantsOf(actor);
       if (!mayAssign(grants, role, chain))
         throw await this.#refused(actor, 'role.assigned', role, scope, userId);
     }
     const superadmins = isSuperadminRole(role) ? await this.#superadmins.observe() : null;
-    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
-    if (user === null || user.deletedAt !== null)
-      throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+    const user = await this.#core.db.user.findUnique({ where: { id: userId } });
+    if (user === null || user.deletedAt !== null) throw noUser();
 
     const key = { userId, roleId: role.id, scope };
     const change: Change = {
       writes: [
-        this.#runtime.db.roleAssignment.create({
+        this.#core.db.roleAssignment.create({
           data: { ...key, assignedById: actor.userId, assignedAt: now, expiresAt },
         }),
         ...(superadmins === null ? [] : this.#superadmins.added(user, superadmins)),
@@ -351,7 +346,7 @@ export class RoleManager {
       invalidates: [`user:${userId}`],
     };
     try {
-      await this.#ledger.commit(change);
+      await this.#core.ledger.commit(change);
     } catch (error) {
       if (!isUniqueViolation(error)) throw asConflict(error);
       await this.#changeEnd(key, expiresAt, role, chain, actor);
@@ -366,7 +361,7 @@ export class RoleManager {
     actor: Actor,
   ): Promise<void> {
     const where = { userId_roleId_scope: key };
-    const existing = await this.#runtime.db.roleAssignment.findUnique({ where });
+    const existing = await this.#core.db.roleAssignment.findUnique({ where });
     if (existing === null || existing.expiresAt?.getTime() === expiresAt?.getTime()) return;
     const endsEarlier =
       expiresAt !== null && expiresAt.getTime() < (existing.expiresAt?.getTime() ?? Infinity);
@@ -374,13 +369,13 @@ export class RoleManager {
     if (endsEarlier && !isSystem(actor) && actor.userId !== key.userId) {
       const [grants, target] = await Promise.all([
         this.#grantsOf(actor),
-        this.#access.standingOf(key.userId),
+        this.#core.access.standingOf(key.userId),
       ]);
       if (!outranks(grants, target, chain))
         throw await this.#refused(actor, 'role.assigned', role, key.scope, key.userId);
     }
-    await this.#ledger.commit({
-      writes: [this.#runtime.db.roleAssignment.update({ where, data: { expiresAt } })],
+    await this.#core.ledger.commit({
+      writes: [this.#core.db.roleAssignment.update({ where, data: { expiresAt } })],
       facts: [
         {
           type: 'role.assigned',
@@ -404,7 +399,10 @@ export class RoleManager {
     const { userId, scope } = assignment;
     const { role, chain } = await this.#locateAt(assignment.role, scope);
     if (!isSystem(actor) && actor.userId !== userId) {
-      const [grants, target] = await Promise.all([this.#grantsOf(actor), this.#access.standingOf(userId)]);
+      const [grants, target] = await Promise.all([
+        this.#grantsOf(actor),
+        this.#core.access.standingOf(userId),
+      ]);
       if (!mayAssign(grants, role, chain) || !outranks(grants, target, chain)) {
         throw await this.#refused(actor, 'role.unassigned', role, scope, userId);
       }
@@ -412,13 +410,13 @@ export class RoleManager {
       await this.#grantsOf(actor);
     }
     const superadmins = isSuperadminRole(role) ? await this.#superadmins.observe() : null;
-    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
-    if (user === null) throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+    const user = await this.#core.db.user.findUnique({ where: { id: userId } });
+    if (user === null) throw noUser();
     const where = { userId_roleId_scope: { userId, roleId: role.id, scope } };
     try {
-      await this.#ledger.commit({
+      await this.#core.ledger.commit({
         writes: [
-          this.#runtime.db.roleAssignment.delete({ where }),
+          this.#core.db.roleAssignment.delete({ where }),
           ...(superadmins === null ? [] : this.#superadmins.removed(user, superadmins)),
         ],
         facts: [
@@ -434,7 +432,7 @@ export class RoleManager {
       });
     } catch (error) {
       if (!isMissing(error)) throw error;
-      if ((await this.#runtime.db.roleAssignment.findUnique({ where })) !== null)
+      if ((await this.#core.db.roleAssignment.findUnique({ where })) !== null)
         throw asConflict(
           error,
           superadmins !== null && (await this.#superadmins.isLast(user)) ? LAST_SUPERADMIN : undefined,
@@ -445,8 +443,8 @@ export class RoleManager {
 
   /** What a user holds. What has expired is left out, cleaned up or not. */
   async assignmentsOf(userId: string): Promise<RoleAssignment[]> {
-    const now = this.#runtime.now();
-    const rows = await this.#runtime.db.roleAssignment.findMany({
+    const now = this.#core.now();
+    const rows = await this.#core.db.roleAssignment.findMany({
       where: { userId, OR: [{ expiresAt: null }, { expiresAt: { gt: now } }] },
       include: { role: { select: { name: true } } },
       orderBy: [{ scope: 'asc' }, { assignedAt: 'asc' }],
@@ -457,7 +455,7 @@ export class RoleManager {
   /** The names of the roles that an actor may assign at a scope. */
   async assignableBy(actor: Actor, scope: string): Promise<string[]> {
     const chain = await this.#chainOf(scope);
-    const catalog = await this.#store.current();
+    const catalog = await this.#core.roleStore.current();
     const grants = isSystem(actor) ? null : await this.#grantsOf(actor);
     const type = parseScope(scope)?.type ?? '';
     return (
@@ -474,14 +472,14 @@ export class RoleManager {
   /** Who holds a role exactly at a scope. */
   async usersWith(name: string, scope: string, query: PageQuery = {}): Promise<Page<PublicUser>> {
     const { role } = await this.#locateAt(name, scope);
-    return this.#access.holdersOf(role.id, scope, query);
+    return this.#core.access.holdersOf(role.id, scope, query);
   }
 
   async #locate(
     name: string,
     ownedBy = '',
   ): Promise<{ catalog: RoleCatalog; role: CompiledRole; chain: Chain }> {
-    const catalog = await this.#store.current();
+    const catalog = await this.#core.roleStore.current();
     const role = catalog.find(name, ownedBy === '' ? [] : [ownedBy]);
     if (role === null || role.ownedBy !== ownedBy) throw noRole(name);
     return { catalog, role, chain: await this.#chainFor(ownedBy) };
@@ -489,14 +487,14 @@ export class RoleManager {
 
   async #locateAt(name: string, scope: string): Promise<{ role: CompiledRole; chain: Chain }> {
     const chain = await this.#chainOf(scope);
-    const role = (await this.#store.current()).find(name, chain.scopes);
+    const role = (await this.#core.roleStore.current()).find(name, chain.scopes);
     if (role === null) throw noRole(name);
     return { role, chain };
   }
 
   async #definitionChain(ownedBy: string): Promise<Chain> {
     if (ownedBy !== '' && (!isScope(ownedBy) || ownedBy === 'global'))
-      throw invalid('ownedBy', 'must be a scope such as org:acme');
+      throw invalid('ownedBy', 'invalid_scope', 'must be a scope such as org:acme');
     return this.#chainFor(ownedBy);
   }
 
@@ -505,13 +503,14 @@ export class RoleManager {
   }
 
   async #chainOf(scope: string): Promise<Chain> {
-    const chain = await this.#scopes.chainOf(scope, { fresh: true });
-    if (chain === null) throw invalid('scope', 'must be global or a scope such as project:42');
+    const chain = await this.#core.scopeTree.chainOf(scope, { fresh: true });
+    if (chain === null)
+      throw invalid('scope', 'invalid_scope', 'must be global or a scope such as project:42');
     return chain;
   }
 
   async #grantsOf(actor: Actor): Promise<Grants> {
-    const grants = actor.userId === null ? null : await this.#access.grantsOf(actor.userId);
+    const grants = actor.userId === null ? null : await this.#core.access.grantsOf(actor.userId);
     if (grants === null) throw new AuthTunaError(actor.userId === null ? 'unauthenticated' : 'forbidden');
     return grants;
   }
@@ -534,7 +533,7 @@ export class RoleManager {
     scope: string,
     userId: string,
   ): Promise<AuthTunaError> {
-    await this.#ledger.commit({
+    await this.#core.ledger.commit({
       writes: [],
       facts: [
         {
@@ -561,8 +560,8 @@ export class RoleManager {
     data: Record<string, unknown>,
   ): Promise<void> {
     try {
-      await this.#ledger.commit({
-        writes: [...writes, this.#store.bump()],
+      await this.#core.ledger.commit({
+        writes: [...writes, this.#core.roleStore.bump()],
         facts: [{ type: 'role.updated', actor, target: { type: 'role', id: role.name }, data }],
         invalidates: ['roles'],
       });
@@ -593,10 +592,6 @@ function noRole(name: string): AuthTunaError {
   return new AuthTunaError('not_found', { message: `There is no role ${name}.` });
 }
 
-function invalid(field: string, message: string): AuthTunaError {
-  return new AuthTunaError('invalid_input', { errors: [{ field, message }] });
-}
-
 function asConflict(
   error: unknown,
   message = 'Something else changed at the same moment. Try again.',
@@ -606,7 +601,7 @@ function asConflict(
 
 function checkInput(input: RoleInput): void {
   const problem = checkRole(input);
-  if (problem !== null) throw invalid(problem.field, problem.message);
+  if (problem !== null) throw invalid(problem.field, 'invalid_format', problem.message);
 }
 
 /** @internal What is wrong with a role as it was described, or null. */

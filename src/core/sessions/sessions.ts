@@ -8,6 +8,7 @@ import { after } from '../../time.js';
 import type { Access } from '../access/access.js';
 import type { Fact } from '../changes/audit.js';
 import type { Ledger, Write } from '../changes/ledger.js';
+import { noUser } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import { isActive } from '../user.js';
 import type { RequestFacts } from './devices.js';
@@ -36,24 +37,22 @@ const NO_REQUEST: RequestFacts = {
 
 /** Devices that are signed in, and ending them. */
 export class SessionManager {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #tokens: SessionTokens;
-  readonly #access: Access;
-  readonly #verifier: SessionVerifier;
+  readonly #core: Runtime & {
+    ledger: Ledger;
+    access: Access;
+    sessionTokens: SessionTokens;
+    verifier: SessionVerifier;
+  };
 
   constructor(
-    runtime: Runtime,
-    ledger: Ledger,
-    tokens: SessionTokens,
-    access: Access,
-    verifier: SessionVerifier,
+    core: Runtime & {
+      ledger: Ledger;
+      access: Access;
+      sessionTokens: SessionTokens;
+      verifier: SessionVerifier;
+    },
   ) {
-    this.#runtime = runtime;
-    this.#ledger = ledger;
-    this.#tokens = tokens;
-    this.#access = access;
-    this.#verifier = verifier;
+    this.#core = core;
   }
 
   /**
@@ -68,17 +67,16 @@ export class SessionManager {
     actor: Actor,
     options: { rememberMe?: boolean } = {},
   ): Promise<SessionWithToken> {
-    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
-    if (user === null || user.deletedAt !== null)
-      throw new AuthTunaError('not_found', { message: 'There is no such user.' });
-    if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
+    const user = await this.#core.db.user.findUnique({ where: { id: userId } });
+    if (user === null || user.deletedAt !== null) throw noUser();
+    if (!isActive(user, this.#core.now())) throw new AuthTunaError('account_suspended');
     const { write, result } = this.prepare(
       user,
       { amr, assuranceLevel: amr.length > 1 ? 2 : 1 },
       actor,
       options,
     );
-    await this.#ledger.commit({
+    await this.#core.ledger.commit({
       writes: [write],
       facts: [
         {
@@ -100,7 +98,7 @@ export class SessionManager {
    * @throws AuthTunaError `unavailable`
    */
   async verify(token: string): Promise<Session | null> {
-    const verdict = await this.#verifier.verify(token, NO_REQUEST, { latest: true });
+    const verdict = await this.#core.verifier.verify(token, NO_REQUEST, { latest: true });
     return verdict.status === 'verified' ? verdict.verified.session : null;
   }
 
@@ -111,11 +109,11 @@ export class SessionManager {
     actor: Actor,
     options: { rememberMe?: boolean; fingerprint?: string } = {},
   ): { write: Write; result: SessionWithToken } {
-    const { config } = this.#runtime;
-    const now = this.#runtime.now();
+    const { config } = this.#core;
+    const now = this.#core.now();
     const persistent = config.session.rememberMe && options.rememberMe === true;
     const id = newId(config.random);
-    const salt = this.#tokens.newSalt(config.random);
+    const salt = this.#core.sessionTokens.newSalt(config.random);
     const row: SessionRow = {
       id,
       userId: user.id,
@@ -149,8 +147,11 @@ export class SessionManager {
       revokedReason: null,
     };
     return {
-      write: this.#runtime.db.session.create({ data: row, select: { id: true } }),
-      result: { session: toSession(row), token: this.#tokens.issue(row, row.generation, row.salt, now) },
+      write: this.#core.db.session.create({ data: row, select: { id: true } }),
+      result: {
+        session: toSession(row),
+        token: this.#core.sessionTokens.issue(row, row.generation, row.salt, now),
+      },
     };
   }
 
@@ -167,13 +168,13 @@ export class SessionManager {
     proof: Proof | null,
     options: { replaces?: boolean; fingerprint?: string } = {},
   ): Promise<{ write: Write; result: SessionWithToken }> {
-    const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
+    const row = await this.#core.db.session.findUnique({ where: { id: sessionId } });
     if (row === null || row.revokedAt !== null) throw new AuthTunaError('session_revoked');
-    const now = this.#runtime.now();
+    const now = this.#core.now();
     const change = {
       generation: row.generation + 1,
       previousSalt: null,
-      salt: this.#tokens.newSalt(this.#runtime.config.random),
+      salt: this.#core.sessionTokens.newSalt(this.#core.config.random),
       rotatedAt: now,
       hardRotatedAt: now,
       acknowledgedAt: null,
@@ -183,13 +184,13 @@ export class SessionManager {
     };
     const elevated = { ...row, ...change };
     return {
-      write: this.#runtime.db.session.update({
+      write: this.#core.db.session.update({
         where: { id: row.id, generation: row.generation, revokedAt: null },
         data: change,
       }),
       result: {
         session: toSession(elevated),
-        token: this.#tokens.issue(elevated, elevated.generation, elevated.salt, now),
+        token: this.#core.sessionTokens.issue(elevated, elevated.generation, elevated.salt, now),
       },
     };
   }
@@ -224,7 +225,7 @@ export class SessionManager {
    *   ended is fine
    */
   async revoke(sessionId: string, actor: Actor): Promise<void> {
-    const row = await this.#runtime.db.session.findUnique({ where: { id: sessionId } });
+    const row = await this.#core.db.session.findUnique({ where: { id: sessionId } });
     if (row === null) throw new AuthTunaError('not_found', { message: 'There is no such session.' });
     if (!isSystem(actor) && actor.userId !== row.userId) await this.#requireManage(actor, row.userId);
     await this.end(row.id, 'revoked', {
@@ -238,11 +239,11 @@ export class SessionManager {
   /** @internal Ends one session, once; whether it was this call that did. */
   async end(sessionId: string, reason: string, fact: Fact): Promise<boolean> {
     try {
-      await this.#ledger.commit({
+      await this.#core.ledger.commit({
         writes: [
-          this.#runtime.db.session.update({
+          this.#core.db.session.update({
             where: { id: sessionId, revokedAt: null },
-            data: { revokedAt: this.#runtime.now(), revokedReason: reason },
+            data: { revokedAt: this.#core.now(), revokedReason: reason },
           }),
         ],
         facts: [fact],
@@ -251,7 +252,7 @@ export class SessionManager {
       return true;
     } catch (error) {
       if (!isMissing(error)) throw error;
-      this.#runtime.invalidation.publish([`session:${sessionId}`]);
+      this.#core.invalidation.publish([`session:${sessionId}`]);
       return false;
     }
   }
@@ -267,10 +268,10 @@ export class SessionManager {
     if (!isSystem(actor) && actor.userId !== userId) await this.#requireManage(actor, userId);
     const live = (await this.#live(userId)).filter((row) => row.id !== options.except);
     for (let attempt = 0; attempt < 10; attempt += 1) {
-      const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
-      if (user === null) throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+      const user = await this.#core.db.user.findUnique({ where: { id: userId } });
+      if (user === null) throw noUser();
       try {
-        await this.#ledger.commit({
+        await this.#core.ledger.commit({
           writes: this.revokeAllWrites(user, { ...options, reason: 'revoked' }),
           facts: [
             {
@@ -295,8 +296,8 @@ export class SessionManager {
     user: { id: string; sessionEpoch: number },
     options: { except?: string; reason: string },
   ): Write[] {
-    const { db } = this.#runtime;
-    const now = this.#runtime.now();
+    const { db } = this.#core;
+    const now = this.#core.now();
     const epoch = user.sessionEpoch + 1;
     return [
       db.user.update({
@@ -324,20 +325,20 @@ export class SessionManager {
 
   /** @internal Ends the least recently used sessions beyond `maxPerUser`. Runs after the insert is stored, so the last to run sees them all. */
   async trim(userId: string): Promise<void> {
-    const { maxPerUser } = this.#runtime.config.session;
+    const { maxPerUser } = this.#core.config.session;
     // Nearly everybody has fewer, so the rows themselves are seldom asked for. Idle ones and those of an older epoch count here too.
-    const count = await this.#runtime.db.session.count({
-      where: unended(userId, this.#runtime.now()),
+    const count = await this.#core.db.session.count({
+      where: unended(userId, this.#core.now()),
       take: maxPerUser + 1,
     });
     if (count <= maxPerUser) return;
     const surplus = (await this.#live(userId)).slice(maxPerUser).map((row) => row.id);
     if (surplus.length === 0) return;
-    await this.#ledger.commit({
+    await this.#core.ledger.commit({
       writes: [
-        this.#runtime.db.session.updateMany({
+        this.#core.db.session.updateMany({
           where: { id: { in: surplus }, revokedAt: null },
-          data: { revokedAt: this.#runtime.now(), revokedReason: 'too_many' },
+          data: { revokedAt: this.#core.now(), revokedReason: 'too_many' },
         }),
       ],
       facts: [
@@ -356,19 +357,19 @@ export class SessionManager {
   async #requireManage(actor: Actor, ownerId: string): Promise<void> {
     // Who may not manage sessions learns nothing about whose session an id is.
     if (actor.userId === null) throw new AuthTunaError('unauthenticated');
-    if (!(await this.#access.can(actor.userId, 'sessions:manage')))
+    if (!(await this.#core.access.can(actor.userId, 'sessions:manage')))
       throw new AuthTunaError('not_found', { message: 'There is no such session.' });
-    await this.#access.requireAbove(actor, ownerId, 'sessions:manage');
+    await this.#core.access.requireAbove(actor, ownerId, 'sessions:manage');
   }
 
   async #live(userId: string): Promise<SessionRow[]> {
-    const now = this.#runtime.now();
-    const rows = await this.#runtime.db.session.findMany({
+    const now = this.#core.now();
+    const rows = await this.#core.db.session.findMany({
       where: unended(userId, now),
       include: { user: { select: { sessionEpoch: true } } },
       orderBy: [{ lastSeenAt: 'desc' }, { id: 'asc' }],
     });
-    const fromCreation = this.#runtime.config.session.lifetimeFrom === 'creation';
+    const fromCreation = this.#core.config.session.lifetimeFrom === 'creation';
     return rows.filter(
       (row) =>
         row.epoch === row.user.sessionEpoch &&

@@ -1,6 +1,5 @@
 import { SYSTEM } from '../../actor.js';
-import type { Ledger } from '../changes/ledger.js';
-import type { Runtime } from '../runtime.js';
+import type { Core } from '../core.js';
 
 const SLOT_MS = 300_000;
 const SLOTS = 12; // the hour before
@@ -15,16 +14,14 @@ const QUIET_MS = 3_600_000;
  * @see docs/requirements.md LG-7; ASVS 5.0 16.3.3
  */
 export class FailureAlarm {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
+  readonly #core: Core;
   /** Failures by five minutes. */
   readonly #slots = new Map<number, number>();
   #quietUntil = 0;
 
-  constructor(runtime: Runtime, ledger: Ledger) {
-    this.#runtime = runtime;
-    this.#ledger = ledger;
-    runtime.events.on('user.sign_in_failed', (event) => this.#count(event.at.getTime()));
+  constructor(core: Core) {
+    this.#core = core;
+    core.events.on('user.sign_in_failed', (event) => this.#count(event.at.getTime()));
   }
 
   async #count(at: number): Promise<void> {
@@ -38,10 +35,10 @@ export class FailureAlarm {
     if (failures < LEAST_FAILURES || failures <= TIMES_THE_MEAN * usual || at < this.#quietUntil) return;
     this.#quietUntil = at + QUIET_MS;
     const data = { failures, usual: Math.round(usual), minutes: SLOT_MS / 60_000 };
-    this.#runtime.config.logger.warn(
-      'Sign-ins fail far more often than usual. Somebody may be guessing.',
-      data,
-    );
-    await this.#ledger.commit({ writes: [], facts: [{ type: 'attack.suspected', actor: SYSTEM, data }] });
+    this.#core.config.logger.warn('Sign-ins fail far more often than usual. Somebody may be guessing.', data);
+    await this.#core.ledger.commit({
+      writes: [],
+      facts: [{ type: 'attack.suspected', actor: SYSTEM, data }],
+    });
   }
 }

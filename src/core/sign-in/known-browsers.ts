@@ -3,13 +3,13 @@ import type { ThrottlePolicy } from '../limits/throttle.js';
 import type { Runtime } from '../runtime.js';
 
 /** A browser from which a user has signed in before. */
-export interface KnownDevice {
+export interface KnownBrowser {
   /** The key its own failures are counted under. */
   throttleKey: string;
 }
 
 /** Ten failures, without waiting; then the device is as good as unknown. */
-export const DEVICE_GUESSING: ThrottlePolicy = Object.freeze({
+export const BROWSER_GUESSING: ThrottlePolicy = Object.freeze({
   freeFailures: 11, // no waits: the limit is in the number alone
   firstDelaySeconds: 1,
   maxDelaySeconds: 900,
@@ -18,7 +18,7 @@ export const DEVICE_GUESSING: ThrottlePolicy = Object.freeze({
 });
 
 /** How long a device stays known after its last sign-in. */
-export const DEVICE_SECONDS = 90 * 86_400;
+export const BROWSER_SECONDS = 90 * 86_400;
 
 const RANDOM_BYTES = 16;
 const MAX_PER_BROWSER = 4; // people who share a browser
@@ -31,7 +31,7 @@ const TOKEN = /^([\w-]{8})\.([\w-]{22})\.([0-9a-z]{1,9})\.([\w-]{43})$/;
  * lets its browser be counted apart from strangers, who therefore cannot keep the owner out.
  * @see OWASP, Slow Down Online Guessing Attacks with Device Cookies; docs/requirements.md LG-6
  */
-export class KnownDevices {
+export class KnownBrowsers {
   readonly #runtime: Runtime;
 
   constructor(runtime: Runtime) {
@@ -39,7 +39,7 @@ export class KnownDevices {
   }
 
   /** The device that a cookie makes known for this user; null for none, a forged, an old or somebody else's. */
-  find(cookie: string | null | undefined, userId: string): KnownDevice | null {
+  find(cookie: string | null | undefined, userId: string): KnownBrowser | null {
     for (const token of tokensIn(cookie)) {
       if (this.#isFor(token, userId)) return { throttleKey: `device:${token}` };
     }
@@ -63,7 +63,7 @@ export class KnownDevices {
     if (key === null) return false;
     const age = this.#runtime.now().getTime() / 1000 - Number.parseInt(issuedAt, 36);
     const isGenuine = equalInConstantTime(signature, sign(key.bytes, `${kid}.${random}.${issuedAt}`, userId));
-    return isGenuine && age < DEVICE_SECONDS;
+    return isGenuine && age < BROWSER_SECONDS;
   }
 }
 

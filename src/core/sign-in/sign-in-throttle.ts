@@ -1,22 +1,15 @@
 import type { Actor } from '../../actor.js';
 import type { RateLimit } from '../../config/rate-limits.js';
 import { networkKeys } from '../../net/addresses.js';
-import type { Ledger, Write } from '../changes/ledger.js';
+import type { Write } from '../changes/ledger.js';
+import type { Core } from '../core.js';
 import { canonicalEmail, canonicalUsername } from '../identifiers.js';
-import type { DistinctLimit, RateLimiter } from '../limits/rate-limiter.js';
-import {
-  type Count,
-  DELAYS,
-  GUESSING,
-  rateLimited,
-  type Throttle,
-  type ThrottlePolicy,
-} from '../limits/throttle.js';
-import type { Runtime } from '../runtime.js';
-import { type OneTimeTokens, TOKEN_SECONDS } from '../tokens/one-time-tokens.js';
+import type { DistinctLimit } from '../limits/rate-limiter.js';
+import { type Count, DELAYS, GUESSING, rateLimited, type ThrottlePolicy } from '../limits/throttle.js';
+import type { MailedLinks } from '../tokens/mailed-links.js';
 import { mailTo, standInFor } from '../tokens/recipient.js';
 import type { UserRow } from '../user.js';
-import { DEVICE_GUESSING, type KnownDevice, type KnownDevices } from './known-browsers.js';
+import { BROWSER_GUESSING, type KnownBrowser, type KnownBrowsers } from './known-browsers.js';
 
 /**
  * A guess that was let through to the hash. Called when it was right: gives the writes for the batch of the sign-in that it led to, by which
@@ -45,27 +38,14 @@ type Authenticator = 'login' | 'email-code';
  * @see NIST SP 800-63B-4 3.2.2; docs/requirements.md 3.10, LG-4 to LG-8
  */
 export class SignInThrottle {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #tokens: OneTimeTokens;
-  readonly #throttle: Throttle;
-  readonly #limiter: RateLimiter;
-  readonly #devices: KnownDevices;
+  readonly #core: Core;
+  readonly #links: MailedLinks;
+  readonly #browsers: KnownBrowsers;
 
-  constructor(dependencies: {
-    runtime: Runtime;
-    ledger: Ledger;
-    tokens: OneTimeTokens;
-    throttle: Throttle;
-    limiter: RateLimiter;
-    devices: KnownDevices;
-  }) {
-    this.#runtime = dependencies.runtime;
-    this.#ledger = dependencies.ledger;
-    this.#tokens = dependencies.tokens;
-    this.#throttle = dependencies.throttle;
-    this.#limiter = dependencies.limiter;
-    this.#devices = dependencies.devices;
+  constructor(core: Core, links: MailedLinks, browsers: KnownBrowsers) {
+    this.#core = core;
+    this.#links = links;
+    this.#browsers = browsers;
   }
 
   /**
@@ -73,21 +53,21 @@ export class SignInThrottle {
    *
    * @param login as it was typed
    * @param user whose it is; null for nobody's
-   * @param deviceCookie the value of the `at_device` cookie
+   * @param browserCookie the value of the `at_device` cookie
    * @throws AuthTunaError `rate_limited`, alike for a name that somebody has and one that nobody has; `unavailable` when it cannot be counted
    */
   async admit(
     login: string,
     user: UserRow | null,
     actor: Actor,
-    deviceCookie: string | null | undefined,
+    browserCookie: string | null | undefined,
   ): Promise<Admission> {
     // Not before it was right: what is thought to be forgotten is not asked about at the next guess.
-    const forget = (device: KnownDevice | null) =>
-      this.#forget(user === null ? [] : passwordKeys(user), device);
-    const device = await this.#trustedDevice(user, deviceCookie);
+    const forget = (browser: KnownBrowser | null) =>
+      this.#forget(user === null ? [] : passwordKeys(user), browser);
+    const browser = await this.#knownBrowser(user, browserCookie);
     // It guesses at one account alone, ten times in a row: nothing that its network need be asked about.
-    if (device !== null) return async () => forget(device);
+    if (browser !== null) return async () => forget(browser);
 
     const name = canonicalLogin(login);
     const takeBack = await this.#countNetwork(name, actor.ip);
@@ -104,44 +84,44 @@ export class SignInThrottle {
    *
    * @param address in its canonical spelling
    * @param user whose it is; null for nobody's
-   * @param deviceCookie the value of the `at_device` cookie
+   * @param browserCookie the value of the `at_device` cookie
    * @throws AuthTunaError `rate_limited`, alike for an address that somebody has and one that nobody has; `unavailable` when it cannot be counted
    */
   async admitEmailCode(
     address: string,
     user: UserRow | null,
     actor: Actor,
-    deviceCookie: string | null | undefined,
+    browserCookie: string | null | undefined,
   ): Promise<Admission> {
-    const device = await this.#trustedDevice(user, deviceCookie);
-    if (device === null) await this.#countTowardsClosing('email-code', address, user, actor);
-    return async () => this.#forget(user === null ? [] : emailCodeKeys(user), device);
+    const browser = await this.#knownBrowser(user, browserCookie);
+    if (browser === null) await this.#countTowardsClosing('email-code', address, user, actor);
+    return async () => this.#forget(user === null ? [] : emailCodeKeys(user), browser);
   }
 
   /** The write that forgets the failures of an account's mailed codes: for a link of its mailbox, which nobody guesses. */
   emailCodeWrite(user: Pick<UserRow, 'id'>): Write {
-    return this.#throttle.clear(...emailCodeKeys(user));
+    return this.#core.throttle.clear(...emailCodeKeys(user));
   }
 
   /** The writes that forget an account's failures of every kind: for whoever proves its mailbox, by the mail that opens a closed one or by a reset. */
   unlockWrites(user: Named): Write[] {
-    return [this.#throttle.clear(...passwordKeys(user), ...emailCodeKeys(user))];
+    return [this.#core.throttle.clear(...passwordKeys(user), ...emailCodeKeys(user))];
   }
 
-  #forget(keysOfUser: readonly string[], device: KnownDevice | null): Write[] {
-    const keys = [...keysOfUser, ...(device === null ? [] : [device.throttleKey])];
-    return keys.length === 0 ? [] : [this.#throttle.clear(...keys)];
+  #forget(keysOfUser: readonly string[], browser: KnownBrowser | null): Write[] {
+    const keys = [...keysOfUser, ...(browser === null ? [] : [browser.throttleKey])];
+    return keys.length === 0 ? [] : [this.#core.throttle.clear(...keys)];
   }
 
   /** The device that the cookie makes known, as long as it has not failed too often itself. */
-  async #trustedDevice(
+  async #knownBrowser(
     user: UserRow | null,
-    deviceCookie: string | null | undefined,
-  ): Promise<KnownDevice | null> {
-    const device = this.#devices.find(deviceCookie, user?.id ?? '');
-    if (device === null) return null;
-    const { allowed } = await this.#throttle.attempt(device.throttleKey, DEVICE_GUESSING);
-    return allowed ? device : null;
+    browserCookie: string | null | undefined,
+  ): Promise<KnownBrowser | null> {
+    const browser = this.#browsers.find(browserCookie, user?.id ?? '');
+    if (browser === null) return null;
+    const { allowed } = await this.#core.throttle.attempt(browser.throttleKey, BROWSER_GUESSING);
+    return allowed ? browser : null;
   }
 
   async #countTowardsClosing(
@@ -153,7 +133,7 @@ export class SignInThrottle {
   ): Promise<void> {
     const account = user === null ? `name ${name}` : `user ${user.id}`; // a name nobody has closes like an account
     const closing = { key: closingKey(authenticator, account), policy: CLOSING };
-    const { key, verdict } = await this.#throttle.attemptAll([...beside, closing]);
+    const { key, verdict } = await this.#core.throttle.attemptAll([...beside, closing]);
     if (verdict.allowed) return;
     if (key === closing.key) await this.#offerUnlock(user, name, account, actor);
     throw rateLimited(verdict.retryAfterSeconds);
@@ -164,15 +144,15 @@ export class SignInThrottle {
     const { host, network } = networkKeys(ip);
     const key = `spray ${network}`;
     const sighting = { member: name, place: host };
-    const verdict = await this.#limiter.takeDistinct(key, sighting, SPRAYING);
+    const verdict = await this.#core.limiter.takeDistinct(key, sighting, SPRAYING);
     if (!verdict.allowed) throw rateLimited(verdict.resetSeconds);
     return async () => {
       if (!verdict.isNew) return;
       try {
-        await this.#limiter.forgetDistinct(key, sighting, SPRAYING);
+        await this.#core.limiter.forgetDistinct(key, sighting, SPRAYING);
       } catch (error) {
         // The sign-in stands; its network is only taken for a little worse than it is.
-        this.#runtime.config.logger.warn('A successful sign-in stayed counted as a failure of its network.', {
+        this.#core.config.logger.warn('A successful sign-in stayed counted as a failure of its network.', {
           error,
         });
       }
@@ -181,12 +161,11 @@ export class SignInThrottle {
 
   /** Mails the owner of a closed account the way to open it, once a day. */
   async #offerUnlock(user: UserRow | null, name: string, account: string, actor: Actor): Promise<void> {
-    const { allowed } = await this.#limiter.take(`unlock-mail ${account}`, UNLOCK_MAIL);
+    const { allowed } = await this.#core.limiter.take(`unlock-mail ${account}`, UNLOCK_MAIL);
     if (!allowed) return;
-    const owner = user ?? standInFor(this.#runtime, name);
-    const lifetimeSeconds = TOKEN_SECONDS.unlock;
-    const { token, writes } = this.#tokens.issue({ purpose: 'unlock', subject: owner.id, lifetimeSeconds });
-    await this.#ledger.commit({
+    const owner = user ?? standInFor(this.#core, name);
+    const { writes, link, expiresInSeconds } = await this.#links.issue('unlock', owner);
+    await this.#core.ledger.commit({
       writes,
       facts: [
         {
@@ -194,7 +173,7 @@ export class SignInThrottle {
           actor,
           reason: 'too_many_failures',
           ...(user === null
-            ? { outcome: 'denied', data: { login: this.#runtime.keys.lookup(`login ${name}`) } }
+            ? { outcome: 'denied', data: { login: this.#core.keys.lookup(`login ${name}`) } }
             : { target: { type: 'user', id: user.id } }),
         },
       ],
@@ -203,11 +182,7 @@ export class SignInThrottle {
           template: 'account-locked',
           ...mailTo(owner),
           languages: null, // whoever guesses is not known to be the owner
-          data: {
-            name: owner.username,
-            link: this.#tokens.link('/unlock', token),
-            expiresInSeconds: lifetimeSeconds,
-          },
+          data: { name: owner.username, link, expiresInSeconds },
         },
       ],
     });

@@ -1,39 +1,26 @@
 import type { Actor } from '../../actor.js';
 import type { Session } from '../../auth.js';
-import { isMissing, type UserFilter } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Fact } from '../changes/audit.js';
-import type { Ledger, Write } from '../changes/ledger.js';
+import type { Write } from '../changes/ledger.js';
 import type { Mail } from '../changes/outbox.js';
-import type { Runtime } from '../runtime.js';
-import type { Proof, SessionManager } from '../sessions/sessions.js';
-import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
-import type { UserRow } from '../user.js';
-import { isActive, type PublicUser, publicUser } from '../user.js';
-
-export type SecondFactorName = 'totp' | 'recovery_code' | 'passkey';
+import type { Core } from '../core.js';
+import { whenMissing } from '../refusals.js';
+import type { Proof } from '../sessions/sessions.js';
+import { isActive, type PublicUser, publicUser, type UserRow } from '../user.js';
+import type { SecondFactorName, SecondFactors } from './second-factors.js';
 
 /** What a sign-in comes to. Only `signed_in` is a session. */
 export type SignInResult =
   | { status: 'signed_in'; user: PublicUser; session: Session; token: string }
   | { status: 'second_factor_required'; user: PublicUser; pendingToken: string; factors: SecondFactorName[] };
 
-/** A way to prove a second factor; its feature says who has enrolled in it. */
-export interface SecondFactor {
-  /** @internal For whom `factorsOf` has anything to say or to do but for recovery codes, which are no factor alone. It is asked about nobody else. */
-  readonly concerns: UserFilter;
-  /** The ways this user can pass; empty when not enrolled. */
-  factorsOf(userId: string): Promise<SecondFactorName[]>;
-  /** Whether the user said in this browser, after a full sign-in, that it need not be asked for again. */
-  trusts?(user: UserRow, deviceToken: string): Promise<boolean>;
-}
-
 /** A second factor that was proved: how, and what must be stored together with what it allows. */
 export interface FactorProof {
   factor: SecondFactorName;
   /** RFC 8176 values. */
   amr: readonly string[];
-  /** Spends it; misses, and so undoes the batch, when somebody else spent it first. */
+  /** Spends it; misses, and so undoes the batch, when another request spent it first. */
   writes: readonly Write[];
   facts: readonly Fact[];
   mails: readonly Mail[];
@@ -52,23 +39,31 @@ export interface PendingSignIn {
 
 export interface SignInOptions {
   rememberMe?: boolean;
-  /** The session that the browser brought along; it ends with the new one's beginning. */
+  /** The session that the browser brought along; it ends when the new one begins. */
   presentedSessionId?: string | null;
-  /** Where the browser is, as the session is compared with later. */
+  /** Where the browser is; the session is compared with it later. */
   fingerprint?: string;
   /** What happens together with the sign-in: spending the token that proved it. */
   writes?: readonly Write[];
   facts?: readonly Fact[];
   mails?: readonly Mail[];
-  /** The value of the `at_device` cookie: a browser that signed in before is counted apart from strangers. */
-  deviceCookie?: string | null;
+  /** The value of the `at_device` cookie: guesses in a browser that signed in before are counted apart from others. */
+  browserCookie?: string | null;
   /** The cookie of a browser in which the second factor need not be asked for. */
-  trustedDevice?: string | null;
+  trustedBrowser?: string | null;
   /** A factor whose proof is not believed alone: another one must follow, and without another one the sign-in is refused. */
   doubtful?: SecondFactorName;
 }
 
-/** What a gate has to say about a proof that it lets pass. */
+/** A feature that has a say in who may sign in, such as single sign-on of an organization. */
+export interface SignInGate {
+  /** Asked after the proof and before anything else is said. @throws to refuse the sign-in */
+  admit(user: UserRow, proof: Proof, actor: Actor): Promise<GateVerdict>;
+  /** Asked before a user takes another address, which `admit` may know nothing of. @throws to refuse the change */
+  requireMayTake(newEmail: string, user: UserRow): Promise<void>;
+}
+
+/** What a gate says about a proof that it lets pass. */
 export interface GateVerdict {
   /** A second factor must be proved, also in a browser in which it otherwise need not be. */
   needsSecondFactor?: boolean;
@@ -76,35 +71,28 @@ export interface GateVerdict {
   facts?: readonly Fact[];
 }
 
-const PENDING_SECONDS = 600;
+export const PENDING_SECONDS = 600;
 
 /**
  * The one door: every way in ends here, and nothing else makes a session for a person who proved something.
  *
- * In this order: may the account be used, is the address confirmed, does the host agree, is a second factor due, and only then a session,
- * with the epoch the user had when the proof began.
+ * In this order: may the account be used, is the address confirmed, do gates and the host agree, is a second factor due, and only then a
+ * session, with the epoch the user had when the proof began.
  */
 export class SignIn {
-  readonly secondFactors: SecondFactor[] = [];
-  /** Asked after the proof and before anything else is said; one that throws refuses the sign-in. */
-  readonly gates: ((user: UserRow, proof: Proof, actor: Actor) => Promise<GateVerdict>)[] = [];
-  /** Asked before a user takes another address, which may be one that those gates know nothing of; one that throws refuses it. */
-  readonly addressGates: ((user: UserRow, newEmail: string) => Promise<void>)[] = [];
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #sessions: SessionManager;
-  readonly #tokens: OneTimeTokens;
+  readonly secondFactors: SecondFactors;
+  readonly #core: Core;
+  readonly #gates: readonly SignInGate[];
 
-  constructor(runtime: Runtime, ledger: Ledger, sessions: SessionManager, tokens: OneTimeTokens) {
-    this.#runtime = runtime;
-    this.#ledger = ledger;
-    this.#sessions = sessions;
-    this.#tokens = tokens;
+  constructor(core: Core, offers: { secondFactors: SecondFactors; gates: readonly SignInGate[] }) {
+    this.#core = core;
+    this.secondFactors = offers.secondFactors;
+    this.#gates = offers.gates;
   }
 
   /**
-   * @param user the row as it was read *before* the proof was checked: a sign-out everywhere since then makes the new session stillborn
-   * @throws AuthTunaError `account_suspended`, `email_not_verified`, `invalid_credentials` for a doubtful factor alone, and whatever a gate or
+   * @param user the row as it was read *before* the proof was checked: after a sign-out everywhere since then the new session is dead at once
+   * @throws AuthTunaError `account_suspended`, `email_not_verified`, `invalid_credentials` for a doubtful factor alone, and what a gate or
    *   `hooks.beforeSignIn` throws
    */
   async complete(
@@ -113,49 +101,70 @@ export class SignIn {
     actor: Actor,
     options: SignInOptions = {},
   ): Promise<SignInResult> {
-    const { config, db } = this.#runtime;
-    if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
-    if (config.signUp.requireVerifiedEmail && user.emailVerifiedAt === null)
-      throw new AuthTunaError('email_not_verified');
-    const verdicts: GateVerdict[] = [];
-    for (const gate of this.gates) verdicts.push(await gate(user, proof, actor));
-    await config.hooks.beforeSignIn?.({ user: publicUser(user), amr: proof.amr, ip: actor.ip });
-
+    const verdicts = await this.#admit(user, proof, actor);
     const enrolled = proof.assuranceLevel >= 2 ? [] : await this.factorsOf(user.id);
     const factors = enrolled.filter((factor) => factor !== options.doubtful);
     if (options.doubtful !== undefined && factors.length === 0)
       throw new AuthTunaError('invalid_credentials');
     const mayTrust = options.doubtful === undefined && !verdicts.some((verdict) => verdict.needsSecondFactor);
-    if (factors.length > 0 && !(mayTrust && (await this.#isTrusted(user, options)))) {
-      const pending = this.#tokens.issue({
-        purpose: 'pending_sign_in',
-        subject: user.id,
-        lifetimeSeconds: PENDING_SECONDS,
-        keepsOthers: true, // whoever knows the password must not end the owner's sign-in by beginning another
-        data: {
-          amr: proof.amr,
-          epoch: user.sessionEpoch,
-          rememberMe: options.rememberMe === true,
-          ...(options.doubtful !== undefined && { doubtful: options.doubtful }),
-        },
-      });
-      await this.#ledger.commit({
-        writes: [...(options.writes ?? []), ...pending.writes],
-        facts: options.facts ?? [],
-        mails: options.mails ?? [],
-      });
-      return {
-        status: 'second_factor_required',
-        user: publicUser(user),
-        pendingToken: pending.token,
-        factors,
-      };
-    }
+    const isTrusted =
+      factors.length > 0 && mayTrust && (await this.secondFactors.isTrusted(user, options.trustedBrowser));
+    if (factors.length > 0 && !isTrusted) return this.#wait(user, proof, factors, options);
+    return this.#begin(user, proof, actor, options, verdicts);
+  }
 
-    const { write, result } = this.#sessions.prepare(user, proof, { ...actor, userId: user.id }, options);
-    const now = this.#runtime.now();
+  /** Asks everything that may refuse a proved sign-in. */
+  async #admit(user: UserRow, proof: Proof, actor: Actor): Promise<GateVerdict[]> {
+    const { config, now } = this.#core;
+    if (!isActive(user, now())) throw new AuthTunaError('account_suspended');
+    if (config.signUp.requireVerifiedEmail && user.emailVerifiedAt === null)
+      throw new AuthTunaError('email_not_verified');
+    const verdicts: GateVerdict[] = [];
+    for (const gate of this.#gates) verdicts.push(await gate.admit(user, proof, actor));
+    await config.hooks.beforeSignIn?.({ user: publicUser(user), amr: proof.amr, ip: actor.ip });
+    return verdicts;
+  }
+
+  /** Stores a sign-in that waits for its second factor. */
+  async #wait(
+    user: UserRow,
+    proof: Proof,
+    factors: SecondFactorName[],
+    options: SignInOptions,
+  ): Promise<SignInResult> {
+    const pending = this.#core.tokens.issue({
+      purpose: 'pending_sign_in',
+      subject: user.id,
+      lifetimeSeconds: PENDING_SECONDS,
+      keepsOthers: true, // knowing the password must not be enough to end the owner's sign-in by beginning another
+      data: {
+        amr: proof.amr,
+        epoch: user.sessionEpoch,
+        rememberMe: options.rememberMe === true,
+        ...(options.doubtful !== undefined && { doubtful: options.doubtful }),
+      },
+    });
+    await this.#core.ledger.commit({
+      writes: [...(options.writes ?? []), ...pending.writes],
+      facts: options.facts ?? [],
+      mails: options.mails ?? [],
+    });
+    return { status: 'second_factor_required', user: publicUser(user), pendingToken: pending.token, factors };
+  }
+
+  /** Stores the session. */
+  async #begin(
+    user: UserRow,
+    proof: Proof,
+    actor: Actor,
+    options: SignInOptions,
+    verdicts: readonly GateVerdict[],
+  ): Promise<SignInResult> {
+    const { db, sessions, ledger } = this.#core;
+    const { write, result } = sessions.prepare(user, proof, { ...actor, userId: user.id }, options);
+    const now = this.#core.now();
     const presented = options.presentedSessionId ?? null;
-    await this.#ledger.commit({
+    await ledger.commit({
       writes: [
         ...(options.writes ?? []),
         write,
@@ -182,27 +191,18 @@ export class SignIn {
       mails: options.mails ?? [],
       invalidates: presented === null ? [] : [`session:${presented}`],
     });
-    await this.#sessions.trim(user.id);
+    await sessions.trim(user.id);
     return { status: 'signed_in', user: publicUser({ ...user, lastLoginAt: now }), ...result };
   }
 
-  /** @internal @throws AuthTunaError what `addressGates` say */
+  /** @throws AuthTunaError what a gate says against this address for this user */
   async requireMayTake(newEmail: string, user: UserRow): Promise<void> {
-    for (const gate of this.addressGates) await gate(user, newEmail);
+    for (const gate of this.#gates) await gate.requireMayTake(newEmail, user);
   }
 
   /** The ways in which a user can prove a second factor; empty when none is enrolled. */
-  async factorsOf(userId: string): Promise<SecondFactorName[]> {
-    // Most people have enrolled in nothing, and one question says so for every factor.
-    const concerned = await this.#runtime.db.user.findFirst({
-      where: { id: userId, OR: this.secondFactors.map(({ concerns }) => concerns) },
-      select: { id: true },
-    });
-    if (concerned === null) return [];
-    const found: SecondFactorName[] = [];
-    // In turn: the first may find that all factors are to be removed today, and removes them.
-    for (const factor of this.secondFactors) found.push(...(await factor.factorsOf(userId)));
-    return found.every((factor) => factor === 'recovery_code') ? [] : found; // codes stand in for a factor and are none
+  factorsOf(userId: string): Promise<SecondFactorName[]> {
+    return this.secondFactors.factorsOf(userId);
   }
 
   /**
@@ -211,11 +211,12 @@ export class SignIn {
    * @throws AuthTunaError `invalid_token` when it is over, spent, or every session was ended since; `account_suspended`
    */
   async pending(token: string): Promise<PendingSignIn> {
-    const live = await this.#tokens.peek(token, 'pending_sign_in');
-    const user = await this.#runtime.db.user.findUnique({ where: { id: live.subject } });
+    const { db, tokens, now } = this.#core;
+    const live = await tokens.peek(token, 'pending_sign_in');
+    const user = await db.user.findUnique({ where: { id: live.subject } });
     const { amr, epoch, rememberMe, doubtful } = live.data as unknown as PendingData;
     if (user === null || user.sessionEpoch !== epoch) throw new AuthTunaError('invalid_token');
-    if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
+    if (!isActive(user, now())) throw new AuthTunaError('account_suspended');
     const factors = (await this.factorsOf(user.id)).filter((factor) => factor !== doubtful);
     return { id: live.id, user, amr, rememberMe, factors, spend: live.spend };
   }
@@ -223,7 +224,7 @@ export class SignIn {
   /**
    * Turns a waiting sign-in into a session: the waiting one and the factor's proof are spent in the batch that makes it.
    *
-   * @throws AuthTunaError `invalid_credentials` when the factor is none of those asked for, or was spent at the same moment; whatever `complete`
+   * @throws AuthTunaError `invalid_credentials` when the factor is none of those asked for, or was spent at the same moment; what `complete`
    *   throws
    */
   async finish(
@@ -234,25 +235,13 @@ export class SignIn {
   ): Promise<SignInResult> {
     if (!pending.factors.includes(proof.factor)) throw new AuthTunaError('invalid_credentials');
     const amr = [...new Set([...pending.amr, ...proof.amr])];
-    try {
-      return await this.complete(pending.user, { amr, assuranceLevel: 2 }, actor, {
-        ...options,
-        rememberMe: pending.rememberMe,
-        writes: [pending.spend, ...proof.writes, ...(options.writes ?? [])],
-        facts: [...proof.facts, ...(options.facts ?? [])],
-        mails: [...proof.mails, ...(options.mails ?? [])],
-      });
-    } catch (error) {
-      throw isMissing(error) ? new AuthTunaError('invalid_credentials') : error;
-    }
-  }
-
-  async #isTrusted(user: UserRow, { trustedDevice }: SignInOptions): Promise<boolean> {
-    if (trustedDevice === undefined || trustedDevice === null) return false;
-    for (const factor of this.secondFactors) {
-      if ((await factor.trusts?.(user, trustedDevice)) === true) return true;
-    }
-    return false;
+    return this.complete(pending.user, { amr, assuranceLevel: 2 }, actor, {
+      ...options,
+      rememberMe: pending.rememberMe,
+      writes: [pending.spend, ...proof.writes, ...(options.writes ?? [])],
+      facts: [...proof.facts, ...(options.facts ?? [])],
+      mails: [...proof.mails, ...(options.mails ?? [])],
+    }).catch(whenMissing(() => new AuthTunaError('invalid_credentials')));
   }
 }
 

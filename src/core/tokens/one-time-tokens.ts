@@ -21,17 +21,6 @@ export interface TokenInput {
   keepsOthers?: boolean;
 }
 
-/** How long the tokens of mails work, in seconds. A reset only starts a flow; a link or code that signs in lives as long as ASVS 6.5.5 allows. */
-export const TOKEN_SECONDS = {
-  verify_email: 24 * 3600,
-  reset_password: 30 * 60,
-  change_email: 3600,
-  undo_email_change: 7 * 86_400,
-  unlock: 3600,
-  magic_link: 10 * 60,
-  email_code: 10 * 60,
-} as const;
-
 /** A token that was looked at and found good. Spending it is a write for the batch of what it allows. */
 export interface LiveToken {
   id: string;
@@ -123,12 +112,6 @@ export class OneTimeTokens {
         data: { usedAt: now },
       }),
     };
-  }
-
-  /** The link of a mail: to a page of the auth router, on the configured origin whatever a request said. @see docs/requirements.md EM-5 */
-  link(path: string, token: string): string {
-    const { baseUrl, paths } = this.#runtime.config;
-    return `${baseUrl}${paths.auth}${path}?token=${token}`;
   }
 
   /** Why a batch with `spend` missed: somebody else spent the token, or what it was to change had changed. */

@@ -1,13 +1,9 @@
 import { SYSTEM } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
-import type { RoleStore } from '../access/role-store.js';
 import { SuperadminGuard } from '../access/superadmins.js';
-import type { Ledger } from '../changes/ledger.js';
-import type { Runtime } from '../runtime.js';
-import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
-import type { PasswordManager } from './passwords.js';
-import type { UserManager } from './users.js';
+import type { Core } from '../core.js';
+import type { MailedLinks } from '../tokens/mailed-links.js';
 
 const LINK_SECONDS = 86_400; // an operator reads mail once a day
 
@@ -16,38 +12,27 @@ const LINK_SECONDS = 86_400; // an operator reads mail once a day
  * printed, once. Of several instances that start together one does it.
  */
 export async function bootstrapAdmin<U extends User>(
-  runtime: Runtime,
-  managers: {
-    ledger: Ledger;
-    roles: RoleStore;
-    users: UserManager<U>;
-    passwords: PasswordManager;
-    tokens: OneTimeTokens;
-  },
+  core: Core<U>,
+  links: MailedLinks,
   options: { printLink: boolean },
 ): Promise<void> {
-  const { db, config } = runtime;
+  const { db, config } = core;
   const email = config.bootstrapAdminEmail;
   if (email === undefined) return;
-  const superadmins = new SuperadminGuard(runtime);
+  const superadmins = new SuperadminGuard(core);
   const seen = await superadmins.observe();
   const counter = await db.counter.findUnique({ where: { name: 'superadmin' } });
-  const role = (await managers.roles.current()).find('superadmin');
+  const role = (await core.roleStore.current()).find('superadmin');
   if (counter === null || counter.value > 0 || role === null) return;
 
-  const { id } = await managers.users.ensure({ email }, SYSTEM);
-  const user = await managers.users.row(id);
+  const { id } = await core.users.ensure({ email }, SYSTEM);
+  const user = await core.users.row(id);
   if (user === null) return;
-  const dependsOn = await managers.passwords.stateOf(id);
-  const { token, writes } = managers.tokens.issue({
-    purpose: 'reset_password',
-    subject: id,
+  const { writes, link, expiresInSeconds } = await links.issue('reset_password', user, {
     lifetimeSeconds: LINK_SECONDS,
-    ...(dependsOn !== null && { dependsOn }),
   });
-  const link = managers.tokens.link('/reset-password', token);
   try {
-    await managers.ledger.commit({
+    await core.ledger.commit({
       writes: [
         db.roleAssignment.create({
           data: {
@@ -55,7 +40,7 @@ export async function bootstrapAdmin<U extends User>(
             roleId: role.id,
             scope: 'global',
             assignedById: null,
-            assignedAt: runtime.now(),
+            assignedAt: core.now(),
           },
         }),
         ...superadmins.added(user, seen),
@@ -75,7 +60,7 @@ export async function bootstrapAdmin<U extends User>(
         {
           template: 'password-reset',
           to: user.email,
-          data: { name: user.username, link, expiresInSeconds: LINK_SECONDS },
+          data: { name: user.username, link, expiresInSeconds },
         },
       ],
       invalidates: [`user:${id}`],

@@ -6,6 +6,7 @@ import { inTime } from '../../time.js';
 import type { Access } from '../access/access.js';
 import type { Ledger, Write } from '../changes/ledger.js';
 import { noticeTo } from '../changes/outbox.js';
+import { noUser } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import type { SessionManager } from '../sessions/sessions.js';
 import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
@@ -28,30 +29,21 @@ const PROBLEMS = {
   breached: () => 'This password has appeared in a data breach. Choose another one.',
 } as const;
 
+type PasswordCore = Runtime & {
+  ledger: Ledger;
+  access: Access;
+  sessions: SessionManager;
+  tokens: OneTimeTokens;
+  hasher: PasswordHasher;
+};
+
 /** Passwords: their rules, their hashes, and what changing one ends. */
 export class PasswordManager {
-  readonly #runtime: Runtime;
-  readonly #hasher: PasswordHasher;
-  readonly #ledger: Ledger;
-  readonly #access: Access;
-  readonly #sessions: SessionManager;
-  readonly #tokens: OneTimeTokens;
+  readonly #core: PasswordCore;
   #hasReportedSecret = false;
 
-  constructor(
-    runtime: Runtime,
-    hasher: PasswordHasher,
-    ledger: Ledger,
-    access: Access,
-    sessions: SessionManager,
-    tokens: OneTimeTokens,
-  ) {
-    this.#runtime = runtime;
-    this.#hasher = hasher;
-    this.#ledger = ledger;
-    this.#access = access;
-    this.#sessions = sessions;
-    this.#tokens = tokens;
+  constructor(core: PasswordCore) {
+    this.#core = core;
   }
 
   /**
@@ -62,19 +54,18 @@ export class PasswordManager {
    * @throws AuthTunaError `weak_password` with `reason`; `not_found`; `unauthenticated`; `forbidden`; `conflict` when the account changed meanwhile
    */
   async set(userId: string, password: string, actor: Actor): Promise<void> {
-    if (actor.userId !== userId) await this.#access.requireAbove(actor, userId, 'users:manage');
-    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
-    if (user === null || user.deletedAt !== null)
-      throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+    if (actor.userId !== userId) await this.#core.access.requireAbove(actor, userId, 'users:manage');
+    const user = await this.#core.db.user.findUnique({ where: { id: userId } });
+    if (user === null || user.deletedAt !== null) throw noUser();
     await this.check(password, user);
     const hash = await this.hash(password);
-    await this.#ledger.commitToAccount({
+    await this.#core.ledger.commitToAccount({
       writes: [
         ...this.replaceWrites(userId, hash),
-        ...this.#sessions.revokeAllWrites(user, { reason: 'password_changed' }),
+        ...this.#core.sessions.revokeAllWrites(user, { reason: 'password_changed' }),
       ],
       facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
-      mails: [{ template: 'password-changed', ...noticeTo(this.#runtime, user, actor) }],
+      mails: [{ template: 'password-changed', ...noticeTo(this.#core, user, actor) }],
       invalidates: [`user:${userId}`],
     });
   }
@@ -86,12 +77,12 @@ export class PasswordManager {
    * @throws AuthTunaError `unavailable` when too many sign-ins are waiting
    */
   async verify(userId: string | null, password: string): Promise<boolean> {
-    const row = await this.#runtime.db.password.findUnique({ where: { userId: userId ?? '' } });
-    const matches = await this.#hasher.verify(password, row?.hash ?? null);
-    if (row !== null && this.#hasher.isOfAnotherSecret(row.hash)) this.#reportSecret();
-    if (matches && row !== null && this.#hasher.isOutdated(row.hash)) {
-      const hash = await this.#hasher.hash(password);
-      await this.#runtime.db.password.updateMany({
+    const row = await this.#core.db.password.findUnique({ where: { userId: userId ?? '' } });
+    const matches = await this.#core.hasher.verify(password, row?.hash ?? null);
+    if (row !== null && this.#core.hasher.isOfAnotherSecret(row.hash)) this.#reportSecret();
+    if (matches && row !== null && this.#core.hasher.isOutdated(row.hash)) {
+      const hash = await this.#core.hasher.hash(password);
+      await this.#core.db.password.updateMany({
         where: { userId: row.userId, hash: row.hash },
         data: { hash },
       });
@@ -102,17 +93,17 @@ export class PasswordManager {
   #reportSecret(): void {
     if (this.#hasReportedSecret) return;
     this.#hasReportedSecret = true;
-    this.#runtime.config.logger.error(
+    this.#core.config.logger.error(
       'A stored password was hashed with a secret that is not in `secrets`, so no password fits it. Put that secret back, behind the newest.',
     );
   }
 
   /** Checks a password against every rule. @throws AuthTunaError `weak_password` with `reason` and the sentence for the person */
   async check(password: string, context: PasswordContext): Promise<void> {
-    const { minLength, isBreached } = this.#runtime.config.password;
+    const { minLength, isBreached } = this.#core.config.password;
     const words = [
-      this.#runtime.config.appName,
-      new URL(this.#runtime.config.baseUrl).hostname,
+      this.#core.config.appName,
+      new URL(this.#core.config.baseUrl).hostname,
       context.email,
       context.email.split('@')[0] ?? '',
       context.username ?? '',
@@ -127,7 +118,7 @@ export class PasswordManager {
     try {
       return await inTime('isBreached', BREACH_CHECK_MS, () => ask(password));
     } catch (error) {
-      this.#runtime.config.logger.warn('The breach check did not answer; only the built-in list was asked.', {
+      this.#core.config.logger.warn('The breach check did not answer; only the built-in list was asked.', {
         error,
       });
       return false;
@@ -140,50 +131,48 @@ export class PasswordManager {
    * @throws AuthTunaError `not_found`, `unauthenticated`, `forbidden`
    */
   async requireChange(userId: string, actor: Actor): Promise<void> {
-    await this.#access.requireAbove(actor, userId, 'users:manage');
-    await this.#ledger
+    await this.#core.access.requireAbove(actor, userId, 'users:manage');
+    await this.#core.ledger
       .commit({
-        writes: [this.#runtime.db.user.update({ where: { id: userId }, data: { mustChangePassword: true } })],
+        writes: [this.#core.db.user.update({ where: { id: userId }, data: { mustChangePassword: true } })],
         facts: [{ type: 'password.change_required', actor, target: { type: 'user', id: userId } }],
         invalidates: [`user:${userId}`],
       })
       .catch((error: unknown) => {
-        throw isMissing(error)
-          ? new AuthTunaError('not_found', { message: 'There is no such user.' })
-          : error;
+        throw isMissing(error) ? noUser() : error;
       });
   }
 
   /** @internal */
   hash(password: string): Promise<string> {
-    return this.#hasher.hash(password);
+    return this.#core.hasher.hash(password);
   }
 
   /** @internal Whether a value is the one of a hash that is no user's password, such as a mailed code; null does the same work and is false. */
   verifyHash(hash: string | null, value: string): Promise<boolean> {
-    return this.#hasher.verify(value, hash);
+    return this.#core.hasher.verify(value, hash);
   }
 
   /** @internal The writes that make a hash the user's, and end every mailed link that was to set or use the old one. */
   replaceWrites(userId: string, hash: string): Write[] {
-    const changedAt = this.#runtime.now();
+    const changedAt = this.#core.now();
     return [
-      this.#runtime.db.password.upsert({
+      this.#core.db.password.upsert({
         where: { userId },
         create: { userId, hash, changedAt },
         update: { hash, changedAt },
       }),
-      this.#runtime.db.user.update({
+      this.#core.db.user.update({
         where: { id: userId },
         data: { mustChangePassword: false, updatedAt: changedAt },
       }),
-      this.#tokens.revokeAll(userId),
+      this.#core.tokens.revokeAll(userId),
     ];
   }
 
   /** @internal What a mailed link depends on: it dies when password or address change. */
   async stateOf(userId: string): Promise<string | null> {
-    const { db } = this.#runtime;
+    const { db } = this.#core;
     const [user, password] = await Promise.all([
       db.user.findUnique({ where: { id: userId } }),
       db.password.findUnique({ where: { userId } }),
@@ -196,5 +185,9 @@ export class PasswordManager {
 
 function weak(reason: keyof typeof PROBLEMS, minLength: number): AuthTunaError {
   const message = PROBLEMS[reason](minLength);
-  return new AuthTunaError('weak_password', { message, reason, errors: [{ field: 'password', message }] });
+  return new AuthTunaError('weak_password', {
+    message,
+    reason,
+    errors: [{ field: 'password', rule: reason, message }],
+  });
 }

@@ -1,15 +1,16 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { newId } from '../../crypto/random.js';
-import { type ExtraColumns, isMissing, isUniqueViolation, MODELS } from '../../db/client.js';
+import { type ExtraColumns, isMissing, isUniqueViolation, OUR_USER_COLUMNS } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { EventType } from '../../events.js';
 import type { Access } from '../access/access.js';
 import type { RoleStore } from '../access/role-store.js';
 import { SuperadminGuard } from '../access/superadmins.js';
 import { accountChanged, type Ledger, type Write } from '../changes/ledger.js';
-import { canonicalEmail, canonicalUsername } from '../identifiers.js';
+import { canonicalEmail, canonicalUsername, USERNAME_RULE } from '../identifiers.js';
 import { type Page, pageOf } from '../page.js';
+import { invalid, invalidEmail, noUser } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import type { SessionManager } from '../sessions/sessions.js';
 import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
@@ -31,36 +32,23 @@ export interface UserQuery {
 
 const MAX_SEARCH = 64;
 
+type UserCore = Runtime & {
+  ledger: Ledger;
+  access: Access;
+  sessions: SessionManager;
+  tokens: OneTimeTokens;
+  roleStore: RoleStore;
+  passwords: PasswordManager;
+};
+
 /** People: making, finding, changing, suspending and deleting them. */
 export class UserManager<U extends User = User> {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #access: Access;
-  readonly #roles: RoleStore;
-  readonly #passwords: PasswordManager;
-  readonly #sessions: SessionManager;
-  readonly #tokens: OneTimeTokens;
+  readonly #core: UserCore;
   readonly #superadmins: SuperadminGuard;
 
-  constructor(
-    runtime: Runtime,
-    ledger: Ledger,
-    managers: {
-      access: Access;
-      roles: RoleStore;
-      passwords: PasswordManager;
-      sessions: SessionManager;
-      tokens: OneTimeTokens;
-    },
-  ) {
-    this.#runtime = runtime;
-    this.#ledger = ledger;
-    this.#access = managers.access;
-    this.#roles = managers.roles;
-    this.#passwords = managers.passwords;
-    this.#sessions = managers.sessions;
-    this.#tokens = managers.tokens;
-    this.#superadmins = new SuperadminGuard(runtime);
+  constructor(core: UserCore) {
+    this.#core = core;
+    this.#superadmins = new SuperadminGuard(core);
   }
 
   /** @throws AuthTunaError `not_found`, also for a deleted user */
@@ -72,7 +60,7 @@ export class UserManager<U extends User = User> {
 
   /** The user, or null when there is none or it was deleted. */
   async find(id: string): Promise<U | null> {
-    return this.#visible(await this.#runtime.db.user.findUnique({ where: { id } }));
+    return this.#visible(await this.#core.db.user.findUnique({ where: { id } }));
   }
 
   /** By address, in any capitalization. */
@@ -80,28 +68,28 @@ export class UserManager<U extends User = User> {
     const canonical = canonicalEmail(email);
     return canonical === null
       ? null
-      : this.#visible(await this.#runtime.db.user.findUnique({ where: { email: canonical } }));
+      : this.#visible(await this.#core.db.user.findUnique({ where: { email: canonical } }));
   }
 
   async findByUsername(username: string): Promise<U | null> {
     const canonical = canonicalUsername(username);
     return canonical === null
       ? null
-      : this.#visible(await this.#runtime.db.user.findUnique({ where: { username: canonical.username } }));
+      : this.#visible(await this.#core.db.user.findUnique({ where: { username: canonical.username } }));
   }
 
   /** Newest first. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 or a search over 64 characters */
   async list(query: UserQuery = {}): Promise<Page<U>> {
     const { search, role, scope, status } = query;
     if (search !== undefined && search.length > MAX_SEARCH)
-      throw invalid('search', `must have at most ${MAX_SEARCH} characters`);
+      throw invalid('search', 'too_long', `must have at most ${MAX_SEARCH} characters`);
     // No address or username holds these, and LIKE reads them as something else.
     if (search !== undefined && /[%\\]/.test(search)) return { items: [], nextCursor: null };
-    const now = this.#runtime.now();
+    const now = this.#core.now();
     const roleIds =
       role === undefined
         ? []
-        : [...(await this.#roles.current()).all()]
+        : [...(await this.#core.roleStore.current()).all()]
             .filter((entry) => entry.name === role)
             .map((entry) => entry.id);
     const held = {
@@ -130,7 +118,7 @@ export class UserManager<U extends User = User> {
       ],
     };
     return pageOf(query, async ({ take, after }) => {
-      const rows = await this.#runtime.db.user.findMany({
+      const rows = await this.#core.db.user.findMany({
         where,
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         take,
@@ -156,7 +144,12 @@ export class UserManager<U extends User = User> {
     },
     actor: Actor = SYSTEM,
   ): Promise<U> {
-    await this.#access.require(actor, 'users:manage');
+    await this.#core.access.require(actor, 'users:manage');
+    if (input.password !== undefined)
+      await this.#core.passwords.check(input.password, {
+        email: input.email,
+        username: input.username ?? null,
+      });
     const prepared = await this.prepare(input, actor);
     await this.store(prepared, actor);
     return this.get(prepared.id);
@@ -178,7 +171,7 @@ export class UserManager<U extends User = User> {
     }
   }
 
-  /** @internal Checks the input, hashes the password and gives the writes; nothing is stored yet. */
+  /** @internal Checks the input, hashes a password that the caller has checked, and gives the writes; nothing is stored yet. */
   async prepare(
     input: {
       email: string;
@@ -189,19 +182,18 @@ export class UserManager<U extends User = User> {
     },
     actor: Actor,
   ): Promise<PreparedUser> {
-    const { db, config } = this.#runtime;
+    const { db, config } = this.#core;
     const email = canonicalEmail(input.email);
-    if (email === null) throw invalid('email', 'must be one plain email address');
+    if (email === null) throw invalidEmail();
     const username = input.username == null ? null : canonicalUsername(input.username);
-    if (input.username != null && username === null) throw invalid('username', USERNAME_RULE);
-    if (input.password !== undefined)
-      await this.#passwords.check(input.password, { email, username: username?.username ?? null });
-    const hash = input.password === undefined ? null : await this.#passwords.hash(input.password);
+    if (input.username != null && username === null)
+      throw invalid('username', 'invalid_username', USERNAME_RULE);
+    const hash = input.password === undefined ? null : await this.#core.passwords.hash(input.password);
     requireHostColumns(input.data);
-    const userRole = (await this.#roles.current()).find('user');
+    const userRole = (await this.#core.roleStore.current()).find('user');
 
     const id = newId(config.random);
-    const now = this.#runtime.now();
+    const now = this.#core.now();
     const row = {
       ...input.data,
       id,
@@ -240,12 +232,23 @@ export class UserManager<U extends User = User> {
   async store(
     prepared: PreparedUser,
     actor: Actor,
-    more: { mails?: Parameters<Ledger['commit']>[0]['mails']; writes?: readonly Write[] } = {},
+    more: {
+      mails?: Parameters<Ledger['commit']>[0]['mails'];
+      writes?: readonly Write[];
+      data?: Readonly<Record<string, unknown>>;
+    } = {},
   ): Promise<void> {
     try {
-      await this.#ledger.commit({
+      await this.#core.ledger.commit({
         writes: [...prepared.writes, ...(more.writes ?? [])],
-        facts: [{ type: 'user.created', actor, target: { type: 'user', id: prepared.id } }],
+        facts: [
+          {
+            type: 'user.created',
+            actor,
+            target: { type: 'user', id: prepared.id },
+            ...(more.data !== undefined && { data: more.data }),
+          },
+        ],
         mails: more.mails,
       });
     } catch (error) {
@@ -270,18 +273,19 @@ export class UserManager<U extends User = User> {
     },
     actor: Actor = SYSTEM,
   ): Promise<U> {
-    if (actor.userId !== id) await this.#access.requireAbove(actor, id, 'users:manage');
+    if (actor.userId !== id) await this.#core.access.requireAbove(actor, id, 'users:manage');
     // A proof of the mailbox is nothing a person can say of themselves.
     else if (change.emailVerified !== undefined || change.email !== undefined)
-      await this.#access.require(actor, 'users:manage');
+      await this.#core.access.require(actor, 'users:manage');
     const user = await this.#row(id);
     const email = change.email === undefined ? user.email : canonicalEmail(change.email);
-    if (email === null) throw invalid('email', 'must be one plain email address');
+    if (email === null) throw invalidEmail();
     const username = change.username == null ? null : canonicalUsername(change.username);
-    if (change.username != null && username === null) throw invalid('username', USERNAME_RULE);
+    if (change.username != null && username === null)
+      throw invalid('username', 'invalid_username', USERNAME_RULE);
     requireHostColumns(change.data);
     const emailChanged = email !== user.email;
-    const now = this.#runtime.now();
+    const now = this.#core.now();
     const verifiedAt =
       change.emailVerified === undefined
         ? emailChanged
@@ -291,9 +295,9 @@ export class UserManager<U extends User = User> {
           ? (user.emailVerifiedAt ?? now)
           : null;
     try {
-      await this.#ledger.commit({
+      await this.#core.ledger.commit({
         writes: [
-          this.#runtime.db.user.update({
+          this.#core.db.user.update({
             where: { id, email: user.email },
             data: {
               ...change.data,
@@ -308,10 +312,10 @@ export class UserManager<U extends User = User> {
           }),
           ...(emailChanged
             ? [
-                ...this.#sessions.revokeAllWrites(user, { reason: 'email_changed' }),
-                this.#tokens.revokeAll(id),
+                ...this.#core.sessions.revokeAllWrites(user, { reason: 'email_changed' }),
+                this.#core.tokens.revokeAll(id),
                 // What somebody above decides stands; on one's own account the owner's way back survives a thief.
-                ...(actor.userId === id ? [] : [this.#tokens.revokeUndos(id)]),
+                ...(actor.userId === id ? [] : [this.#core.tokens.revokeUndos(id)]),
               ]
             : []),
         ],
@@ -340,19 +344,19 @@ export class UserManager<U extends User = User> {
    */
   async suspend(id: string, reason: string, actor: Actor, options: { until?: Date } = {}): Promise<void> {
     if (actor.userId === id) throw new AuthTunaError('conflict', { message: 'You cannot suspend yourself.' });
-    await this.#access.requireAbove(actor, id, 'users:manage');
+    await this.#core.access.requireAbove(actor, id, 'users:manage');
     const superadmins = await this.#superadmins.observe();
     const user = await this.#row(id);
-    const now = this.#runtime.now();
+    const now = this.#core.now();
     if (options.until !== undefined && !(options.until > now))
-      throw invalid('until', 'must be in the future');
+      throw invalid('until', 'in_past', 'must be in the future');
     await this.#commit(user, actor, 'user.suspended', reason, [
       ...((await this.#superadmins.isSuperadmin(id))
         ? this.#superadmins.removed(user, superadmins)
         : this.#superadmins.unaffected(superadmins)),
-      ...this.#sessions.revokeAllWrites(user, { reason: 'suspended' }),
-      this.#tokens.revokeAll(id),
-      this.#runtime.db.user.update({
+      ...this.#core.sessions.revokeAllWrites(user, { reason: 'suspended' }),
+      this.#core.tokens.revokeAll(id),
+      this.#core.db.user.update({
         where: { id },
         data: {
           suspendedAt: now,
@@ -366,14 +370,14 @@ export class UserManager<U extends User = User> {
 
   /** @throws AuthTunaError `not_found`, `forbidden` */
   async unsuspend(id: string, reason: string, actor: Actor): Promise<void> {
-    await this.#access.requireAbove(actor, id, 'users:manage');
+    await this.#core.access.requireAbove(actor, id, 'users:manage');
     const superadmins = await this.#superadmins.observe();
     const user = await this.#row(id);
     if (user.suspendedAt === null) return;
-    const now = this.#runtime.now();
+    const now = this.#core.now();
     await this.#commit(user, actor, 'user.unsuspended', reason, [
       ...this.#superadmins.unaffected(superadmins), // before the user, as where one is suspended: two such batches must not wait for each other
-      this.#runtime.db.user.update({
+      this.#core.db.user.update({
         where: { id, suspendedAt: user.suspendedAt },
         data: { suspendedAt: null, suspendedUntil: null, suspendedReason: null, updatedAt: now },
       }),
@@ -390,18 +394,18 @@ export class UserManager<U extends User = User> {
    * @throws AuthTunaError `conflict` for the last superadmin; `not_found`; `forbidden` for an actor who is neither the user nor above them
    */
   async delete(id: string, actor: Actor): Promise<void> {
-    if (actor.userId !== id) await this.#access.requireAbove(actor, id, 'users:manage');
+    if (actor.userId !== id) await this.#core.access.requireAbove(actor, id, 'users:manage');
     const superadmins = await this.#superadmins.observe();
     const user = await this.#row(id);
-    const now = this.#runtime.now();
+    const now = this.#core.now();
     await this.#commit(user, actor, 'user.deleted', null, [
       ...((await this.#superadmins.isSuperadmin(id))
         ? this.#superadmins.removed(user, superadmins)
         : this.#superadmins.unaffected(superadmins)),
-      this.#runtime.db.roleAssignment.deleteMany({ where: { userId: id } }),
-      ...this.#sessions.revokeAllWrites(user, { reason: 'deleted' }),
-      this.#tokens.revokeAll(id),
-      this.#runtime.db.user.update({
+      this.#core.db.roleAssignment.deleteMany({ where: { userId: id } }),
+      ...this.#core.sessions.revokeAllWrites(user, { reason: 'deleted' }),
+      this.#core.tokens.revokeAll(id),
+      this.#core.db.user.update({
         where: { id, deletedAt: null },
         data: { deletedAt: now, updatedAt: now },
       }),
@@ -410,22 +414,22 @@ export class UserManager<U extends User = User> {
 
   /** Brings a deleted user back, with the role `user` and nothing else. @throws AuthTunaError `not_found`, `forbidden` */
   async restore(id: string, actor: Actor): Promise<void> {
-    await this.#access.requireAbove(actor, id, 'users:manage');
-    const user = await this.#runtime.db.user.findUnique({ where: { id } });
+    await this.#core.access.requireAbove(actor, id, 'users:manage');
+    const user = await this.#core.db.user.findUnique({ where: { id } });
     if (user === null) throw noUser();
     if (user.deletedAt === null) return;
-    const now = this.#runtime.now();
-    const userRole = (await this.#roles.current()).find('user');
+    const now = this.#core.now();
+    const userRole = (await this.#core.roleStore.current()).find('user');
     await this.#commit(user, actor, 'user.restored', null, [
-      this.#runtime.db.user.update({
+      this.#core.db.user.update({
         where: { id, deletedAt: user.deletedAt },
         data: { deletedAt: null, updatedAt: now },
       }),
-      this.#runtime.db.roleAssignment.deleteMany({ where: { userId: id } }), // one that was given while the account was being deleted
+      this.#core.db.roleAssignment.deleteMany({ where: { userId: id } }), // one that was given while the account was being deleted
       ...(userRole === null
         ? []
         : [
-            this.#runtime.db.roleAssignment.create({
+            this.#core.db.roleAssignment.create({
               data: {
                 userId: id,
                 roleId: userRole.id,
@@ -440,12 +444,12 @@ export class UserManager<U extends User = User> {
 
   /** @internal */
   async row(id: string): Promise<UserRow | null> {
-    return this.#runtime.db.user.findUnique({ where: { id } });
+    return this.#core.db.user.findUnique({ where: { id } });
   }
 
   /** @internal The one row an identifier of a sign-in names: an address when it has an @, a username otherwise. */
   async rowByLogin(login: string): Promise<UserRow | null> {
-    const { db } = this.#runtime;
+    const { db } = this.#core;
     if (login.includes('@')) {
       const email = canonicalEmail(login);
       return email === null ? null : this.#undeleted(await db.user.findUnique({ where: { email } }));
@@ -465,7 +469,7 @@ export class UserManager<U extends User = User> {
   }
 
   async #row(id: string): Promise<UserRow> {
-    const row = await this.#runtime.db.user.findUnique({ where: { id } });
+    const row = await this.#core.db.user.findUnique({ where: { id } });
     if (row === null || row.deletedAt !== null) throw noUser();
     return row;
   }
@@ -478,7 +482,7 @@ export class UserManager<U extends User = User> {
     writes: Write[],
   ): Promise<void> {
     try {
-      await this.#ledger.commit({
+      await this.#core.ledger.commit({
         writes,
         facts: [{ type, actor, target: { type: 'user', id: user.id }, ...(reason !== null && { reason }) }],
         invalidates: [`user:${user.id}`],
@@ -491,7 +495,7 @@ export class UserManager<U extends User = User> {
   }
 
   async #taken(wanted: { id: string; email: string; username: string | null }): Promise<AuthTunaError> {
-    const other = await this.#runtime.db.user.findUnique({ where: { email: wanted.email } });
+    const other = await this.#core.db.user.findUnique({ where: { email: wanted.email } });
     const field = other !== null && other.id !== wanted.id ? 'email' : 'username';
     return new AuthTunaError('conflict', {
       message: `This ${field === 'email' ? 'email address' : 'username'} is taken.`,
@@ -507,28 +511,17 @@ export interface PreparedUser {
   writes: Write[];
 }
 
-const USERNAME_RULE =
-  'must have 3 to 32 letters or digits of one script, with . _ or - between them, and not look like a reserved name';
-
-const OUR_COLUMNS: ReadonlySet<string> = new Set(MODELS.find(({ model }) => model === 'user')?.columns);
 const NESTED_WRITE = /^(create|connect|update|upsert|delete|set|disconnect)/;
 
 /** A host may pass on what a browser sent as `data`, so neither our own columns nor rows of other models are written from there. */
 function requireHostColumns(data: object | undefined): void {
   for (const [key, value] of Object.entries(data ?? {})) {
-    if (OUR_COLUMNS.has(key)) throw invalid(`data.${key}`, 'is not a column of your own');
+    if (OUR_USER_COLUMNS.has(key))
+      throw invalid(`data.${key}`, 'unknown_field', 'is not a column of your own');
     const isNested =
       typeof value === 'object' &&
       value !== null &&
       Object.keys(value).some((word) => NESTED_WRITE.test(word));
-    if (isNested) throw invalid(`data.${key}`, 'must be a value');
+    if (isNested) throw invalid(`data.${key}`, 'wrong_type', 'must be a value');
   }
-}
-
-function noUser(): AuthTunaError {
-  return new AuthTunaError('not_found', { message: 'There is no such user.' });
-}
-
-function invalid(field: string, message: string): AuthTunaError {
-  return new AuthTunaError('invalid_input', { errors: [{ field, message }] });
 }

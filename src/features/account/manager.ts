@@ -1,8 +1,7 @@
 import type { Actor } from '../../actor.js';
 import type { Session, User } from '../../auth.js';
-import type { Runtime } from '../../core/runtime.js';
-import type { SessionManager } from '../../core/sessions/sessions.js';
-import type { UserManager } from '../../core/users/users.js';
+import type { Core } from '../../core/core.js';
+import { invalid } from '../../core/refusals.js';
 import { AuthTunaError } from '../../errors.js';
 
 /** One of the user's own sessions; `isCurrent` for the one that asked. */
@@ -14,24 +13,20 @@ const ID_SHAPE = /^[\w-]{1,64}$/; // nothing else is ever an id, and PostgreSQL 
 
 /** What people see and change of their own account. */
 export class AccountManager<U extends User = User> {
-  readonly #runtime: Runtime;
-  readonly #users: UserManager<U>;
-  readonly #sessions: SessionManager;
+  readonly #core: Core<U>;
 
-  constructor(runtime: Runtime, users: UserManager<U>, sessions: SessionManager) {
-    this.#runtime = runtime;
-    this.#users = users;
-    this.#sessions = sessions;
+  constructor(core: Core<U>) {
+    this.#core = core;
   }
 
   /** The user's own data. @throws AuthTunaError `not_found` */
   get(userId: string): Promise<U> {
-    return this.#users.get(userId);
+    return this.#core.users.get(userId);
   }
 
   /** When the password was last changed; null for a user who has none. */
   async passwordChangedAt(userId: string): Promise<Date | null> {
-    const row = await this.#runtime.db.password.findUnique({ where: { userId } });
+    const row = await this.#core.db.password.findUnique({ where: { userId } });
     return row?.changedAt ?? null;
   }
 
@@ -41,15 +36,15 @@ export class AccountManager<U extends User = User> {
    * @throws AuthTunaError `invalid_input`; `conflict` with `field` when it is taken
    */
   changeUsername(userId: string, username: string | null, actor: Actor): Promise<U> {
-    const rule = this.#runtime.config.signUp.username;
-    if (rule === 'off') throw invalidUsername('is not used here');
-    if (rule === 'required' && username === null) throw invalidUsername('is required');
-    return this.#users.update(userId, { username }, actor);
+    const rule = this.#core.config.signUp.username;
+    if (rule === 'off') throw invalid('username', 'not_used', 'is not used here');
+    if (rule === 'required' && username === null) throw invalid('username', 'required', 'is required');
+    return this.#core.users.update(userId, { username }, actor);
   }
 
   /** Where the user is signed in, the last used first. No token, signature or salt is in it. @see docs/requirements.md SS-12 */
   async sessions(userId: string, currentId: string | null): Promise<OwnSession[]> {
-    const sessions = await this.#sessions.list(userId);
+    const sessions = await this.#core.sessions.list(userId);
     return sessions.map((session) => ({ ...session, isCurrent: session.id === currentId }));
   }
 
@@ -59,18 +54,14 @@ export class AccountManager<U extends User = User> {
    * @throws AuthTunaError `not_found`, also for another person's, whatever the user may manage elsewhere
    */
   async endSession(userId: string, id: string, actor: Actor): Promise<void> {
-    const row = ID_SHAPE.test(id) ? await this.#runtime.db.session.findUnique({ where: { id } }) : null;
+    const row = ID_SHAPE.test(id) ? await this.#core.db.session.findUnique({ where: { id } }) : null;
     if (row?.userId !== userId)
       throw new AuthTunaError('not_found', { message: 'There is no such session.' });
-    await this.#sessions.revoke(id, actor);
+    await this.#core.sessions.revoke(id, actor);
   }
 
   /** Ends all sessions of the user but this one. @returns how many were live */
   endOtherSessions(userId: string, currentId: string, actor: Actor): Promise<number> {
-    return this.#sessions.revokeAll(userId, actor, { except: currentId });
+    return this.#core.sessions.revokeAll(userId, actor, { except: currentId });
   }
-}
-
-function invalidUsername(message: string): AuthTunaError {
-  return new AuthTunaError('invalid_input', { errors: [{ field: 'username', message }] });
 }

@@ -1,25 +1,38 @@
-import type { Request, Response } from 'express';
+import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { User } from '../../auth.js';
 import { authOf, currentUser } from '../../http/caller/request-auth.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FormView } from '../../http/pages/views.js';
-import type { MfaManager } from '../mfa/manager.js';
-import type { PasskeyManager } from '../passkeys/manager.js';
-import type { SocialManager } from '../social/manager.js';
+import type { FeaturePages } from '../../http/route.js';
 import type { AccountManager } from './manager.js';
+import type { WaysIn } from './ways-in.js';
 
-/** What other features know about how somebody signs in. */
-export interface WaysIn {
-  mfa: Pick<MfaManager, 'status'>;
-  passkeys: Pick<PasskeyManager, 'list'>;
-  social: Pick<SocialManager, 'list' | 'providers' | 'authorizationOrigins'>;
+/** The form of the account router: routes show it again when a post is refused. */
+export interface AccountForms {
+  security: readonly ErrorRequestHandler[];
+}
+
+export function accountPages<U extends User>(
+  account: AccountManager<U>,
+  waysIn: WaysIn,
+  http: HttpKit,
+): { pages: FeaturePages; forms: AccountForms } {
+  const security = securityPage(account, waysIn, http);
+  return {
+    pages: {
+      mounted: 'account',
+      afterStepUp: () => http.accountPage(),
+      routes: [{ path: '/security', guard: {}, show: [security.show] }],
+    },
+    forms: { security: [security.problem] },
+  };
 }
 
 /** How the user signs in and where they are signed in, with links to what is mounted. */
-export function securityPage<U extends User>(
+function securityPage<U extends User>(
   account: AccountManager<U>,
   { mfa, passkeys, social }: WaysIn,
-  { views, mounted }: HttpKit,
+  { views, mounts }: HttpKit,
 ): FormView {
   return views.form('account/security', async (req: Request, res: Response) => {
     const user = currentUser(req);
@@ -33,10 +46,10 @@ export function securityPage<U extends User>(
       ],
     );
     const unlinked = social.providers.filter(({ id }) => !linked.some(({ provider }) => provider === id));
-    const providers = mounted.social ? unlinked : [];
+    const providers = mounts.pages.social ? unlinked : [];
     if (providers.length > 0) views.allowFormsTo(res, await social.authorizationOrigins());
     return {
-      mounted,
+      mounted: mounts.pages,
       email: user.email,
       emailVerified: user.emailVerifiedAt !== null,
       hasPassword: passwordChangedAt !== null,

@@ -1,14 +1,18 @@
-import { type ErrorRequestHandler, type NextFunction, type Request, type Response, Router } from 'express';
+import type { ErrorRequestHandler, NextFunction, Request, Response } from 'express';
 import type { User } from '../../auth.js';
 import { canonicalEmail } from '../../core/identifiers.js';
+import type { LinkPurpose } from '../../core/tokens/mailed-links.js';
 import { AuthTunaError } from '../../errors.js';
+import { holderOf } from '../../http/caller/holder.js';
 import { authOf, currentUser } from '../../http/caller/request-auth.js';
+import { handle } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FormView } from '../../http/pages/views.js';
+import type { FeaturePages, PageRoute, RouteGuard } from '../../http/route.js';
 import type { MessageName } from '../../templates/template-data.js';
-import type { AuthManager, LinkPurpose } from './manager.js';
+import type { AuthManager } from './manager.js';
 
-/** Messages that a form is sent on to, and where they lead. */
+/** Messages that a form is sent on to, and the pages they lead to. */
 const DONE = {
   email_verified: '/login',
   reset_requested: null,
@@ -23,141 +27,202 @@ export type DoneMessage = keyof typeof DONE;
 /** The name under which a browser keeps the address that it was told to look for mail at. */
 export const WAITING = 'waiting';
 
-/** The forms of the auth router, for its POST routes to show again, and the routes that show them. */
-export interface AuthPages {
-  readonly router: Router;
-  readonly login: readonly ErrorRequestHandler[];
-  readonly signUp: readonly ErrorRequestHandler[];
-  readonly forgotPassword: readonly ErrorRequestHandler[];
-  readonly resetPassword: readonly ErrorRequestHandler[];
-  readonly verifyEmail: readonly ErrorRequestHandler[];
-  readonly resend: readonly ErrorRequestHandler[];
-  readonly changePassword: readonly ErrorRequestHandler[];
-  readonly changeEmail: readonly ErrorRequestHandler[];
+const SIGNED_IN: RouteGuard = { allow: 'must_change_password' };
+
+/** The forms of the auth router: routes show them again when a post is refused. */
+export interface AuthForms {
+  login: readonly ErrorRequestHandler[];
+  signUp: readonly ErrorRequestHandler[];
+  forgotPassword: readonly ErrorRequestHandler[];
+  resetPassword: readonly ErrorRequestHandler[];
+  verifyEmail: readonly ErrorRequestHandler[];
+  resend: readonly ErrorRequestHandler[];
+  changePassword: readonly ErrorRequestHandler[];
+  changeEmail: readonly ErrorRequestHandler[];
+  stepUp: readonly ErrorRequestHandler[];
 }
 
-export function authPages<U extends User>(auth: AuthManager<U>, http: HttpKit): AuthPages {
-  const { views, config, signInMethods } = http;
+export function authPages<U extends User>(
+  auth: AuthManager<U>,
+  http: HttpKit,
+): { pages: FeaturePages; forms: AuthForms } {
+  const { views, config } = http;
   const at = (path: string) => config.paths.auth + path;
-  const minPasswordLength = config.password.minLength;
-  views.sendTo('unauthenticated', at('/login'));
-  views.sendTo('password_change_required', at('/change-password'));
+  const entry = entryForms(http);
+  const mailed = mailedForms(auth, http);
+  const account = accountForms(http);
+  const stepUp = views.form(
+    'auth/step-up',
+    async (req) => ({ methods: await auth.stepUpMethods(holderOf(req).userId) }),
+    { texts: { invalid_credentials: 'invalid_code' } },
+  );
+  const opened = (
+    path: string,
+    purpose: LinkPurpose,
+    view: FormView,
+    ...dead: ErrorRequestHandler[]
+  ): PageRoute => ({
+    path,
+    show: [views.takeLink(purpose, at(path)), view.show, ...dead],
+  });
+  return {
+    pages: {
+      mounted: 'auth',
+      cures: {
+        unauthenticated: at('/login'),
+        password_change_required: at('/change-password'),
+        recent_login_required: at('/step-up'),
+        second_factor_required: at('/step-up'),
+      },
+      afterStepUp: (req) => at(req.path),
+      routes: [
+        { path: '/assets/:name', isStatic: true, show: [views.assets()] },
+        { path: '/login', show: [entry.login.show] },
+        ...(config.signUp.enabled ? [{ path: '/signup', show: [entry.signUp.show] }] : []),
+        { path: '/forgot-password', show: [entry.forgotPassword.show] },
+        opened('/reset-password', 'reset_password', mailed.resetPassword, entry.forgotPassword.problem),
+        { path: '/change-password', guard: SIGNED_IN, show: [account.changePassword.show] },
+        { path: '/change-email', guard: { ...SIGNED_IN, recent: 'login' }, show: [account.changeEmail.show] },
+        opened('/change-email/confirm', 'change_email', mailed.confirmEmailChange),
+        opened('/change-email/undo', 'undo_email_change', mailed.undoEmailChange),
+        opened('/unlock', 'unlock', mailed.unlock),
+        {
+          path: '/verify-email',
+          show: [
+            views.takeLink('verify_email', at('/verify-email')),
+            (req: Request, res: Response, next: NextFunction) =>
+              views.kept(req, 'verify_email') === null
+                ? mailed.waiting.show(req, res, next)
+                : mailed.verifyEmail.show(req, res, next),
+            mailed.waiting.problem,
+          ],
+        },
+        { path: '/step-up', show: [stepUpOrSignIn(auth, http, stepUp)] },
+        { path: '/done/:message', show: [donePage(http)] },
+      ],
+    },
+    forms: {
+      login: [unverified(http), entry.login.problem],
+      signUp: [entry.signUp.problem],
+      forgotPassword: [entry.forgotPassword.problem],
+      resetPassword: [mailed.resetPassword.problem, entry.forgotPassword.problem],
+      verifyEmail: [mailed.verifyEmail.problem, mailed.waiting.problem],
+      resend: [mailed.waiting.problem],
+      changePassword: [account.changePassword.problem],
+      changeEmail: [account.changeEmail.problem],
+      stepUp: [stepUp.problem],
+    },
+  };
+}
 
-  /** What the opened link is about. */
-  const linked = (req: Request, purpose: LinkPurpose) => {
+/** The forms of people who are not signed in. */
+function entryForms({ views, config, mounts }: HttpKit) {
+  const { signInMethods } = mounts;
+  return {
+    login: views.form(
+      'auth/login',
+      async () => ({
+        methods: {
+          ...signInMethods,
+          organizations: await signInMethods.organizations(),
+          rememberMe: config.session.rememberMe,
+          signUp: config.signUp.enabled,
+        },
+      }),
+      { texts: { invalid_credentials: 'invalid_login' }, cures: ['forbidden'] },
+    ),
+    signUp: views.form(
+      'auth/signup',
+      () => ({
+        username: config.signUp.username,
+        minPasswordLength: config.password.minLength,
+        providers: signInMethods.providers,
+      }),
+      { cures: ['forbidden'] },
+    ),
+    forgotPassword: views.form('auth/forgot-password', () => ({}), {
+      cures: ['invalid_token', 'forbidden'],
+    }),
+  };
+}
+
+/** The forms that mails link to. */
+function mailedForms<U extends User>(auth: AuthManager<U>, { views, config }: HttpKit) {
+  const minPasswordLength = config.password.minLength;
+  const kept = (req: Request, purpose: LinkPurpose): string => {
     const token = views.kept(req, purpose);
     if (token === null) throw new AuthTunaError('invalid_token');
-    return auth.inspectLink(token, purpose);
+    return token;
   };
-  const waitingFor = (req: Request) => canonicalEmail(views.kept(req, WAITING) ?? '');
-
-  const login = views.form(
-    'auth/login',
-    async () => ({
-      methods: {
-        ...signInMethods,
-        organizations: await signInMethods.organizations(),
-        rememberMe: config.session.rememberMe,
-        signUp: config.signUp.enabled,
-      },
+  const linked = async (req: Request, purpose: LinkPurpose) => auth.inspectLink(kept(req, purpose), purpose);
+  return {
+    resetPassword: views.form('auth/reset-password', async (req) => {
+      const { email } = await linked(req, 'reset_password');
+      return { email, minPasswordLength };
     }),
-    { texts: { invalid_credentials: 'invalid_login' }, cures: ['forbidden'] },
-  );
-  const signUp = views.form(
-    'auth/signup',
-    () => ({
-      username: config.signUp.username,
-      minPasswordLength,
-      providers: signInMethods.providers,
+    waiting: views.form(
+      'auth/verify-email',
+      (req) => ({ state: 'waiting' as const, email: canonicalEmail(views.kept(req, WAITING) ?? '') }),
+      { cures: ['invalid_token'] },
+    ),
+    verifyEmail: views.form('auth/verify-email', async (req) => {
+      const token = kept(req, 'verify_email');
+      const subject = await auth.inspectVerification(token, authOf(req).actor, views.knownBrowserId(req));
+      return { state: 'confirm' as const, ...subject, minPasswordLength };
     }),
-    { cures: ['forbidden'] },
-  );
-  const forgotPassword = views.form('auth/forgot-password', () => ({}), {
-    cures: ['invalid_token', 'forbidden'],
-  });
-  const resetPassword = views.form('auth/reset-password', async (req) => {
-    const { email } = await linked(req, 'reset_password');
-    return { email, minPasswordLength };
-  });
-  const waiting = views.form(
-    'auth/verify-email',
-    (req) => ({ state: 'waiting' as const, email: waitingFor(req) }),
-    {
-      cures: ['invalid_token'],
-    },
-  );
-  const verifyEmail = views.form('auth/verify-email', async (req) => {
-    const token = views.kept(req, 'verify_email');
-    if (token === null) throw new AuthTunaError('invalid_token');
-    const subject = await auth.inspectVerification(token, authOf(req).actor, views.knownBrowserId(req));
-    return { state: 'confirm' as const, ...subject, minPasswordLength };
-  });
-  const confirmEmailChange = views.form('auth/confirm-email-change', async (req) => {
-    const { newEmail } = await linked(req, 'change_email');
-    return { newEmail: newEmail ?? '' };
-  });
-  const undoEmailChange = views.form('auth/undo-email-change', async (req) => {
-    const { email } = await linked(req, 'undo_email_change');
-    return { oldEmail: email };
-  });
-  const unlock = views.form('auth/unlock', async (req) => {
-    const { email } = await linked(req, 'unlock');
-    return { email };
-  });
-  const changePassword = views.form('auth/change-password', (req) => ({
-    forced: currentUser(req).mustChangePassword === true,
-    minPasswordLength,
-  }));
-
-  const changeEmail = views.form(
-    'auth/change-email',
-    (req) => ({
-      email: currentUser(req).email,
-      accountUrl: http.mounted.account ? http.accountPage() : null,
+    confirmEmailChange: views.form('auth/confirm-email-change', async (req) => {
+      const { newEmail } = await linked(req, 'change_email');
+      return { newEmail: newEmail ?? '' };
     }),
-    { cures: ['forbidden'] },
-  );
+    undoEmailChange: views.form('auth/undo-email-change', async (req) => {
+      const { email } = await linked(req, 'undo_email_change');
+      return { oldEmail: email };
+    }),
+    unlock: views.form('auth/unlock', async (req) => {
+      const { email } = await linked(req, 'unlock');
+      return { email };
+    }),
+  };
+}
 
-  const router = Router();
-  const signedIn = http.guards.requireUser({ mustChangePassword: 'allowed', credentials: ['session'] });
-  const opened = (path: string, purpose: LinkPurpose, view: FormView, ...dead: ErrorRequestHandler[]) =>
-    router.get(path, views.takeLink(purpose, at(path)), view.show, ...dead);
-  router.get('/login', login.show);
-  if (config.signUp.enabled) router.get('/signup', signUp.show);
-  router.get('/forgot-password', forgotPassword.show);
-  router.get('/change-password', signedIn, changePassword.show);
-  router.get('/change-email', signedIn, http.stepUp.requireRecentLogin(), changeEmail.show);
-  opened('/reset-password', 'reset_password', resetPassword, forgotPassword.problem);
-  opened('/change-email/confirm', 'change_email', confirmEmailChange);
-  opened('/change-email/undo', 'undo_email_change', undoEmailChange);
-  opened('/unlock', 'unlock', unlock);
-  router.get(
-    '/verify-email',
-    views.takeLink('verify_email', at('/verify-email')),
-    (req: Request, res: Response, next: NextFunction) =>
-      views.kept(req, 'verify_email') === null
-        ? waiting.show(req, res, next)
-        : verifyEmail.show(req, res, next),
-    waiting.problem,
-  );
-  router.get('/done/:message', (req, res, next) => {
+/** The forms of people who are signed in. */
+function accountForms(http: HttpKit) {
+  const { views, config } = http;
+  return {
+    changePassword: views.form('auth/change-password', (req) => ({
+      forced: currentUser(req).mustChangePassword === true,
+      minPasswordLength: config.password.minLength,
+    })),
+    changeEmail: views.form(
+      'auth/change-email',
+      (req) => ({
+        email: currentUser(req).email,
+        accountUrl: http.mounts.pages.account ? http.accountPage() : null,
+      }),
+      { cures: ['forbidden'] },
+    ),
+  };
+}
+
+function donePage({ views, config }: HttpKit) {
+  return (req: Request, res: Response, next: NextFunction) => {
     const { message } = req.params;
     if (!isDone(message)) return next(new AuthTunaError('not_found'));
     const path = DONE[message];
-    views.page(req, res, 'message', { message, continueUrl: path === null ? null : at(path) });
-  });
-
-  return {
-    router,
-    login: [unverified(http), login.problem],
-    signUp: [signUp.problem],
-    forgotPassword: [forgotPassword.problem],
-    resetPassword: [resetPassword.problem, forgotPassword.problem],
-    verifyEmail: [verifyEmail.problem, waiting.problem],
-    resend: [waiting.problem],
-    changePassword: [changePassword.problem],
-    changeEmail: [staleProof(http, at('/change-email')), changeEmail.problem],
+    views.page(req, res, 'message', {
+      message,
+      continueUrl: path === null ? null : config.paths.auth + path,
+    });
   };
+}
+
+/** The step-up form; a user who has nothing to prove it with signs in again instead. */
+function stepUpOrSignIn<U extends User>(auth: AuthManager<U>, { views, config }: HttpKit, form: FormView) {
+  return handle(async (req, res, next) => {
+    const methods = await auth.stepUpMethods(holderOf(req).userId);
+    if (methods.password || methods.code || methods.passkeys) return form.show(req, res, next);
+    views.redirect(res, views.withReturnTo(`${config.paths.auth}/login`, views.returnTo(req)));
+  });
 }
 
 /** After the right password of an unconfirmed address: the page that sends the link again. */
@@ -167,17 +232,6 @@ function unverified({ views, config }: HttpKit): ErrorRequestHandler {
     if (!isUnverified || !views.wantsPage(req)) return next(error);
     views.keep(res, WAITING, String((req.body as { login?: unknown }).login ?? ''));
     views.redirect(res, `${config.paths.auth}/verify-email`);
-  };
-}
-
-/** A form that was open for longer than a proof is fresh: back to its page, which leads through the step-up. */
-function staleProof({ views }: HttpKit, path: string): ErrorRequestHandler {
-  return (error, req, res, next) => {
-    const isStale =
-      error instanceof AuthTunaError &&
-      (error.code === 'recent_login_required' || error.code === 'second_factor_required');
-    if (!isStale || !views.wantsPage(req)) return next(error);
-    views.redirect(res, path);
   };
 }
 

@@ -1,23 +1,17 @@
 import type { Actor } from '../../actor.js';
-import type { Ledger } from '../../core/changes/ledger.js';
-import { GUESSING, type Throttle } from '../../core/limits/throttle.js';
-import type { Runtime } from '../../core/runtime.js';
-import type { SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
-import type { FactorProof, SecondFactorName, SignIn } from '../../core/sign-in/sign-in.js';
+import { GUESSING } from '../../core/limits/throttle.js';
+import type { SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
+import type { FactorProof } from '../../core/sign-in/sign-in.js';
 import type { UserRow } from '../../core/user.js';
 import { isActive } from '../../core/user.js';
-import type { PasswordManager } from '../../core/users/passwords.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 
-export interface StepUpDependencies {
-  runtime: Runtime;
-  ledger: Ledger;
-  passwords: PasswordManager;
-  sessions: SessionManager;
-  signIn: Pick<SignIn, 'factorsOf'>;
-  throttle: Throttle;
-  codes: { checkCode(user: UserRow, code: string, actor: Actor): Promise<FactorProof> };
+/** Checks codes of a second factor; the mfa feature has them. */
+export interface CodeChecker {
+  checkCode(user: UserRow, code: string, actor: Actor): Promise<FactorProof>;
 }
 
 /** What somebody can prove themselves with. A code is one of an app or a recovery code. */
@@ -36,29 +30,19 @@ export interface StepUpMethods {
  * @see RFC 9470; sessions.md, hard rotation; docs/requirements.md SS-14, MB-3
  */
 export class StepUp {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #passwords: PasswordManager;
-  readonly #sessions: SessionManager;
-  readonly #signIn: Pick<SignIn, 'factorsOf'>;
-  readonly #throttle: Throttle;
-  readonly #codes: StepUpDependencies['codes'];
+  readonly #core: SignInCore;
+  readonly #codes: CodeChecker;
 
-  constructor(dependencies: StepUpDependencies) {
-    this.#runtime = dependencies.runtime;
-    this.#ledger = dependencies.ledger;
-    this.#passwords = dependencies.passwords;
-    this.#sessions = dependencies.sessions;
-    this.#signIn = dependencies.signIn;
-    this.#throttle = dependencies.throttle;
-    this.#codes = dependencies.codes;
+  constructor(core: SignInCore, codes: CodeChecker) {
+    this.#core = core;
+    this.#codes = codes;
   }
 
   /** What the user is asked for: password and code together where there are both, or a passkey alone. */
   async methodsOf(userId: string): Promise<StepUpMethods> {
-    const { db } = this.#runtime;
+    const { db } = this.#core;
     const [factors, password, passkeys] = await Promise.all([
-      this.#signIn.factorsOf(userId),
+      this.#core.signIn.factorsOf(userId),
       db.password.findUnique({ where: { userId } }),
       db.passkey.count({ where: { userId } }),
     ]);
@@ -80,32 +64,34 @@ export class StepUp {
     actor: Actor,
     options: { fingerprint?: string } = {},
   ): Promise<SessionWithToken> {
-    const session = await this.#runtime.db.session.findUnique({
+    const session = await this.#core.db.session.findUnique({
       where: { id: sessionId },
       include: { user: true },
     });
-    if (session === null || !isActive(session.user, this.#runtime.now()))
+    if (session === null || !isActive(session.user, this.#core.now()))
       throw new AuthTunaError('session_revoked');
     if (session.impersonatorId !== null) throw new AuthTunaError('forbidden'); // whoever acts as another cannot prove to be them
     const { user } = session;
     const asked = await this.methodsOf(user.id);
-    const factors = await this.#signIn.factorsOf(user.id);
+    const factors = await this.#core.signIn.factorsOf(user.id);
     if (!asked.password && !asked.code) throw this.#needsOther(factors);
     if (asked.password && input.password === undefined)
-      throw new AuthTunaError('invalid_input', { errors: [{ field: 'password', message: 'is required' }] });
+      throw new AuthTunaError('invalid_input', {
+        errors: [{ field: 'password', rule: 'required', message: 'is required' }],
+      });
     if (asked.code && input.code === undefined) throw this.#needsOther(factors);
 
     if (asked.password) await this.#checkPassword(user, input.password as string, sessionId, actor);
     const code = asked.code ? await this.#codes.checkCode(user, input.code as string, actor) : null;
     const amr = [...(asked.password ? ['pwd'] : []), ...(code?.amr ?? [])];
-    const { write, result } = await this.#sessions.prepareElevation(
+    const { write, result } = await this.#core.sessions.prepareElevation(
       sessionId,
       { amr, assuranceLevel: code === null ? 1 : 2 },
       { ...options, replaces: true },
     );
     try {
-      await this.#ledger.commit({
-        writes: [this.#throttle.clear(stepUpKey(user.id)), ...(code?.writes ?? []), write],
+      await this.#core.ledger.commit({
+        writes: [this.#core.throttle.clear(stepUpKey(user.id)), ...(code?.writes ?? []), write],
         facts: [
           ...(code?.facts ?? []),
           {
@@ -125,9 +111,9 @@ export class StepUp {
   }
 
   async #checkPassword(user: UserRow, password: string, sessionId: string, actor: Actor): Promise<void> {
-    await this.#throttle.reserve(stepUpKey(user.id), GUESSING);
-    if (await this.#passwords.verify(user.id, password)) return;
-    await this.#ledger.commit({
+    await this.#core.throttle.reserve(stepUpKey(user.id), GUESSING);
+    if (await this.#core.passwords.verify(user.id, password)) return;
+    await this.#core.ledger.commit({
       writes: [],
       facts: [
         {
@@ -143,7 +129,7 @@ export class StepUp {
   }
 
   #needsOther(factors: readonly SecondFactorName[]): AuthTunaError {
-    const stepUp = `${this.#runtime.config.paths.auth}/step-up`;
+    const stepUp = `${this.#core.config.paths.auth}/step-up`;
     return factors.length > 0
       ? new AuthTunaError('second_factor_required', { factors, stepUp })
       : new AuthTunaError('recent_login_required', {

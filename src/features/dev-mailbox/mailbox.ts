@@ -10,10 +10,14 @@ export interface KeptMail extends OutgoingMail {
 const MAX_MAILS = 100;
 
 /** The mailbox of a developer's machine; null where the base URL is not a loopback one, or a transport is configured. */
-export function createDevMailbox(config: Config): DevMailbox | null {
+/** The config, with a mailbox of this machine where the base URL is a loopback one and no transport is configured. */
+export function withDevMailbox(config: Config): { config: Config; devMailbox: DevMailbox | null } {
   const isDevelopment = !config.isSecure; // http: is refused everywhere but on a loopback host
-  if (!isDevelopment || config.mail !== undefined) return null;
-  return new DevMailbox(config.clock, config.logger, `${config.baseUrl}${config.paths.auth}/dev/mailbox`);
+  if (!isDevelopment || config.mail !== undefined) return { config, devMailbox: null };
+  const url = `${config.baseUrl}${config.paths.auth}/dev/mailbox`;
+  const devMailbox = new DevMailbox(config.clock, config.logger, url);
+  const mail = { from: 'noreply@localhost', transport: devMailbox };
+  return { config: Object.freeze({ ...config, mail }), devMailbox };
 }
 
 /** Where mails go on a developer's machine while no transport is configured: kept in memory, the last 100, for `/auth/dev/mailbox`. */

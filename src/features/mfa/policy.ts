@@ -1,7 +1,6 @@
 import type { Auth, User } from '../../auth.js';
 import type { Grants } from '../../core/access/grants.js';
-import type { Runtime } from '../../core/runtime.js';
-import type { SignIn } from '../../core/sign-in/sign-in.js';
+import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import { isUniqueViolation } from '../../db/client.js';
 import { after } from '../../time.js';
 
@@ -16,41 +15,45 @@ export interface Requirement {
 
 /** Who must have a second factor: holders of some roles, and whom the host's function says. */
 export class EnrollmentPolicy {
-  readonly #runtime: Runtime;
-  readonly #signIn: Pick<SignIn, 'factorsOf'>;
+  readonly #core: SignInCore;
 
-  constructor(runtime: Runtime, signIn: Pick<SignIn, 'factorsOf'>) {
-    this.#runtime = runtime;
-    this.#signIn = signIn;
+  constructor(core: SignInCore) {
+    this.#core = core;
   }
 
   /** False where no option requires a factor of anybody, so that nobody is asked about. */
   get isConfigured(): boolean {
-    const { requiredForRoles, policy } = this.#runtime.config.mfa;
+    const { requiredForRoles, policy } = this.#core.config.mfa;
     return requiredForRoles.length > 0 || policy !== undefined;
+  }
+
+  /** Whether the caller must set up a second factor before anything else. */
+  async isDue(auth: Auth, grants: Grants): Promise<boolean> {
+    return auth.user !== null && (await this.requirementFor(auth.user, grants, auth)).isDue;
   }
 
   /** @param grants what the user holds; @param auth the request's, for the host's function */
   async requirementFor(user: User, grants: Grants, auth: Auth): Promise<Requirement> {
-    const { policy, graceDays } = this.#runtime.config.mfa;
+    const { policy, graceDays } = this.#core.config.mfa;
     const isRequired =
       this.#holdsRequiredRole(grants) || (policy !== undefined && (await policy(user, auth)) === 'required');
     if (!isRequired) return { isRequired, graceEndsAt: null, isDue: false };
     const hasFactor =
-      (await this.#signIn.factorsOf(user.id)).length > 0 || (await this.#signedInByPasskey(user.id, auth));
+      (await this.#core.signIn.factorsOf(user.id)).length > 0 ||
+      (await this.#signedInByPasskey(user.id, auth));
     if (graceDays === 0) return { isRequired, graceEndsAt: null, isDue: !hasFactor };
     const graceEndsAt = after(await this.#requiredSince(user.id), graceDays * 86_400);
-    return { isRequired, graceEndsAt, isDue: !hasFactor && graceEndsAt <= this.#runtime.now() };
+    return { isRequired, graceEndsAt, isDue: !hasFactor && graceEndsAt <= this.#core.now() };
   }
 
   /** A passkey that verified its user is two factors, also where the host has none follow a password. Once it is removed, it was. */
   async #signedInByPasskey(userId: string, auth: Auth): Promise<boolean> {
     if ((auth.session?.assuranceLevel ?? 0) < 2) return false;
-    return (await this.#runtime.db.passkey.count({ where: { userId } })) > 0;
+    return (await this.#core.db.passkey.count({ where: { userId } })) > 0;
   }
 
   #holdsRequiredRole(grants: Grants): boolean {
-    const { requiredForRoles } = this.#runtime.config.mfa;
+    const { requiredForRoles } = this.#core.config.mfa;
     if (requiredForRoles.length === 0) return false;
     const wanted = new Set(requiredForRoles.flatMap((name) => grants.catalog.find(name)?.id ?? []));
     return grants.scopes.some((scope) =>
@@ -60,10 +63,10 @@ export class EnrollmentPolicy {
 
   /** From when the days of grace count: the first time it was seen to be required. It never begins again. */
   async #requiredSince(userId: string): Promise<Date> {
-    const { db } = this.#runtime;
+    const { db } = this.#core;
     const row = await db.factorRequirement.findUnique({ where: { userId } });
     if (row !== null) return row.since;
-    const since = this.#runtime.now();
+    const since = this.#core.now();
     try {
       await db.factorRequirement.create({ data: { userId, since } });
       return since;

@@ -41,3 +41,14 @@ export function enrollment(
     qrCode: `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`,
   };
 }
+
+/** The time step whose code was typed, or null when it is none of the accepted ones. */
+export function stepOf(seed: string, code: string, now: Date): number | null {
+  const digits = code.replace(/\s/g, '');
+  return /^\d{6}$/.test(digits) ? matchingStep(seed, digits, now) : null;
+}
+
+/** The place a confirmed seed is sealed for. */
+export function seedPlace(id: string): string[] {
+  return ['Totp', 'sealed', id];
+}

@@ -1,26 +1,21 @@
 import { generateAuthenticationOptions, generateRegistrationOptions } from '@simplewebauthn/server';
 import { type Actor, isSystem } from '../../actor.js';
 import type { Fact } from '../../core/changes/audit.js';
-import type { Change, Ledger, Write } from '../../core/changes/ledger.js';
+import type { Change } from '../../core/changes/ledger.js';
 import { noticeTo } from '../../core/changes/outbox.js';
-import { codesKey, type Throttle } from '../../core/limits/throttle.js';
-import type { Runtime } from '../../core/runtime.js';
-import type { SessionManager, SessionWithToken } from '../../core/sessions/sessions.js';
-import type {
-  FactorProof,
-  SecondFactor,
-  SecondFactorName,
-  SignIn,
-  SignInOptions,
-  SignInResult,
-} from '../../core/sign-in/sign-in.js';
-import type { LiveToken, OneTimeTokens } from '../../core/tokens/one-time-tokens.js';
+import { codesKey } from '../../core/limits/throttle.js';
+import { noUser } from '../../core/refusals.js';
+import type { Proof, SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import type { FactorProof, SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
+import type { LiveToken } from '../../core/tokens/one-time-tokens.js';
 import type { UserRow } from '../../core/user.js';
 import { isActive } from '../../core/user.js';
 import { hasOtherWayIn } from '../../core/users/sign-in-methods.js';
 import { newId } from '../../crypto/random.js';
 import { parseSplitToken, secretMatches } from '../../crypto/split-token.js';
-import { isMissing, isUniqueViolation, type UserFilter } from '../../db/client.js';
+import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { nameOf } from './authenticators.js';
 import {
@@ -63,27 +58,6 @@ export type PasskeyOutcome =
   | { kind: 'signed_in'; result: SignInResult }
   | { kind: 'stepped_up'; elevated: SessionWithToken };
 
-/** The details of a sign-up that has no password. */
-export interface SignUpDetails {
-  email: string;
-  username?: string;
-}
-
-export interface PasskeyDependencies {
-  runtime: Runtime;
-  ledger: Ledger;
-  sessions: SessionManager;
-  signIn: SignIn;
-  tokens: OneTimeTokens;
-  throttle: Throttle;
-}
-
-/** Makes the account of a sign-up, together with its passkey. */
-export type SignUpWith = (
-  details: SignUpDetails,
-  writesFor: (userId: string) => readonly Write[],
-) => Promise<SignInResult | { status: 'verification_required' }>;
-
 const CHALLENGE_SECONDS = 300;
 const ID_CHARACTERS = 16; // of a split token, whose two halves in a row are the challenge
 const MAX_PER_USER = 20;
@@ -96,46 +70,16 @@ const USER_HANDLE_BYTES = 32;
  * discoverable credentials are made and asked for, so the options say nothing about who has an account.
  * @see W3C WebAuthn Level 3; docs/requirements.md PK-1 to PK-6
  */
-export class PasskeyManager implements SecondFactor {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #sessions: SessionManager;
-  readonly #signIn: SignIn;
-  readonly #tokens: OneTimeTokens;
-  readonly #throttle: Throttle;
+export class PasskeyManager {
+  readonly #core: SignInCore;
 
-  constructor(dependencies: PasskeyDependencies) {
-    this.#runtime = dependencies.runtime;
-    this.#ledger = dependencies.ledger;
-    this.#sessions = dependencies.sessions;
-    this.#signIn = dependencies.signIn;
-    this.#tokens = dependencies.tokens;
-    this.#throttle = dependencies.throttle;
-  }
-
-  /** @internal */
-  get concerns(): UserFilter {
-    return this.#runtime.config.passkeys.secondFactor ? { passkeys: { some: {} } } : { id: { in: [] } };
-  }
-
-  /** `passkey` for who has one, where passkeys count as a second factor. */
-  async factorsOf(userId: string): Promise<SecondFactorName[]> {
-    if (!this.#runtime.config.passkeys.secondFactor) return [];
-    return (await this.#runtime.db.passkey.count({ where: { userId } })) > 0 ? ['passkey'] : [];
-  }
-
-  /** For the first proof of a mailbox, and for an address that is given back. */
-  removeAll(userId: string, since?: Date): Write[] {
-    return [
-      this.#runtime.db.passkey.deleteMany({
-        where: { userId, ...(since !== undefined && { createdAt: { gte: since } }) },
-      }),
-    ];
+  constructor(core: SignInCore) {
+    this.#core = core;
   }
 
   /** A user's passkeys, the newest first. */
   async list(userId: string): Promise<Passkey[]> {
-    const rows = await this.#runtime.db.passkey.findMany({
+    const rows = await this.#core.db.passkey.findMany({
       where: { userId },
       orderBy: [{ createdAt: 'desc' }, { id: 'asc' }],
     });
@@ -144,7 +88,7 @@ export class PasskeyManager implements SecondFactor {
 
   /** How many recovery codes the user has, so that whoever adds a first passkey can be given some. */
   recoveryCodesLeft(userId: string): Promise<number> {
-    return this.#runtime.db.recoveryCode.count({ where: { userId, usedAt: null } });
+    return this.#core.db.recoveryCode.count({ where: { userId, usedAt: null } });
   }
 
   /**
@@ -154,7 +98,7 @@ export class PasskeyManager implements SecondFactor {
    */
   async beginRegistration(userId: string, actor: Actor): Promise<RegistrationOptions> {
     const user = await this.#own(userId, actor);
-    const present = await this.#runtime.db.passkey.findMany({ where: { userId } });
+    const present = await this.#core.db.passkey.findMany({ where: { userId } });
     if (present.length >= MAX_PER_USER) throw tooMany();
     const userHandle = present[0]?.userHandle ?? this.#newUserHandle();
     const challenge = await this.#challenge('passkey_registration', actor.sessionId ?? userId, {
@@ -194,21 +138,21 @@ export class PasskeyManager implements SecondFactor {
       actor,
     );
 
-    const { db } = this.#runtime;
+    const { db } = this.#core;
     if ((await db.passkey.count({ where: { userId } })) >= MAX_PER_USER) throw tooMany();
-    const isFirstFactor = (await this.#signIn.factorsOf(userId)).length === 0;
+    const isFirstFactor = (await this.#core.signIn.factorsOf(userId)).length === 0;
     const { sessionId } = actor;
     const kept =
       sessionId === undefined
         ? null
-        : await this.#sessions.prepareElevation(sessionId, { amr: ['hwk'], assuranceLevel: 2 });
-    const { to, data } = noticeTo(this.#runtime, user, actor);
+        : await this.#core.sessions.prepareElevation(sessionId, { amr: ['hwk'], assuranceLevel: 2 });
+    const { to, data } = noticeTo(this.#core, user, actor);
     await this.#store({
       writes: [
         db.passkey.create({ data: { ...made, userId } }),
         // Whoever is signed in elsewhere has not proved what the account asks for from now on.
         ...(isFirstFactor
-          ? this.#sessions.revokeAllWrites(user, {
+          ? this.#core.sessions.revokeAllWrites(user, {
               reason: 'factor_changed',
               ...(sessionId !== undefined && { except: sessionId }),
             })
@@ -229,23 +173,30 @@ export class PasskeyManager implements SecondFactor {
     return { passkey: toPasskey({ ...made, lastUsedAt: null }), session: kept?.result ?? null };
   }
 
-  /** What `navigator.credentials.create()` is to be called with, for a sign-up without a password. Says the same whether the address is taken or not. */
-  async beginSignUp(details: SignUpDetails, browser: string): Promise<RegistrationOptions> {
-    if (!this.#runtime.config.signUp.enabled)
-      throw new AuthTunaError('forbidden', { message: 'Sign-up is closed.' });
+  /**
+   * What `navigator.credentials.create()` is to be called with, for a sign-up without a password. Says the same whether the address is taken
+   * or not.
+   *
+   * @throws AuthTunaError as `auth.signUp`, before the browser is asked for anything
+   */
+  async beginSignUp(details: SignUpInput, browser: string): Promise<RegistrationOptions> {
+    await this.#core.signUp.check(details, { by: 'passkey' });
     const userHandle = this.#newUserHandle();
-    const challenge = await this.#challenge('passkey_sign_up', browser, { ...details, userHandle });
+    const challenge = await this.#challenge('passkey_sign_up', browser, { details, userHandle });
     return this.#registrationOptions(details.email, userHandle, challenge, []);
   }
 
-  /** Makes the account and its passkey in one batch. @throws AuthTunaError as `finishRegistration` and `auth.signUp` */
+  /**
+   * Finishes the ceremony of a sign-up: gives the details it began with, and the way that stores the passkey together with the account.
+   *
+   * @throws AuthTunaError as `finishRegistration`
+   */
   async finishSignUp(
     response: RegistrationResponse,
     browser: string,
     actor: Actor,
-    signUp: SignUpWith,
     options: { name?: string } = {},
-  ): Promise<SignInResult | { status: 'verification_required' }> {
+  ): Promise<{ details: SignUpInput; way: SignUpWay & { proof: Proof } }> {
     const { client, live } = await this.#consume(
       response.response.clientDataJSON,
       'webauthn.create',
@@ -253,17 +204,21 @@ export class PasskeyManager implements SecondFactor {
       browser,
       actor,
     );
-    const { userHandle, email, username } = live.data;
+    const { userHandle, details } = live.data;
     const made = await this.#verifyRegistration(response, client, String(userHandle), options.name, actor);
-    return signUp(
-      { email: String(email), ...(username !== undefined && { username: String(username) }) },
-      (userId) => [this.#runtime.db.passkey.create({ data: { ...made, userId } })],
-    );
+    return {
+      details: details as SignUpInput,
+      way: {
+        by: 'passkey',
+        writesFor: (userId) => [this.#core.db.passkey.create({ data: { ...made, userId } })],
+        proof: { amr: ['hwk', 'user'], assuranceLevel: 2 },
+      },
+    };
   }
 
   /** What `navigator.credentials.get()` is to be called with; the same for everybody. The challenge lives five minutes. */
   async beginSignIn(holder: CeremonyHolder): Promise<AuthenticationOptions> {
-    const { config } = this.#runtime;
+    const { config } = this.#core;
     const challenge = await this.#challenge(purposeOf(holder), await this.#bindingOf(holder), {});
     return generateAuthenticationOptions({
       rpID: config.passkeys.rpId,
@@ -294,7 +249,7 @@ export class PasskeyManager implements SecondFactor {
       await this.#bindingOf(holder),
       actor,
     );
-    const { db, config } = this.#runtime;
+    const { db, config } = this.#core;
     const row = await db.passkey.findUnique({
       where: { credentialId: response.id },
       include: { user: true },
@@ -309,9 +264,9 @@ export class PasskeyManager implements SecondFactor {
         : error;
     });
     if (verified.isCounterBehind) {
-      await this.#ledger.commit({ writes: [], facts: [suspicion(row, actor)] });
+      await this.#core.ledger.commit({ writes: [], facts: [suspicion(row, actor)] });
       if (holder.kind !== 'sign_in') throw await this.#refuse('wrong_counter', actor, user.id);
-      const result = await this.#signIn
+      const result = await this.#core.signIn
         .complete(user, { amr: ['hwk'], assuranceLevel: 1 }, actor, { ...options, doubtful: 'passkey' })
         .catch(async (error: unknown) => {
           const isRefusal = error instanceof AuthTunaError && error.code === 'invalid_credentials';
@@ -329,11 +284,11 @@ export class PasskeyManager implements SecondFactor {
           data: {
             counter: verified.counter,
             isBackedUp: verified.isBackedUp,
-            lastUsedAt: this.#runtime.now(),
+            lastUsedAt: this.#core.now(),
           },
         }),
         // Another factor has proved who it is: codes count from zero again, and are open again after too many.
-        this.#throttle.clear(codesKey(user.id)),
+        this.#core.throttle.clear(codesKey(user.id)),
       ],
       facts: [],
       mails: [],
@@ -354,27 +309,27 @@ export class PasskeyManager implements SecondFactor {
     options: SignInOptions,
   ): Promise<PasskeyOutcome> {
     if (holder.kind === 'second_factor') {
-      const pending = await this.#signIn.pending(holder.pendingToken);
+      const pending = await this.#core.signIn.pending(holder.pendingToken);
       if (pending.user.id !== user.id) throw await this.#refuse('unknown_credential', actor, user.id);
-      return { kind: 'signed_in', result: await this.#signIn.finish(pending, proof, actor, options) };
+      return { kind: 'signed_in', result: await this.#core.signIn.finish(pending, proof, actor, options) };
     }
     const amr = userVerified ? ['hwk', 'user'] : ['hwk'];
     if (holder.kind === 'sign_in') {
       const { writes } = proof;
-      const result = await this.#signIn.complete(user, { amr, assuranceLevel: 2 }, actor, {
+      const result = await this.#core.signIn.complete(user, { amr, assuranceLevel: 2 }, actor, {
         ...options,
         writes,
       });
       return { kind: 'signed_in', result };
     }
     if (holder.userId !== user.id) throw await this.#refuse('unknown_credential', actor, user.id);
-    if (!isActive(user, this.#runtime.now())) throw new AuthTunaError('account_suspended');
-    const { write, result } = await this.#sessions.prepareElevation(
+    if (!isActive(user, this.#core.now())) throw new AuthTunaError('account_suspended');
+    const { write, result } = await this.#core.sessions.prepareElevation(
       holder.sessionId,
       { amr, assuranceLevel: 2 },
       { replaces: true, ...(options.fingerprint !== undefined && { fingerprint: options.fingerprint }) },
     );
-    await this.#ledger.commit({
+    await this.#core.ledger.commit({
       writes: [...proof.writes, write],
       facts: [
         {
@@ -393,8 +348,8 @@ export class PasskeyManager implements SecondFactor {
   async rename(userId: string, id: string, name: string, actor: Actor): Promise<Passkey> {
     await this.#own(userId, actor);
     try {
-      await this.#ledger.commit({
-        writes: [this.#runtime.db.passkey.update({ where: { id, userId }, data: { name } })],
+      await this.#core.ledger.commit({
+        writes: [this.#core.db.passkey.update({ where: { id, userId }, data: { name } })],
         facts: [
           { type: 'passkey.renamed', actor, target: { type: 'user', id: userId }, data: { passkeyId: id } },
         ],
@@ -402,7 +357,7 @@ export class PasskeyManager implements SecondFactor {
     } catch (error) {
       throw isMissing(error) ? noPasskey() : error;
     }
-    const row = await this.#runtime.db.passkey.findUnique({ where: { id } });
+    const row = await this.#core.db.passkey.findUnique({ where: { id } });
     if (row === null) throw noPasskey();
     return toPasskey(row);
   }
@@ -416,47 +371,38 @@ export class PasskeyManager implements SecondFactor {
   async delete(userId: string, id: string, actor: Actor): Promise<{ session: SessionWithToken | null }> {
     // The row is read first: raising its epoch below misses if another way in was taken away meanwhile.
     const user = await this.#own(userId, actor);
-    const { db } = this.#runtime;
+    const { db } = this.#core;
     const rows = await db.passkey.findMany({ where: { userId } });
     const row = rows.find((candidate) => candidate.id === id);
     if (row === undefined) throw noPasskey();
-    const isLast = rows.length === 1;
-    if (!(await hasOtherWayIn(this.#runtime, userId, { passkeyId: id })))
+    if (!(await hasOtherWayIn(this.#core, userId, { passkeyId: id })))
       throw new AuthTunaError('conflict', {
         message: 'This is the only way to sign in to this account. Add another one first.',
         reason: 'last_way_in',
       });
-    const totp = isLast ? await db.totp.findUnique({ where: { userId } }) : null;
-    const kept = await this.#sessions.prepareOnly(user, actor.sessionId, null, 'factor_changed');
-    const { to, data } = noticeTo(this.#runtime, user, actor);
-    await this.#ledger.commitToAccount({
-      writes: [
-        db.passkey.delete({ where: { id, userId } }),
-        ...(isLast && (totp === null || totp.confirmedAt === null)
-          ? [db.recoveryCode.deleteMany({ where: { userId } })]
-          : []),
-        db.trustedDevice.deleteMany({ where: { userId } }),
-        ...kept.writes,
-      ],
+    const { to, data } = noticeTo(this.#core, user, actor);
+    const session = await this.#core.secondFactors.commitChange(user, actor, {
+      proof: null,
+      writes: [db.passkey.delete({ where: { id, userId } })],
       facts: [
         { type: 'passkey.removed', actor, target: { type: 'user', id: userId }, data: { passkeyId: id } },
       ],
       mails: [{ template: 'passkey-removed', to, data: { ...data, passkeyName: row.name } }],
-      invalidates: [`user:${userId}`],
+      ...(rows.length === 1 && { removed: 'passkey' }),
     });
-    return { session: kept.result };
+    return { session };
   }
 
   /** A new challenge: the two halves of a one-time token in a row. */
   async #challenge(purpose: string, browser: string, data: Record<string, unknown>): Promise<string> {
-    const { token, writes } = this.#tokens.issue({
+    const { token, writes } = this.#core.tokens.issue({
       purpose,
-      subject: newId(this.#runtime.config.random), // several tabs may wait at once
+      subject: newId(this.#core.config.random), // several tabs may wait at once
       lifetimeSeconds: CHALLENGE_SECONDS,
       data,
       browser,
     });
-    await this.#ledger.commit({ writes, facts: [] });
+    await this.#core.ledger.commit({ writes, facts: [] });
     return token.replace('.', '');
   }
 
@@ -470,10 +416,10 @@ export class PasskeyManager implements SecondFactor {
   ): Promise<{ client: ClientData; live: LiveToken }> {
     let token = '';
     try {
-      const client = readClientData(clientDataJSON, type, this.#runtime.config.passkeys);
+      const client = readClientData(clientDataJSON, type, this.#core.config.passkeys);
       token = `${client.challenge.slice(0, ID_CHARACTERS)}.${client.challenge.slice(ID_CHARACTERS)}`;
-      const live = await this.#tokens.peek(token, purpose, { browser });
-      await this.#ledger.commit({ writes: [live.spend], facts: [] });
+      const live = await this.#core.tokens.peek(token, purpose, { browser });
+      await this.#core.ledger.commit({ writes: [live.spend], facts: [] });
       return { client, live };
     } catch (error) {
       const isToken = error instanceof AuthTunaError && error.code === 'invalid_token';
@@ -489,7 +435,7 @@ export class PasskeyManager implements SecondFactor {
   async #isSpent(token: string): Promise<boolean> {
     const parsed = parseSplitToken(token);
     if (parsed === null) return false;
-    const row = await this.#runtime.db.oneTimeToken.findUnique({ where: { id: parsed.id } });
+    const row = await this.#core.db.oneTimeToken.findUnique({ where: { id: parsed.id } });
     return row !== null && row.usedAt !== null && secretMatches(parsed.secretHash, row.secretHash);
   }
 
@@ -500,7 +446,7 @@ export class PasskeyManager implements SecondFactor {
     name: string | undefined,
     actor: Actor,
   ) {
-    const { config } = this.#runtime;
+    const { config } = this.#core;
     const verified = await verifyRegistration(response, client.challenge, config.passkeys).catch(
       async (error: unknown) => {
         throw error instanceof AuthTunaError
@@ -514,7 +460,7 @@ export class PasskeyManager implements SecondFactor {
       userHandle,
       transports: (response.response.transports ?? []).filter((word) => /^[a-z-]+$/.test(word)).join(' '),
       name: name?.trim() || nameOf(verified.aaguid),
-      createdAt: this.#runtime.now(),
+      createdAt: this.#core.now(),
     };
   }
 
@@ -524,7 +470,7 @@ export class PasskeyManager implements SecondFactor {
     challenge: string,
     present: readonly { credentialId: string }[],
   ): Promise<RegistrationOptions> {
-    const { rpId, rpName } = this.#runtime.config.passkeys;
+    const { rpId, rpName } = this.#core.config.passkeys;
     return generateRegistrationOptions({
       rpName,
       rpID: rpId,
@@ -541,18 +487,18 @@ export class PasskeyManager implements SecondFactor {
   }
 
   #newUserHandle(): string {
-    return this.#runtime.config.random.bytes(USER_HANDLE_BYTES).toString('base64url');
+    return this.#core.config.random.bytes(USER_HANDLE_BYTES).toString('base64url');
   }
 
   async #bindingOf(holder: CeremonyHolder): Promise<string> {
     if (holder.kind === 'sign_in') return holder.browser;
     if (holder.kind === 'step_up') return holder.sessionId;
-    return (await this.#signIn.pending(holder.pendingToken)).id;
+    return (await this.#core.signIn.pending(holder.pendingToken)).id;
   }
 
   /** Records a refusal and gives the error for it. */
   async #refuse(failure: CeremonyFailure, actor: Actor, userId?: string): Promise<AuthTunaError> {
-    await this.#ledger.commit({
+    await this.#core.ledger.commit({
       writes: [],
       facts: [
         {
@@ -570,7 +516,7 @@ export class PasskeyManager implements SecondFactor {
 
   async #store(change: Change): Promise<void> {
     try {
-      await this.#ledger.commitToAccount(change);
+      await this.#core.ledger.commitToAccount(change);
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       throw new AuthTunaError('conflict', { message: 'This passkey is registered already.' });
@@ -579,9 +525,8 @@ export class PasskeyManager implements SecondFactor {
 
   async #own(userId: string, actor: Actor): Promise<UserRow> {
     if (!isSystem(actor) && actor.userId !== userId) throw new AuthTunaError('forbidden');
-    const user = await this.#runtime.db.user.findUnique({ where: { id: userId } });
-    if (user === null || !isActive(user, this.#runtime.now()))
-      throw new AuthTunaError('not_found', { message: 'There is no such user.' });
+    const user = await this.#core.db.user.findUnique({ where: { id: userId } });
+    if (user === null || !isActive(user, this.#core.now())) throw noUser();
     return user;
   }
 }

@@ -46,6 +46,8 @@ export const signInOptionsBody = z.strictObject({
   purpose: z.enum(['sign_in', 'second_factor', 'step_up']).optional(),
 });
 
+export const signInBody = authenticationResponse.extend(signInOptionsBody.shape);
+
 export const registerBody = registrationResponse.extend({ name: z.string().max(64).optional() });
 
 export const renameBody = z.strictObject({ name: z.string().trim().min(1).max(64) });

@@ -1,6 +1,4 @@
-import type { Ledger } from '../../core/changes/ledger.js';
-import type { Runtime } from '../../core/runtime.js';
-import type { OneTimeTokens } from '../../core/tokens/one-time-tokens.js';
+import type { Core } from '../../core/core.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -31,33 +29,29 @@ const VERIFIER_BYTES = 32; // 43 characters, the least that RFC 7636 4.1 allows 
  * @see RFC 9700 4.7; docs/requirements.md OA-1, OA-4
  */
 export class Flows {
-  readonly #runtime: Runtime;
-  readonly #ledger: Ledger;
-  readonly #tokens: OneTimeTokens;
+  readonly #core: Core;
 
-  constructor(runtime: Runtime, ledger: Ledger, tokens: OneTimeTokens) {
-    this.#runtime = runtime;
-    this.#ledger = ledger;
-    this.#tokens = tokens;
+  constructor(core: Core) {
+    this.#core = core;
   }
 
   async begin(flow: Flow, browser: string): Promise<{ state: string; codeVerifier: string; nonce: string }> {
-    const { random } = this.#runtime.config;
+    const { random } = this.#core.config;
     const codeVerifier = random.bytes(VERIFIER_BYTES).toString('base64url');
     const nonce = random.bytes(VERIFIER_BYTES).toString('base64url');
     // A subject of its own: a second tab does not end the journey of the first.
     const subject = newId(random);
-    const { token, writes } = this.#tokens.issue({
+    const { token, writes } = this.#core.tokens.issue({
       purpose: PURPOSE,
       subject,
       lifetimeSeconds: FLOW_SECONDS,
       browser,
       data: {
         ...flow,
-        sealed: this.#runtime.vault.seal(JSON.stringify({ codeVerifier, nonce }), placeOf(subject)),
+        sealed: this.#core.vault.seal(JSON.stringify({ codeVerifier, nonce }), placeOf(subject)),
       },
     });
-    await this.#ledger.commit({ writes, facts: [] });
+    await this.#core.ledger.commit({ writes, facts: [] });
     return { state: token, codeVerifier, nonce };
   }
 
@@ -68,19 +62,19 @@ export class Flows {
    */
   async end(state: string | undefined, provider: string, browser: string | null): Promise<StartedFlow> {
     if (state === undefined || browser === null) throw refused('no state');
-    const live = await this.#tokens.peek(state, PURPOSE, { browser }).catch((error: unknown) => {
+    const live = await this.#core.tokens.peek(state, PURPOSE, { browser }).catch((error: unknown) => {
       throw error instanceof AuthTunaError && error.code === 'invalid_token'
         ? refused(error.details.reason ?? 'state')
         : error;
     });
     const { sealed, ...flow } = live.data as unknown as Flow & { sealed: string };
     try {
-      await this.#ledger.commit({ writes: [live.spend], facts: [] });
+      await this.#core.ledger.commit({ writes: [live.spend], facts: [] });
     } catch (error) {
       throw isMissing(error) ? refused('state was spent') : error;
     }
     if (flow.provider !== provider) throw refused('other provider');
-    const opened = this.#runtime.vault.open(sealed, placeOf(live.subject));
+    const opened = this.#core.vault.open(sealed, placeOf(live.subject));
     if (opened === null) throw refused('sealed with an unknown secret');
     return { ...flow, ...(JSON.parse(opened) as { codeVerifier: string; nonce: string }) };
   }

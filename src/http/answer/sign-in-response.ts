@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import type { SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SessionMiddleware } from '../caller/session.js';
 import type { Answer, Views } from '../pages/views.js';
-import type { DeviceCookie } from './browser-cookie.js';
+import type { BrowserCookie } from './browser-cookie.js';
 import type { CookieSpec } from './cookies.js';
 import { readCookie, serializeCookie, setCookie } from './cookies.js';
 
@@ -21,7 +21,7 @@ export interface SignInResponse {
 export interface SignInSurroundings {
   sessions: SessionMiddleware;
   pendingCookie: CookieSpec;
-  deviceCookie: DeviceCookie;
+  browserCookie: BrowserCookie;
   views: Views;
   /** Where the pages of the auth router are. */
   authPath: string;
@@ -32,7 +32,7 @@ export interface SignInSurroundings {
  * to where it wanted, to the second factor, or to the change of a password that must be changed.
  */
 export function sendSignIn(
-  { sessions, pendingCookie, deviceCookie, views, authPath }: SignInSurroundings,
+  { sessions, pendingCookie, browserCookie, views, authPath }: SignInSurroundings,
   req: Request,
   res: Response,
   result: SignInResult,
@@ -50,7 +50,7 @@ export function sendSignIn(
     });
     return;
   }
-  deviceCookie.write(req, res, result.user.id);
+  browserCookie.write(req, res, result.user.id);
   sessions.writeCookie(res, result.token, result.session.persistent ? result.session.expiresAt : null);
   if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
     setCookie(res, pendingCookie, serializeCookie(pendingCookie, '', 0));

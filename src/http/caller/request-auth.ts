@@ -5,7 +5,7 @@ import type { ApiKey, Auth, Session } from '../../auth.js';
 import type { Access } from '../../core/access/access.js';
 import type { Chain, Grants } from '../../core/access/grants.js';
 import { isPermissionName } from '../../core/access/scope-name.js';
-import type { ScopeManager } from '../../core/access/scopes.js';
+import type { ScopeTree } from '../../core/access/scope-tree.js';
 import type { VerifiedSession } from '../../core/sessions/cache.js';
 import { AuthTunaError, type ErrorCode, misconfigured } from '../../errors.js';
 import { isSafeMethod } from '../guards/csrf.js';
@@ -18,7 +18,7 @@ export interface EnrollmentCheck {
 /** What `RequestAuth` needs of its surroundings; one object per instance of the library. */
 export interface AuthContext {
   access: Access;
-  scopes: ScopeManager;
+  scopes: ScopeTree;
   /** None while no option requires a second factor of anybody. */
   readonly enrollment: EnrollmentCheck | null;
   now(): number;

@@ -4,8 +4,9 @@ import type { Actor } from '../../actor.js';
 import { type Config, SYSTEM_CLOCK } from '../../config/config.js';
 import type { Region } from '../../config/options.js';
 import type { Access } from '../../core/access/access.js';
-import type { ScopeManager } from '../../core/access/scopes.js';
-import type { Runtime } from '../../core/runtime.js';
+import type { ScopeTree } from '../../core/access/scope-tree.js';
+import type { Core } from '../../core/core.js';
+import type { Readiness } from '../../core/readiness.js';
 import type { VerifiedSession } from '../../core/sessions/cache.js';
 import type { RequestFacts } from '../../core/sessions/devices.js';
 import type { RefreshAhead } from '../../core/sessions/refresh-ahead.js';
@@ -31,9 +32,9 @@ const MAX_LANGUAGES = 128; // browsers send fewer than ten of them
 /** Resolves who is calling, and writes the session cookie; one per instance of the library. */
 export class SessionMiddleware implements AuthContext {
   readonly access: Access;
-  readonly scopes: ScopeManager;
+  readonly scopes: ScopeTree;
   readonly cookie: CookieSpec;
-  enrollment: EnrollmentCheck | null = null;
+  readonly enrollment: EnrollmentCheck | null;
   /** Milliseconds; asked at every request, so that no `Date` is made for it where the system's clock will do. */
   readonly now: () => number;
   readonly trustedMs: number;
@@ -41,29 +42,32 @@ export class SessionMiddleware implements AuthContext {
   readonly #verifier: SessionVerifier;
   readonly #ahead: RefreshAhead;
   readonly #address: AddressResolver;
-  readonly #ready: { done: boolean; wait(): Promise<void> };
+  readonly #ready: Readiness;
+  readonly #crossSitePosts: ReadonlySet<string>;
   #warnedOfForwarded = false;
 
+  /** @param enrollment null while no option requires a second factor of anybody */
   constructor(
-    runtime: Runtime,
-    verifier: SessionVerifier,
+    { config, verifier, access, scopeTree }: Core,
     ahead: RefreshAhead,
-    access: Access,
-    scopes: ScopeManager,
-    ready: { done: boolean; wait(): Promise<void> },
+    ready: Readiness,
+    enrollment: EnrollmentCheck | null,
+    crossSitePosts: ReadonlySet<string>,
   ) {
-    const { clock } = runtime.config;
+    const { clock } = config;
     this.now = clock === SYSTEM_CLOCK ? () => Date.now() : () => clock.now().getTime();
-    this.#config = runtime.config;
-    this.trustedMs = runtime.config.session.recheckSeconds * 1000;
+    this.#config = config;
+    this.trustedMs = config.session.recheckSeconds * 1000;
     this.#verifier = verifier;
     this.#ahead = ahead;
     this.#ready = ready;
+    this.#crossSitePosts = crossSitePosts;
     this.access = access;
-    this.scopes = scopes;
-    const { cookieName, sameSite, cookieDomain } = runtime.config.session;
-    this.cookie = cookieSpec(runtime.config, cookieName, { sameSite, domain: cookieDomain });
-    this.#address = createAddressResolver(runtime.config.trustedProxies);
+    this.scopes = scopeTree;
+    this.enrollment = enrollment;
+    const { cookieName, sameSite, cookieDomain } = config.session;
+    this.cookie = cookieSpec(config, cookieName, { sameSite, domain: cookieDomain });
+    this.#address = createAddressResolver(config.trustedProxies);
   }
 
   /** `app.use(authTuna.session())`. Synchronous when the memory answers, which is nearly always. */
@@ -99,7 +103,7 @@ export class SessionMiddleware implements AuthContext {
         this.#signedIn(req, res, verified, false);
         return next();
       }
-    } else if (isCrossSite(req, this.#config.origins)) {
+    } else if (isCrossSite(req, this.#config.origins) && !this.#crossSitePosts.has(req.originalUrl)) {
       return next(crossSiteRefusal(req, this.#config));
     }
     this.#verify(req, res, token, !isSafe).then(() => next(), next);

@@ -2,8 +2,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Request } from 'express';
 import type { Auth } from '../../auth.js';
+import type { Config } from '../../config/config.js';
+import type { Core } from '../../core/core.js';
 import type { Topic } from '../../core/invalidation.js';
-import type { Runtime } from '../../core/runtime.js';
+import type { Readiness } from '../../core/readiness.js';
 import type { VerifiedSession } from '../../core/sessions/cache.js';
 import type { SessionVerifier } from '../../core/sessions/verifier.js';
 import { AuthTunaError, type ErrorCode } from '../../errors.js';
@@ -27,39 +29,33 @@ interface Watch {
  * A socket is looked after by its session's row, never again by its cookie, which is rotated away while the socket stays open.
  */
 export class Upgrades {
-  readonly #runtime: Runtime;
+  readonly #config: Config;
   readonly #verifier: SessionVerifier;
   readonly #sessions: SessionMiddleware;
-  readonly #ready: { wait(): Promise<void> };
+  readonly #ready: Readiness;
   readonly #watches = new Set<Watch>();
   readonly #context: AuthContext;
   readonly #unsubscribe: () => void;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(
-    runtime: Runtime,
-    verifier: SessionVerifier,
-    sessions: SessionMiddleware,
-    ready: { wait(): Promise<void> },
-  ) {
-    this.#runtime = runtime;
+  constructor(core: Core, sessions: SessionMiddleware, ready: Readiness) {
+    const { verifier } = core;
+    this.#config = core.config;
     this.#verifier = verifier;
     this.#sessions = sessions;
     this.#ready = ready;
     this.#context = {
       access: sessions.access,
       scopes: sessions.scopes,
-      get enrollment() {
-        return sessions.enrollment;
-      },
+      enrollment: sessions.enrollment,
       now: () => sessions.now(),
       trustedMs: sessions.trustedMs,
       isStale: (verified) => sessions.isStale(verified),
       actorOf: (req, verified) => sessions.actorOf(req, verified),
       recheck: (_req, verified) => verifier.follow(verified),
     };
-    this.#unsubscribe = runtime.invalidation.subscribe((topics) => this.#invalidated(topics));
+    this.#unsubscribe = core.invalidation.subscribe((topics) => this.#invalidated(topics));
   }
 
   /**
@@ -74,7 +70,7 @@ export class Upgrades {
     if (this.#isClosed) throw new AuthTunaError('unavailable');
     // Browsers send Origin with every WebSocket, and send cookies with those of other sites' pages too.
     const { origin } = req.headers;
-    const { origins } = this.#runtime.config;
+    const { origins } = this.#config;
     if ((origin !== undefined && !origins.has(origin)) || isCrossSite(req, origins))
       throw new AuthTunaError('cross_site_request');
 

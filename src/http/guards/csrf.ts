@@ -26,11 +26,15 @@ export function isCrossSite(req: IncomingMessage, origins: ReadonlySet<string>):
   return !origins.has(origin) || (site !== undefined && origin === own);
 }
 
-/** Refuses unsafe requests that another site made. @throws AuthTunaError `cross_site_request` */
-export function csrf(config: Config): RequestHandler {
+/**
+ * Refuses unsafe requests that another site made, except at the whole paths that are made for them.
+ *
+ * @throws AuthTunaError `cross_site_request`
+ */
+export function csrf(config: Config, crossSitePosts: ReadonlySet<string>): RequestHandler {
   return (req, _res, next) => {
-    if (!isSafeMethod(req.method) && isCrossSite(req, config.origins))
-      return next(crossSiteRefusal(req, config));
+    const isRefused = !isSafeMethod(req.method) && isCrossSite(req, config.origins);
+    if (isRefused && !crossSitePosts.has(req.originalUrl)) return next(crossSiteRefusal(req, config));
     next();
   };
 }

@@ -2,8 +2,7 @@ import type { NextFunction, Request, RequestHandler } from 'express';
 import { LRUCache } from 'lru-cache';
 import type { Chain } from '../../core/access/grants.js';
 import { isPermissionName, isScope } from '../../core/access/scope-name.js';
-import type { AuditManager } from '../../core/changes/audit.js';
-import type { Runtime } from '../../core/runtime.js';
+import type { Core } from '../../core/core.js';
 import { AuthTunaError, misconfigured } from '../../errors.js';
 import { type AuthContext, authOf, type EnrollmentCheck, type RequestAuth } from '../caller/request-auth.js';
 import { isSafeMethod } from './csrf.js';
@@ -34,24 +33,19 @@ export interface GuardOptions extends UserGuardOptions {
 
 /** Middleware that lets a request through or says why not. Every failure on the way denies. */
 export class Guards {
-  /** None while no option requires a second factor of anybody. */
-  enrollment: EnrollmentCheck | null = null;
-  readonly #runtime: Runtime;
+  readonly #core: Core;
   readonly #sessions: AuthContext & { readonly handler: RequestHandler };
-  readonly #audit: AuditManager;
+  /** Null while no option requires a second factor of anybody. */
+  readonly #enrollment: EnrollmentCheck | null;
   /** Refusals are recorded once a minute for the same question, so that a loop does not fill the log. */
   readonly #recorded = new LRUCache<string, number>({ max: 10_000 });
   /** What guards ask for by name, so that `ready()` can tell of a name that nothing has. */
   readonly named = { permissions: new Set<string>(), roles: new Set<string>() };
 
-  constructor(
-    runtime: Runtime,
-    sessions: AuthContext & { readonly handler: RequestHandler },
-    audit: AuditManager,
-  ) {
-    this.#runtime = runtime;
+  constructor(core: Core, sessions: AuthContext & { readonly handler: RequestHandler }) {
+    this.#core = core;
     this.#sessions = sessions;
-    this.#audit = audit;
+    this.#enrollment = sessions.enrollment;
   }
 
   /** Somebody is signed in. 401 otherwise. */
@@ -69,7 +63,7 @@ export class Guards {
     const decide = (auth: RequestAuth, next: NextFunction) => {
       const refusal = refusalOf(auth, options, allowPending);
       if (refusal !== undefined) return next(refusal);
-      if (this.enrollment === null || !asksEnrollment) return next();
+      if (this.#enrollment === null || !asksEnrollment) return next();
       this.#whenEnrolled(auth, options, next, next);
     };
     return this.#onAuth((auth, _req, next) => {
@@ -142,7 +136,7 @@ export class Guards {
         }
         this.#decideWaiting(req, auth, options, scope, decide, what).then(() => next(), next);
       };
-      if (this.enrollment === null) proceed();
+      if (this.#enrollment === null) proceed();
       else this.#whenEnrolled(auth, options, next, proceed);
     });
   }
@@ -168,7 +162,7 @@ export class Guards {
 
   /** Goes on unless the user must set up a second factor first; at once where that is known, which is nearly always. */
   #whenEnrolled(auth: RequestAuth, options: UserGuardOptions, next: NextFunction, proceed: () => void): void {
-    const refusal = this.enrollment?.refusalOf(auth);
+    const refusal = this.#enrollment?.refusalOf(auth);
     if (refusal === undefined) proceed();
     else if (refusal instanceof Promise)
       refusal
@@ -195,7 +189,7 @@ export class Guards {
     // After the host's function, which takes as long as it likes, or as the sender of a body that it reads likes.
     await lookAgain(auth, options);
     if (options.fresh === true) {
-      const refusal = await this.enrollment?.refusalOf(auth);
+      const refusal = await this.#enrollment?.refusalOf(auth);
       if (refusal !== undefined) throw refusal;
     }
     const chain = await auth.chainOf(scope, { fresh: options.fresh === true || !isSafeMethod(req.method) });
@@ -205,14 +199,14 @@ export class Guards {
   }
 
   #record(auth: RequestAuth, scope: string, what: string): void {
-    const now = this.#runtime.now().getTime();
+    const now = this.#core.now().getTime();
     const key = `${auth.actor.userId} ${scope} ${what}`;
     if (Math.abs(now - (this.#recorded.get(key) ?? -Infinity)) < 60_000) return;
     this.#recorded.set(key, now);
-    this.#audit
+    this.#core.audit
       .record({ type: 'access.denied', outcome: 'denied', actor: auth.actor, scope, data: { wanted: what } })
       .catch((error: unknown) =>
-        this.#runtime.config.logger.error('A refused request could not be recorded.', { error }),
+        this.#core.config.logger.error('A refused request could not be recorded.', { error }),
       );
   }
 }

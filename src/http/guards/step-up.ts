@@ -1,11 +1,11 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
-import type { Grants } from '../../core/access/grants.js';
 import type { Runtime } from '../../core/runtime.js';
-import type { SecondFactorName, SignIn } from '../../core/sign-in/sign-in.js';
+import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
+import type { SignIn } from '../../core/sign-in/sign-in.js';
 import { AuthTunaError } from '../../errors.js';
-import type { EnrollmentCheck } from '../caller/request-auth.js';
 import { authOf, type RequestAuth } from '../caller/request-auth.js';
 import type { Views } from '../pages/views.js';
+import { enrollmentRequired } from './enrollment.js';
 
 export interface RecentLoginOptions {
   /** How long ago the user may have proved who they are. Default 600. */
@@ -101,35 +101,6 @@ export class StepUpGuards {
   }
 }
 
-/** Keeps users who must have a second factor, and have none, to the routes that set one up. Asked once per look at a session's row. */
-export class EnrollmentGuard implements EnrollmentCheck {
-  readonly #authPath: string;
-  readonly #isDue: (auth: RequestAuth, grants: Grants) => Promise<boolean>;
-  /** By what a session was found to hold; a new look at the row makes a new one. */
-  readonly #known = new WeakMap<Grants, boolean>();
-
-  constructor(authPath: string, isDue: (auth: RequestAuth, grants: Grants) => Promise<boolean>) {
-    this.#authPath = authPath;
-    this.#isDue = isDue;
-  }
-
-  refusalOf(auth: RequestAuth): AuthTunaError | undefined | Promise<AuthTunaError | undefined> {
-    const { grants } = auth;
-    if (grants === null) return undefined;
-    const known = this.#known.get(grants);
-    if (known !== undefined) return known ? enrollmentRequired(this.#authPath) : undefined;
-    return this.#isDue(auth, grants).then((isDue) => {
-      this.#known.set(grants, isDue);
-      return isDue ? enrollmentRequired(this.#authPath) : undefined;
-    });
-  }
-}
-
-/** 403 with the address where a factor is set up. */
-export function enrollmentRequired(authPath: string): AuthTunaError {
-  return new AuthTunaError('enrollment_required', { enroll: `${authPath}/mfa/setup` });
-}
-
 function guard(check: (req: Request) => Promise<void>): RequestHandler {
   return (req, _res, next) => {
     check(req).then(() => next(), next);
@@ -140,12 +111,16 @@ function guard(check: (req: Request) => Promise<void>): RequestHandler {
  * For the end of a router with pages: a form that was refused for want of a fresh proof leads to the step-up, and from there to `fallback` or
  * to where the form wanted.
  */
-export function leadThroughStepUp(views: Views, authPath: string, fallback: string): ErrorRequestHandler {
+export function leadThroughStepUp(
+  views: Views,
+  authPath: string,
+  fallback: (req: Request) => string,
+): ErrorRequestHandler {
   return (error, req, res, next) => {
     const isCured =
       error instanceof AuthTunaError &&
       (error.code === 'recent_login_required' || error.code === 'second_factor_required');
     if (!isCured || req.method !== 'POST' || res.headersSent || !views.wantsPage(req)) return next(error);
-    views.redirect(res, views.withReturnTo(`${authPath}/step-up`, views.returnTo(req) ?? fallback));
+    views.redirect(res, views.withReturnTo(`${authPath}/step-up`, views.returnTo(req) ?? fallback(req)));
   };
 }

@@ -3,7 +3,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Request, Response } from 'express';
 import { expect, onTestFinished, test } from 'vitest';
-import type { AuthTuna } from '../../../src/authtuna.js';
+import type { AuthTuna } from '../../../src/authtuna-interface.js';
 import { parseConfig } from '../../../src/config/config.js';
 import { RoleStore } from '../../../src/core/access/role-store.js';
 import { AuditManager } from '../../../src/core/changes/audit.js';

@@ -397,8 +397,9 @@ test('a form for a new address that was open too long leads through a fresh proo
   expect(page.html).toContain(ADA);
   app.clock.advance({ minutes: 11 });
   const stale = await visitor.submit(page, { newEmail: 'new@example.com' });
-  expect([stale.status, stale.headers.get('location')]).toEqual([303, '/auth/change-email']);
-  const proof = await visitor.open('/auth/change-email');
+  const stepUp = '/auth/step-up?returnTo=%2Fauth%2Fchange-email';
+  expect([stale.status, stale.headers.get('location')]).toEqual([303, stepUp]);
+  const proof = await visitor.open(stepUp);
   expect(proof.action).toBe('/auth/step-up');
   const again = await visitor.send(proof, { password: PASSWORD });
   expect(again.action).toBe('/auth/change-email');

@@ -1,6 +1,6 @@
 import express, { type Express } from 'express';
 import { expect, test } from 'vitest';
-import type { AuthTuna } from '../../../src/authtuna.js';
+import type { AuthTuna } from '../../../src/authtuna-interface.js';
 import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD } from '../../support/app.js';
 import { type MailedApp, startMailedApp, tokenIn } from '../../support/mailed-app.js';

@@ -276,7 +276,7 @@ test('provider tokens and client secrets lie encrypted in the database', async (
   const { accessToken } = await app.authTuna.social.tokens(user!.id, 'oidc');
   await app.authTuna.scopes.register({ id: 'org:acme' }, SYSTEM);
   const input = { scope: 'org:acme', name: 'Acme', issuer: app.idp.issuer, ...CLIENT };
-  await app.authTuna.social.connections.create(input, SYSTEM);
+  await app.authTuna.sso.create(input, SYSTEM);
   const connection = await openDatabase(app.database);
   onTestFinished(() => connection.close());
   const accounts = await connection.client.socialAccount.findMany({});

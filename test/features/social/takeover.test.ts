@@ -168,7 +168,10 @@ async function startWorld(options: { requireVerifiedEmail: boolean; linkVerified
 
   const signUp = (who: Who) => async (hands: Hands) => {
     const input = { email: ADDRESS, password: PASSWORDS[who] };
-    const result = await authTuna.auth.register(input, actorOf(who), { browserId: browserOf(who) });
+    const result = await authTuna.auth.register(input, actorOf(who), {
+      by: 'password',
+      browserId: browserOf(who),
+    });
     entered(hands, who, result);
   };
   const verificationLink = async () => (await mailed('verify_email')) ?? 'none';

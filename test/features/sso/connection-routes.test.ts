@@ -44,7 +44,7 @@ test('an owner connects a provider, proves a domain and demands it, over HTTP', 
   records.set(domain.record.name, [[domain.record.value]]);
   expect((await json(ownerBrowser.post(`${at}/verify`), 200)).verifiedAt).toEqual(expect.any(String));
   expect((await json(ownerBrowser.patch(at, { required: true }), 200)).required).toBe(true);
-  expect(await authTuna.social.connections.discover('x@labs.example')).toMatchObject({ required: true });
+  expect(await authTuna.sso.discover('x@labs.example')).toMatchObject({ required: true });
 
   const changed = await json(ownerBrowser.patch(`${AT}/${made.id}`, { name: 'Labs', roleMapping: {} }), 200);
   expect(changed).toMatchObject({ name: 'Labs', roleMapping: {}, domains: [{ domain: 'labs.example' }] });

@@ -302,7 +302,7 @@ test('connections are managed by who may manage the organization, with roles the
   expect((await connections.list('org:acme', actor)).map(({ id }) => id)).toEqual([connection.id]);
   expect(JSON.stringify(await connections.get(connection.id, actor))).not.toContain(CLIENT.clientSecret);
   await connections.delete(connection.id, actor);
-  expect(await authTuna.social.connections.discover('bob@acme.example')).toBeNull();
+  expect(await authTuna.sso.discover('bob@acme.example')).toBeNull();
 });
 
 test('a connection on the public internet only, whatever its name resolves to (OA-9)', async () => {
@@ -312,7 +312,7 @@ test('a connection on the public internet only, whatever its name resolves to (O
   });
   await authTuna.scopes.register({ id: 'org:acme' }, SYSTEM);
   const create = (issuer: string) =>
-    authTuna.social.connections.create({ scope: 'org:acme', name: 'X', issuer, clientId: 'x' }, SYSTEM);
+    authTuna.sso.create({ scope: 'org:acme', name: 'X', issuer, clientId: 'x' }, SYSTEM);
   for (const issuer of [
     'http://idp.example.com',
     'https://127.0.0.1',

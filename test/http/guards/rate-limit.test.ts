@@ -1,6 +1,6 @@
 import type { Express } from 'express';
 import { describe, expect, test } from 'vitest';
-import type { AuthTuna } from '../../../src/authtuna.js';
+import type { AuthTuna } from '../../../src/authtuna-interface.js';
 import type { HumanCheckRequest } from '../../../src/config/options.js';
 import { RateLimiter } from '../../../src/core/limits/rate-limiter.js';
 import { MailQuota } from '../../../src/core/tokens/mail-quota.js';

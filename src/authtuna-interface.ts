@@ -1,0 +1,136 @@
+import type { IncomingMessage } from 'node:http';
+import type { ErrorRequestHandler, Request, RequestHandler, Response, Router } from 'express';
+import type { Auth, User } from './auth.js';
+import type { RateLimitName } from './config/rate-limits.js';
+import type { Access } from './core/access/access.js';
+import type { PermissionOf } from './core/access/definitions.js';
+import type { PermissionManager } from './core/access/permissions.js';
+import type { RoleManager } from './core/access/roles.js';
+import type { ScopeManager } from './core/access/scopes.js';
+import type { SHIPPED_PERMISSIONS } from './core/access/shipped.js';
+import type { AuditManager } from './core/changes/audit.js';
+import type { BroadcastHealth } from './core/instances/broadcast.js';
+import type { JobManager, JobStatus } from './core/instances/jobs.js';
+import type { SessionManager } from './core/sessions/sessions.js';
+import type { PasswordManager } from './core/users/passwords.js';
+import type { UserManager } from './core/users/users.js';
+import type { PrismaLike, UserOf } from './db/client.js';
+import type { EventListener, EventType } from './events.js';
+import type { AuthManager } from './features/auth/manager.js';
+import type { MfaManager } from './features/mfa/manager.js';
+import type { PasskeyManager } from './features/passkeys/manager.js';
+import type { PasswordlessManager } from './features/passwordless/manager.js';
+import type { SocialManager } from './features/social/manager.js';
+import type { SsoConnectionManager } from './features/sso/manager.js';
+import type { SecurityHeaderOptions } from './http/answer/headers.js';
+import type { GuardOptions, UserGuardOptions } from './http/guards/guards.js';
+import type { RateLimitOptions } from './http/guards/rate-limit.js';
+import type { RecentLoginOptions } from './http/guards/step-up.js';
+import type { RouterOptions } from './http/kit.js';
+import type { MountedRoute } from './http/mounts.js';
+import type { Mailer } from './mail/mailer.js';
+
+/** Everything a host works with. Methods are closures, so `const { requireUser } = authTuna` works. */
+export interface AuthTuna<U extends User = User, P extends string = string> {
+  /**
+   * Migrates the shipped database (or checks the tables of the host's own), and creates the roles and permissions that are missing.
+   * @throws AuthTunaError `misconfigured`, `unavailable`
+   */
+  ready(): Promise<void>;
+  /** Stops what runs in the background and closes the database, if it is ours. */
+  close(): Promise<void>;
+  /** How it stands with the database, the other instances and the jobs, for a health route. Never rejects. */
+  health(): Promise<Health>;
+  /**
+   * Calls a listener after something was stored.
+   *
+   * @returns a function that ends the subscription
+   * @throws AuthTunaError `misconfigured` for a name that is none
+   */
+  on<T extends EventType>(type: T | '*', listener: EventListener<T>): () => void;
+
+  /** Resolves who is calling: sets `req.auth` and `req.user`, and renews the cookie when that is due. */
+  session(): RequestHandler;
+  requireUser(options?: UserGuardOptions): RequestHandler;
+  requirePermission(permission: P | readonly P[], options?: GuardOptions): RequestHandler;
+  requireRole(role: string | readonly string[], options?: GuardOptions): RequestHandler;
+  /** The user proved who they are a short time ago (ten minutes), with a second factor where one is enrolled. 401 with how to prove it. */
+  requireRecentLogin(options?: RecentLoginOptions): RequestHandler;
+  /** The session was made or raised with a second factor. */
+  requireSecondFactor(): RequestHandler;
+  /**
+   * Limits how often one address, or user, may call a route of the host: `rateLimit('search', { limit: 30, windowSeconds: 60 })`. Routes
+   * with the same name share one limit.
+   */
+  rateLimit(name: RateLimitName | (string & {}), options?: RateLimitOptions): RequestHandler;
+  /** Refuses unsafe requests that another site made; the routers and signed-in requests have it already. */
+  csrf(): RequestHandler;
+  /**
+   * The token for a form of the host's own that posts to one of our routes, in a hidden field called `csrfToken`. It belongs to the session, or
+   * to this browser for an hour before there is one, by a cookie that the same answer sets. The answer is for nobody's cache.
+   *
+   * @throws AuthTunaError `misconfigured` without `session()` before it
+   */
+  formToken(req: Request, res: Response): string;
+  securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
+  /** The last middleware of the app. */
+  errorHandler(): ErrorRequestHandler;
+
+  /**
+   * Who asks for a WebSocket: for a server's `upgrade` event. `req.socket` is destroyed when the session or its user ends.
+   * @throws AuthTunaError `cross_site_request` when a page of another site asks; `unavailable`
+   */
+  authenticateUpgrade(req: IncomingMessage): Promise<Auth>;
+
+  /** Every router at its usual place. */
+  router(options?: RouterOptions): Router;
+  /** What is mounted, in the order in which its routers were made: `{ method, path, summary, guard, isPage }`. */
+  routes(): MountedRoute[];
+  readonly routers: {
+    auth(options?: RouterOptions): Router;
+    passwordless(options?: RouterOptions): Router;
+    social(options?: RouterOptions): Router;
+    mfa(options?: RouterOptions): Router;
+    passkeys(options?: RouterOptions): Router;
+    account(options?: RouterOptions): Router;
+  };
+
+  readonly users: UserManager<U>;
+  readonly passwords: PasswordManager;
+  readonly sessions: SessionManager;
+  readonly permissions: PermissionManager;
+  readonly roles: RoleManager;
+  readonly scopes: ScopeManager;
+  readonly access: Access;
+  readonly audit: AuditManager;
+  readonly jobs: JobManager;
+  readonly auth: AuthManager<U>;
+  readonly mfa: MfaManager;
+  readonly passkeys: PasskeyManager;
+  readonly passwordless: PasswordlessManager;
+  readonly social: SocialManager<U>;
+  /** Connections of organizations to their own providers. */
+  readonly sso: SsoConnectionManager;
+  readonly mailer: Mailer;
+}
+
+export interface Health {
+  /** Whether the database answered just now. */
+  database: 'up' | 'down';
+  broadcast: BroadcastHealth;
+  /** Empty while the database is down. */
+  jobs: JobStatus[];
+}
+
+type ShippedPermission = keyof typeof SHIPPED_PERMISSIONS & string;
+/** The names a guard takes: those declared in code and the shipped ones; any name when none are declared. */
+export type GuardedPermission<O> = O extends {
+  permissions: infer C extends Readonly<Record<string, readonly string[]>>;
+}
+  ? PermissionOf<C> | ShippedPermission
+  : string;
+export type HostUser<O> = O extends { prisma: infer C extends PrismaLike }
+  ? UserOf<C> extends User
+    ? UserOf<C>
+    : User
+  : User;

@@ -1,0 +1,99 @@
+import type { User } from '../auth.js';
+import type { Config } from '../config/config.js';
+import { PasswordHasher } from '../crypto/password-hash.js';
+import type { Db } from '../db/client.js';
+import { Redis } from '../db/redis.js';
+import { Access } from './access/access.js';
+import { PermissionManager } from './access/permissions.js';
+import { RoleStore } from './access/role-store.js';
+import { RoleManager } from './access/roles.js';
+import { ScopeTree } from './access/scope-tree.js';
+import { AuditManager } from './changes/audit.js';
+import { Ledger } from './changes/ledger.js';
+import { RateLimiter } from './limits/rate-limiter.js';
+import { Throttle } from './limits/throttle.js';
+import { createRuntime, type Runtime } from './runtime.js';
+import { SessionTokens } from './sessions/session-token.js';
+import { SessionManager } from './sessions/sessions.js';
+import { SessionVerifier } from './sessions/verifier.js';
+import { MailQuota } from './tokens/mail-quota.js';
+import { OneTimeTokens } from './tokens/one-time-tokens.js';
+import { PasswordManager } from './users/passwords.js';
+import { UserManager } from './users/users.js';
+
+/** What features are built from: the runtime, and users, sessions, roles, tokens and limits over it. */
+export interface Core<U extends User = User> extends Runtime {
+  readonly audit: AuditManager;
+  readonly ledger: Ledger;
+  readonly roleStore: RoleStore;
+  readonly scopeTree: ScopeTree;
+  readonly access: Access;
+  readonly permissions: PermissionManager;
+  readonly roles: RoleManager;
+  readonly sessionTokens: SessionTokens;
+  readonly verifier: SessionVerifier;
+  readonly sessions: SessionManager;
+  readonly tokens: OneTimeTokens;
+  readonly hasher: PasswordHasher;
+  readonly passwords: PasswordManager;
+  readonly users: UserManager<U>;
+  /** Null without `redisUrl`. */
+  readonly redis: Redis | null;
+  readonly limiter: RateLimiter;
+  readonly throttle: Throttle;
+  readonly mailQuota: MailQuota;
+}
+
+/** Builds the core over a database, in reading order: each part is given the ones above it. */
+export function createCore<U extends User>(config: Config, db: Db): Core<U> {
+  const runtime = createRuntime(config, db);
+  const audit = new AuditManager(runtime);
+  const ledger = new Ledger(runtime, audit);
+
+  const roleStore = new RoleStore(runtime);
+  const scopeTree = new ScopeTree(runtime);
+  const access = new Access(runtime, roleStore, scopeTree);
+  const permissions = new PermissionManager({ ...runtime, ledger, access, roleStore });
+  const roles = new RoleManager({ ...runtime, ledger, access, roleStore, scopeTree });
+
+  const sessionTokens = new SessionTokens(runtime.keys, config.origin);
+  const verifier = new SessionVerifier(runtime, sessionTokens, ledger, audit, roleStore);
+  const sessions = new SessionManager({ ...runtime, ledger, access, sessionTokens, verifier });
+  const tokens = new OneTimeTokens(runtime);
+
+  const { bcryptCost, pepper } = config.password;
+  const hasher = new PasswordHasher(runtime.keys, {
+    cost: bcryptCost,
+    pepper,
+    concurrency: config.hashConcurrency,
+  });
+  const passwords = new PasswordManager({ ...runtime, ledger, access, sessions, tokens, hasher });
+  const users = new UserManager<U>({ ...runtime, ledger, access, sessions, tokens, roleStore, passwords });
+
+  const redis = config.redisUrl === undefined ? null : new Redis(config.redisUrl, config.logger);
+  const limiter = new RateLimiter(runtime, redis);
+  const throttle = new Throttle(runtime);
+  const mailQuota = new MailQuota(runtime, limiter);
+
+  return {
+    ...runtime,
+    audit,
+    ledger,
+    roleStore,
+    scopeTree,
+    access,
+    permissions,
+    roles,
+    sessionTokens,
+    verifier,
+    sessions,
+    tokens,
+    hasher,
+    passwords,
+    users,
+    redis,
+    limiter,
+    throttle,
+    mailQuota,
+  };
+}

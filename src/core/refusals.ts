@@ -1,0 +1,35 @@
+import { isMissing, isUniqueViolation } from '../db/client.js';
+import { AuthTunaError, type FieldRule } from '../errors.js';
+
+/** `not_found` for a user who is not there, or deleted. */
+export function noUser(): AuthTunaError {
+  return new AuthTunaError('not_found', { message: 'There is no such user.' });
+}
+
+/** `invalid_input` for one field: which rule it breaks, and the sentence for the person. */
+export function invalid(field: string, rule: FieldRule, message: string): AuthTunaError {
+  return new AuthTunaError('invalid_input', { errors: [{ field, rule, message }] });
+}
+
+/** `invalid_input` for an address that is not one plain mailbox. */
+export function invalidEmail(field = 'email'): AuthTunaError {
+  return invalid(field, 'invalid_email', 'must be one plain email address');
+}
+
+/**
+ * For `.catch()` of a change: the refusal where a conditional write missed its row. Every other error passes.
+ *
+ *     await ledger.commit(change).catch(whenMissing(noUser));
+ */
+export function whenMissing(refusal: () => AuthTunaError | Promise<AuthTunaError>) {
+  return async (error: unknown): Promise<never> => {
+    throw isMissing(error) ? await refusal() : error;
+  };
+}
+
+/** Like {@link whenMissing}, for a write that met a unique constraint. */
+export function whenTaken(refusal: () => AuthTunaError | Promise<AuthTunaError>) {
+  return async (error: unknown): Promise<never> => {
+    throw isUniqueViolation(error) ? await refusal() : error;
+  };
+}

@@ -1,0 +1,175 @@
+import { type Actor, SYSTEM } from '../../actor.js';
+import { isMissing, type UserFilter } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import type { Fact } from '../changes/audit.js';
+import type { Write } from '../changes/ledger.js';
+import { type Mail, noticeTo } from '../changes/outbox.js';
+import type { Core } from '../core.js';
+import { codesKey } from '../limits/throttle.js';
+import { noUser } from '../refusals.js';
+import type { Proof, SessionWithToken } from '../sessions/sessions.js';
+import type { UserRow } from '../user.js';
+import type { CredentialStore } from '../users/address-ownership.js';
+
+export type SecondFactorName = 'totp' | 'recovery_code' | 'passkey';
+
+/** One kind of second factor. The feature that owns its rows says who has enrolled, and how its rows are removed. */
+export interface SecondFactor extends CredentialStore {
+  /** A condition on users that is true for everybody of whom `factorsOf` may say something. It is asked about no others. */
+  readonly concerns: UserFilter;
+  /** The ways in which this user can pass; empty for a user who has not enrolled. */
+  factorsOf(userId: string): Promise<SecondFactorName[]>;
+  /** Whether the user said in this browser, after a full sign-in, that the factor need not be asked for again. */
+  trusts?(user: UserRow, browserToken: string): Promise<boolean>;
+  /** The writes that remove what stands in for a factor, such as recovery codes: they end with the last factor. */
+  endWithLastFactor?(userId: string): Write[];
+  /** The writes that remove what was allowed because of a factor, such as trusted browsers: they end with every change of factors. */
+  endWithChange?(userId: string): Write[];
+}
+
+/** A change of a user's second factors, to be stored together with what it ends. */
+export interface FactorChange {
+  /** What was proved in this very request; null where nothing was. */
+  proof: Proof | null;
+  writes: readonly Write[];
+  facts: readonly Fact[];
+  mails: readonly Mail[];
+  /** The way to pass that the user no longer has after this change. */
+  removed?: SecondFactorName;
+}
+
+const RESET = 'factors_reset';
+
+/**
+ * The second factors of users, whichever feature keeps them: who has enrolled, which browser is trusted, and what ends when a factor is
+ * added or removed.
+ */
+export class SecondFactors implements CredentialStore {
+  readonly #core: Core;
+  readonly #factors: readonly SecondFactor[];
+
+  constructor(core: Core, factors: readonly SecondFactor[]) {
+    this.#core = core;
+    this.#factors = factors;
+  }
+
+  /**
+   * The ways in which a user can prove a second factor; empty when none is enrolled. A removal of all factors that an administrator asked
+   * for happens here once it is due, so that it needs no job.
+   */
+  async factorsOf(userId: string): Promise<SecondFactorName[]> {
+    const { db } = this.#core;
+    // Most people have enrolled in nothing, and one question says so for every factor.
+    const concerned = await db.user.findFirst({
+      where: {
+        id: userId,
+        OR: [{ factorReset: { isNot: null } }, ...this.#factors.map((each) => each.concerns)],
+      },
+      select: { id: true, factorReset: { select: { effectiveAt: true, requestedById: true } } },
+    });
+    if (concerned === null) return [];
+    const reset = concerned.factorReset;
+    if (reset !== null && reset.effectiveAt <= this.#core.now()) {
+      await this.#takeEffect(userId, reset);
+      return [];
+    }
+    const found = (await Promise.all(this.#factors.map((factor) => factor.factorsOf(userId)))).flat();
+    return found.every((factor) => factor === 'recovery_code') ? [] : found; // codes stand in for a factor and are none
+  }
+
+  /** Whether the second factor need not be asked for in the browser that holds this token. */
+  async isTrusted(user: UserRow, browserToken: string | null | undefined): Promise<boolean> {
+    if (browserToken === undefined || browserToken === null) return false;
+    for (const factor of this.#factors) {
+      if ((await factor.trusts?.(user, browserToken)) === true) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Stores a change of factors. Every other session of the user ends; the actor's goes on under the new cookie that is returned.
+   *
+   * @throws AuthTunaError `conflict` when the account changed at the same moment; `session_revoked` when the actor's session has ended
+   */
+  async commitChange(user: UserRow, actor: Actor, change: FactorChange): Promise<SessionWithToken | null> {
+    const { sessions, ledger } = this.#core;
+    const { removed } = change;
+    const left =
+      removed === undefined ? null : (await this.factorsOf(user.id)).filter((each) => each !== removed);
+    const isLast = left?.every((each) => each === 'recovery_code') === true;
+    const kept = await sessions.prepareOnly(user, actor.sessionId, change.proof, 'factor_changed');
+    await ledger.commitToAccount({
+      writes: [
+        ...change.writes,
+        ...(isLast ? this.#factors.flatMap((factor) => factor.endWithLastFactor?.(user.id) ?? []) : []),
+        ...this.#factors.flatMap((factor) => factor.endWithChange?.(user.id) ?? []),
+        ...kept.writes,
+      ],
+      facts: change.facts,
+      mails: change.mails,
+      invalidates: [`user:${user.id}`],
+    });
+    return kept.result;
+  }
+
+  removeAll(userId: string, since?: Date): Write[] {
+    return [
+      ...this.#factors.flatMap((factor) => factor.removeAll(userId, since)),
+      ...(since === undefined ? [this.#core.db.factorReset.deleteMany({ where: { userId } })] : []),
+    ];
+  }
+
+  /** Removes every factor of a user now, ends their sessions and tells them. @throws AuthTunaError `not_found`, `conflict` */
+  async reset(userId: string, actor: Actor): Promise<void> {
+    const { db, sessions } = this.#core;
+    await this.#commitReset(userId, actor, (user) => [
+      db.factorReset.deleteMany({ where: { userId } }),
+      ...sessions.revokeAllWrites(user, { reason: RESET }),
+    ]);
+  }
+
+  async #takeEffect(
+    userId: string,
+    reset: { effectiveAt: Date; requestedById: string | null },
+  ): Promise<void> {
+    const { db } = this.#core;
+    await this.#commitReset(userId, { ...SYSTEM, userId: reset.requestedById }, () => [
+      db.factorReset.delete({ where: { userId, effectiveAt: reset.effectiveAt } }), // once, however many ask at this moment
+      // The epoch stays: the caller is often the very sign-in that this lets in, and it has read the user already.
+      db.session.updateMany({
+        where: { userId, revokedAt: null },
+        data: { revokedAt: this.#core.now(), revokedReason: RESET },
+      }),
+    ]);
+  }
+
+  async #commitReset(userId: string, actor: Actor, endings: (user: UserRow) => Write[]): Promise<void> {
+    const { db, ledger, tokens, throttle } = this.#core;
+    const user = await db.user.findUnique({ where: { id: userId } });
+    if (user === null) throw noUser();
+    const { to, data } = noticeTo(this.#core, user, actor);
+    try {
+      await ledger.commit({
+        writes: [
+          ...this.#factors.flatMap((factor) => factor.removeAll(userId)),
+          ...endings(user),
+          tokens.revokeAll(userId, ['cancel_factor_reset']),
+          throttle.clear(codesKey(userId)),
+        ],
+        facts: [
+          {
+            type: 'factor.removed',
+            reason: 'reset',
+            actor,
+            target: { type: 'user', id: userId },
+            data: { factor: 'all' },
+          },
+        ],
+        mails: [{ template: 'factor-removed', to, data: { ...data, factor: 'totp' } }],
+        invalidates: [`user:${userId}`],
+      });
+    } catch (error) {
+      throw isMissing(error) ? new AuthTunaError('conflict') : error; // another caller did the same, or the next one does
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { Router } from 'express';
+import type { User } from './auth.js';
+import type { AuthTuna } from './authtuna-interface.js';
+import type { ScopeDependent } from './core/access/scopes.js';
+import type { Core } from './core/core.js';
+import { createSignIn, type SignInCore } from './core/sign-in/create-sign-in.js';
+import { SecondFactors } from './core/sign-in/second-factors.js';
+import { PasswordHasher } from './crypto/password-hash.js';
+import { AccountManager } from './features/account/manager.js';
+import { accountFeature } from './features/account/routes.js';
+import { AuthManager } from './features/auth/manager.js';
+import { authFeature } from './features/auth/routes.js';
+import type { DevMailbox } from './features/dev-mailbox/mailbox.js';
+import { devMailboxFeature, onlyThisMachine } from './features/dev-mailbox/routes.js';
+import { FactorCodes } from './features/mfa/codes.js';
+import { CodeFactor } from './features/mfa/factor.js';
+import { MfaManager } from './features/mfa/manager.js';
+import { EnrollmentPolicy } from './features/mfa/policy.js';
+import { mfaFeature } from './features/mfa/routes.js';
+import { PasskeyFactor } from './features/passkeys/factor.js';
+import { PasskeyManager } from './features/passkeys/manager.js';
+import { passkeysFeature } from './features/passkeys/routes.js';
+import { PasswordlessManager } from './features/passwordless/manager.js';
+import { passwordlessFeature } from './features/passwordless/routes.js';
+import { LinkedIdentities } from './features/social/identities.js';
+import { SocialManager } from './features/social/manager.js';
+import { socialFeature } from './features/social/routes.js';
+import { TokenKeeper } from './features/social/token-keeper.js';
+import { SsoDirectory } from './features/sso/directory.js';
+import { SsoConnectionManager } from './features/sso/manager.js';
+import { ssoFeature } from './features/sso/routes.js';
+import { EnrollmentGuard } from './http/guards/enrollment.js';
+import type { HttpKit, RouterOptions } from './http/kit.js';
+import { mount } from './http/mount.js';
+import { ProviderMetadata } from './oauth-client/id-token.js';
+
+/** The features, built over a core. */
+export interface Features<U extends User> {
+  /** The core with everything that lets people in. */
+  core: SignInCore<U>;
+  managers: Pick<AuthTuna<U>, 'auth' | 'mfa' | 'passkeys' | 'passwordless' | 'social' | 'sso'>;
+  /** What goes with a scope when it is deleted. */
+  scopeDependents: readonly ScopeDependent[];
+  /** Null while no option requires a second factor of anybody. */
+  enrollment: EnrollmentGuard | null;
+  routers(http: HttpKit): AuthTuna<U>['routers'] & { mountAll: AuthTuna<U>['router'] };
+}
+
+const CODE_COST = 10; // nobody chooses a recovery code, so its 80 bits need no higher cost
+
+export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMailbox | null): Features<U> {
+  const { config } = base;
+  // First what sign-in asks of features, over the core alone …
+  const codeHasher = new PasswordHasher(base.keys, {
+    cost: Math.min(config.password.bcryptCost, CODE_COST),
+    concurrency: 1,
+  });
+  const codes = new FactorCodes(base, codeHasher);
+  const secondFactors = new SecondFactors(base, [new CodeFactor(base), new PasskeyFactor(base)]);
+  const metadata = new ProviderMetadata(base);
+  const keeper = new TokenKeeper(base, metadata);
+  const identities = new LinkedIdentities(base, keeper);
+  const directory = new SsoDirectory(base, secondFactors);
+  const core = createSignIn(base, {
+    secondFactors,
+    credentials: [identities, secondFactors],
+    gates: [directory],
+  });
+
+  // … then what is built with sign-in.
+  const auth = new AuthManager<U>(core, codes);
+  const mfa = new MfaManager(core, codes, codeHasher);
+  const policy = new EnrollmentPolicy(core);
+  const passkeys = new PasskeyManager(core);
+  const passwordless = new PasswordlessManager(core);
+  const social = new SocialManager<U>(core, { metadata, keeper, identities, organizations: directory });
+  const sso = new SsoConnectionManager(core, metadata, directory);
+  const account = new AccountManager<U>(core);
+
+  return {
+    core,
+    managers: { auth, mfa, passkeys, passwordless, social, sso },
+    scopeDependents: [directory],
+    enrollment: policy.isConfigured
+      ? new EnrollmentGuard(config.paths.auth, (requestAuth, grants) => policy.isDue(requestAuth, grants))
+      : null,
+    routers(http) {
+      const { paths } = config;
+      const routers = {
+        auth(options?: RouterOptions) {
+          const router = Router();
+          if (devMailbox !== null)
+            router.use('/dev/mailbox', onlyThisMachine, mount(http, devMailboxFeature(devMailbox, http)));
+          return router.use(mount(http, authFeature(auth, http, options)), ...http.headers);
+        },
+        passwordless: (options?: RouterOptions) =>
+          mount(http, passwordlessFeature(passwordless, http, options)),
+        mfa: (options?: RouterOptions) => mount(http, mfaFeature(mfa, policy, http, options)),
+        passkeys: (options?: RouterOptions) => mount(http, passkeysFeature(passkeys, auth, http, options)),
+        social: (options?: RouterOptions) =>
+          Router()
+            .use('/connections', mount(http, ssoFeature(sso, http)))
+            .use(mount(http, socialFeature(social, http, options))),
+        account: (options?: RouterOptions) =>
+          mount(http, accountFeature(account, { mfa, passkeys, social }, http, options)),
+      };
+      return {
+        ...routers,
+        mountAll: (options) =>
+          Router()
+            .use(paths.auth, routers.auth(options))
+            .use(`${paths.auth}/passwordless`, routers.passwordless(options))
+            .use(`${paths.auth}/mfa`, routers.mfa(options))
+            .use(`${paths.auth}/passkeys`, routers.passkeys(options))
+            .use(`${paths.auth}/social`, routers.social(options))
+            .use(paths.account, routers.account(options)),
+      };
+    },
+  };
+}

@@ -1,0 +1,317 @@
+import type { User } from '../../auth.js';
+import { AuthTunaError, isErrorCode } from '../../errors.js';
+import { holderOf } from '../../http/caller/holder.js';
+import { STATUS } from '../../http/errors.js';
+import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
+import type { AuthManager } from './manager.js';
+import { type AuthForms, authPages, type DoneMessage, WAITING } from './pages.js';
+import {
+  changeEmailBody,
+  changePasswordBody,
+  emailBody,
+  loginBody,
+  resetPasswordBody,
+  signUpBody,
+  stepUpBody,
+  tokenBody,
+  verifyEmailBody,
+} from './schemas.js';
+
+/** The one answer to a request for a mail: it does not say whether there is an account, or will be a mail (LG-3). */
+const REQUESTED = { json: { status: 'requested' }, status: 202 };
+const REQUESTED_ANSWERS = { 202: '`{ status: "requested" }`, whether or not a mail follows' };
+
+const SIGNED_IN: RouteGuard = { allow: 'must_change_password' };
+
+/** Sign-up, sign-in by password, passwords, addresses and step-up, at `/auth`. */
+export function authFeature<U extends User>(
+  auth: AuthManager<U>,
+  http: HttpKit,
+  options: RouterOptions = {},
+): Feature {
+  const made = options.pages === false ? null : authPages(auth, http);
+  const context: Context<U> = {
+    auth,
+    http,
+    forms: made?.forms ?? null,
+    at: (path) => http.config.paths.auth + path,
+  };
+  return {
+    name: 'auth',
+    path: http.config.paths.auth,
+    pages: made?.pages ?? null,
+    routes: [
+      ...signUpRoutes(context),
+      ...signInRoutes(context),
+      ...passwordRoutes(context),
+      ...addressRoutes(context),
+      errorTypeRoute(context),
+    ],
+  };
+}
+
+interface Context<U extends User> {
+  auth: AuthManager<U>;
+  http: HttpKit;
+  forms: AuthForms | null;
+  at(path: string): string;
+}
+
+function done(at: Context<User>['at'], message: DoneMessage): string {
+  return at(`/done/${message}`);
+}
+
+function signUpRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
+  const { views } = http;
+  return [
+    route({
+      method: 'post',
+      path: '/signup',
+      summary: 'Make an account',
+      limit: 'signUp',
+      body: signUpBody,
+      form: {},
+      human: 'signup',
+      answers: { 201: '`{ user }` and the session cookie', 202: '`{ status: "verification_required" }`' },
+      forms: forms?.signUp,
+      async run({ req, res, body, actor, wantsPage }) {
+        const way = { by: 'password', browserId: views.knownBrowserId(req) } as const;
+        const result = await auth.register(body, actor, way, await http.signInOptions(req));
+        if (result.status !== 'verification_required') return { signIn: result, status: 201 };
+        if (wantsPage) views.keep(res, WAITING, body.email);
+        return { json: result, status: 202, redirectTo: at('/verify-email') };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/verify-email',
+      summary: 'Confirm an address by the token of its mail',
+      limit: 'mailToken',
+      body: verifyEmailBody,
+      form: { link: 'verify_email' },
+      answers: { 200: '`{ status: "email_verified" }`' },
+      forms: forms?.verifyEmail,
+      async run({ req, res, body: { token, password, newPassword }, actor }) {
+        // A mail leads its reader to our own page, and the reader need not be the person who signed up.
+        const isPage = views.isForm(req);
+        const proof = { ...(password !== undefined && { password }), browserId: views.knownBrowserId(req) };
+        if (newPassword !== undefined) await auth.claimAccount({ token, newPassword }, actor);
+        else await auth.verifyEmail(token, actor, isPage || password !== undefined ? proof : undefined);
+        views.forget(res);
+        return { json: { status: 'email_verified' }, redirectTo: done(at, 'email_verified') };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/verify-email/resend',
+      summary: 'Mail the link that confirms an address again',
+      limit: 'mailRequest',
+      body: emailBody,
+      form: {},
+      answers: REQUESTED_ANSWERS,
+      forms: forms?.resend,
+      async run({ res, body: { email }, actor, wantsPage }) {
+        await auth.requestEmailVerification(email, actor);
+        if (wantsPage) views.keep(res, WAITING, email);
+        return { ...REQUESTED, redirectTo: at('/verify-email') };
+      },
+    }),
+  ];
+}
+
+function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
+  const { views, sessions } = http;
+  return [
+    route({
+      method: 'post',
+      path: '/login',
+      summary: 'Sign in with an address or username and a password',
+      body: loginBody,
+      form: { checkboxes: ['rememberMe'] },
+      human: 'login',
+      answers: { 200: '`{ user }` and the session cookie', 202: '`{ secondFactor: { factors } }`' },
+      forms: forms?.login,
+      run: async ({ req, body, actor }) => ({
+        signIn: await auth.login(body, actor, await http.signInOptions(req)),
+      }),
+    }),
+    route({
+      method: 'post',
+      path: '/logout',
+      summary: 'End the session',
+      form: {},
+      answers: { 204: 'no body' },
+      async run({ req, res, auth: caller, actor }) {
+        // A tab that still has the cookie from before a renewal means the same session.
+        const superseded = caller.refusal.code === 'superseded' ? sessions.sessionIdOf(req) : null;
+        const sessionId = (caller.session ?? caller.locked?.session)?.id ?? superseded;
+        if (sessionId !== null) await auth.logout(sessionId, actor);
+        sessions.clearCookie(res);
+        res.setHeader('Clear-Site-Data', '"cache"');
+        return { redirectTo: views.returnTo(req) ?? at('/login') };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/user-info',
+      summary: 'The signed-in user',
+      guard: SIGNED_IN,
+      answers: { 200: 'the user' },
+      run: ({ user }) => ({ json: user }),
+    }),
+    route({
+      method: 'post',
+      path: '/step-up',
+      summary: 'Prove again who you are, without signing out',
+      body: stepUpBody,
+      form: {},
+      answers: { 200: '`{ session: { authenticatedAt, amr } }` and a new session cookie' },
+      forms: forms?.stepUp,
+      async run({ req, res, body, actor }) {
+        const holder = holderOf(req);
+        const { fingerprint } = await http.signInOptions(req);
+        const elevated = await auth.stepUp(
+          holder.sessionId,
+          body,
+          { ...actor, ...holder },
+          { ...(fingerprint !== undefined && { fingerprint }) },
+        );
+        http.writeSession(res, elevated);
+        const { authenticatedAt, amr } = elevated.session;
+        return { json: { session: { authenticatedAt, amr } } };
+      },
+    }),
+  ];
+}
+
+function passwordRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
+  const { views } = http;
+  return [
+    route({
+      method: 'post',
+      path: '/forgot-password',
+      summary: 'Mail a link to choose a new password',
+      limit: 'mailRequest',
+      body: emailBody,
+      form: {},
+      human: 'forgot',
+      answers: REQUESTED_ANSWERS,
+      forms: forms?.forgotPassword,
+      async run({ body, actor }) {
+        await auth.requestPasswordReset(body.email, actor);
+        return { ...REQUESTED, redirectTo: done(at, 'reset_requested') };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/reset-password',
+      summary: 'Choose a new password by the token of a mail',
+      limit: 'mailToken',
+      body: resetPasswordBody,
+      form: { link: 'reset_password' },
+      answers: { 200: '`{ status: "password_changed" }`' },
+      forms: forms?.resetPassword,
+      async run({ res, body, actor }) {
+        await auth.resetPassword(body, actor);
+        views.forget(res);
+        return { json: { status: 'password_changed' }, redirectTo: done(at, 'password_changed') };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/change-password',
+      summary: 'Change the own password',
+      guard: { ...SIGNED_IN, recent: 'factor' },
+      body: changePasswordBody,
+      form: {},
+      answers: { 200: '`{ user }` and a new session cookie' },
+      forms: forms?.changePassword,
+      async run({ res, body, auth: { session }, user, actor }) {
+        const input = { ...body, ...(session !== null && { keepSessionId: session.id }) };
+        http.writeSession(res, await auth.changePassword(user.id, input, actor));
+        return { json: { user: await auth.userInfo(user.id) } };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/unlock',
+      summary: 'Open an account again that too many wrong passwords closed',
+      limit: 'mailToken',
+      body: tokenBody,
+      form: { link: 'unlock' },
+      answers: { 200: '`{ status: "account_unlocked" }`' },
+      async run({ res, body, actor }) {
+        await auth.unlock(body.token, actor);
+        views.forget(res);
+        return { json: { status: 'account_unlocked' }, redirectTo: done(at, 'account_unlocked') };
+      },
+    }),
+  ];
+}
+
+function addressRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
+  const { views } = http;
+  return [
+    route({
+      method: 'post',
+      path: '/change-email',
+      summary: 'Ask for a change of the own address',
+      guard: { recent: 'login' }, // cures neither a due password nor a due factor
+      limit: { name: 'mailRequest', like: 'mailRequest', by: 'user' },
+      body: changeEmailBody,
+      form: {},
+      answers: REQUESTED_ANSWERS,
+      forms: forms?.changeEmail,
+      async run({ body, user, actor }) {
+        await auth.requestEmailChange(user.id, body, actor);
+        return { ...REQUESTED, redirectTo: done(at, 'email_change_requested') };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/change-email/confirm',
+      summary: 'Take the new address by the token that was mailed to it',
+      limit: 'mailToken',
+      body: tokenBody,
+      form: { link: 'change_email' },
+      answers: { 200: '`{ status: "email_changed" }`' },
+      async run({ res, body, actor }) {
+        await auth.confirmEmailChange(body.token, actor);
+        views.forget(res);
+        return { json: { status: 'email_changed' }, redirectTo: done(at, 'email_changed') };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/change-email/undo',
+      summary: 'Take the former address back by the token that was mailed to it',
+      limit: 'mailToken',
+      body: tokenBody,
+      form: { link: 'undo_email_change' },
+      answers: { 200: '`{ status: "email_change_undone" }`' },
+      async run({ res, body, actor }) {
+        await auth.undoEmailChange(body.token, actor);
+        views.forget(res);
+        return { json: { status: 'email_change_undone' }, redirectTo: done(at, 'email_change_undone') };
+      },
+    }),
+  ];
+}
+
+/** What the `type` of a problem document points to. @see RFC 9457 section 3.1.1 */
+function errorTypeRoute<U extends User>({ forms }: Context<U>): Route {
+  return route({
+    method: 'get',
+    path: '/errors/:code',
+    summary: 'What an error code means',
+    answers: { 200: '`{ code, status, detail }`' },
+    run(call) {
+      const code = call.param('code');
+      if (!isErrorCode(code)) throw new AuthTunaError('not_found');
+      const status = STATUS[code];
+      const json = { code, status, detail: new AuthTunaError(code).message };
+      return forms === null ? { json } : { json, page: ['error-type', { code, status }] };
+    },
+  });
+}

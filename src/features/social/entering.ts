@@ -1,0 +1,180 @@
+import type { Actor } from '../../actor.js';
+import type { User } from '../../auth.js';
+import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { isActive, type UserRow } from '../../core/user.js';
+import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
+import { AuthTunaError } from '../../errors.js';
+import type { SocialProvider } from '../../oauth-client/provider.js';
+import { type IdentityRow, type LinkedIdentities, orConflict } from './identities.js';
+import type { ProviderAnswer } from './journey.js';
+import { decideSignIn } from './linking.js';
+import type { OrganizationProviders } from './organizations.js';
+
+const AMR = ['social'];
+/** A session that began at an organization's own provider. */
+const SSO_AMR = ['social', 'sso'];
+
+/** Signing in with what a provider says of a person: by a known identity, by an address, or by a new account. */
+export class Entering<U extends User = User> {
+  readonly #core: SignInCore<U>;
+  readonly #identities: LinkedIdentities;
+  readonly #organizations: OrganizationProviders;
+
+  constructor(core: SignInCore<U>, identities: LinkedIdentities, organizations: OrganizationProviders) {
+    this.#core = core;
+    this.#identities = identities;
+    this.#organizations = organizations;
+  }
+
+  /** {@link SocialManager.finishSignIn} */
+  async enter(
+    provider: SocialProvider,
+    answer: ProviderAnswer,
+    actor: Actor,
+    options: SignInOptions,
+  ): Promise<SignInResult> {
+    const { db } = this.#core;
+    const { profile, claims } = answer;
+    const known = await db.socialAccount.findUnique({
+      where: { provider_subject: { provider: provider.id, subject: profile.subject } },
+      include: { user: true },
+    });
+    // Before anything is said about an account: an organization learns nothing about addresses that are not its own.
+    const demanded =
+      known === null && profile.email !== null
+        ? await this.#organizations.requireMember(provider.id, profile.email)
+        : null;
+    const isDemanded = demanded?.required === true;
+    if (isDemanded && demanded.provider !== provider.id) throw this.#organizations.demand(demanded);
+    const user =
+      known?.user ??
+      (profile.email === null ? null : await db.user.findUnique({ where: { email: profile.email } }));
+    const action = decideSignIn({
+      identity: known === null ? 'unknown' : 'known',
+      address: profile.email === null ? 'none' : profile.emailVerified ? 'proven' : 'claimed',
+      account:
+        user === null
+          ? 'none'
+          : user.deletedAt !== null
+            ? 'deleted'
+            : user.emailVerifiedAt === null
+              ? 'unproven'
+              : 'proven',
+      isSameAddress: user !== null && user.email === profile.email,
+      mayLink: await this.#mayLink(provider),
+      isDemanded,
+    });
+    const entered = await this.#prepareEntry(action, provider, answer, known, user, actor);
+    const amr = provider.id.startsWith(SSO_PREFIX) ? SSO_AMR : AMR;
+    await this.#organizations.requireMember(provider.id, entered.email);
+    const result = await this.#core.signIn.complete(entered, { amr, assuranceLevel: 1 }, actor, options);
+    await this.#organizations.applyRoles(provider.id, entered.id, claims);
+    return result;
+  }
+
+  /** Does what was decided, and gives the account to sign in to. */
+  async #prepareEntry(
+    action: ReturnType<typeof decideSignIn>,
+    provider: SocialProvider,
+    answer: ProviderAnswer,
+    known: IdentityRow | null,
+    user: UserRow | null,
+    actor: Actor,
+  ): Promise<UserRow> {
+    const { profile, tokens } = answer;
+    if ((action === 'enter' || action === 'prove_and_enter') && known !== null && user !== null) {
+      const seen = this.#core.db.socialAccount.update({
+        // Kept tokens that were refreshed meanwhile must not be overwritten with those of before.
+        where: { id: known.id, ...(provider.keepTokens && { tokens: known.tokens }) },
+        data: this.#identities.seen(provider, profile, tokens, known),
+      });
+      if (action === 'enter') {
+        await this.#identities.commit({ writes: [seen], facts: [] });
+        return user;
+      }
+      const others = this.#core.db.socialAccount.deleteMany({
+        where: { userId: user.id, id: { not: known.id } },
+      });
+      const proved = await orConflict(() =>
+        this.#core.ownership.bySignIn(user, others, actor, this.#identities),
+      );
+      await this.#identities.commit({ writes: [seen], facts: [] });
+      return proved.user;
+    }
+    if ((action === 'link_and_enter' || action === 'claim_and_enter') && user !== null) {
+      if (!isActive(user, this.#core.now())) throw new AuthTunaError('account_suspended');
+      const owner = action === 'link_and_enter' ? user : await this.#claim(user, actor);
+      await this.#identities.link(owner, provider, profile, tokens, actor, [
+        // The address is still theirs and still proved.
+        this.#core.db.user.update({
+          where: { id: owner.id, email: owner.email, emailVerifiedAt: owner.emailVerifiedAt },
+          data: { updatedAt: this.#core.now() },
+        }),
+      ]);
+      return owner;
+    }
+    if (action === 'create' && profile.email !== null) return this.#create(provider, answer, actor);
+    if (action === 'confirm_address' && this.#core.config.signUp.requireVerifiedEmail)
+      throw new AuthTunaError('email_not_verified');
+    if (action === 'ask_address')
+      throw new AuthTunaError('invalid_input', {
+        message: `${provider.name} shared no email address. Sign up with your address, then link ${provider.name} in your account.`,
+        reason: 'no_email',
+        errors: [{ field: 'email', rule: 'email_not_shared', message: `is not shared by ${provider.name}` }],
+      });
+    throw new AuthTunaError('conflict', {
+      message: `There is an account with this address already. Sign in as before, then link ${provider.name} in your account.`,
+      reason: 'sign_in_then_link',
+    });
+  }
+
+  /** The mailbox is proved for the first time, by its organization: everything that was left on the account goes. */
+  async #claim(user: UserRow, actor: Actor): Promise<UserRow> {
+    const others = this.#core.db.socialAccount.deleteMany({ where: { userId: user.id } });
+    const proved = await orConflict(() =>
+      this.#core.ownership.bySignIn(user, others, actor, this.#identities),
+    );
+    return proved.user;
+  }
+
+  async #mayLink(provider: SocialProvider): Promise<boolean> {
+    if (provider.ofTenant) return this.#organizations.mayLink(provider.id);
+    const { linkVerifiedEmails } = this.#core.config.social;
+    return typeof linkVerifiedEmails === 'boolean'
+      ? linkVerifiedEmails
+      : linkVerifiedEmails.includes(provider.id);
+  }
+
+  async #create(
+    provider: SocialProvider,
+    { profile, tokens }: ProviderAnswer,
+    actor: Actor,
+  ): Promise<UserRow> {
+    const { signUp, db } = this.#core;
+    const email = profile.email ?? '';
+    const { id } = await signUp
+      .create({ email }, actor, {
+        by: provider.ofTenant ? 'organization' : 'provider',
+        isMailboxProved: profile.emailVerified,
+        writesFor: (userId) => [
+          db.socialAccount.create({ data: this.#identities.newRow(userId, provider, profile, tokens) }),
+        ],
+      })
+      .catch((error: unknown) => {
+        // The same person in two tabs: the second finds what the first made.
+        throw error instanceof AuthTunaError && error.code === 'conflict'
+          ? new AuthTunaError('conflict', {
+              message: 'This account was made at the same moment. Sign in again.',
+            })
+          : error;
+      });
+    return this.#row(id);
+  }
+
+  async #row(id: string): Promise<UserRow> {
+    const row = await this.#core.users.row(id);
+    if (row === null) throw new AuthTunaError('not_found');
+    return row;
+  }
+}

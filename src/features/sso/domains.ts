@@ -1,0 +1,148 @@
+import { resolveTxt } from 'node:dns/promises';
+import type { Actor } from '../../actor.js';
+import type { Core } from '../../core/core.js';
+import { invalid } from '../../core/refusals.js';
+import { AuthTunaError } from '../../errors.js';
+import { inTime } from '../../time.js';
+import {
+  type ConnectionRow,
+  canonicalDomain,
+  commitToConnection,
+  type DomainRow,
+  domainTaken,
+  managedConnection,
+  type SsoDomain,
+  toDomain,
+} from './connection.js';
+
+const CHALLENGE_BYTES = 20; // 160 bits: no zone holds such a value by chance
+const DNS_LIMIT_MS = 5000;
+
+/** The e-mail domains of connections, and their proof by DNS. */
+export class SsoDomains {
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** {@link SsoConnectionManager.addDomain} */
+  async add(id: string, name: string, actor: Actor): Promise<SsoDomain> {
+    const row = await managedConnection(this.#core, id, actor);
+    const domain = canonicalDomain(name);
+    if (domain === null) throw invalid('domain', 'invalid_format', 'must be a domain such as example.com');
+    const challenge = this.#core.config.random.bytes(CHALLENGE_BYTES).toString('base64url');
+    const created = {
+      connectionId: id,
+      domain,
+      challenge,
+      verifiedDomain: null,
+      verifiedAt: null,
+      required: false,
+      createdAt: this.#core.now(),
+    };
+    await commitToConnection(this.#core, row, actor, {
+      type: 'sso_domain.added',
+      writes: [this.#core.db.ssoDomain.create({ data: created })],
+      data: {
+        domain,
+      },
+    });
+    return toDomain(created);
+  }
+
+  /** {@link SsoConnectionManager.verifyDomain} */
+  async verify(id: string, name: string, actor: Actor): Promise<SsoDomain> {
+    const { row, domain } = await this.#domain(id, name, actor);
+    const { record } = toDomain(domain);
+    const published = await this.#lookUp(record.name);
+    if (!published.includes(record.value))
+      throw new AuthTunaError('conflict', {
+        message: `The TXT record ${record.name} does not hold ${record.value} yet. A new record can take an hour to be seen.`,
+        reason: 'record_not_found',
+      });
+    const verified = { verifiedDomain: domain.domain, verifiedAt: this.#core.now() };
+    const holder = await this.#core.db.ssoDomain.findUnique({
+      where: { verifiedDomain: domain.domain },
+      include: { connection: { select: { scope: true } } },
+    });
+    const former = holder === null || holder.connectionId === id ? null : holder;
+    if (former !== null && published.includes(toDomain(former).record.value)) throw domainTaken();
+    const { ssoDomain } = this.#core.db;
+    await commitToConnection(this.#core, row, actor, {
+      type: 'sso_domain.verified',
+      writes: [
+        ...(former === null
+          ? []
+          : [
+              ssoDomain.update({
+                where: { ...keyOf(former), verifiedDomain: former.domain },
+                data: { verifiedDomain: null, verifiedAt: null, required: false },
+              }),
+            ]),
+        ssoDomain.update({ where: keyOf(domain), data: verified }),
+      ],
+      data: { domain: domain.domain },
+      further:
+        former === null
+          ? []
+          : [
+              {
+                type: 'sso_domain.removed',
+                actor,
+                scope: former.connection.scope,
+                target: { type: 'sso_connection', id: former.connectionId },
+                reason: 'proved_by_another',
+                data: { domain: domain.domain },
+              },
+            ],
+    });
+    return toDomain({ ...domain, ...verified });
+  }
+
+  /** {@link SsoConnectionManager.requireSso} */
+  async requireSso(id: string, name: string, required: boolean, actor: Actor): Promise<SsoDomain> {
+    const { row, domain } = await this.#domain(id, name, actor);
+    if (required && domain.verifiedDomain === null)
+      throw new AuthTunaError('conflict', { message: 'Prove the domain first.' });
+    await commitToConnection(this.#core, row, actor, {
+      type: 'sso_domain.updated',
+      writes: [this.#core.db.ssoDomain.update({ where: keyOf(domain), data: { required } })],
+      data: { domain: domain.domain, required },
+    });
+    return toDomain({ ...domain, required });
+  }
+
+  /** {@link SsoConnectionManager.removeDomain} */
+  async remove(id: string, name: string, actor: Actor): Promise<void> {
+    const { row, domain } = await this.#domain(id, name, actor);
+    await commitToConnection(this.#core, row, actor, {
+      type: 'sso_domain.removed',
+      writes: [this.#core.db.ssoDomain.delete({ where: keyOf(domain) })],
+      data: { domain: domain.domain },
+    });
+  }
+
+  async #domain(id: string, name: string, actor: Actor): Promise<{ row: ConnectionRow; domain: DomainRow }> {
+    const row = await managedConnection(this.#core, id, actor);
+    const domain = row.domains.find((entry) => entry.domain === canonicalDomain(name));
+    if (domain === undefined)
+      throw new AuthTunaError('not_found', { message: 'The connection has no such domain.' });
+    return { row, domain };
+  }
+
+  /** The values of a TXT record; empty when there is none, or no answer within 5 s. */
+  async #lookUp(name: string): Promise<string[]> {
+    const ask = this.#core.config.social.resolveTxt ?? resolveTxt;
+    try {
+      // A long value is cut into pieces of 255 bytes.
+      return (await inTime('DNS', DNS_LIMIT_MS, () => ask(name))).map((pieces) => pieces.join(''));
+    } catch {
+      return [];
+    }
+  }
+}
+
+function keyOf({ connectionId, domain }: DomainRow) {
+  return { connectionId_domain: { connectionId, domain } };
+}

@@ -1,0 +1,42 @@
+import type { Core } from '../../core/core.js';
+import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
+import { type Profile, type SocialProvider, standardClaims } from '../../oauth-client/provider.js';
+import { oidcProvider } from '../../oauth-client/providers.js';
+import { type ConnectionRow, domainOf } from './connection.js';
+
+/** The provider that a connection stands for. */
+export function toProvider({ vault }: Core, row: ConnectionRow): SocialProvider {
+  const secret = row.clientSecret === null ? null : vault.open(row.clientSecret, placeOf(row.id));
+  const verified = new Set(row.domains.flatMap(({ verifiedDomain }) => verifiedDomain ?? []));
+  return oidcProvider(
+    {
+      id: SSO_PREFIX + row.id,
+      name: row.name,
+      issuer: row.issuer,
+      clientId: row.clientId,
+      ...(secret !== null && { clientSecret: secret }),
+      profile: async ({ claims }) => ofDomains(claims, verified),
+    },
+    { ofTenant: true },
+  );
+}
+
+/** The client secret as it is stored; null for a public client. */
+export function sealSecret({ vault }: Core, id: string, secret: string | undefined): string | null {
+  return secret === undefined ? null : vault.seal(secret, placeOf(id));
+}
+
+/**
+ * The claims, with the address believed only within the proved domains. A provider that says the address is not verified is taken at its word;
+ * one that says nothing (Entra) is the organization's own directory.
+ */
+function ofDomains(claims: Readonly<Record<string, unknown>>, verified: ReadonlySet<string>): Profile {
+  const profile = standardClaims(claims);
+  const domain = profile.email === null ? null : domainOf(profile.email);
+  const isDenied = claims.email_verified !== undefined && claims.email_verified !== true;
+  return { ...profile, emailVerified: domain !== null && verified.has(domain) && !isDenied };
+}
+
+function placeOf(id: string): string[] {
+  return ['SsoConnection', 'clientSecret', id];
+}

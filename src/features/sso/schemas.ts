@@ -1,0 +1,37 @@
+import { z } from 'zod';
+
+// What stands on buttons and in mails: one line, no direction marks.
+const oneLine = (max: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u, 'must be one line of text');
+
+const connection = {
+  name: oneLine(64),
+  clientId: oneLine(512),
+  clientSecret: z.string().min(1).max(2048),
+  rolesClaim: oneLine(128),
+  roleMapping: z.record(z.string().min(1).max(256), z.string().min(1).max(100)),
+  linkVerifiedEmails: z.boolean(),
+};
+const optional = z.object(connection).partial().shape;
+const scope = z.string().min(1).max(200);
+
+export const connectionBody = z.strictObject({
+  ...optional,
+  scope,
+  name: connection.name,
+  issuer: z.string().min(1).max(512),
+  clientId: connection.clientId,
+});
+
+export const connectionChangeBody = z.strictObject(optional);
+
+export const scopeQuery = z.strictObject({ scope });
+
+export const domainBody = z.strictObject({ domain: z.string().min(1).max(255) });
+
+export const domainChangeBody = z.strictObject({ required: z.boolean() });
