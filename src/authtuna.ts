@@ -1,5 +1,3 @@
-import { IncomingMessage } from 'node:http';
-import type { RequestHandler } from 'express';
 import type { AuthTuna, GuardedPermission, HostUser } from './authtuna-interface.js';
 import { parseConfig } from './config/config.js';
 import type { AuthTunaOptions } from './config/options.js';
@@ -22,6 +20,7 @@ import { SessionMiddleware } from './http/caller/session.js';
 import { Upgrades } from './http/caller/upgrade.js';
 import { csrf } from './http/guards/csrf.js';
 import { Guards } from './http/guards/guards.js';
+import { both, called } from './http/guards/host-middleware.js';
 import { StepUpGuards } from './http/guards/step-up.js';
 import { createHttpKit } from './http/kit.js';
 import { Mounts } from './http/mounts.js';
@@ -138,21 +137,4 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     mailer,
     ...features.managers,
   };
-}
-
-/** What makes a middleware, given to Express without its brackets, would take the request for its options and never answer. */
-function called<A extends unknown[], M>(name: string, make: (...given: A) => M): (...given: A) => M {
-  return (...given) => {
-    if (given[0] instanceof IncomingMessage)
-      throw misconfigured(
-        `${name} makes a middleware and is none: write authTuna.${name}() with its brackets`,
-      );
-    return make(...given);
-  };
-}
-
-/** A guard that a host uses alone must say everything: also that a new password, or a factor, comes first. */
-function both(first: RequestHandler, second: RequestHandler): RequestHandler {
-  return (req, res, next) =>
-    first(req, res, (error?: unknown) => (error === undefined ? second(req, res, next) : next(error)));
 }

@@ -1,18 +1,13 @@
-import express, {
-  type ErrorRequestHandler,
-  type Request,
-  type RequestHandler,
-  type Response,
-  Router,
-} from 'express';
+import express, { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
 import { AuthTunaError } from '../errors.js';
 import { securityHeaders } from './answer/headers.js';
-import { authOf, currentUser } from './caller/request-auth.js';
+import { RequestCall, respond } from './call.js';
 import { handle } from './errors.js';
+import { beforeBody, guardsOf, humanChecksOf } from './guards/route-guards.js';
 import { leadThroughStepUp } from './guards/step-up.js';
 import type { HttpKit } from './kit.js';
-import type { Call, Feature, Route, RouteAnswer, RouteGuard, RouteLimit } from './route.js';
+import type { Feature, Route } from './route.js';
 import { BODY_LIMIT, jsonBody, validate } from './validate.js';
 
 const NO_FIELDS = z.strictObject({});
@@ -68,19 +63,12 @@ function handlersOf(
   route: Route,
   hasPages: boolean,
 ): (RequestHandler | ErrorRequestHandler)[] {
-  const { forVisitors = {} } = route;
-  const isForm = hasPages && route.form !== undefined;
   const hasBody = route.method === 'post' || route.method === 'patch';
   return [
     ...(route.isCrossSite === true ? crossSite(http) : http.prepare),
-    ...guardsOf(http, route.guard),
-    ...limits(http, route.limit),
-    ...limits(http, forVisitors.limit).map(onlyVisitors),
-    ...(!hasBody || route.isCrossSite === true
-      ? []
-      : [isForm ? http.views.formOrJson(route.form) : jsonBody()]),
-    ...(route.human === undefined ? [] : [http.humanCheck(route.human)]),
-    ...(forVisitors.human === undefined ? [] : [onlyVisitors(http.humanCheck(forVisitors.human))]),
+    ...beforeBody(http, route),
+    ...(hasBody && route.isCrossSite !== true ? [bodyOf(http, route, hasPages)] : []),
+    ...humanChecksOf(http, route),
     handle(async (req, res) => {
       const body = hasBody ? validate(route.body ?? NO_FIELDS, req.body) : undefined;
       const query = route.query === undefined ? undefined : validate(route.query, req.query);
@@ -97,55 +85,8 @@ function handlersOf(
   ];
 }
 
-/** {@link Call} for a route whose schemas are known to its table only. */
-class RequestCall implements Call<never, never> {
-  readonly req: Request;
-  readonly res: Response;
-  readonly body: never;
-  readonly query: never;
-  readonly wantsPage: boolean;
-
-  constructor(req: Request, res: Response, found: { body: unknown; query: unknown; wantsPage: boolean }) {
-    this.req = req;
-    this.res = res;
-    this.body = found.body as never;
-    this.query = found.query as never;
-    this.wantsPage = found.wantsPage;
-  }
-
-  readonly param = (name: string): string => String(this.req.params[name]);
-
-  get auth() {
-    return authOf(this.req);
-  }
-
-  get actor() {
-    return this.auth.actor;
-  }
-
-  get user() {
-    return currentUser(this.req);
-  }
-}
-
-function respond(http: HttpKit, req: Request, res: Response, wantsPage: boolean, answer: RouteAnswer): void {
-  if (answer === undefined) return;
-  if ('signIn' in answer) {
-    http.sendSignIn(req, res, answer.signIn, answer);
-    return;
-  }
-  if ('page' in answer && wantsPage) {
-    const [name, data] = answer.page;
-    http.views.page(req, res, name, data as never);
-    return;
-  }
-  const { json, status } = answer;
-  const redirectTo = 'redirectTo' in answer ? answer.redirectTo : undefined;
-  http.views.answer(req, res, {
-    ...(json !== undefined && { json }),
-    ...(status !== undefined && { status }),
-    redirectTo: redirectTo ?? http.views.returnTo(req) ?? '/',
-  });
+function bodyOf(http: HttpKit, { form }: Route, hasPages: boolean): RequestHandler {
+  return hasPages && form !== undefined ? http.views.formOrJson(form) : jsonBody();
 }
 
 /** A post of another site comes without our cookies, so that no caller is looked for. Its fields are checked by the route's schema. */
@@ -154,45 +95,6 @@ function crossSite({ config }: HttpKit): RequestHandler[] {
     securityHeaders(config.isSecure),
     express.urlencoded({ extended: false, limit: BODY_LIMIT, inflate: false, parameterLimit: 32 }),
   ];
-}
-
-/** The middleware that a guard stands for. */
-function guardsOf({ guards, stepUp }: HttpKit, guard: RouteGuard | undefined): RequestHandler[] {
-  if (guard === undefined) return [];
-  const handlers = [
-    guards.requireUser({
-      credentials: ['session'],
-      ...(guard.allow === 'must_enroll' && { mustEnroll: 'allowed' as const }),
-      ...(guard.allow === 'must_change_password' && { mustChangePassword: 'allowed' as const }),
-      ...(guard.fresh === true && { fresh: true }),
-    }),
-    ...(guard.recent === 'login' ? [stepUp.requireRecentLogin()] : []),
-    ...(guard.recent === 'factor' ? [stepUp.requireRecentFactor()] : []),
-  ];
-  return guard.optional === true ? handlers.map(onlyUsers) : handlers;
-}
-
-function limits({ rateLimit, config }: HttpKit, limit: RouteLimit | undefined): RequestHandler[] {
-  if (limit === undefined) return [];
-  if (typeof limit === 'string') return [rateLimit(limit)];
-  const { name, like, by = 'ip' } = limit;
-  return [rateLimit(name, { ...config.rateLimits[like], by })];
-}
-
-/** A guard for people who are signed in; visitors pass. */
-function onlyUsers(guard: RequestHandler): RequestHandler {
-  return (req, res, next) => (isVisitor(req) ? next() : guard(req, res, next));
-}
-
-/** A guard for visitors; people who are signed in pass. */
-function onlyVisitors(guard: RequestHandler): RequestHandler {
-  return (req, res, next) => (isVisitor(req) ? guard(req, res, next) : next());
-}
-
-/** A session that waits for a step-up, or was ended, makes no visitor: nobody signs up by mistake. */
-function isVisitor(req: Request): boolean {
-  const auth = authOf(req);
-  return auth.user === null && auth.locked === null;
 }
 
 /** Last on a path: refuses every method but those that it has. */
