@@ -26,6 +26,7 @@ export default defineConfig({
             'test/crypto/**',
             'test/templates/**',
             'test/layers.test.ts',
+            'test/docs/**',
             'test/types.test.ts',
           ],
           provide: { dialect: 'postgresql' },
