@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { createTemplates } from '../dist/templates.js';
+import { createTemplates } from '../dist/templates/templates.js';
 import { mailSamples, pageSamples } from './preview-data.js';
 
 const CSP =
