@@ -40,7 +40,7 @@ function opsPerSecond(decide, milliseconds) {
 /** What a guard does when the memory answers: the chain of the document, then the roles held along it. */
 async function authTuna(databases) {
   const { createAuthTuna, SYSTEM } = await import('../dist/index.js');
-  const { Grants } = await import('../dist/core/grants.js');
+  const { Grants } = await import('../dist/core/access/grants.js');
   const { access, roles, scopes, users, ready } = createAuthTuna({
     baseUrl: 'http://localhost:3000',
     secrets: [SECRET],

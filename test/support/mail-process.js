@@ -8,14 +8,12 @@ const vite = await createServer({
   server: { middlewareMode: true, ws: false, watch: null },
   optimizeDeps: { noDiscovery: true },
 });
-const { parseConfig } = await vite.ssrLoadModule('/src/config.ts');
-const { AuditManager } = await vite.ssrLoadModule('/src/core/audit.ts');
-const { Ledger } = await vite.ssrLoadModule('/src/core/ledger.ts');
-const { createRuntime } = await vite.ssrLoadModule('/src/core/runtime.ts');
+const { parseConfig } = await vite.ssrLoadModule('/src/config/config.ts');
+const { createCore } = await vite.ssrLoadModule('/src/core/core.ts');
 const { guardDb } = await vite.ssrLoadModule('/src/db/client.ts');
 const { Mailer } = await vite.ssrLoadModule('/src/mail/mailer.ts');
 const { smtp } = await vite.ssrLoadModule('/src/mail/smtp.ts');
-const { createTemplates } = await vite.ssrLoadModule('/src/templates.ts');
+const { createTemplates } = await vite.ssrLoadModule('/src/templates/templates.ts');
 const { openDatabase } = await vite.ssrLoadModule('/src/db/open.ts');
 
 const connection = openDatabase(database);
@@ -26,9 +24,8 @@ const config = parseConfig({
   clock: { now: () => new Date(now) },
   mail: { from: 'Harbour <noreply@harbour.example>', transport },
 });
-const runtime = createRuntime(config, guardDb(connection.client));
-const ledger = new Ledger(runtime, new AuditManager(runtime));
-const mailer = new Mailer(runtime, ledger, createTemplates({ appName: 'Harbour', baseUrl }));
+const core = createCore(config, guardDb(connection.client));
+const mailer = new Mailer(core, core.ledger, createTemplates({ appName: 'Harbour', baseUrl }));
 await mailer.deliver();
 await connection.close();
 await vite.close();

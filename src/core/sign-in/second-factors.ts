@@ -65,10 +65,10 @@ export class SecondFactors implements CredentialStore {
         id: userId,
         OR: [{ factorReset: { isNot: null } }, ...this.#factors.map((each) => each.concerns)],
       },
-      select: { id: true, factorReset: { select: { effectiveAt: true, requestedById: true } } },
+      select: { id: true }, // a relation selected here would be asked for even where there is no such user
     });
     if (concerned === null) return [];
-    const reset = concerned.factorReset;
+    const reset = await db.factorReset.findUnique({ where: { userId } });
     if (reset !== null && reset.effectiveAt <= this.#core.now()) {
       await this.#takeEffect(userId, reset);
       return [];
