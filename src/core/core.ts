@@ -53,8 +53,9 @@ export function createCore<U extends User>(config: Config, db: Db): Core<U> {
   const roleStore = new RoleStore(runtime);
   const scopeTree = new ScopeTree(runtime);
   const access = new Access(runtime, roleStore, scopeTree);
-  const permissions = new PermissionManager({ ...runtime, ledger, access, roleStore });
-  const roles = new RoleManager({ ...runtime, ledger, access, roleStore, scopeTree });
+  const roleCore = { ...runtime, audit, ledger, access, roleStore, scopeTree };
+  const permissions = new PermissionManager(roleCore);
+  const roles = new RoleManager(roleCore);
 
   const sessionTokens = new SessionTokens(runtime.keys, config.origin);
   const verifier = new SessionVerifier(runtime, sessionTokens, ledger, audit, roleStore);

@@ -121,6 +121,7 @@ export function isMissing(error: unknown): boolean {
  *   a client without `strictUndefinedChecks` turns `deleteMany({ where: { id: undefined } })` into "every row".
  * - A zero byte in a text is `invalid_input`: PostgreSQL would fail as if it were down, SQLite would store it.
  * - A unique violation and a missing row pass through as Prisma's errors; see {@link isUniqueViolation}, {@link isMissing}.
+ * - A row that refers to one that is gone is `conflict`, with the reason `reference_gone`.
  * - Everything else that fails, and a call longer than `timeoutMs` (2000), is `unavailable` with the error as cause.
  *
  * Calls stay Prisma's lazy promises: those of one tick are still batched, and a batch for `$transaction` may hold them.
@@ -194,6 +195,13 @@ async function withinTime(call: PromiseLike<unknown>, timeoutMs: number): Promis
 
 function asKnown(error: unknown): unknown {
   if (isUniqueViolation(error) || isMissing(error)) return error;
+  // A foreign key: the row that is referred to went at the same moment. The database is not down, and asking again will tell.
+  if (codeOf(error) === 'P2003')
+    return new AuthTunaError(
+      'conflict',
+      { message: 'Something else changed at the same moment. Try again.', reason: 'reference_gone' },
+      { cause: error },
+    );
   // Arguments that Prisma does not understand: a mistake in the code, not a database that is down.
   if (error instanceof Error && error.name === 'PrismaClientValidationError') return error;
   return new AuthTunaError('unavailable', { retryAfterSeconds: 1 }, { cause: error });

@@ -26,6 +26,7 @@ export const RIGHTS = [
 const ENTRIES = [
   ...RIGHTS,
   'project:create',
+  'project:delete',
   'team:manage',
   'team:create',
   'doc:*',
@@ -196,12 +197,22 @@ export function heldAt(world: World, userId: string, scope: string): string[] {
   return world.owners.get(scope) === userId ? [...assigned, 'r0'] : assigned;
 }
 
+/** The roles that count for somebody at a scope: held there or above, with all that they include. */
+export function rolesAlong(world: World, userId: string, scope: string): RoleRow[] {
+  return chainIn(world, scope).scopes.flatMap((each) => {
+    const above = chainIn(world, each).scopes;
+    return heldAt(world, userId, each).flatMap((roleId) => closureIn(world, roleId, above));
+  });
+}
+
+/** The rank to act with at a scope, as access.md words it: the highest level held there or above, included roles counted. */
+export function rankIn(world: World, userId: string, scope: string): number {
+  return Math.max(-1, ...rolesAlong(world, userId, scope).map(({ level }) => level ?? -1));
+}
+
 /** The decision as access.md words it. */
 export function oracle(world: World, userId: string, permission: string, scope: string): boolean {
-  return chainIn(world, scope).scopes.some((each) => {
-    const above = chainIn(world, each).scopes;
-    return heldAt(world, userId, each)
-      .flatMap((roleId) => closureIn(world, roleId, above))
-      .some((role) => role.permissions.some((entry) => covers(entry.permission, permission)));
-  });
+  return rolesAlong(world, userId, scope).some((role) =>
+    role.permissions.some((entry) => covers(entry.permission, permission)),
+  );
 }

@@ -1,4 +1,4 @@
-import type { AssignmentRow, RoleCatalog, RoleSet } from './role-catalog.js';
+import type { AssignmentRow, CompiledRole, RoleCatalog, RoleSet } from './role-catalog.js';
 
 /** The ancestors of a scope, itself first and `global` last, with their owners. */
 export interface Chain {
@@ -75,21 +75,14 @@ export class Grants {
     );
   }
 
-  /** The highest level of a role held along the chain; -1 for none. */
-  levelAlong(chain: Chain): number {
-    let level = -1;
-    for (const { set } of this.rolesAlong(chain)) {
-      for (const role of set.roles) if (role.level !== null && role.level > level) level = role.level;
-    }
-    return level;
+  /** The roles assigned at the scope of a chain or above it, as far as they count there. */
+  assignedAlong(chain: Chain): CompiledRole[] {
+    return chain.scopes.flatMap((_scope, index) => this.heldAt(chain, index)?.roles ?? []);
   }
 
-  /** The highest level of a role held anywhere; -1 for none. */
-  get highestLevel(): number {
-    const levels = this.scopes
-      .flatMap((scope) => this.at(scope) ?? [])
-      .flatMap((set) => set.roles.map((role) => role.level ?? -1));
-    return Math.max(-1, ...levels);
+  /** The roles assigned at any scope. */
+  assignedAnywhere(): CompiledRole[] {
+    return this.scopes.flatMap((scope) => this.at(scope)?.roles ?? []);
   }
 }
 

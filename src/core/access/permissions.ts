@@ -1,13 +1,13 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Ledger, Write } from '../changes/ledger.js';
+import type { Write } from '../changes/ledger.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import { invalid } from '../refusals.js';
-import type { Runtime } from '../runtime.js';
-import type { Access } from './access.js';
-import type { RoleStore } from './role-store.js';
+import { asConflict, definitionChain, type RoleCore } from './role-core.js';
+import { requireMayEdit, unchangedDraft } from './role-edits.js';
 import { isPermissionName } from './scope-name.js';
+import { rolesChangedSince } from './versions.js';
 
 export interface Permission {
   name: string;
@@ -19,9 +19,9 @@ export interface Permission {
 
 /** The catalog of permissions. Holding one is a matter of roles; this says which there are and what they mean. */
 export class PermissionManager {
-  readonly #core: Runtime & { ledger: Ledger; access: Access; roleStore: RoleStore };
+  readonly #core: RoleCore;
 
-  constructor(core: Runtime & { ledger: Ledger; access: Access; roleStore: RoleStore }) {
+  constructor(core: RoleCore) {
     this.#core = core;
   }
 
@@ -112,14 +112,24 @@ export class PermissionManager {
     );
   }
 
-  /** Removes it from every role as well. Needs `permissions:manage`. @throws AuthTunaError `not_found`, `forbidden` */
+  /**
+   * Removes it from every role as well. Needs `permissions:manage`, and the right to edit each of these roles.
+   *
+   * @throws AuthTunaError `not_found`, `forbidden`; `conflict` when roles changed at the same moment
+   */
   async delete(name: string, actor: Actor): Promise<void> {
     await this.#core.access.require(actor, 'permissions:manage');
     const { db } = this.#core;
+    const catalog = await this.#core.roleStore.current();
+    for (const role of catalog.all()) {
+      if (!role.direct.includes(name)) continue;
+      const chain = await definitionChain(this.#core, role.ownedBy);
+      await requireMayEdit(this.#core, actor, role, unchangedDraft(role), chain);
+    }
     const writes = [
       db.permission.delete({ where: { name } }),
       db.rolePermission.deleteMany({ where: { permission: name } }),
-      this.#core.roleStore.bump(),
+      rolesChangedSince(db, catalog.version),
     ];
     await this.#commit(name, writes, 'permission.deleted', actor);
   }
@@ -137,9 +147,9 @@ export class PermissionManager {
         invalidates: ['roles'],
       });
     } catch (error) {
-      if (isMissing(error))
+      if (isMissing(error) && (await this.find(name)) === null)
         throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
-      throw error;
+      throw asConflict(error);
     }
   }
 }

@@ -28,6 +28,10 @@ export interface CompiledRole {
   readonly name: string;
   readonly ownedBy: string;
   readonly level: number | null;
+  /** The highest level of the closure; -1 where no role of it has one. */
+  readonly rank: number;
+  /** Whether every role of the closure has a level. To a person who would act upon its holders, a role that is not ranked is above all. */
+  readonly isRanked: boolean;
   readonly at: readonly string[];
   readonly description: string | null;
   readonly origin: Role['origin'];
@@ -93,6 +97,29 @@ export class RoleCatalog {
 
   byId(id: string): CompiledRole | null {
     return this.#byId.get(id) ?? null;
+  }
+
+  /** The roles as they would be if this one included those. */
+  withIncludes(role: CompiledRole, includes: readonly CompiledRole[]): RoleCatalog {
+    const included = includes.map(({ id }) => ({ includedId: id }));
+    const rows = [...this.#rows.values()];
+    return new RoleCatalog(
+      this.version,
+      rows.map((row) => (row.id === role.id ? { ...row, includes: included } : row)),
+    );
+  }
+
+  /** The roles as they would be without this one. */
+  without(role: CompiledRole): RoleCatalog {
+    return new RoleCatalog(
+      this.version,
+      [...this.#rows.values()].filter(({ id }) => id !== role.id),
+    );
+  }
+
+  /** The role and every role that includes it, at any depth. */
+  including(role: CompiledRole): CompiledRole[] {
+    return [...this.#byId.values()].filter(({ closure }) => closure.has(role.id));
   }
 
   /** The role of this name that is visible along a chain of scopes: the nearest owner's own first, then everybody's. */
@@ -227,6 +254,8 @@ function compile(row: RoleRow, byId: ReadonlyMap<string, RoleRow>): CompiledRole
     name: row.name,
     ownedBy: row.ownedBy,
     level: row.level,
+    rank: Math.max(-1, ...rows.map(({ level }) => level ?? -1)),
+    isRanked: rows.every(({ level }) => level !== null),
     at: row.at === '' ? [] : row.at.split(' '),
     description: row.description,
     origin: row.origin as Role['origin'],

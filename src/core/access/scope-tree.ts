@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { AuthTunaError } from '../../errors.js';
+import { inTime } from '../../time.js';
 import { Batcher } from '../concurrency/batcher.js';
 import type { Runtime } from '../runtime.js';
 import { type Chain, GLOBAL_CHAIN } from './grants.js';
@@ -21,18 +22,20 @@ export interface ScopeResolver {
 /** Levels from a scope up to, but without, `global`. */
 export const MAX_DEPTH = 16;
 const MAX_CHAINS = 50_000;
+const RESOLVE_MS = 2000; // as for the database: slower than this counts as down
 const UNTOLD_MS = 1000; // with `recheckSeconds: 0`, how long it takes until what was written into the table by hand is seen
 
 /**
  * The tree of scopes, for reading: where a right given higher up reaches down to.
  *
- * Nodes are rows or come from the host's own tables (`resolveScope`). An unknown scope hangs directly below `global`.
+ * Nodes are rows or come from the host's own tables (`resolveScope`); a row that a script registered goes before those tables, and they before a row
+ * that a user registered. An unknown scope hangs directly below `global`.
  */
 export class ScopeTree {
   readonly #runtime: Runtime;
   readonly #resolvers: readonly ScopeResolver[];
   readonly #chains = new LRUCache<string, RememberedChain>({ max: MAX_CHAINS });
-  readonly #rows: Batcher<ScopeNode>;
+  readonly #rows: Batcher<NodeRow>;
   #askedAt = -Infinity;
   /** Counts the invalidations, so that an answer that was under way when one came is not remembered. */
   #changes = 0;
@@ -41,7 +44,7 @@ export class ScopeTree {
     this.#runtime = runtime;
     this.#rows = new Batcher(async (ids) => {
       const rows = await runtime.db.scopeNode.findMany({ where: { id: { in: ids } } });
-      return new Map(rows.map((row) => [row.id, toNode(row)]));
+      return new Map(rows.map((row) => [row.id, { ...toNode(row), registeredById: row.registeredById }]));
     });
     const { resolveScope } = runtime.config;
     this.#resolvers = resolveScope === undefined ? [] : [{ resolve: resolveScope }];
@@ -124,12 +127,15 @@ export class ScopeTree {
   async #nodeOf(scope: string): Promise<Node> {
     if (scope === 'global') return { isRow: true };
     const row = await this.rowOf(scope);
-    if (row !== null) return { ...row, isRow: true };
-    return { ...(await this.resolve(scope)), isRow: false };
+    if (row !== null && (row.registeredById === null || this.#resolvers.length === 0))
+      return { ...row, isRow: true };
+    // A user who registers the next id of the host's table must not keep its real owner out.
+    const told = await this.resolve(scope);
+    return told === null && row !== null ? { ...row, isRow: true } : { ...told, isRow: false };
   }
 
   /** The registered node of a scope as of now; null where there is none. */
-  rowOf(scope: string): Promise<ScopeNode | null> {
+  rowOf(scope: string): Promise<NodeRow | null> {
     return this.#rows.latest(scope);
   }
 
@@ -177,13 +183,18 @@ export function toNode(row: {
   return { id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name };
 }
 
-/** The host's function may throw at once, or give nothing where null is meant. */
+/** The host's function may throw at once, never answer, or give nothing where null is meant. */
 async function ask(resolver: ScopeResolver, scope: string): Promise<ScopeParents | null> {
   try {
-    return (await resolver.resolve(scope)) ?? null;
+    return (await inTime('resolveScope', RESOLVE_MS, async () => resolver.resolve(scope))) ?? null;
   } catch (cause) {
     throw new AuthTunaError('unavailable', { reason: 'resolve_scope_failed' }, { cause });
   }
+}
+
+interface NodeRow extends ScopeNode {
+  /** Null for a script. */
+  registeredById: string | null;
 }
 
 type ScopeParents = { parent?: string | null; ownerId?: string | null };

@@ -6,10 +6,11 @@ import { misconfigured } from '../../errors.js';
 import type { Ledger } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';
 import type { Role } from './role-catalog.js';
+import { checkRole } from './role-input.js';
 import type { RoleStore } from './role-store.js';
-import { checkRole } from './roles.js';
 import { isPermissionName } from './scope-name.js';
 import { SHIPPED_PERMISSIONS, SHIPPED_ROLES } from './shipped.js';
+import { SuperadminGuard } from './superadmins.js';
 
 const COUNTERS = ['roles_version', 'scopes_version', 'scope_moves', 'superadmin', 'superadmin_changes'];
 const ATTEMPTS = 5;
@@ -39,6 +40,7 @@ export async function seed(runtime: Runtime, ledger: Ledger, store: RoleStore): 
       if (!isUniqueViolation(error) || attempt === ATTEMPTS) throw error;
     }
   }
+  await new SuperadminGuard({ ...runtime, roleStore: store }).recount();
   await reportDifferences(runtime, store, declared);
 }
 

@@ -22,14 +22,17 @@ export const SHIPPED_PERMISSIONS = {
   'org:members:remove': 'Remove people from an organization.',
   'project:read': 'See a project.',
   'project:create': 'Create a project.',
-  'project:manage': 'Change and delete a project.',
+  'project:manage': 'Change a project.',
+  'project:delete': 'Delete a project.',
   'team:read': 'See a team.',
   'team:create': 'Create a team.',
-  'team:manage': 'Change and delete a team.',
+  'team:manage': 'Change a team.',
+  'team:delete': 'Delete a team.',
   'team:members:invite': 'Invite people to a team.',
   'resource:read': 'See a resource.',
   'resource:create': 'Create a resource.',
-  'resource:manage': 'Change and delete a resource.',
+  'resource:manage': 'Change a resource.',
+  'resource:delete': 'Delete a resource.',
 } as const satisfies Readonly<Record<string, string>>;
 
 const TEAM_ROLES = ['team_lead', 'team_member'];

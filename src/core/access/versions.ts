@@ -2,11 +2,14 @@ import type { Db } from '../../db/client.js';
 
 const ROLES = 'roles_version';
 const SCOPES = 'scopes_version';
+const MOVES = 'scope_moves';
 
-/** How often the roles and the tree of scopes have changed; whoever remembers either knows by this whether it is still so. */
+/** How often the roles and the tree of scopes have changed; by this a process knows whether what it remembers of either still holds. */
 export interface Versions {
   roles: number;
   scopes: number;
+  /** How often nodes changed places: moves, removals, and registrations below a name that was no row. */
+  moves: number;
 }
 
 /** The write that tells every process to compile the roles again; it belongs into every batch that changes a role. */
@@ -14,14 +17,44 @@ export function rolesChanged(db: Db) {
   return db.counter.update({ where: { name: ROLES }, data: { value: { increment: 1 } } });
 }
 
+/** The same for a batch that was decided by the roles of a version; it misses when any role has changed since. */
+export function rolesChangedSince(db: Db, version: number) {
+  return db.counter.update({ where: { name: ROLES, value: version }, data: { value: { increment: 1 } } });
+}
+
+/** For a batch that was decided by the roles of a version and changes none; it misses when any role has changed since. */
+export function rolesUnchanged(db: Db, version: number) {
+  return db.counter.update({ where: { name: ROLES, value: version }, data: { value: { increment: 0 } } });
+}
+
+/** For a batch that says something of a registered scope; it misses when the scope was removed meanwhile. */
+export function scopeStays(db: Db, scope: string) {
+  return db.scopeNode.update({ where: { id: scope }, data: { id: scope } });
+}
+
 /** The write that tells every process to ask again where scopes hang; it belongs into every batch that changes the tree. */
 export function scopesChanged(db: Db) {
   return db.counter.update({ where: { name: SCOPES }, data: { value: { increment: 1 } } });
 }
 
-/** Both as of now, in one query. */
+/** The same for a batch that was decided by the tree of a version; it misses when the tree has changed since. */
+export function scopesChangedSince(db: Db, version: number) {
+  return db.counter.update({ where: { name: SCOPES, value: version }, data: { value: { increment: 1 } } });
+}
+
+/** For a batch in which a node changes its place; first in it, and it misses when another node did so since. */
+export function movesChangedSince(db: Db, version: number) {
+  return db.counter.update({ where: { name: MOVES, value: version }, data: { value: { increment: 1 } } });
+}
+
+/** For a batch that was decided by where nodes hang; first in it, and it misses when one changed its place since. */
+export function movesUnchanged(db: Db, version: number) {
+  return db.counter.update({ where: { name: MOVES, value: version }, data: { value: { increment: 0 } } });
+}
+
+/** All as of now, in one query. */
 export async function readVersions(db: Db): Promise<Versions> {
-  const rows = await db.counter.findMany({ where: { name: { in: [ROLES, SCOPES] } } });
+  const rows = await db.counter.findMany({ where: { name: { in: [ROLES, SCOPES, MOVES] } } });
   const of = (name: string) => rows.find((row) => row.name === name)?.value ?? 0;
-  return { roles: of(ROLES), scopes: of(SCOPES) };
+  return { roles: of(ROLES), scopes: of(SCOPES), moves: of(MOVES) };
 }

@@ -346,13 +346,13 @@ export class UserManager<U extends User = User> {
     if (actor.userId === id) throw new AuthTunaError('conflict', { message: 'You cannot suspend yourself.' });
     await this.#core.access.requireAbove(actor, id, 'users:manage');
     const superadmins = await this.#superadmins.observe();
-    const user = await this.#row(id);
+    const [user, held] = await Promise.all([this.#row(id), this.#superadmins.heldBy(id)]);
     const now = this.#core.now();
     if (options.until !== undefined && !(options.until > now))
       throw invalid('until', 'in_past', 'must be in the future');
     await this.#commit(user, actor, 'user.suspended', reason, [
-      ...((await this.#superadmins.isSuperadmin(id))
-        ? this.#superadmins.removed(user, superadmins)
+      ...(held > 0
+        ? this.#superadmins.removed(user, superadmins, held)
         : this.#superadmins.unaffected(superadmins)),
       ...this.#core.sessions.revokeAllWrites(user, { reason: 'suspended' }),
       this.#core.tokens.revokeAll(id),
@@ -372,7 +372,7 @@ export class UserManager<U extends User = User> {
   async unsuspend(id: string, reason: string, actor: Actor): Promise<void> {
     await this.#core.access.requireAbove(actor, id, 'users:manage');
     const superadmins = await this.#superadmins.observe();
-    const user = await this.#row(id);
+    const [user, held] = await Promise.all([this.#row(id), this.#superadmins.heldBy(id)]);
     if (user.suspendedAt === null) return;
     const now = this.#core.now();
     await this.#commit(user, actor, 'user.unsuspended', reason, [
@@ -381,9 +381,7 @@ export class UserManager<U extends User = User> {
         where: { id, suspendedAt: user.suspendedAt },
         data: { suspendedAt: null, suspendedUntil: null, suspendedReason: null, updatedAt: now },
       }),
-      ...((await this.#superadmins.isSuperadmin(id))
-        ? this.#superadmins.added({ id, suspendedAt: null }, superadmins)
-        : []),
+      ...(held > 0 ? this.#superadmins.added({ id, suspendedAt: null }, superadmins, held) : []),
     ]);
   }
 
@@ -396,11 +394,11 @@ export class UserManager<U extends User = User> {
   async delete(id: string, actor: Actor): Promise<void> {
     if (actor.userId !== id) await this.#core.access.requireAbove(actor, id, 'users:manage');
     const superadmins = await this.#superadmins.observe();
-    const user = await this.#row(id);
+    const [user, held] = await Promise.all([this.#row(id), this.#superadmins.heldBy(id)]);
     const now = this.#core.now();
     await this.#commit(user, actor, 'user.deleted', null, [
-      ...((await this.#superadmins.isSuperadmin(id))
-        ? this.#superadmins.removed(user, superadmins)
+      ...(held > 0
+        ? this.#superadmins.removed(user, superadmins, held)
         : this.#superadmins.unaffected(superadmins)),
       this.#core.db.roleAssignment.deleteMany({ where: { userId: id } }),
       ...this.#core.sessions.revokeAllWrites(user, { reason: 'deleted' }),

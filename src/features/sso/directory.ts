@@ -104,6 +104,11 @@ export class SsoDirectory implements SignInGate, ScopeDependent {
     return this.#roles.apply(provider, userId, claims);
   }
 
+  /** Whether a scope has a connection. */
+  async isUsing(scope: string): Promise<boolean> {
+    return (await this.#core.db.ssoConnection.count({ where: { scope } })) > 0;
+  }
+
   /** The writes that remove what hangs on a scope, when the scope is removed. */
   async removeAt(scope: string): Promise<Write[]> {
     const { db } = this.#core;

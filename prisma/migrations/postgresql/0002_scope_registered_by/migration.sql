@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "ScopeNode" ADD COLUMN     "registeredById" TEXT;

@@ -1,0 +1,300 @@
+import { type Actor, isSystem } from '../../actor.js';
+import { newId } from '../../crypto/random.js';
+import { isMissing, isUniqueViolation } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import type { Write } from '../changes/ledger.js';
+import { mayEditRole, type RoleDraft } from './delegation.js';
+import type { Chain } from './grants.js';
+import type { CompiledRole, RoleCatalog } from './role-catalog.js';
+import {
+  allRoles,
+  asConflict,
+  definitionChain,
+  locateRole,
+  noRole,
+  type RoleCore,
+  standingAt,
+} from './role-core.js';
+import { checkInput, type RoleChange, type RoleInput } from './role-input.js';
+import { isPermissionName, isPermissionPattern } from './scope-name.js';
+import { SuperadminGuard, superadminRoles } from './superadmins.js';
+import { rolesChangedSince } from './versions.js';
+
+/** {@link RoleManager.create} */
+export async function createRole(core: RoleCore, input: RoleInput, actor: Actor): Promise<void> {
+  checkInput(input);
+  const { db, roleStore, ledger, config } = core;
+  const catalog = await roleStore.current();
+  const chain = await definitionChain(core, input.ownedBy ?? '');
+  // A second role of a name that is visible here would be taken for the first.
+  const namesake = catalog.find(input.name, chain.scopes);
+  if (namesake !== null && namesake.ownedBy !== (input.ownedBy ?? '')) throw nameTaken(input.name);
+  const includes = allRoles(catalog, input.includes, chain);
+  const permissions = [...new Set(input.permissions ?? [])];
+  const level = input.level ?? null;
+  await requireMayEdit(core, actor, null, { level, permissions, includes, mayAssign: [] }, chain);
+  const now = core.now();
+  const id = newId(config.random);
+  const writes: Write[] = [
+    ...(await missingPermissions(core, permissions, actor)).map((name) =>
+      db.permission.upsert({ where: { name }, create: { name, createdAt: now }, update: {} }),
+    ),
+    db.role.create({
+      data: {
+        id,
+        name: input.name,
+        ownedBy: input.ownedBy ?? '',
+        description: input.description ?? null,
+        level,
+        at: (input.at ?? []).join(' '),
+        origin: 'database',
+        createdAt: now,
+        updatedAt: now,
+      },
+    }),
+    db.rolePermission.createMany({ data: permissions.map((permission) => ({ roleId: id, permission })) }),
+    db.roleInclusion.createMany({ data: includes.map((role) => ({ roleId: id, includedId: role.id })) }),
+    // What it includes must still be what was looked at.
+    includes.length === 0 ? roleStore.bump() : rolesChangedSince(db, catalog.version),
+  ];
+  try {
+    await ledger.commit({
+      writes,
+      facts: [
+        {
+          type: 'role.created',
+          actor,
+          target: { type: 'role', id: input.name },
+          data: { permissions, level },
+        },
+      ],
+      invalidates: ['roles'],
+    });
+  } catch (error) {
+    throw isUniqueViolation(error) ? nameTaken(input.name) : asConflict(error);
+  }
+}
+
+/** A script that declares a role declares its permissions with it; a person needs them to exist. @throws AuthTunaError `not_found` */
+async function missingPermissions(
+  { db }: RoleCore,
+  permissions: readonly string[],
+  actor: Actor,
+): Promise<string[]> {
+  const names = permissions.filter(isPermissionName);
+  const known = new Set(
+    (await db.permission.findMany({ where: { name: { in: names } } })).map((row) => row.name),
+  );
+  const unknown = names.filter((name) => !known.has(name));
+  if (unknown[0] !== undefined && !isSystem(actor)) throw noPermission(unknown[0]);
+  return unknown;
+}
+
+/** {@link RoleManager.update} */
+export async function updateRole(
+  core: RoleCore,
+  name: string,
+  change: RoleChange,
+  actor: Actor,
+  ownedBy?: string,
+): Promise<void> {
+  checkInput({ name, ...change, description: change.description ?? undefined });
+  const found = await locateRole(core, name, ownedBy);
+  const { catalog, role, chain } = found;
+  const includes = allRoles(catalog, change.includes, chain);
+  await requireMayEdit(
+    core,
+    actor,
+    role,
+    {
+      level: change.level === undefined ? role.level : change.level,
+      permissions: [],
+      // Where a role may be assigned decides who can pass it on, so widening that takes all that the role contains.
+      includes: change.at === undefined ? includes : [...includes, role],
+      mayAssign: [],
+    },
+    chain,
+  );
+  const { db } = core;
+  const data = {
+    updatedAt: core.now(),
+    ...(change.description !== undefined && { description: change.description }),
+    ...(change.level !== undefined && { level: change.level }),
+    ...(change.at !== undefined && { at: change.at.join(' ') }),
+  };
+  const writes: Write[] = [db.role.update({ where: { id: role.id }, data })];
+  if (change.includes === undefined) return commitEdit(core, found, writes, actor, { ...change });
+  await commitEdit(
+    core,
+    found,
+    [
+      ...writes,
+      db.roleInclusion.deleteMany({ where: { roleId: role.id } }),
+      db.roleInclusion.createMany({
+        data: includes.map((included) => ({ roleId: role.id, includedId: included.id })),
+      }),
+    ],
+    actor,
+    { ...change },
+    catalog.withIncludes(role, includes),
+  );
+}
+
+/** {@link RoleManager.delete} */
+export async function deleteRole(
+  core: RoleCore,
+  name: string,
+  actor: Actor,
+  ownedBy?: string,
+): Promise<void> {
+  const { catalog, role, chain } = await locateRole(core, name, ownedBy);
+  if (role.origin === 'shipped')
+    throw new AuthTunaError('forbidden', { message: `${name} is a role of the system and stays.` });
+  await requireMayEdit(core, actor, role, unchangedDraft(role), chain);
+  const superadmins = await superadminWrites(core, catalog, catalog.without(role));
+  try {
+    await core.ledger.commit({
+      writes: [
+        core.db.role.delete({ where: { id: role.id } }),
+        ...superadmins,
+        rolesChangedSince(core.db, catalog.version),
+      ],
+      facts: [{ type: 'role.deleted', actor, target: { type: 'role', id: name } }],
+      invalidates: ['roles'],
+    });
+  } catch (error) {
+    if (isMissing(error) && (await core.roleStore.current()).byId(role.id) === null) throw noRole(name);
+    throw asConflict(error);
+  }
+}
+
+/** {@link RoleManager.addPermission} */
+export async function addPermission(
+  core: RoleCore,
+  name: string,
+  permission: string,
+  actor: Actor,
+  ownedBy?: string,
+): Promise<void> {
+  const found = await locateRole(core, name, ownedBy);
+  const { role, chain } = found;
+  const { db } = core;
+  const isKnown =
+    isPermissionPattern(permission) ||
+    (await db.permission.findUnique({ where: { name: permission } })) !== null;
+  if (!isKnown) throw noPermission(permission);
+  await requireMayEdit(core, actor, role, { ...unchangedDraft(role), permissions: [permission] }, chain);
+  if (role.direct.includes(permission)) return;
+  const row = { roleId: role.id, permission };
+  const write = db.rolePermission.upsert({ where: { roleId_permission: row }, create: row, update: {} });
+  await commitEdit(core, found, [write], actor, { added: permission });
+}
+
+/** {@link RoleManager.removePermission} */
+export async function removePermission(
+  core: RoleCore,
+  name: string,
+  permission: string,
+  actor: Actor,
+  ownedBy?: string,
+): Promise<void> {
+  const found = await locateRole(core, name, ownedBy);
+  const { role, chain } = found;
+  await requireMayEdit(core, actor, role, unchangedDraft(role), chain);
+  if (!role.direct.includes(permission)) throw noEntry(role);
+  const where = { roleId_permission: { roleId: role.id, permission } };
+  await commitEdit(core, found, [core.db.rolePermission.delete({ where })], actor, { removed: permission });
+}
+
+/** {@link RoleManager.allowAssign} */
+export async function allowAssign(
+  core: RoleCore,
+  assigner: string,
+  assignable: string,
+  actor: Actor,
+): Promise<void> {
+  const found = await locateRole(core, assigner);
+  const { catalog, role, chain } = found;
+  const [target] = allRoles(catalog, [assignable], chain) as [CompiledRole];
+  await requireMayEdit(core, actor, role, { ...unchangedDraft(role), mayAssign: [target] }, chain);
+  const row = { assignerId: role.id, assignableId: target.id };
+  const where = { assignerId_assignableId: row };
+  const write = core.db.roleAllowAssign.upsert({ where, create: row, update: {} });
+  await commitEdit(core, found, [write], actor, { mayAssign: assignable });
+}
+
+/** {@link RoleManager.disallowAssign} */
+export async function disallowAssign(
+  core: RoleCore,
+  assigner: string,
+  assignable: string,
+  actor: Actor,
+): Promise<void> {
+  const found = await locateRole(core, assigner);
+  const { catalog, role, chain } = found;
+  const [target] = allRoles(catalog, [assignable], chain) as [CompiledRole];
+  await requireMayEdit(core, actor, role, unchangedDraft(role), chain);
+  if (!role.mayAssign.includes(target.id)) throw noEntry(role);
+  const where = { assignerId_assignableId: { assignerId: role.id, assignableId: target.id } };
+  await commitEdit(core, found, [core.db.roleAllowAssign.delete({ where })], actor, {
+    mayNoLongerAssign: assignable,
+  });
+}
+
+/** @throws AuthTunaError `unauthenticated`, `forbidden` */
+export async function requireMayEdit(
+  core: RoleCore,
+  actor: Actor,
+  before: CompiledRole | null,
+  draft: RoleDraft,
+  chain: Chain,
+): Promise<void> {
+  const standing = await standingAt(core, actor, chain);
+  if (standing !== null && !mayEditRole(standing, before, draft)) throw new AuthTunaError('forbidden');
+}
+
+/** A draft that puts nothing into a role and only asks whether the actor may touch it. */
+export function unchangedDraft(role: CompiledRole): RoleDraft {
+  return { level: role.level, permissions: [], includes: [], mayAssign: [] };
+}
+
+/** Commits an edit, as long as the roles are still those by which it was decided. @param after the roles as they will be, where that changes who is a superadmin */
+async function commitEdit(
+  core: RoleCore,
+  { catalog, role }: { catalog: RoleCatalog; role: CompiledRole },
+  writes: readonly Write[],
+  actor: Actor,
+  data: Record<string, unknown>,
+  after: RoleCatalog = catalog,
+): Promise<void> {
+  const superadmins = after === catalog ? [] : await superadminWrites(core, catalog, after);
+  try {
+    await core.ledger.commit({
+      writes: [...writes, ...superadmins, rolesChangedSince(core.db, catalog.version)],
+      facts: [{ type: 'role.updated', actor, target: { type: 'role', id: role.name }, data }],
+      invalidates: ['roles'],
+    });
+  } catch (error) {
+    if (isMissing(error) && (await core.roleStore.current()).byId(role.id) === null) throw noRole(role.name);
+    throw asConflict(error);
+  }
+}
+
+async function superadminWrites(core: RoleCore, before: RoleCatalog, after: RoleCatalog): Promise<Write[]> {
+  const [old, next] = [superadminRoles(before), superadminRoles(after)];
+  if (old.size === next.size && [...old].every((id) => next.has(id))) return [];
+  const superadmins = new SuperadminGuard(core);
+  return superadmins.rolesChanged(before, after, await superadmins.observe());
+}
+
+function nameTaken(name: string): AuthTunaError {
+  return new AuthTunaError('conflict', { message: `The role ${name} exists already.` });
+}
+
+function noPermission(name: string): AuthTunaError {
+  return new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
+}
+
+function noEntry(role: CompiledRole): AuthTunaError {
+  return new AuthTunaError('not_found', { message: `The role ${role.name} has no such entry.` });
+}
