@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type Random, systemRandom } from '../crypto/random.js';
 import { OUR_USER_COLUMNS as OUR_COLUMNS, type PrismaLike } from '../db/client.js';
 import { AuthTunaError } from '../errors.js';
+import { isLoopbackHost } from '../net/addresses.js';
 import type { SocialProvider } from '../oauth-client/provider.js';
 import type { AuthTunaOptions, Clock, FieldSchema, Hooks, Logger, MailTransport } from './options.js';
 import { RATE_LIMITS, type RateLimitName } from './rate-limits.js';
@@ -395,13 +396,11 @@ function problems(found: string[]): AuthTunaError {
   });
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
 function parseBaseUrl(value: string, found: string[]): URL {
   const url = URL.canParse(value) ? new URL(value) : null;
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     found.push('baseUrl: is not a URL; write for example https://app.example.com');
-  } else if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)) {
+  } else if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
     found.push(
       'baseUrl: http: works on localhost only, because session cookies would travel in clear; use https:',
     );
@@ -414,7 +413,7 @@ function parseBaseUrl(value: string, found: string[]): URL {
 function isScriptAddress(value: string): boolean {
   if (/^\/(?![/\\])/.test(value)) return true;
   const url = URL.canParse(value) ? new URL(value) : null;
-  return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.test(url.hostname));
+  return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname));
 }
 
 function isOrigin(value: string): boolean {
@@ -466,7 +465,7 @@ function checkProviders(social: z.infer<typeof schema>['social'], isSecure: bool
     const { endpoints } = provider;
     const url = 'discover' in endpoints ? endpoints.discover : endpoints.authorization;
     const { protocol, hostname } = URL.canParse(url) ? new URL(url) : { protocol: '', hostname: '' };
-    if (protocol !== 'https:' && (isSecure || protocol !== 'http:' || !LOOPBACK.test(hostname)))
+    if (protocol !== 'https:' && (isSecure || protocol !== 'http:' || !isLoopbackHost(hostname)))
       found.push(`${where}: ${url} must be https; http works on localhost in development only`);
   }
   if (Array.isArray(social.linkVerifiedEmails)) {

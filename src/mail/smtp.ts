@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createTransport } from 'nodemailer';
 import type { MailTransport, OutgoingMail } from '../config/options.js';
 import { misconfigured } from '../errors.js';
+import { isLoopbackHost } from '../net/addresses.js';
 
 export interface SmtpOptions {
   host: string;
@@ -20,7 +21,6 @@ export interface SmtpOptions {
   dkim?: { domain: string; selector: string } & ({ privateKey: string } | { privateKeyFile: string });
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 const CONNECT_MS = 10_000;
 const SILENCE_MS = 30_000;
 const MIN_DKIM_BITS = 1024; // RFC 8301 section 3.2; 2048 is what it recommends
@@ -41,7 +41,7 @@ const MAILBOX =
  */
 export function smtp(options: SmtpOptions): MailTransport {
   const { host, user, password, tlsCa } = options;
-  const isLoopback = LOOPBACK.test(host);
+  const isLoopback = isLoopbackHost(host);
   const secure = options.secure ?? options.port === 465;
   const requireTls = options.requireTls ?? !isLoopback;
   if (!requireTls && !isLoopback)

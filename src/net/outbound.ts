@@ -1,11 +1,12 @@
-import { type LookupAddress, lookup } from 'node:dns';
+import dns, { type LookupAddress, type LookupOptions } from 'node:dns';
+import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { BlockList, isIP } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { AuthTunaError } from '../errors.js';
+import { isLoopbackHost, isPublicAddress } from './addresses.js';
 
 const TIMEOUT_MS = 5000;
 const MAX_BYTES = 1024 * 1024;
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 export interface OutboundRequest {
   method?: 'GET' | 'POST' | 'DELETE';
@@ -15,22 +16,24 @@ export interface OutboundRequest {
 
 export interface OutboundAnswer {
   status: number;
-  /** The parsed JSON; null for anything else. */
+  /** The body as text. */
+  body: string;
+  /** The body as parsed JSON; null for any other text. */
   json: unknown;
 }
 
 export interface OutboundRules {
-  /** `http:` on a loopback host is fine: the app itself is in development. */
+  /** Accepts `http:` on a loopback host, for development. */
   allowLoopback: boolean;
-  /** The address was given by a tenant: whatever its name resolves to must be on the public internet. */
+  /** For addresses that a tenant gave: every address that the host name resolves to must be on the public internet. */
   publicOnly: boolean;
 }
 
 /**
- * Asks a provider: https only, 5 s for everything, at most 1 MB, no redirects.
+ * Sends one request to another service and returns the answer, whatever its status. https only, 5 s for everything, at most 1 MB, no redirects.
  *
- * A redirect would carry codes and secrets to a host nobody has checked.
- * @throws AuthTunaError `unavailable` when there is no answer of that kind
+ * Redirects are refused because they would carry codes and secrets to a host that was not checked.
+ * @throws AuthTunaError `unavailable` when no such answer arrives
  * @see docs/requirements.md OA-9
  */
 export async function outbound(
@@ -44,7 +47,7 @@ export async function outbound(
     const { status, body } = rules.publicOnly
       ? await askPublicHost(target, request)
       : await ask(target, request);
-    return { status, json: parsed(body) };
+    return { status, body, json: parsed(body) };
   } catch (error) {
     throw new AuthTunaError(
       'unavailable',
@@ -54,7 +57,7 @@ export async function outbound(
   }
 }
 
-/** Whether a URL may be asked at all, by its scheme and the look of its host. */
+/** Whether the scheme and the host of a URL allow a request to it. A host name is looked up only when the request is sent. */
 export function isAllowedUrl(url: string, rules: OutboundRules): boolean {
   if (!URL.canParse(url)) return false;
   try {
@@ -66,10 +69,10 @@ export function isAllowedUrl(url: string, rules: OutboundRules): boolean {
 }
 
 function requireAllowed(url: URL, rules: OutboundRules): void {
-  const isLoopback = LOOPBACK.test(url.hostname);
+  const isLoopback = isLoopbackHost(url.hostname);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback && rules.allowLoopback))
     throw new Error(`${url.protocol}//${url.host} is not https`);
-  if (url.username !== '' || url.password !== '') throw new Error('a URL with credentials in it');
+  if (url.username !== '' || url.password !== '') throw new Error('a URL must not contain credentials');
   const literal = url.hostname.replace(/^\[|\]$/g, '');
   if (rules.publicOnly && (isLoopback || (isIP(literal) !== 0 && !isPublicAddress(literal))))
     throw new Error(`${url.host} is not a public address`);
@@ -83,19 +86,16 @@ async function ask(url: URL, request: OutboundRequest): Promise<{ status: number
     redirect: 'error',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > MAX_BYTES) throw new Error(`${url.host} sent more than ${MAX_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return { status: response.status, body: Buffer.concat(chunks).toString('utf8') };
+  const body = await textOf((response.body ?? []) as AsyncIterable<Uint8Array>, url);
+  return { status: response.status, body };
 }
 
-/** The same over a connection whose address is checked when it is made: a name that resolves differently a moment later gains nothing. */
-function askPublicHost(url: URL, request: OutboundRequest): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
+/**
+ * Sends the same request over a connection whose address is checked when the connection is made. A check before the request would not be
+ * enough: the name could resolve to another address a moment later (DNS rebinding).
+ */
+async function askPublicHost(url: URL, request: OutboundRequest): Promise<{ status: number; body: string }> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing = httpsRequest(
       url,
       {
@@ -108,86 +108,45 @@ function askPublicHost(url: URL, request: OutboundRequest): Promise<{ status: nu
         },
         signal: AbortSignal.timeout(TIMEOUT_MS),
         agent: false,
-        lookup: (hostname, options, callback) => {
-          lookup(hostname, { ...options, all: true }, (error, found) => {
-            const addresses = (found ?? []) as LookupAddress[];
-            const bad = addresses.find(({ address }) => !isPublicAddress(address));
-            const refusal =
-              error ?? (bad === undefined ? null : new Error(`${hostname} is not a public address`));
-            if (refusal !== null || addresses[0] === undefined)
-              return callback(refusal ?? new Error(`${hostname} has no address`), '', 4);
-            if (options.all === true) return callback(null, addresses);
-            callback(null, addresses[0].address, addresses[0].family);
-          });
-        },
+        lookup: lookupPublic,
       },
-      (response) => {
-        const status = response.statusCode ?? 0;
-        if (status >= 300 && status < 400) {
-          response.destroy();
-          return reject(new Error(`${url.host} answered with a redirect`));
-        }
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.byteLength;
-          if (size > MAX_BYTES)
-            return response.destroy(new Error(`${url.host} sent more than ${MAX_BYTES} bytes`));
-          chunks.push(chunk);
-        });
-        response.on('error', reject);
-        response.on('end', () => resolve({ status, body: Buffer.concat(chunks).toString('utf8') }));
-      },
+      resolve,
     );
     outgoing.on('error', reject);
     outgoing.end(request.body);
   });
+  const status = response.statusCode ?? 0;
+  if (status >= 300 && status < 400) {
+    response.destroy();
+    throw new Error(`${url.host} answered with a redirect`);
+  }
+  return { status, body: await textOf(response, url) };
 }
 
-/** False for loopback, private, link-local, carrier-grade, multicast, reserved and documentation addresses. @see RFC 6890 */
-export function isPublicAddress(address: string): boolean {
-  const family = isIP(address);
-  if (family === 0) return false;
-  // `::ffff:10.0.0.1`, and the same address through NAT64 or 6to4, reach an IPv4 host.
-  const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)?.[1];
-  if (mapped !== undefined) return isPublicAddress(mapped);
-  const list = new BlockList();
-  for (const [network, prefix] of family === 4 ? SPECIAL_IPV4 : SPECIAL_IPV6)
-    list.addSubnet(network, prefix, family === 4 ? 'ipv4' : 'ipv6');
-  return !list.check(address, family === 4 ? 'ipv4' : 'ipv6');
-}
+/** `dns.lookup`, but fails when one of the addresses is not public. */
+const lookupPublic: LookupFunction = (hostname, options: LookupOptions, callback) => {
+  dns.lookup(hostname, { ...options, all: true }, (error, found: LookupAddress[] | undefined) => {
+    const addresses = found ?? [];
+    const [first] = addresses;
+    if (error !== null) return callback(error, '', 4);
+    if (first === undefined) return callback(new Error(`${hostname} has no address`), '', 4);
+    if (!addresses.every(({ address }) => isPublicAddress(address)))
+      return callback(new Error(`${hostname} is not a public address`), '', 4);
+    if (options.all === true) return callback(null, addresses);
+    callback(null, first.address, first.family);
+  });
+};
 
-const SPECIAL_IPV4: readonly [string, number][] = [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.0.2.0', 24],
-  ['192.88.99.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['198.51.100.0', 24],
-  ['203.0.113.0', 24],
-  ['224.0.0.0', 4],
-  ['240.0.0.0', 4],
-];
-const SPECIAL_IPV6: readonly [string, number][] = [
-  ['::', 96],
-  ['::ffff:0:0', 96],
-  ['64:ff9b::', 96],
-  ['64:ff9b:1::', 48],
-  ['100::', 64],
-  ['2001::', 23],
-  ['2001:db8::', 32],
-  ['2002::', 16],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['fec0::', 10],
-  ['ff00::', 8],
-];
+async function textOf(body: AsyncIterable<Uint8Array>, url: URL): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (size > MAX_BYTES) throw new Error(`${url.host} sent more than ${MAX_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
 
 function parsed(body: string): unknown {
   try {

@@ -1,19 +1,11 @@
-import { BlockList, isIP } from 'node:net';
 import { misconfigured } from '../../errors.js';
-import { canonicalAddress, parseAddress } from '../../net/addresses.js';
+import { inNetworks, parseAddress, parseCidr } from '../../net/addresses.js';
 
-/** An address and how many of its leading bits count. */
-export interface Cidr {
-  address: string;
-  prefix: number;
-  family: 'ipv4' | 'ipv6';
-}
-
-/** Who is calling, seen past the proxies that are ours. */
+/** The client's address, found behind the trusted proxies. */
 export interface ClientAddress {
-  /** Canonical (IPv6 compressed and lower-case, IPv4-mapped unwrapped); null when missing or unparsable. */
+  /** In its one spelling (see `parseAddress`); null when it is missing or unreadable. */
   ip: string | null;
-  /** Whether an `X-Forwarded-For` came that nobody trusted was there to set; the log says so once. */
+  /** True when the request has an `X-Forwarded-For` header that no trusted proxy set. The log reports this once. */
   ignoredForwarded: boolean;
 }
 
@@ -23,33 +15,13 @@ export type AddressResolver = (
 ) => ClientAddress;
 
 /**
- * `10.0.0.0/8`, `2001:db8::/32`, or a plain address (all bits count); null for anything else.
+ * Returns a function that finds the client's address from the socket and `X-Forwarded-For`. No other header is read.
  *
- * IPv4-mapped ranges come back as the IPv4 range they are.
- */
-export function parseCidr(text: string): Cidr | null {
-  const [written = '', bits, ...rest] = text.split('/');
-  const version = isIP(written);
-  if (version === 0 || written.includes('%') || rest.length > 0) return null;
-
-  const width = version === 4 ? 32 : 128;
-  if (bits !== undefined && !/^\d{1,3}$/.test(bits)) return null;
-  const prefix = bits === undefined ? width : Number(bits);
-  if (prefix > width) return null;
-
-  const address = canonicalAddress(written);
-  if (version === 6 && isIP(address) === 4) {
-    return prefix < 96 ? null : { address, prefix: prefix - 96, family: 'ipv4' };
-  }
-  return { address, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
-}
-
-/**
- * A function that finds the client's address from the socket and `X-Forwarded-For`, and from no other header.
- *
- * `trustedProxies` is how many proxies stand in front (each appends one entry; the right-most of them count), or
- * the CIDRs they live in (entries are walked from the right to the first one outside). Not given: the socket only.
- * @throws AuthTunaError `misconfigured` for anything else, `true` and ranges that trust everybody among it
+ * `trustedProxies` is one of:
+ * - not given: only the socket's address counts;
+ * - the number of proxies in front: each proxy appends one entry, so that many entries are counted from the right;
+ * - the CIDRs of the proxies: entries are read from the right up to the first address outside these networks.
+ * @throws AuthTunaError `misconfigured` for any other value, among them `true` and networks that contain every address
  */
 export function createAddressResolver(
   trustedProxies: undefined | number | readonly string[],
@@ -63,7 +35,7 @@ export function createAddressResolver(
   if (typeof trustedProxies === 'number') return byHops(trustedProxies);
   if (Array.isArray(trustedProxies)) return byRanges(trustedProxies);
   throw misconfigured(
-    `trustedProxies: ${String(trustedProxies)} would let anybody choose their address; ` +
+    `trustedProxies: ${String(trustedProxies)} would let every client choose its own address; ` +
       "give the number of proxies in front (1) or their ranges (['10.0.0.0/8'])",
   );
 }
@@ -79,27 +51,26 @@ function byHops(hops: number): AddressResolver {
     if (hops === 0 || entries.length === 0) {
       return { ip: parseAddress(socketAddress), ignoredForwarded: entries.length > 0 };
     }
-    // Fewer entries than proxies: the request came in behind the outermost one, and the left-most is the farthest known.
+    // With fewer entries than proxies, the request entered behind the outermost proxy: the left-most entry is the farthest one known.
     const client = entries[Math.max(0, entries.length - hops)];
     return { ip: parseAddress(client), ignoredForwarded: false };
   };
 }
 
 function byRanges(ranges: readonly unknown[]): AddressResolver {
-  const trusted = new BlockList();
-  for (const range of ranges) {
+  const networks = ranges.map((range) => {
     const cidr = typeof range === 'string' ? parseCidr(range) : null;
     if (cidr === null) {
       throw misconfigured(`trustedProxies: ${String(range)} is not an address or a range such as 10.0.0.0/8`);
     }
     if (cidr.prefix === 0) {
       throw misconfigured(
-        `trustedProxies: ${range} would let anybody choose their address; name the proxies' own range`,
+        `trustedProxies: ${range} would let every client choose its own address; name the range of the proxies`,
       );
     }
-    trusted.addSubnet(cidr.address, cidr.prefix, cidr.family);
-  }
-  const isTrusted = (ip: string) => trusted.check(ip, isIP(ip) === 4 ? 'ipv4' : 'ipv6');
+    return cidr;
+  });
+  const isTrusted = inNetworks(networks);
 
   return (socketAddress, forwardedFor) => {
     const entries = entriesOf(forwardedFor);
