@@ -1,20 +1,20 @@
 import Bowser from 'bowser';
 
-/** What a User-Agent says, by family: no versions, so an update changes nothing. Null: not told. */
+/** Browser and operating system of a User-Agent, without versions, so that an update changes nothing. Null where the User-Agent does not tell. */
 export interface Device {
   browser: string | null;
   os: string | null;
-  /** Phone or tablet; null for televisions, bots and what says nothing. */
+  /** True for a phone or tablet; null for televisions, bots, and a User-Agent that does not tell. */
   mobile: boolean | null;
 }
 
-/** What a session remembers of where it is used. Null: no information, which is never held against anybody. */
+/** What a session remembers of the browser and the place that it is used from. A null value is never counted against the user. */
 export interface Fingerprint extends Device {
   /** ISO 3166-1 alpha-2. */
   country: string | null;
   /** Keyed digest of the network (ASN), never the network itself. */
   network: string | null;
-  /** Known relay, VPN or mobile carrier network, whose exits wander. */
+  /** Whether the network is a known relay, VPN or mobile carrier: their addresses change country without the person moving. */
   relay: boolean | null;
 }
 
@@ -22,15 +22,15 @@ export type ScoreReason = keyof typeof SCORES;
 
 export interface ScoreChange {
   score: number;
-  /** The rows of the table that counted. */
+  /** The rows of `SCORES` that were added. */
   reasons: ScoreReason[];
-  /** Only country and network counted: asks for at most one step-up a day. */
+  /** True when only country and network were counted. Such a change asks for at most one step-up a day. */
   networkOnly: boolean;
 }
 
 export type Verdict = 'allow' | 'step_up' | 'revoke';
 
-/** What one change is worth; see `verdict`. */
+/** How much each kind of change adds to the score; `verdict` says what a score leads to. */
 export const SCORES = {
   network: 5,
   country: 30,
@@ -42,7 +42,7 @@ export const SCORES = {
 
 const STEP_UP_AT = 40;
 const REVOKE_AT = 80;
-const JUMP_SECONDS = 3600; // no honest person crosses to another continent and network within an hour
+const JUMP_SECONDS = 3600; // too short to travel to another continent
 const MAX_USER_AGENT = 512; // the longest real ones have about 350 characters
 
 const FAMILY: Readonly<Record<string, string>> = {
@@ -51,7 +51,7 @@ const FAMILY: Readonly<Record<string, string>> = {
   Chromium: 'Chrome',
 };
 
-// The whole world by continent; a country that is not here has no continent and so cannot be far away.
+// All countries by continent. A country that is missing here has no continent, so a change to it never counts as `continent`.
 const CONTINENTS: Readonly<Record<string, string>> = {
   AF: 'AO BF BI BJ BW CD CF CG CI CM CV DJ DZ EG EH ER ET GA GH GM GN GQ GW KE KM LR LS LY MA MG ML MR MU MW MZ NA NE NG RE RW SC SD SH SL SN SO SS ST SZ TD TG TN TZ UG YT ZA ZM ZW',
   AN: 'AQ BV GS HM TF',
@@ -62,7 +62,7 @@ const CONTINENTS: Readonly<Record<string, string>> = {
   SA: 'AR BO BR CL CO EC FK GF GY PE PY SR UY VE',
 };
 
-/** The families behind a User-Agent; only its first 512 characters are read. */
+/** Reads browser and operating system from a User-Agent. Only the first 512 characters are read. */
 export function deviceOf(userAgent: string | null): Device {
   const text = userAgent?.slice(0, MAX_USER_AGENT).trim() ?? '';
   if (text === '') return { browser: null, os: null, mobile: null };
@@ -70,7 +70,7 @@ export function deviceOf(userAgent: string | null): Device {
   const { browser, os, platform } = Bowser.parse(text);
   const family = browser.name ? (FAMILY[browser.name] ?? browser.name) : productOf(text);
 
-  // The "desktop site" of a phone or tablet keeps the name of a browser that exists nowhere else.
+  // A phone or tablet that asks for the desktop site says macOS or Linux, but keeps the name of a browser that exists on phones only.
   if (os.name === 'macOS' && /\b(?:CriOS|FxiOS|EdgiOS|OPiOS|OPT)\//.test(text)) {
     return { browser: family, os: 'iOS', mobile: true };
   }
@@ -82,16 +82,16 @@ export function deviceOf(userAgent: string | null): Device {
   return { browser: family, os: os.name ?? null, mobile };
 }
 
-/** `Firefox on Linux`, for lists of sessions and for mails. */
+/** Returns a label such as `Firefox on Linux`, for lists of sessions and for mails. */
 export function deviceLabel({ browser, os }: Device): string {
   if (browser !== null) return os === null ? browser : `${browser} on ${os}`;
   return os === null ? 'Unknown device' : `Unknown browser on ${os}`;
 }
 
 /**
- * How suspicious it is that a session last seen as `before` is now used as `after`.
+ * Scores how suspicious it is that a session that was last used as `before` is now used as `after`.
  *
- * A value missing on either side is not scored. A relay on either side halves what country and network count.
+ * A value that is missing on either side is not scored. A relay on either side halves the score of country and network.
  */
 export function scoreChange(
   before: Fingerprint,
@@ -109,26 +109,26 @@ export function scoreChange(
   };
 }
 
-/** Below 40 the session goes on; below 80 it is locked until a step-up; from 80 it ends. */
+/** Says what a score leads to: below 40 the session goes on, below 80 it is locked until a step-up, from 80 it ends. */
 export function verdict(score: number): Verdict {
   if (score < STEP_UP_AT) return 'allow';
   return score < REVOKE_AT ? 'step_up' : 'revoke';
 }
 
-/** The continent of a country, two letters, or null. */
+/** Returns the continent of a country as two letters; null for an unknown country. */
 export function continentOf(country: string | null): string | null {
   if (country === null || !/^[A-Za-z]{2}$/.test(country)) return null;
   const code = country.toUpperCase();
   return Object.keys(CONTINENTS).find((continent) => CONTINENTS[continent]?.includes(code)) ?? null;
 }
 
-/** A fingerprint as it is kept in a session's row. */
+/** Returns a fingerprint as the text that is stored in a session's row. */
 export function encodeFingerprint(fingerprint: Fingerprint): string {
   const { browser, os, mobile, country, network, relay } = fingerprint;
   return JSON.stringify([browser, os, mobile, country, network, relay]);
 }
 
-/** The fingerprint in a row; what cannot be read is no information, never a reason to end a session. */
+/** Reads the fingerprint of a session's row. Values that cannot be read become null, because they must not end a session. */
 export function decodeFingerprint(stored: string | null): Fingerprint {
   const values = parseArray(stored);
   const text = (index: number) => {
@@ -149,7 +149,7 @@ export function decodeFingerprint(stored: string | null): Fingerprint {
   };
 }
 
-/** `curl` of `curl/8.5.0`. Without dots, so that no mail client makes a link of what a stranger sent. */
+/** Returns `curl` for `curl/8.5.0`. The name has no dots, so that mail programs do not turn a stranger's text into a link. */
 function productOf(userAgent: string): string | null {
   const [, product] = /^([A-Za-z][A-Za-z0-9-]{0,30})(?:\/|$)/.exec(userAgent) ?? [];
   return product === undefined || product === 'Mozilla' ? null : product;
@@ -166,7 +166,7 @@ function deviceReasons(before: Fingerprint, after: Fingerprint): ScoreReason[] {
   return reasons;
 }
 
-/** Whether the second is how the first shows itself when it asks for a desktop site; both have the same browser. */
+/** Whether `desktop` is how `handheld` describes itself when it asks for a desktop site. The caller has checked that the browser is the same. */
 function isDesktopSite(handheld: Device, desktop: Device): boolean {
   if (handheld.os === 'iOS')
     return desktop.os === 'macOS' && desktop.browser === 'Safari' && desktop.mobile === false;
