@@ -32,7 +32,7 @@ import { ssoFeature } from './features/sso/routes.js';
 import { EnrollmentGuard } from './http/guards/enrollment.js';
 import type { HttpKit, RouterOptions } from './http/kit.js';
 import { mount } from './http/mount.js';
-import { ProviderMetadata } from './oauth-client/id-token.js';
+import { ProviderMetadata } from './oauth-client/metadata.js';
 
 /** The features, built over a core. */
 export interface Features<U extends User> {

@@ -69,7 +69,10 @@ export type { MountedRoute } from './http/mounts.js';
 export type { RouteGuard } from './http/route.js';
 export type { DeadLetter, Mailer } from './mail/mailer.js';
 export { type SmtpOptions, smtp } from './mail/smtp.js';
+export { type OidcOptions, oidc } from './oauth-client/oidc.js';
 export {
+  type Claims,
+  type ClientAuthentication,
   defineProvider,
   type Endpoints,
   type Profile,
@@ -78,6 +81,7 @@ export {
   type ProviderRow,
   type SocialProvider,
   standardClaims,
+  statusOf,
 } from './oauth-client/provider.js';
 export {
   type AppleOptions,
@@ -90,8 +94,6 @@ export {
   linkedin,
   type MicrosoftOptions,
   microsoft,
-  type OidcOptions,
-  oidc,
   slack,
   spotify,
   twitch,

@@ -1,25 +1,48 @@
 import { CodeChallengeMethod, OAuth2Client } from 'arctic';
+import { type Endpoints, type SocialProvider, usesIdToken } from './provider.js';
 
 export interface AuthorizationRequest {
-  endpoint: string;
-  clientId: string;
   redirectUri: string;
   state: string;
   codeVerifier: string;
-  scopes: readonly string[];
-  /** `nonce`, `response_mode`, … */
-  parameters: Readonly<Record<string, string>>;
+  nonce: string;
+  /** Fills in the provider's form. */
+  loginHint?: string;
 }
 
-/** The URL that a browser is sent to, with PKCE S256 always: a provider that does not know it ignores it. @see RFC 7636; RFC 9700 2.1.1 */
-export function authorizationUrl(request: AuthorizationRequest): string {
-  const url = new OAuth2Client(request.clientId, null, request.redirectUri).createAuthorizationURLWithPKCE(
-    request.endpoint,
-    request.state,
+/**
+ * Returns the URL to send a browser to. It always carries PKCE with S256: a provider that does not know PKCE ignores it.
+ *
+ * @see RFC 7636; RFC 9700 2.1.1
+ */
+export function authorizationUrl(
+  provider: SocialProvider,
+  endpoints: Endpoints,
+  { redirectUri, state, codeVerifier, nonce, loginHint }: AuthorizationRequest,
+): string {
+  const offline = provider.keepTokens ? (provider.offline ?? {}) : {};
+  const url = new OAuth2Client(provider.clientId, null, redirectUri).createAuthorizationURLWithPKCE(
+    endpoints.authorization,
+    state,
     CodeChallengeMethod.S256,
-    request.codeVerifier,
-    [...request.scopes],
+    codeVerifier,
+    [...new Set([...provider.scopes, ...(offline.scopes ?? [])])],
   );
-  for (const [name, value] of Object.entries(request.parameters)) url.searchParams.set(name, value);
+  const prompt = joinedPrompt(provider.parameters?.prompt, offline.parameters?.prompt);
+  const parameters = {
+    ...provider.parameters,
+    ...offline.parameters,
+    ...(prompt !== null && { prompt }),
+    ...(usesIdToken(provider, endpoints) && { nonce }),
+    ...(loginHint !== undefined && { login_hint: loginHint }),
+  };
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
   return url.href;
+}
+
+/** `prompt` is a list of words, and `none` stands alone (OpenID Connect Core 3.1.2.1): `select_account` and `consent` are asked together. */
+function joinedPrompt(...prompts: (string | undefined)[]): string | null {
+  const words = new Set(prompts.flatMap((prompt) => prompt?.split(' ') ?? []));
+  if (words.has('none')) return 'none';
+  return words.size === 0 ? null : [...words].join(' ');
 }

@@ -1,17 +1,13 @@
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
-import { LRUCache } from 'lru-cache';
-import type { Runtime } from '../core/runtime.js';
-import { AuthTunaError } from '../errors.js';
-import { isAllowedUrl, outbound } from '../net/outbound.js';
-import { type Endpoints, object, type SocialProvider } from './provider.js';
+import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { AuthTunaError } from '../errors.js';
+import { type ClientRuntime, type Fault, notConfirmed, quoted } from './client-runtime.js';
+import type { ProviderMetadata } from './metadata.js';
+import { type Claims, type Endpoints, object, type SocialProvider } from './provider.js';
 
-const CACHE_SECONDS = 3600;
-const REFETCH_SECONDS = 30; // a token with a made-up key id must not make us ask the provider each time
-const MAX_PROVIDERS = 1000;
 const CLOCK_TOLERANCE_SECONDS = 60;
 const MAX_AGE_SECONDS = 600;
-// Asymmetric only: with HS256 the client secret, and with `none` nothing at all, would vouch for a person.
-const ALGORITHMS = [
+// Asymmetric only: with HS256 everybody who knows the client secret could sign for any person, and with `none` everybody could.
+export const ALGORITHMS = [
   'RS256',
   'RS384',
   'RS512',
@@ -25,157 +21,131 @@ const ALGORITHMS = [
   'Ed25519',
 ];
 
-type KeySet = ReturnType<typeof createLocalJWKSet>;
+/**
+ * Returns the claims of an ID token after checking everything about it: signature by the issuer's published keys, issuer, audience,
+ * authorized party, times and nonce. A refusal is logged with its cure.
+ *
+ * @throws AuthTunaError `invalid_token`, `unavailable`
+ * @see OpenID Connect Core 3.1.3.7; docs/requirements.md OA-3
+ */
+export async function verifyIdToken(
+  runtime: ClientRuntime,
+  metadata: ProviderMetadata,
+  provider: SocialProvider,
+  { issuer, jwks }: Endpoints,
+  idToken: unknown,
+  nonce: string,
+): Promise<Claims> {
+  const refused = (reason: string, fault: Fault): AuthTunaError =>
+    notConfirmed(runtime, provider, `id_token ${reason}`, fault);
+  if (typeof idToken !== 'string' || idToken === '' || issuer === undefined || jwks === undefined)
+    throw refused('is missing', MISSING);
 
-/** What providers publish about themselves (discovery documents and keys), kept for an hour. */
-export class ProviderMetadata {
-  readonly #runtime: Runtime;
-  readonly #endpoints = new LRUCache<string, { endpoints: Endpoints; at: number }>({ max: MAX_PROVIDERS });
-  readonly #keys = new LRUCache<string, { keys: KeySet; at: number }>({ max: MAX_PROVIDERS });
-
-  constructor(runtime: Runtime) {
-    this.#runtime = runtime;
-  }
-
-  /**
-   * Where a provider is reached: its row, or its discovery document.
-   *
-   * @throws AuthTunaError `unavailable`, also when the document speaks for another issuer
-   * @see OpenID Connect Discovery 4.3
-   */
-  async endpointsOf(provider: SocialProvider): Promise<Endpoints> {
-    if (!('discover' in provider.endpoints)) return provider.endpoints;
-    const issuer = provider.endpoints.discover;
-    // A tenant's answer was fetched under other rules and is nothing for the host's own providers.
-    const key = `${provider.ofTenant} ${issuer}`;
-    const cached = this.#endpoints.get(key);
-    if (cached !== undefined && this.#ageOf(cached) < CACHE_SECONDS) return cached.endpoints;
-    const document = object(
-      await this.#get(provider, `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`),
-    );
-    const endpoints = endpointsIn(document, issuer);
-    // Browsers are sent there, and scripts are given it to open: `javascript:` would run on our pages.
-    if (!isAllowedUrl(endpoints.authorization, rulesFor(provider, this.#runtime))) throw unusable(issuer);
-    this.#endpoints.set(key, { endpoints, at: this.#runtime.now().getTime() });
-    return endpoints;
-  }
-
-  /**
-   * The claims of an ID token, after everything about it was checked: signature by the issuer's published keys, issuer, audience, authorized
-   * party, times and nonce.
-   *
-   * @throws AuthTunaError `invalid_token`, `unavailable`
-   * @see OpenID Connect Core 3.1.3.7; docs/requirements.md OA-3
-   */
-  async verifyIdToken(
-    provider: SocialProvider,
-    endpoints: Endpoints,
-    idToken: unknown,
-    nonce: string,
-  ): Promise<JWTPayload> {
-    const { issuer, jwks } = endpoints;
-    if (typeof idToken !== 'string' || issuer === undefined || jwks === undefined)
-      throw refused('no ID token');
-    let claims: JWTPayload;
-    try {
-      claims = await this.#verifySignature(provider, jwks, idToken);
-    } catch (error) {
-      if (error instanceof errors.JOSEError) throw refused(error.code, error);
-      throw error;
-    }
-    if (claims.iss !== (typeof issuer === 'string' ? issuer : issuer(claims))) throw refused('iss');
-    if (Array.isArray(claims.aud) && claims.aud.length > 1 && claims.azp === undefined) throw refused('azp');
-    if (claims.azp !== undefined && claims.azp !== provider.clientId) throw refused('azp');
-    if (claims.nonce !== nonce) throw refused('nonce');
-    return claims;
-  }
-
-  async #verifySignature(provider: SocialProvider, jwks: string, idToken: string): Promise<JWTPayload> {
-    const verify = async (keys: KeySet) => {
+  let claims: JWTPayload;
+  try {
+    claims = await metadata.withKeys(provider, jwks, async (keys) => {
       const { payload } = await jwtVerify(idToken, keys, {
         algorithms: ALGORITHMS,
         audience: provider.clientId,
         requiredClaims: ['iss', 'sub', 'exp', 'iat', 'nonce'],
         maxTokenAge: MAX_AGE_SECONDS,
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
-        currentDate: this.#runtime.now(),
+        currentDate: runtime.now(),
       });
       return payload;
+    });
+  } catch (error) {
+    if (!(error instanceof errors.JOSEError)) throw error;
+    throw refused(error.code, { ...faultOf(error, idToken, provider, runtime.now()), cause: error });
+  }
+  const { iss, aud, azp } = claims;
+  const expected = typeof issuer === 'string' ? issuer : issuer(claims);
+  if (iss !== expected) throw refused('iss', { ...ISSUER, facts: { expected, received: quoted(iss) } });
+  const isForSeveral = Array.isArray(aud) && aud.length > 1;
+  if (azp === undefined ? isForSeveral : azp !== provider.clientId)
+    throw refused('azp', audienceFault(provider, claims));
+  if (claims.nonce !== nonce) throw refused('nonce', NONCE);
+  return claims;
+}
+
+const MISSING: Fault = {
+  problem: 'sent no ID token',
+  cure: 'Keep `openid` among the scopes, and use an OpenID Connect client at the provider instead of a plain OAuth one.',
+};
+const ISSUER: Fault = {
+  problem: 'sent an ID token of another issuer',
+  cure: 'The `iss` of its tokens must equal the issuer of its discovery document in every character.',
+};
+const NONCE: Fault = {
+  problem: 'sent an ID token of another sign-in',
+  cure: 'The `nonce` of the request must come back unchanged in the ID token (OpenID Connect Core 3.1.2.1); a provider that keeps ID tokens for later must not do so.',
+};
+
+/** Says why jose refused an ID token. */
+function faultOf(error: errors.JOSEError, idToken: string, provider: SocialProvider, now: Date): Fault {
+  const { alg, enc, kid } = headerOf(idToken);
+  if (enc !== undefined)
+    return {
+      problem: 'encrypts its ID tokens',
+      cure: 'Turn the encryption of ID tokens off for this client at the provider.',
+      facts: { alg: quoted(alg) },
     };
-    const known = await this.#keysAt(provider, jwks, CACHE_SECONDS);
-    try {
-      return await verify(known);
-    } catch (error) {
-      const mayBeRotated =
-        error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed;
-      if (!mayBeRotated) throw error;
-      const latest = await this.#keysAt(provider, jwks, REFETCH_SECONDS);
-      if (latest === known) throw error;
-      return verify(latest);
-    }
-  }
-
-  async #keysAt(provider: SocialProvider, url: string, maxAgeSeconds: number): Promise<KeySet> {
-    const key = `${provider.ofTenant} ${url}`;
-    const cached = this.#keys.get(key);
-    if (cached !== undefined && this.#ageOf(cached) < maxAgeSeconds) return cached.keys;
-    const document = object(await this.#get(provider, url));
-    if (!Array.isArray(document.keys)) throw unusable(url);
-    const keys = createLocalJWKSet(document as unknown as JSONWebKeySet);
-    this.#keys.set(key, { keys, at: this.#runtime.now().getTime() });
-    return keys;
-  }
-
-  async #get(provider: SocialProvider, url: string): Promise<unknown> {
-    const { status, json } = await outbound(url, {}, rulesFor(provider, this.#runtime));
-    if (status !== 200 || json === null) throw unusable(url);
-    return json;
-  }
-
-  #ageOf({ at }: { at: number }): number {
-    return (this.#runtime.now().getTime() - at) / 1000;
-  }
+  if (error instanceof errors.JOSEAlgNotAllowed)
+    return {
+      problem: `signs its ID tokens with ${quoted(alg)}`,
+      cure: 'Let the provider sign with RS256 or ES256: choose a signing key or another algorithm for this client there.',
+    };
+  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
+    return {
+      problem: 'signed an ID token with a key that cannot be told from its published keys',
+      cure: 'Every key at jwks_uri needs a `kid` of its own, and the ID token must name the one that signed it (OpenID Connect Core 10.1).',
+      facts: { kid: quoted(kid) },
+    };
+  if (error instanceof errors.JWSSignatureVerificationFailed)
+    return {
+      problem: 'sent an ID token whose signature is wrong',
+      cure: 'The keys at jwks_uri must be those that the provider signs with.',
+      facts: { kid: quoted(kid) },
+    };
+  if (error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed)
+    return claimFaultOf(error, provider, now);
+  return { problem: 'sent an ID token that cannot be read', cure: MISSING.cure };
 }
 
-/** What may be asked for a provider: the host's own are trusted to be where they say, a tenant's must be on the public internet. */
-export function rulesFor(provider: SocialProvider, { config }: Pick<Runtime, 'config'>) {
-  return { allowLoopback: !config.isSecure, publicOnly: config.isSecure && provider.ofTenant };
-}
-
-function endpointsIn(document: Readonly<Record<string, unknown>>, issuer: string): Endpoints {
-  const { authorization_endpoint, token_endpoint, jwks_uri, revocation_endpoint, userinfo_endpoint } =
-    document;
-  if (
-    document.issuer !== issuer ||
-    typeof authorization_endpoint !== 'string' ||
-    typeof token_endpoint !== 'string' ||
-    typeof jwks_uri !== 'string'
-  ) {
-    throw unusable(issuer);
-  }
+function claimFaultOf(
+  { claim, reason, payload }: errors.JWTExpired | errors.JWTClaimValidationFailed,
+  provider: SocialProvider,
+  now: Date,
+): Fault {
+  if (claim === 'aud') return audienceFault(provider, payload);
+  if (claim === 'nonce') return NONCE;
+  const nowSeconds = Math.floor(now.getTime() / 1000);
+  const seconds = Number(payload.iat) - nowSeconds;
+  if (reason !== 'check_failed' || !Number.isFinite(seconds))
+    return {
+      problem: `sent an ID token without a valid ${claim}`,
+      cure: 'The claim is required (OpenID Connect Core 2).',
+    };
+  // The token was fetched from the provider just now, so the time of its issue is the provider's time.
   return {
-    authorization: authorization_endpoint,
-    token: token_endpoint,
-    issuer,
-    jwks: jwks_uri,
-    sendsIssuer: document.authorization_response_iss_parameter_supported === true,
-    ...(typeof revocation_endpoint === 'string' && { revocation: revocation_endpoint }),
-    ...(typeof userinfo_endpoint === 'string' && { userInfo: userinfo_endpoint }),
+    problem: `sent an ID token whose times do not fit: it was issued ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead of' : 'behind'} the clock of this server`,
+    cure: 'Set the clocks of both by NTP; a difference of 60 s is allowed.',
+    facts: { claim, iat: payload.iat, exp: payload.exp, now: nowSeconds },
   };
 }
 
-function refused(what: string, cause?: unknown): AuthTunaError {
-  return new AuthTunaError(
-    'invalid_token',
-    { message: 'The sign-in could not be confirmed. Please try again.', reason: `id_token ${what}` },
-    { cause },
-  );
+function audienceFault(provider: SocialProvider, { aud, azp }: JWTPayload): Fault {
+  return {
+    problem: 'sent an ID token for another client',
+    cure: 'Set clientId to the id under which the provider knows this app.',
+    facts: { expected: provider.clientId, received: quoted(JSON.stringify({ aud, azp })) },
+  };
 }
 
-function unusable(url: string): AuthTunaError {
-  return new AuthTunaError(
-    'unavailable',
-    { message: 'The sign-in service did not answer. Try again in a moment.' },
-    { cause: new Error(`${url} is not what it should be`) },
-  );
+function headerOf(idToken: string): Claims {
+  try {
+    return object(decodeProtectedHeader(idToken));
+  } catch {
+    return {};
+  }
 }

@@ -2,8 +2,6 @@ import { importPKCS8, SignJWT } from 'jose';
 import {
   defineProvider,
   object,
-  type Profile,
-  type ProfileSource,
   type ProviderOptions,
   type ProviderRow,
   type SocialProvider,
@@ -12,7 +10,8 @@ import {
 } from './provider.js';
 
 /*
- * The table. Endpoints are those that the provider documents; what a row says beyond them is a quirk, and the comment names it.
+ * The table of providers. Endpoints are those that the provider documents. Everything else in a row is a peculiarity of the provider, and a
+ * comment names it.
  */
 
 const OPENID = ['openid', 'email', 'profile'];
@@ -44,7 +43,7 @@ const GITHUB: ProviderRow = {
   async profile({ get }) {
     const headers = { accept: 'application/vnd.github+json', 'user-agent': 'authtuna' };
     const user = object(await get('https://api.github.com/user', headers));
-    // The profile's own `email` is whatever the person shows to the public; the address API says which one is proved.
+    // The `email` of the profile is the one that the person shows to the public; only the address API says which one is proved.
     const emails = await get('https://api.github.com/user/emails', headers);
     const primary = (Array.isArray(emails) ? emails : [])
       .map(object)
@@ -85,7 +84,7 @@ const microsoftRow = (tenant: string): ProviderRow => ({
     authorization: `${MICROSOFT_HOST}/${tenant}/oauth2/v2.0/authorize`,
     token: `${MICROSOFT_HOST}/${tenant}/oauth2/v2.0/token`,
     jwks: `${MICROSOFT_HOST}/${tenant}/discovery/v2.0/keys`,
-    // The shared endpoints issue tokens in the name of the person's own tenant.
+    // The endpoints for all tenants issue tokens in the name of the person's own tenant.
     issuer: ({ tid }) =>
       GUID.test(String(tid)) && (!GUID.test(tenant) || tid === tenant)
         ? `${MICROSOFT_HOST}/${tid}/v2.0`
@@ -98,10 +97,10 @@ const microsoftRow = (tenant: string): ProviderRow => ({
     const tenantId = text(claims.tid);
     const objectId = text(claims.oid);
     return {
-      // Permanent within a tenant, which is why the tenant is part of it.
+      // `oid` is permanent within a tenant only, so the tenant is part of the subject.
       subject: tenantId === null || objectId === null ? '' : `${tenantId}/${objectId}`,
       email,
-      // Administrators of any tenant can write any address there ("nOAuth"); only this optional claim says that the domain is theirs.
+      // The administrators of any tenant can write any address there ("nOAuth"); only this optional claim says that the domain is theirs.
       emailVerified: email !== null && claims.xms_edov === true,
       name: text(claims.name),
     };
@@ -115,7 +114,7 @@ export interface AppleOptions extends Omit<ProviderOptions, 'clientSecret'> {
   privateKey: string;
 }
 
-const APPLE_SECRET_SECONDS = 300; // Apple allows six months; it is made for one request
+const APPLE_SECRET_SECONDS = 300; // Apple allows six months; each secret is made for one request
 
 const APPLE: ProviderRow = {
   id: 'apple',
@@ -219,7 +218,7 @@ const LINKEDIN: ProviderRow = {
     revocation: 'https://www.linkedin.com/oauth/v2/revoke',
   },
   scopes: OPENID,
-  // Its ID tokens carry no nonce, so they prove less than asking it directly.
+  // Its ID tokens carry no nonce, so they prove less than an answer of its API.
   async profile({ get }) {
     return standardClaims(object(await get('https://api.linkedin.com/v2/userinfo')));
   },
@@ -327,7 +326,7 @@ export const apple = (options: AppleOptions): SocialProvider => {
 };
 /** Sign in with Facebook. Addresses count as unverified. */
 export const facebook = (options: ProviderOptions): SocialProvider => defineProvider(FACEBOOK, options);
-/** Sign in with GitLab.com; for one's own GitLab use `oidc()`. */
+/** Sign in with GitLab.com; for a GitLab on your own server use `oidc()`. */
 export const gitlab = (options: ProviderOptions): SocialProvider => defineProvider(GITLAB, options);
 /** Sign in with Discord. */
 export const discord = (options: ProviderOptions): SocialProvider => defineProvider(DISCORD, options);
@@ -341,45 +340,3 @@ export const twitch = (options: ProviderOptions): SocialProvider => defineProvid
 export const x = (options: ProviderOptions): SocialProvider => defineProvider(X, options);
 /** Sign in with Spotify. Addresses count as unverified. */
 export const spotify = (options: ProviderOptions): SocialProvider => defineProvider(SPOTIFY, options);
-
-export interface OidcOptions {
-  /** Exactly as the provider spells it; its discovery document is read below it. */
-  issuer: string;
-  clientId: string;
-  /** None for a public client: PKCE alone then protects the code. */
-  clientSecret?: string;
-  /** In paths and in the database. Default `oidc`. */
-  id?: string;
-  /** On the button. Default `Single sign-on`. */
-  name?: string;
-  /** Default openid, email, profile. */
-  scopes?: readonly string[];
-  keepTokens?: boolean;
-}
-
-/** Any OpenID provider with discovery: Keycloak, Auth0, Okta, Entra, one's own GitLab. `http:` issuers work on loopback in development only. */
-export function oidc(options: OidcOptions): SocialProvider {
-  return oidcProvider(options, { ofTenant: false });
-}
-
-/** @internal */
-export function oidcProvider(
-  options: OidcOptions & { profile?: (source: ProfileSource) => Promise<Profile> },
-  { ofTenant }: { ofTenant: boolean },
-): SocialProvider {
-  const { clientSecret } = options;
-  return Object.freeze({
-    id: options.id ?? 'oidc',
-    name: options.name ?? 'Single sign-on',
-    endpoints: { discover: options.issuer },
-    scopes: options.scopes ?? OPENID,
-    authentication: 'basic' as const,
-    idToken: true,
-    offline: { scopes: ['offline_access'], parameters: { prompt: 'consent' } },
-    profile: options.profile ?? (async ({ claims }: ProfileSource) => standardClaims(claims)),
-    clientId: options.clientId,
-    clientSecret: async () => clientSecret ?? null,
-    keepTokens: options.keepTokens === true,
-    ofTenant,
-  });
-}

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import express, { type Request, type Response } from 'express';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { Clock } from '../config/options.js';
+import { oidc } from '../oauth-client/oidc.js';
 import type { SocialProvider } from '../oauth-client/provider.js';
-import { oidc } from '../oauth-client/providers.js';
 
 /** Somebody who can be signed in as at the mock provider. */
 export interface MockPerson {

@@ -1,27 +1,8 @@
 import { createSecretKey } from 'node:crypto';
 import { exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { expect, test } from 'vitest';
-import { oidc } from '../../src/index.js';
-import { TestClock } from '../../src/testing/index.js';
-import { startApp } from '../support/app.js';
 import { CLIENT, type LyingProvider, startLyingProvider } from '../support/openid-provider.js';
-
-async function startLyingApp() {
-  const lying = await startLyingProvider();
-  const app = await startApp(
-    { social: { providers: [oidc({ issuer: lying.issuer, ...CLIENT })] } },
-    { clock: new TestClock(new Date()) },
-  );
-  const attempt = async (query?: (parameters: URLSearchParams) => void) => {
-    const ada = app.browser();
-    const start = await ada.get('/auth/social/oidc/login');
-    const back = new URL(lying.answerTo(start.headers.get('location') ?? ''));
-    query?.(back.searchParams);
-    const answer = await ada.get(back.pathname + back.search);
-    return { answer, ada };
-  };
-  return { ...app, lying, attempt };
-}
+import { startLyingApp } from '../support/social.js';
 
 test('what is wrong with an ID token signs nobody in (OA-3)', async () => {
   const { lying, attempt } = await startLyingApp();

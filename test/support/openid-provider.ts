@@ -17,7 +17,10 @@ export interface Person {
 
 export const CLIENT = { clientId: 'app', clientSecret: 'a client secret, with signs: +/%&' };
 
-/** A certified OpenID provider behind a real server, at which one person is signed in and consents at once. */
+/**
+ * A certified OpenID provider with its default settings behind a real server, at which one person is signed in and consents at once. By default
+ * it puts `sub` into ID tokens and everything else into UserInfo.
+ */
 export interface TestOpenIdProvider {
   issuer: string;
   /** Who is signed in there. */
@@ -26,6 +29,8 @@ export interface TestOpenIdProvider {
   /** Whether authorization codes are too old when they arrive. */
   expiresCodes: boolean;
   accessTokenSeconds: number;
+  /** Whether UserInfo answers 500. */
+  refusesUserInfo: boolean;
   /** Method and path of each request, the oldest first. */
   requests: string[];
   /** Registers the redirect URIs of apps. */
@@ -63,6 +68,7 @@ export async function startOpenIdProvider(
     consents: true,
     expiresCodes: false,
     accessTokenSeconds: 3600,
+    refusesUserInfo: false,
     requests: [],
     async allow(...redirectUris) {
       uris = redirectUris;
@@ -134,7 +140,6 @@ export async function startOpenIdProvider(
       ],
       jwks: { keys },
       cookies: { keys: ['a cookie key for tests'] },
-      conformIdTokenClaims: false,
       claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'groups'] },
       features: {
         devInteractions: { enabled: false },
@@ -168,6 +173,7 @@ export async function startOpenIdProvider(
 
   async function route(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (provider === null) throw new Error('no app is allowed yet');
+    if (idp.refusesUserInfo && req.url === '/me') return void res.writeHead(500).end();
     if (!(req.url ?? '').startsWith('/interaction/')) return void provider.callback()(req, res);
     const { prompt } = await provider.interactionDetails(req, res);
     people.set(idp.person.sub, idp.person);
@@ -193,6 +199,14 @@ export interface LyingProvider {
   claims: (honest: Record<string, unknown>) => Record<string, unknown>;
   /** Replaces the next ID token altogether. */
   idToken: ((claims: Record<string, unknown>) => Promise<string>) | null;
+  /** Changes the discovery document. Keys set to undefined are left out. */
+  discovery: (honest: Record<string, unknown>) => Record<string, unknown>;
+  /** Whether the client proves itself at the token endpoint; others are answered `invalid_client`. */
+  admits: (authorization: string | undefined, form: URLSearchParams) => boolean;
+  /** Changes the status and the fields of the token endpoint's answer. */
+  tokens: (honest: Record<string, unknown>) => { status?: number; body: unknown };
+  /** What UserInfo answers, as JSON, or as a token where it is text; null where there is no UserInfo. */
+  userInfo: (() => unknown) | null;
   requests: string[];
   /** Answers a path with something else: a redirect, silence, a megabyte. */
   intercept: ((req: IncomingMessage, res: ServerResponse) => boolean) | null;
@@ -223,6 +237,10 @@ export async function startLyingProvider(): Promise<LyingProvider> {
     issuer,
     claims: (honest) => honest,
     idToken: null,
+    discovery: (honest) => honest,
+    admits: () => true,
+    tokens: (honest) => ({ body: honest }),
+    userInfo: null,
     requests: [],
     intercept: null,
     sendsIssuer: true,
@@ -230,27 +248,38 @@ export async function startLyingProvider(): Promise<LyingProvider> {
       const { searchParams } = new URL(url);
       const code = `code-${nonces.size}`;
       nonces.set(code, searchParams.get('nonce') ?? '');
-      const back = new URLSearchParams({ code, state: searchParams.get('state') ?? '', iss: issuer });
+      const back = new URLSearchParams({ code, state: searchParams.get('state') ?? '' });
+      if (lying.sendsIssuer) back.set('iss', String(lying.discovery({ issuer }).issuer));
       return `${searchParams.get('redirect_uri')}?${back}`;
     },
     sign: (claims, { kid = 'k1' } = {}) =>
       new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid }).sign(privateKey),
   };
   async function answer(req: IncomingMessage, res: ServerResponse, path: string): Promise<void> {
-    const json = (value: unknown) =>
-      void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    const json = (value: unknown, status = 200) =>
+      void res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
     if (path === '/.well-known/openid-configuration')
-      return json({
-        issuer,
-        authorization_endpoint: `${issuer}/authorize`,
-        token_endpoint: `${issuer}/token`,
-        jwks_uri: `${issuer}/jwks`,
-        authorization_response_iss_parameter_supported: lying.sendsIssuer,
-      });
+      return json(
+        lying.discovery({
+          issuer,
+          authorization_endpoint: `${issuer}/authorize`,
+          token_endpoint: `${issuer}/token`,
+          jwks_uri: `${issuer}/jwks`,
+          ...(lying.userInfo !== null && { userinfo_endpoint: `${issuer}/userinfo` }),
+          authorization_response_iss_parameter_supported: lying.sendsIssuer,
+        }),
+      );
     if (path === '/jwks') return json({ keys: [jwk] });
+    if (path === '/userinfo') {
+      const said = await lying.userInfo?.();
+      if (typeof said !== 'string') return json(said);
+      return void res.writeHead(200, { 'content-type': 'application/jwt' }).end(said);
+    }
     let body = '';
     for await (const chunk of req) body += chunk;
-    const code = new URLSearchParams(body).get('code') ?? '';
+    const form = new URLSearchParams(body);
+    if (!lying.admits(req.headers.authorization, form)) return json({ error: 'invalid_client' }, 401);
+    const code = form.get('code') ?? '';
     const seconds = Math.floor(Date.now() / 1000);
     const claims = lying.claims({
       iss: issuer,
@@ -263,7 +292,13 @@ export async function startLyingProvider(): Promise<LyingProvider> {
       nonce: nonces.get(code),
     });
     const idToken = lying.idToken === null ? await lying.sign(claims) : await lying.idToken(claims);
-    json({ access_token: 'at', token_type: 'Bearer', expires_in: 300, id_token: idToken });
+    const told = lying.tokens({
+      access_token: 'at',
+      token_type: 'Bearer',
+      expires_in: 300,
+      id_token: idToken,
+    });
+    json(told.body, told.status);
   }
   return lying;
 }

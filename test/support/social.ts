@@ -1,8 +1,15 @@
-import { type AuthTunaOptions, oidc } from '../../src/index.js';
+import { type AuthTunaOptions, type OidcOptions, oidc } from '../../src/index.js';
 import { TestClock } from '../../src/testing/index.js';
 import { startApp, type TestInstance } from './app.js';
 import type { Browser } from './browser.js';
-import { CLIENT, type Person, startOpenIdProvider, type TestOpenIdProvider } from './openid-provider.js';
+import {
+  CLIENT,
+  type LyingProvider,
+  type Person,
+  startLyingProvider,
+  startOpenIdProvider,
+  type TestOpenIdProvider,
+} from './openid-provider.js';
 
 export interface SocialApp extends TestInstance {
   idp: TestOpenIdProvider;
@@ -38,5 +45,40 @@ export async function startSocialApp(
     idp,
     toCallback,
     signIn: async (browser, person, query) => browser.get(await toCallback(browser, person, query)),
+  };
+}
+
+export interface LyingApp extends TestInstance {
+  lying: LyingProvider;
+  /** Sends a new browser through the provider and back. @param query changes what the browser comes back with */
+  attempt(query?: (parameters: URLSearchParams) => void): Promise<{ answer: Response; ada: Browser }>;
+  /** The log lines that begin with the id of the provider. */
+  faults(): { level: string; message: string; facts?: object }[];
+}
+
+/** An app with one provider, `oidc`, that says whatever the test wants. @param neededClaims as a row of the host's own may have them */
+export async function startLyingApp(
+  provider: Partial<OidcOptions> = {},
+  options: Partial<AuthTunaOptions> = {},
+  neededClaims?: readonly string[],
+): Promise<LyingApp> {
+  const lying = await startLyingProvider();
+  const made = oidc({ issuer: lying.issuer, ...CLIENT, ...provider });
+  const app = await startApp(
+    { ...options, social: { providers: [{ ...made, ...(neededClaims !== undefined && { neededClaims }) }] } },
+    { clock: new TestClock(new Date()) },
+  );
+  return {
+    ...app,
+    lying,
+    async attempt(query) {
+      const ada = app.browser();
+      const start = await ada.get('/auth/social/oidc/login');
+      if (start.status !== 303) return { answer: start, ada };
+      const back = new URL(lying.answerTo(start.headers.get('location') ?? ''));
+      query?.(back.searchParams);
+      return { answer: await ada.get(back.pathname + back.search), ada };
+    },
+    faults: () => app.logger.lines.filter(({ message }) => message.startsWith('oidc ')),
   };
 }

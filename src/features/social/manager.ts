@@ -7,7 +7,7 @@ import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js'
 import { isActive } from '../../core/user.js';
 import { hasOtherWayIn } from '../../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../../errors.js';
-import type { ProviderMetadata } from '../../oauth-client/id-token.js';
+import type { ProviderMetadata } from '../../oauth-client/metadata.js';
 import type { SocialProvider } from '../../oauth-client/provider.js';
 import { Entering } from './entering.js';
 import { type LinkedIdentities, type SocialAccount, toAccount } from './identities.js';

@@ -7,6 +7,7 @@ export const callbackParameters = z.object({
   code: parameter.optional(),
   state: parameter.max(128).optional(),
   error: parameter.optional(),
+  error_description: parameter.optional(),
   iss: parameter.optional(),
   user: parameter.optional(),
 });

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Runtime } from '../../core/runtime.js';
 import { AuthTunaError } from '../../errors.js';
-import type { ProviderMetadata } from '../../oauth-client/id-token.js';
+import type { ProviderMetadata } from '../../oauth-client/metadata.js';
 import type { SocialProvider } from '../../oauth-client/provider.js';
 import { requestTokens, revokeToken, type TokenSet } from '../../oauth-client/token-endpoint.js';
 

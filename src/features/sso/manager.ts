@@ -5,7 +5,8 @@ import { invalid } from '../../core/refusals.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { newId } from '../../crypto/random.js';
 import { isAllowedUrl } from '../../net/outbound.js';
-import { type ProviderMetadata, rulesFor } from '../../oauth-client/id-token.js';
+import { rulesFor } from '../../oauth-client/client-runtime.js';
+import type { ProviderMetadata } from '../../oauth-client/metadata.js';
 import {
   commitToConnection,
   managedConnection,

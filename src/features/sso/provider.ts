@@ -1,7 +1,12 @@
 import type { Core } from '../../core/core.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
-import { type Profile, type SocialProvider, standardClaims } from '../../oauth-client/provider.js';
-import { oidcProvider } from '../../oauth-client/providers.js';
+import { oidcProvider } from '../../oauth-client/oidc.js';
+import {
+  type Claims,
+  type Profile,
+  type SocialProvider,
+  standardClaims,
+} from '../../oauth-client/provider.js';
 import { type ConnectionRow, domainOf } from './connection.js';
 
 /** The provider that a connection stands for. */
@@ -15,9 +20,12 @@ export function toProvider({ vault }: Core, row: ConnectionRow): SocialProvider 
       issuer: row.issuer,
       clientId: row.clientId,
       ...(secret !== null && { clientSecret: secret }),
-      profile: async ({ claims }) => ofDomains(claims, verified),
     },
-    { ofTenant: true },
+    {
+      ofTenant: true,
+      profile: async ({ claims }) => ofDomains(claims, verified),
+      ...(row.rolesClaim !== null && { neededClaims: [row.rolesClaim] }),
+    },
   );
 }
 
@@ -30,7 +38,7 @@ export function sealSecret({ vault }: Core, id: string, secret: string | undefin
  * The claims, with the address believed only within the proved domains. A provider that says the address is not verified is taken at its word;
  * one that says nothing (Entra) is the organization's own directory.
  */
-function ofDomains(claims: Readonly<Record<string, unknown>>, verified: ReadonlySet<string>): Profile {
+function ofDomains(claims: Claims, verified: ReadonlySet<string>): Profile {
   const profile = standardClaims(claims);
   const domain = profile.email === null ? null : domainOf(profile.email);
   const isDenied = claims.email_verified !== undefined && claims.email_verified !== true;
