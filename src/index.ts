@@ -88,6 +88,7 @@ export {
   apple,
   discord,
   facebook,
+  type GoogleOptions,
   github,
   gitlab,
   google,

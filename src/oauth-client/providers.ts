@@ -1,7 +1,10 @@
 import { importPKCS8, SignJWT } from 'jose';
+import { AuthTunaError } from '../errors.js';
 import {
+  type Claims,
   defineProvider,
   object,
+  type ProfileSource,
   type ProviderOptions,
   type ProviderRow,
   type SocialProvider,
@@ -30,6 +33,26 @@ const GOOGLE: ProviderRow = {
   offline: { parameters: { access_type: 'offline', prompt: 'consent' } },
   profile: ({ claims }) => standardClaims(claims),
 };
+
+export interface GoogleOptions extends ProviderOptions {
+  /** Which question Google asks: `select_account` offers all accounts of the browser, `consent` asks for the consent again. */
+  prompt?: string;
+  /** Lets in accounts of this Google Workspace domain only (`acme.com`), or of any Workspace domain (`*`). */
+  hd?: string;
+}
+
+/** `hd` in the request only narrows Google's list of accounts, and everybody can change it there; the claim of the ID token decides. */
+function requireHostedDomain(expected: string, claims: Claims): void {
+  const domain = text(claims.hd);
+  if (domain !== null && (expected === '*' || domain.toLowerCase() === expected.toLowerCase())) return;
+  throw new AuthTunaError('forbidden', {
+    message:
+      expected === '*'
+        ? 'Sign in with the Google account of your organization.'
+        : `Sign in with a Google account of ${expected}.`,
+    reason: 'foreign_domain',
+  });
+}
 
 const GITHUB: ProviderRow = {
   id: 'github',
@@ -299,8 +322,24 @@ const SPOTIFY: ProviderRow = {
   },
 };
 
-/** Sign in with Google. */
-export const google = (options: ProviderOptions): SocialProvider => defineProvider(GOOGLE, options);
+/** Sign in with Google. `hd` is also checked in the ID token. */
+export const google = ({ prompt, hd, ...options }: GoogleOptions): SocialProvider => {
+  const parameters = {
+    ...options.parameters,
+    ...(prompt !== undefined && { prompt }),
+    ...(hd !== undefined && { hd }),
+  };
+  const provider = defineProvider(GOOGLE, { ...options, parameters });
+  const expected = parameters.hd;
+  if (expected === undefined) return provider;
+  return Object.freeze({
+    ...provider,
+    profile(source: ProfileSource) {
+      requireHostedDomain(expected, source.claims);
+      return provider.profile(source);
+    },
+  });
+};
 /** Sign in with GitHub: only the primary, verified address is believed. */
 export const github = (options: ProviderOptions): SocialProvider => defineProvider(GITHUB, options);
 /** Sign in with Microsoft, work and personal accounts. Addresses count as unverified unless the `xms_edov` claim is configured. */

@@ -5,12 +5,15 @@ import {
   apple,
   defineProvider,
   discord,
+  type Endpoints,
   facebook,
+  type GoogleOptions,
   github,
   gitlab,
   google,
   linkedin,
   microsoft,
+  oidc,
   type SocialProvider,
   SYSTEM,
   slack,
@@ -18,6 +21,7 @@ import {
   twitch,
   x,
 } from '../../src/index.js';
+import { authorizationUrl } from '../../src/oauth-client/authorization-url.js';
 import { TestClock } from '../../src/testing/index.js';
 import { startApp } from '../support/app.js';
 
@@ -457,6 +461,97 @@ test('github: an address that is not primary and verified is no address', async 
   const { browser, callback } = await begin();
   expect((await browser.get(callback)).status).toBe(422);
   expect((await authTuna.users.list()).items).toEqual([]);
+});
+
+test('google: accounts of the hosted domain enter and no others, whatever the request says', async () => {
+  const [, recording] = RECORDINGS.google!;
+  for (const [provider, hd, right] of [
+    [google({ ...ID, hd: 'acme.example' }), 'acme.example', ['acme.example', 'ACME.example']],
+    [google({ ...ID, parameters: { hd: 'Acme.example' } }), 'Acme.example', ['acme.example']],
+    [google({ ...ID, hd: '*' }), '*', ['acme.example', 'any.example']],
+  ] as const) {
+    const { begin, state, authTuna } = await startWith('google', provider, recording);
+    const statusFor = async (claimed: unknown) => {
+      state.recording = { ...recording, claims: { ...recording.claims, hd: claimed } };
+      const { browser, url, callback } = await begin();
+      expect(url.searchParams.get('hd')).toBe(hd);
+      return (await browser.get(callback)).status;
+    };
+    const wrong = [undefined, null, true, '', '*', ['acme.example'], ...(hd === '*' ? [] : ['evil.example'])];
+    for (const claimed of wrong.filter((domain) => domain !== hd))
+      expect(await statusFor(claimed), `${hd} ${claimed}`).toBe(403);
+    expect((await authTuna.users.list()).items).toEqual([]);
+    for (const claimed of right) expect(await statusFor(claimed), `${hd} ${claimed}`).toBe(303);
+    vi.unstubAllGlobals();
+  }
+});
+
+test('parameters of the host are sent to every provider', async () => {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const parameters = { prompt: 'select_account', ui_locales: 'de' };
+  const factories = [
+    google,
+    github,
+    microsoft,
+    facebook,
+    gitlab,
+    discord,
+    linkedin,
+    slack,
+    twitch,
+    x,
+    spotify,
+  ];
+  const key = { teamId: 'TEAM', keyId: 'KEY', privateKey: await exportPKCS8(privateKey) };
+  const providers = [
+    ...factories.map((factory) => factory({ ...ID, parameters })),
+    apple({ clientId: 'client', ...key, parameters }),
+  ];
+  const { browser } = await startApp({ social: { providers } });
+  for (const { id } of providers) {
+    const start = await browser().get(`/auth/social/${id}/login`);
+    const { searchParams } = new URL(start.headers.get('location') ?? '');
+    expect(searchParams.get('prompt'), id).toBe('select_account');
+    expect(searchParams.get('ui_locales'), id).toBe('de');
+    expect(searchParams.get('state'), id).toMatch(/./);
+  }
+});
+
+test('`prompt` is joined with the question that keeping tokens needs', () => {
+  const request = { redirectUri: 'https://app.example/cb', state: 's', codeVerifier: 'v', nonce: 'n' };
+  const promptOf = (options: Partial<GoogleOptions>) => {
+    const provider = google({ ...ID, ...options });
+    const url = authorizationUrl(provider, provider.endpoints as Endpoints, request);
+    return new URL(url).searchParams.get('prompt');
+  };
+  expect(promptOf({})).toBeNull();
+  expect(promptOf({ keepTokens: true })).toBe('consent');
+  expect(promptOf({ prompt: 'select_account' })).toBe('select_account');
+  expect(promptOf({ prompt: 'select_account', keepTokens: true })).toBe('select_account consent');
+  expect(promptOf({ prompt: 'consent', keepTokens: true })).toBe('consent');
+  expect(promptOf({ prompt: 'none', keepTokens: true })).toBe('none');
+});
+
+test('a parameter that protects the sign-in, or that an option sets, is refused at start', () => {
+  for (const name of [
+    'client_id',
+    'scope',
+    'redirect_uri',
+    'response_type',
+    'response_mode',
+    'state',
+    'nonce',
+    'code_challenge',
+    'code_challenge_method',
+    'request',
+    'request_uri',
+    'max_age',
+  ]) {
+    const parameters = { [name]: 'x' };
+    const refused = new RegExp(`leave ${name} out of parameters; .`);
+    expect(() => github({ ...ID, parameters }), name).toThrow(refused);
+    expect(() => oidc({ issuer: 'https://idp.example', clientId: 'app', parameters }), name).toThrow(refused);
+  }
 });
 
 test('a refusal with status 200, or with an error that is an object, is a refusal', async () => {
