@@ -1,5 +1,6 @@
-import { importPKCS8, SignJWT } from 'jose';
-import { AuthTunaError } from '../errors.js';
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { SignJWT } from 'jose';
+import { AuthTunaError, misconfigured } from '../errors.js';
 import {
   type Claims,
   defineProvider,
@@ -133,7 +134,7 @@ const microsoftRow = (tenant: string): ProviderRow => ({
 export interface AppleOptions extends Omit<ProviderOptions, 'clientSecret'> {
   teamId: string;
   keyId: string;
-  /** The key's `.p8` file, as text. */
+  /** The text of the key's `.p8` file. In an environment variable, `\n` may stand for a line break. */
   privateKey: string;
 }
 
@@ -164,6 +165,27 @@ const APPLE: ProviderRow = {
     };
   },
 };
+
+/** Reads Apple's private key. @throws AuthTunaError `misconfigured` for everything that is not one */
+function appleKey(privateKey: unknown): KeyObject {
+  const refuse = (problem: string) =>
+    misconfigured(
+      `apple({ privateKey }): ${problem}; give the text of the .p8 file that Apple let you download, from -----BEGIN PRIVATE KEY----- on`,
+    );
+  if (typeof privateKey !== 'string' || privateKey.trim() === '') throw refuse('is missing');
+  // Files of environment variables often hold the key on one line, in quotes.
+  const lines = privateKey.replaceAll('\\r', '').replaceAll('\\n', '\n');
+  const [pem = ''] = /-----BEGIN .*-----END [A-Z ]*-----/s.exec(lines) ?? [];
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(pem);
+  } catch {
+    throw refuse('is not a private key in PEM form'); // without the cause, which could quote the key
+  }
+  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
+    throw refuse('is not a key on the curve P-256, which ES256 needs');
+  return key;
+}
 
 function appleName(user: string | null): string | null {
   try {
@@ -347,7 +369,8 @@ export const microsoft = (options: MicrosoftOptions): SocialProvider =>
   defineProvider(microsoftRow(options.tenant ?? 'common'), options);
 /** Sign in with Apple. The client secret is a token that is signed for each request. */
 export const apple = (options: AppleOptions): SocialProvider => {
-  const { teamId, keyId, privateKey, clientId } = options;
+  const { teamId, keyId, clientId } = options;
+  const key = appleKey(options.privateKey);
   return Object.freeze({
     ...defineProvider(APPLE, { ...options, clientSecret: '' }),
     async clientSecret(now: Date) {
@@ -359,7 +382,7 @@ export const apple = (options: AppleOptions): SocialProvider => {
         .setAudience('https://appleid.apple.com')
         .setIssuedAt(issuedAt)
         .setExpirationTime(issuedAt + APPLE_SECRET_SECONDS)
-        .sign(await importPKCS8(privateKey, 'ES256'));
+        .sign(key);
     },
   });
 };

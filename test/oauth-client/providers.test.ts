@@ -1,4 +1,13 @@
-import { decodeProtectedHeader, exportJWK, exportPKCS8, generateKeyPair, jwtVerify, SignJWT } from 'jose';
+import { inspect } from 'node:util';
+import {
+  decodeProtectedHeader,
+  exportJWK,
+  exportPKCS8,
+  exportSPKI,
+  generateKeyPair,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 import { afterEach, expect, test, vi } from 'vitest';
 import {
   type AuthTunaOptions,
@@ -551,6 +560,45 @@ test('a parameter that protects the sign-in, or that an option sets, is refused 
     const refused = new RegExp(`leave ${name} out of parameters; .`);
     expect(() => github({ ...ID, parameters }), name).toThrow(refused);
     expect(() => oidc({ issuer: 'https://idp.example', clientId: 'app', parameters }), name).toThrow(refused);
+  }
+});
+
+test('apple: a private key from an environment variable works, and a wrong one is refused at start without being shown', async () => {
+  const options = { clientId: 'client', teamId: 'TEAM', keyId: 'KEY' };
+  const right = await generateKeyPair('ES256', { extractable: true });
+  const pem = await exportPKCS8(right.privateKey);
+  for (const privateKey of [
+    pem,
+    pem.replaceAll('\n', '\\n'),
+    pem.replaceAll('\n', '\r\n'),
+    pem.replaceAll('\n', '\\r\\n'),
+    `\n  ${pem}\n\n`,
+    `"${pem.replaceAll('\n', '\\n')}"`,
+  ]) {
+    const now = new Date();
+    const secret = (await apple({ ...options, privateKey }).clientSecret(now)) ?? '';
+    expect((await jwtVerify(secret, right.publicKey, { currentDate: now })).payload.iss).toBe('TEAM');
+  }
+  const rsa = await generateKeyPair('RS256', { extractable: true });
+  const other = await generateKeyPair('ES384', { extractable: true });
+  for (const [privateKey, problem] of [
+    [await exportPKCS8(rsa.privateKey), 'P-256'],
+    [await exportPKCS8(other.privateKey), 'P-256'],
+    [await exportSPKI(right.publicKey), 'not a private key'],
+    [pem.slice(0, 120), 'not a private key'],
+    ['AuthKey_ABC.p8', 'not a private key'],
+    ['', 'missing'],
+    [undefined as unknown as string, 'missing'],
+  ] as const) {
+    const refused = (() => {
+      try {
+        return apple({ ...options, privateKey });
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(refused).toMatchObject({ code: 'misconfigured', message: expect.stringContaining(problem) });
+    expect(inspect(refused, { depth: 10 })).not.toContain(privateKey?.slice(30, 60) || 'none');
   }
 });
 
