@@ -1,5 +1,5 @@
 import { AuthTunaError } from '../errors.js';
-import { askProvider, type ClientRuntime, notConfirmed, unusable } from './client-runtime.js';
+import { askProvider, type ClientRuntime, logFault, notConfirmed, unusable } from './client-runtime.js';
 import { verifyIdToken } from './id-token.js';
 import type { ProviderMetadata } from './metadata.js';
 import {
@@ -61,6 +61,11 @@ export async function exchangeCode(
     throw notConfirmed(runtime, provider, 'no subject', {
       problem: 'did not say who the person is',
       cure: 'The answer must contain the permanent id that the provider documents, for OpenID Connect `sub`.',
+    });
+  if (profile.missingPermission !== undefined)
+    logFault(runtime, provider, {
+      problem: 'does not show the email address of a person to this app',
+      cure: `Give the app this permission at the provider: ${profile.missingPermission}.`,
     });
   return { profile, tokens, claims };
 }

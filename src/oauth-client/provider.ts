@@ -9,6 +9,8 @@ export interface Profile {
   /** True only when the provider says that the mailbox was proved. */
   emailVerified: boolean;
   name: string | null;
+  /** The permission that the app lacks at the provider to read `email`, as the provider calls it. Newcomers are told its name. */
+  missingPermission?: string;
 }
 
 /** The claims of an ID token or of UserInfo. */

@@ -10,6 +10,7 @@ import {
   type ProviderRow,
   type SocialProvider,
   standardClaims,
+  statusOf,
   text,
 } from './provider.js';
 
@@ -68,7 +69,11 @@ const GITHUB: ProviderRow = {
     const headers = { accept: 'application/vnd.github+json', 'user-agent': 'authtuna' };
     const user = object(await get('https://api.github.com/user', headers));
     // The `email` of the profile is the one that the person shows to the public; only the address API says which one is proved.
-    const emails = await get('https://api.github.com/user/emails', headers);
+    const emails = await get('https://api.github.com/user/emails', headers).catch((error: unknown) => {
+      // A GitHub App without the permission is answered 403, an OAuth app without the scope 404.
+      if ([403, 404].includes(statusOf(error) ?? 0)) return null;
+      throw error;
+    });
     const primary = (Array.isArray(emails) ? emails : [])
       .map(object)
       .find((email) => email.primary === true && email.verified === true);
@@ -78,6 +83,10 @@ const GITHUB: ProviderRow = {
       email,
       emailVerified: email !== null,
       name: text(user.name) ?? text(user.login),
+      ...(emails === null && {
+        missingPermission:
+          '"Email addresses: read-only" of a GitHub App, or the scope user:email of an OAuth app',
+      }),
     };
   },
   revoke: ({ accessToken, clientId, clientSecret }) => ({

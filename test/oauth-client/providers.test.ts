@@ -33,6 +33,7 @@ import {
 import { authorizationUrl } from '../../src/oauth-client/authorization-url.js';
 import { TestClock } from '../../src/testing/index.js';
 import { startApp } from '../support/app.js';
+import { PageVisitor } from '../support/page-visitor.js';
 
 /** What a provider documents: how it is asked, and what it answers. */
 interface Recording {
@@ -45,10 +46,18 @@ interface Recording {
   /** Claims of the ID token, for those that sign one. */
   claims?: Record<string, unknown>;
   jwks?: string;
-  /** What its API answers, by address. */
+  /** What its API answers, by address: JSON or a `Refusal`. */
   api?: Record<string, unknown>;
   revocation?: string;
   expected: { subject: string; email: string | null; emailVerified: boolean; name: string | null };
+}
+
+/** An address of an API that answers with another status than 200. */
+class Refusal {
+  readonly response: () => Response;
+  constructor(status: number, message: string) {
+    this.response = () => Response.json({ message }, { status });
+  }
 }
 
 const ID = { clientId: 'client', clientSecret: 'secret' };
@@ -340,7 +349,10 @@ async function startWith(
     const { token, jwks, api, claims, tokenAnswer, revocation } = state.recording;
     if (url === jwks) return Response.json({ keys: [jwk] });
     if (url === revocation) return new Response(null, { status: 200 });
-    if (api !== undefined && url in api) return Response.json(api[url]);
+    if (api !== undefined && url in api) {
+      const answer = api[url];
+      return answer instanceof Refusal ? answer.response() : Response.json(answer);
+    }
     if (url !== token) throw new TypeError(`nobody lives at ${url}`);
     const seconds = Math.floor(clock.now().getTime() / 1000);
     const idToken =
@@ -470,6 +482,55 @@ test('github: an address that is not primary and verified is no address', async 
   const { browser, callback } = await begin();
   expect((await browser.get(callback)).status).toBe(422);
   expect((await authTuna.users.list()).items).toEqual([]);
+});
+
+// https://github.com/thunder-id/thunderid/issues/2490
+test('github: an app that may not read addresses lets known people in, and tells newcomers and the log which permission is missing', async () => {
+  const [make, recording] = RECORDINGS.github!;
+  for (const [status, words] of [
+    [403, 'Resource not accessible by integration'],
+    [404, 'Not Found'],
+  ] as const) {
+    const { begin, state, authTuna, logger } = await startWith('github', make(false), recording);
+    const known = await begin();
+    expect((await known.browser.get(known.callback)).status).toBe(303);
+    state.recording = {
+      ...recording,
+      api: { ...recording.api, 'https://api.github.com/user/emails': new Refusal(status, words) },
+    };
+    const again = await begin();
+    expect((await again.browser.get(again.callback)).status).toBe(303);
+    expect(await (await again.browser.get('/me')).json()).toMatchObject({ email: 'ada@example.com' });
+
+    state.recording = {
+      ...state.recording,
+      api: { ...state.recording.api, 'https://api.github.com/user': { id: 7, login: 'newcomer' } },
+    };
+    const stranger = await begin();
+    const answer = await stranger.browser.get(stranger.callback);
+    expect(answer.status).toBe(422);
+    expect(await answer.text()).toMatch(/Email addresses: read-only.*Sign up with your address/);
+    const visitor = await begin();
+    const page = await new PageVisitor(visitor.browser).open(visitor.callback);
+    expect(page.html).toContain('lacks the permission to read it');
+    expect((await authTuna.users.list()).items).toHaveLength(1);
+    expect(logger.lines.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/^github does not show the email address.*Email addresses: read-only/),
+    );
+    vi.unstubAllGlobals();
+  }
+});
+
+test('github: an address API that is out of order is no missing permission', async () => {
+  const [make, recording] = RECORDINGS.github!;
+  const api = { ...recording.api, 'https://api.github.com/user/emails': new Refusal(502, 'Unicorn') };
+  const { begin, logger } = await startWith('github', make(false), { ...recording, api });
+  const { browser, callback } = await begin();
+  expect((await browser.get(callback)).status).toBe(503);
+  expect(logger.lines.find(({ message }) => message.startsWith('github '))).toMatchObject({
+    message: expect.stringContaining('did not answer with the profile of a person'),
+    facts: { status: 502 },
+  });
 });
 
 test('google: accounts of the hosted domain enter and no others, whatever the request says', async () => {

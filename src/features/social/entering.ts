@@ -5,7 +5,7 @@ import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js'
 import { isActive, type UserRow } from '../../core/user.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../../errors.js';
-import type { SocialProvider } from '../../oauth-client/provider.js';
+import type { Profile, SocialProvider } from '../../oauth-client/provider.js';
 import { type IdentityRow, type LinkedIdentities, orConflict } from './identities.js';
 import type { ProviderAnswer } from './journey.js';
 import { decideSignIn } from './linking.js';
@@ -117,12 +117,7 @@ export class Entering<U extends User = User> {
     if (action === 'create' && profile.email !== null) return this.#create(provider, answer, actor);
     if (action === 'confirm_address' && this.#core.config.signUp.requireVerifiedEmail)
       throw new AuthTunaError('email_not_verified');
-    if (action === 'ask_address')
-      throw new AuthTunaError('invalid_input', {
-        message: `${provider.name} shared no email address. Sign up with your address, then link ${provider.name} in your account.`,
-        reason: 'no_email',
-        errors: [{ field: 'email', rule: 'email_not_shared', message: `is not shared by ${provider.name}` }],
-      });
+    if (action === 'ask_address') throw noAddress(provider, profile);
     throw new AuthTunaError('conflict', {
       message: `There is an account with this address already. Sign in as before, then link ${provider.name} in your account.`,
       reason: 'sign_in_then_link',
@@ -177,4 +172,16 @@ export class Entering<U extends User = User> {
     if (row === null) throw new AuthTunaError('not_found');
     return row;
   }
+}
+
+function noAddress({ name }: SocialProvider, { missingPermission }: Profile): AuthTunaError {
+  const why =
+    missingPermission === undefined
+      ? `${name} shared no email address`
+      : `${name} did not show your email address, because this app lacks a permission there: ${missingPermission}`;
+  return new AuthTunaError('invalid_input', {
+    message: `${why}. Sign up with your address, then link ${name} in your account.`,
+    reason: missingPermission === undefined ? 'no_email' : 'no_permission',
+    errors: [{ field: 'email', rule: 'email_not_shared', message: `is not shared by ${name}` }],
+  });
 }

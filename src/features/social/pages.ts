@@ -12,6 +12,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   sign_in_then_link: 'social_sign_in_then_link',
   linked_elsewhere: 'social_linked_elsewhere',
   no_email: 'social_no_email',
+  no_permission: 'social_no_permission',
 };
 
 export function socialPages<U extends User>(social: SocialManager<U>, http: HttpKit): FeaturePages {
