@@ -167,3 +167,12 @@ test('arctic is imported by one file', () => {
     new Set(IMPORTS.filter(({ to }) => to === 'arctic').map(({ from }) => from)).size,
   ).toBeLessThanOrEqual(1);
 });
+
+test('every dependency has its line in docs/dependencies.md, with the reason for it', () => {
+  const read = (path: string) => readFileSync(join(SRC, '..', path), 'utf8');
+  const { dependencies, peerDependencies } = JSON.parse(read('package.json')) as Record<string, object>;
+  const lines = [...read('docs/dependencies.md').matchAll(/^\| `([^`]+)` \|(?: [^|]+ \|){3}$/gm)];
+  expect(lines.map(([, name]) => name).sort()).toEqual(
+    Object.keys({ ...dependencies, ...peerDependencies }).sort(),
+  );
+});
