@@ -60,7 +60,7 @@ const LAYERS: readonly { files: RegExp; mayImport: RegExp }[] = [
   },
   {
     files: /^oauth-client\//,
-    mayImport: new RegExp(`^(oauth-client|config|crypto|net|db)/|^core/runtime$|^(${BASE})$`),
+    mayImport: new RegExp(`^(oauth-client|config|crypto|net|db)/|^(${BASE})$`),
   },
   { files: /^core\//, mayImport: new RegExp(`^(core|config|crypto|net|db)/|^(${BASE})$`) },
   {
