@@ -1,6 +1,7 @@
 import type { User } from '../auth.js';
 import type { Config } from '../config/config.js';
 import { PasswordHasher } from '../crypto/password-hash.js';
+import { WorkQueue } from '../crypto/work-queue.js';
 import type { Db } from '../db/client.js';
 import { Redis } from '../db/redis.js';
 import { Access } from './access/access.js';
@@ -35,6 +36,8 @@ export interface Core<U extends User = User> extends Runtime {
   readonly sessions: SessionManager;
   readonly tokens: OneTimeTokens;
   readonly hasher: PasswordHasher;
+  /** Strangers who sign in or sign up, a few at a time, with all that they ask of the database. */
+  readonly strangers: WorkQueue;
   readonly passwords: PasswordManager;
   readonly users: UserManager<U>;
   /** Null without `redisUrl`. */
@@ -68,6 +71,8 @@ export function createCore<U extends User>(config: Config, db: Db): Core<U> {
     pepper,
     concurrency: config.hashConcurrency,
   });
+  // Two more than can hash at once, so that no processor waits for the database.
+  const strangers = new WorkQueue(config.hashConcurrency + 2);
   const passwords = new PasswordManager({ ...runtime, ledger, access, sessions, tokens, hasher });
   const users = new UserManager<U>({ ...runtime, ledger, access, sessions, tokens, roleStore, passwords });
 
@@ -90,6 +95,7 @@ export function createCore<U extends User>(config: Config, db: Db): Core<U> {
     sessions,
     tokens,
     hasher,
+    strangers,
     passwords,
     users,
     redis,

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import bcrypt from 'bcrypt';
-import { AuthTunaError } from '../errors.js';
 import type { Key, KeyRing } from './key-ring.js';
+import { type Lane, WorkQueue } from './work-queue.js';
 
 /**
  * Hashes and verifies passwords: bcrypt over base64(HMAC-SHA-384(pepper, NFKC password)).
@@ -10,7 +10,8 @@ import type { Key, KeyRing } from './key-ring.js';
  * A hash names everything it was made with: `hmac384-bcrypt$nfkc$<kid>$<bcrypt hash>`. Plain bcrypt hashes (`$2…`) from an
  * import verify too, but never for an input of more than 72 bytes.
  *
- * Work runs on native threads through a bounded queue, so a flood of sign-ins cannot exhaust memory or starve other requests.
+ * Every comparison takes as long as one of today's cost, so that its time does not say which passwords were imported. Work runs on native
+ * threads through a bounded queue with two lanes, so that a flood of strangers exhausts no memory and keeps nobody out who is known.
  * @see NIST SP 800-63B-4 3.1.1.2; OWASP Password Storage; docs/requirements.md PW-2 to PW-5, DO-1
  */
 export class PasswordHasher {
@@ -27,17 +28,20 @@ export class PasswordHasher {
     this.#queue = new WorkQueue(options.concurrency);
   }
 
-  /** @throws AuthTunaError `unavailable` when the queue is full or the wait too long */
-  async hash(password: string): Promise<string> {
+  /** @throws AuthTunaError `unavailable` when the lane is full or the wait too long */
+  async hash(password: string, lane: Lane = 'known'): Promise<string> {
     const key = this.#keys.current('pepper');
-    const hash = await this.#queue.run(() => bcrypt.hash(this.#prehash(password, key), this.#cost));
+    const hash = await this.#queue.inLane(lane, () => bcrypt.hash(this.#prehash(password, key), this.#cost));
     return `hmac384-bcrypt$nfkc$${key.kid}$${hash}`;
   }
 
-  /** Whether the password fits; with `null` for a user who has none, the same work is done and the answer is false. */
-  async verify(password: string, stored: string | null): Promise<boolean> {
-    const matches = await this.#compare(password, stored ?? (await this.#decoyHash()));
-    return stored !== null && matches;
+  /**
+   * Whether the password fits; with `null` for a user who has none, the same work is done and the answer is false. `too_long`: it fits as far as
+   * an imported hash looked, which is no proof.
+   */
+  async verify(password: string, stored: string | null, lane: Lane = 'known'): Promise<boolean | 'too_long'> {
+    const answer = await this.#compare(password, stored ?? (await this.#decoyHash()), lane);
+    return stored === null ? false : answer;
   }
 
   /** Whether `stored` was made with a secret that is not in the list any more, so that no password fits it. */
@@ -52,24 +56,30 @@ export class PasswordHasher {
     return (
       parsed === null ||
       parsed.kid !== this.#keys.current('pepper').kid ||
-      bcrypt.getRounds(parsed.bcryptHash) !== this.#cost
+      costOf(parsed.bcryptHash) !== this.#cost
     );
   }
 
-  async #compare(password: string, stored: string): Promise<boolean> {
+  async #compare(password: string, stored: string, lane: Lane): Promise<boolean | 'too_long'> {
     const parsed = parseHash(stored);
     if (parsed === null) {
-      const fits = Buffer.byteLength(password, 'utf8') <= 72; // bcrypt ignores the rest, so a longer input proves nothing
-      const matches = await this.#queue.run(() => bcrypt.compare(password, stored));
-      return fits && matches;
+      const matches = await this.#queue.inLane(lane, () => this.#compareBcrypt(password, stored));
+      // bcrypt ignores what is beyond 72 bytes, so a longer input proves nothing.
+      return matches && Buffer.byteLength(password, 'utf8') > 72 ? 'too_long' : matches;
     }
     const key = this.#keys.find('pepper', parsed.kid);
     // The pepper of this hash is gone from the list: nobody can sign in with it, and the time spent must not say so.
-    const usable = key ?? this.#keys.current('pepper');
-    const matches = await this.#queue.run(() =>
-      bcrypt.compare(this.#prehash(password, usable), parsed.bcryptHash),
-    );
+    const input = this.#prehash(password, key ?? this.#keys.current('pepper'));
+    const matches = await this.#queue.inLane(lane, () => this.#compareBcrypt(input, parsed.bcryptHash));
     return key !== null && matches;
+  }
+
+  /** Compares, and does the rest of the work of today's cost: each cost is twice the one before, so 2^10 + 2^10 + 2^11 is 2^12. */
+  async #compareBcrypt(input: string, hash: string): Promise<boolean> {
+    const matches = await bcrypt.compare(input, hash);
+    for (let cost = costOf(hash) ?? this.#cost; cost < this.#cost; cost += 1) await bcrypt.hash(input, cost);
+    if (costOf(hash) === null) await bcrypt.hash(input, this.#cost); // no hash at all, and compared in no time
+    return matches;
   }
 
   #prehash(password: string, key: Key): string {
@@ -93,54 +103,13 @@ export class PasswordHasher {
   }
 }
 
+/** The cost of a bcrypt hash; null for what is none. */
+function costOf(hash: string): number | null {
+  const cost = /^\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash)?.[1];
+  return cost === undefined ? null : Number(cost);
+}
+
 function parseHash(stored: string): { kid: string; bcryptHash: string } | null {
   const [scheme, , kid, ...rest] = stored.split('$');
   return scheme === 'hmac384-bcrypt' && kid !== undefined ? { kid, bcryptHash: `${rest.join('$')}` } : null;
-}
-
-const QUEUE_LENGTH = 64;
-const MAX_WAIT_MS = 3000; // beyond this the browser's user has pressed the button again
-
-/** Runs at most `concurrency` pieces of work at once and refuses, rather than piles up, what comes beyond the queue. */
-class WorkQueue {
-  readonly #waiting: { start: () => void; giveUp: NodeJS.Timeout }[] = [];
-  #free: number;
-
-  constructor(concurrency: number) {
-    this.#free = concurrency;
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1;
-    else await this.#wait();
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next.start();
-    }
-  }
-
-  #wait(): Promise<void> {
-    if (this.#waiting.length >= QUEUE_LENGTH) return Promise.reject(busy());
-    return new Promise((resolve, reject) => {
-      const entry = {
-        start: () => {
-          clearTimeout(entry.giveUp);
-          resolve();
-        },
-        giveUp: setTimeout(() => {
-          this.#waiting.splice(this.#waiting.indexOf(entry), 1);
-          reject(busy());
-        }, MAX_WAIT_MS),
-      };
-      entry.giveUp.unref();
-      this.#waiting.push(entry);
-    });
-  }
-}
-
-function busy(): AuthTunaError {
-  return new AuthTunaError('unavailable', { retryAfterSeconds: 2, reason: 'sign_in_queue_full' });
 }

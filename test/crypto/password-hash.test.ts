@@ -1,5 +1,5 @@
 import bcrypt from 'bcrypt';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { KeyRing } from '../../src/crypto/key-ring.js';
 import { PasswordHasher } from '../../src/crypto/password-hash.js';
 
@@ -57,18 +57,39 @@ test('an imported bcrypt hash verifies, but never for more than 72 bytes (PW-3)'
   const head = 'a'.repeat(72);
   const imported = await bcrypt.hash(head, 4);
   expect(await hasher.verify(head, imported)).toBe(true);
-  expect(await hasher.verify(`${head}b`, imported)).toBe(false);
+  expect(await hasher.verify(`${head}b`, imported)).toBe('too_long');
   expect(await hasher.verify('anything', null)).toBe(false);
   for (const odd of ['', 'garbage', '$2b$04$', 'hmac384-bcrypt$nfkc$x$garbage'])
     expect(await hasher.verify('anything', odd), odd).toBe(false);
 });
 
-test('beyond the queue a sign-in is told to come back, instead of piling up (DO-1)', async () => {
-  const hasher = hasherOf([FIRST], { concurrency: 1, cost: 6 });
-  const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => hasher.hash('x')));
-  const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
-  expect(refused.length).toBe(100 - 1 - 64);
-  for (const { reason } of refused)
-    expect(reason).toMatchObject({ code: 'unavailable', details: { retryAfterSeconds: 2 } });
-  expect(await hasher.verify('x', await hasher.hash('x'))).toBe(true);
+test('a comparison is as much work as one of today’s cost, whatever the stored hash cost, and where there is none (LG-1)', async () => {
+  const hasher = hasherOf([FIRST], { cost: 8 });
+  await hasher.warmUp();
+  const spent: number[] = [];
+  const { hash, compare } = bcrypt;
+  const costOf = (stored: string) => Number(/^\$2.\$(\d\d)/.exec(stored)?.[1] ?? 0);
+  vi.spyOn(bcrypt, 'hash').mockImplementation((async (input: string, cost: number) => {
+    spent.push(2 ** cost);
+    return hash(input, cost);
+  }) as never);
+  vi.spyOn(bcrypt, 'compare').mockImplementation((async (input: string, stored: string) => {
+    spent.push(2 ** costOf(stored));
+    return compare(input, stored);
+  }) as never);
+  onTestFinished(() => void vi.restoreAllMocks());
+  for (const stored of [
+    null,
+    await hasherOf([FIRST], { cost: 8 }).hash('x'),
+    await hash('x', 4),
+    await hash('x', 7),
+    await hasherOf([FIRST], { cost: 5 }).hash('x'),
+  ]) {
+    spent.length = 0;
+    await hasher.verify('y', stored);
+    expect(
+      spent.reduce((sum, work) => sum + work, 0),
+      String(stored),
+    ).toBe(2 ** 8);
+  }
 });

@@ -174,6 +174,12 @@ test('a change has its line: when, who, what, whom, where, with what outcome (AU
     scope: 'project:43',
     requestId: 'req-1',
   });
+  // The caller chooses the scopes; rows are not theirs to make.
+  for (let id = 100; id < 150; id += 1) await ada.get(`/projects/${id}`);
+  expect((await authTuna.audit.list({ type: 'access.denied' })).items).toHaveLength(1);
+  clock.advance({ seconds: 61 });
+  await ada.get('/projects/43');
+  expect(await list('access.denied')).toMatchObject({ data: { wanted: 'project:read', unrecorded: 50 } });
 });
 
 test('an id that is missing is an error before the database is asked, and no row goes (DB-3)', async () => {

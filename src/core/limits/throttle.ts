@@ -155,8 +155,9 @@ export class Throttle {
       for (const { id, key, policy, row } of tries) {
         if (row === null) continue;
         const isClosed = policy.maxConsecutive !== undefined && row.consecutive >= policy.maxConsecutive;
-        if (isClosed || row.blockedUntil > now)
-          return { key, verdict: this.#refuse(id, row.blockedUntil, isClosed, now, policy) };
+        if (!isClosed && row.blockedUntil <= now) continue;
+        const until = isClosed ? await this.#waitOfClosed(row, policy, now) : row.blockedUntil;
+        return { key, verdict: this.#refuse(id, until, isClosed, now) };
       }
 
       const stored = await this.#store(tries, now);
@@ -196,12 +197,24 @@ export class Throttle {
     return stored;
   }
 
-  #refuse(id: string, until: Date, isClosed: boolean, now: Date, policy: ThrottlePolicy): ThrottleVerdict {
-    // One that is closed says no more than one that waits: whoever guesses need not know that the hundred are up.
-    const end = isClosed ? after(now, policy.maxDelaySeconds) : until;
+  #refuse(id: string, until: Date, isClosed: boolean, now: Date): ThrottleVerdict {
     const believedUntil = now.getTime() + REMEMBER_SECONDS * 1000;
-    this.#waits.set(id, { until: end.getTime(), isClosed, believedUntil });
-    return { allowed: false, retryAfterSeconds: secondsUntil(end.getTime(), now), isClosed };
+    this.#waits.set(id, { until: until.getTime(), isClosed, believedUntil });
+    return { allowed: false, retryAfterSeconds: secondsUntil(until.getTime(), now), isClosed };
+  }
+
+  /**
+   * The end of the wait that one which is closed names. It begins with a try, as if that had been one more failure, and counts down: a person
+   * who guesses does not learn that the hundred are up.
+   */
+  async #waitOfClosed(row: ThrottleRow, policy: ThrottlePolicy, now: Date): Promise<Date> {
+    if (row.blockedUntil > now) return row.blockedUntil;
+    const blockedUntil = after(now, policy.maxDelaySeconds);
+    await this.#runtime.db.throttle.updateMany({
+      where: { key: row.key, blockedUntil: row.blockedUntil },
+      data: { blockedUntil },
+    });
+    return blockedUntil;
   }
 
   #remembered(id: string, now: Date): ThrottleVerdict | null {

@@ -38,6 +38,11 @@ export class KnownBrowsers {
     this.#runtime = runtime;
   }
 
+  /** Whether a cookie has a token for any user, genuine or not: that is found out with the user alone. */
+  isMarked(cookie: string | null | undefined): boolean {
+    return tokensIn(cookie).length > 0;
+  }
+
   /** The device that a cookie makes known for this user; null for none, a forged, an old or somebody else's. */
   find(cookie: string | null | undefined, userId: string): KnownBrowser | null {
     for (const token of tokensIn(cookie)) {

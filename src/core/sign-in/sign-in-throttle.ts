@@ -22,7 +22,8 @@ const SPRAYING: DistinctLimit = { limit: 100, limitOfPlace: 20, windowSeconds: 6
 
 /** The hundred of one authenticator of a whole account, whichever of its names was typed; it closes and never delays. */
 const CLOSING: ThrottlePolicy = { ...GUESSING, freeFailures: Number.POSITIVE_INFINITY };
-const UNLOCK_MAIL: RateLimit = { limit: 1, windowSeconds: 86_400 };
+/** With a link that lives longer than a day, a live one is always in the mailbox. */
+const UNLOCK_MAIL: RateLimit = { limit: 2, windowSeconds: 86_400 };
 
 /** What is guessed at to sign in; each is closed for itself. */
 type Authenticator = 'login' | 'email-code';
@@ -30,7 +31,7 @@ type Authenticator = 'login' | 'email-code';
 /**
  * What stands between a guess and the hash of the password or mailed code. A guess counts before anything is compared; a refused one costs no hash.
  *
- * - Delays are counted by the name that was typed, so that a name nobody has behaves like one that somebody has.
+ * - Delays are counted by account, whichever of its names was typed, and a name without an account is counted alike.
  * - After 100 failures in a row the account's password, or its mailed codes, are closed to unknown devices; its owner gets a mail that opens
  *   both again.
  * - A known device has ten failures of its own and passes by all of this: neither strangers nor neighbors can keep the owner out.
@@ -71,7 +72,7 @@ export class SignInThrottle {
 
     const name = canonicalLogin(login);
     const takeBack = await this.#countNetwork(name, actor.ip);
-    const delays = { key: delayKey(name), policy: DELAYS };
+    const delays = { key: delayKey(accountOf(user, name)), policy: DELAYS };
     await this.#countTowardsClosing('login', name, user, actor, [delays]);
     return async () => {
       await takeBack();
@@ -104,7 +105,7 @@ export class SignInThrottle {
   }
 
   /** The writes that forget an account's failures of every kind: for whoever proves its mailbox, by the mail that opens a closed one or by a reset. */
-  unlockWrites(user: Named): Write[] {
+  unlockWrites(user: Pick<UserRow, 'id'>): Write[] {
     return [this.#core.throttle.clear(...passwordKeys(user), ...emailCodeKeys(user))];
   }
 
@@ -131,7 +132,7 @@ export class SignInThrottle {
     actor: Actor,
     beside: readonly Count[] = [],
   ): Promise<void> {
-    const account = user === null ? `name ${name}` : `user ${user.id}`; // a name nobody has closes like an account
+    const account = accountOf(user, name);
     const closing = { key: closingKey(authenticator, account), policy: CLOSING };
     const { key, verdict } = await this.#core.throttle.attemptAll([...beside, closing]);
     if (verdict.allowed) return;
@@ -189,20 +190,23 @@ export class SignInThrottle {
   }
 }
 
-function delayKey(name: string): string {
-  return `login-name:${name}`;
+/** What guesses are counted under: the account, or a name that no account has. */
+function accountOf(user: Pick<UserRow, 'id'> | null, name: string): string {
+  return user === null ? `name ${name}` : `user ${user.id}`;
+}
+
+function delayKey(account: string): string {
+  return `login-delay:${account}`;
 }
 
 function closingKey(authenticator: Authenticator, account: string): string {
   return `${authenticator}:${account}`;
 }
 
-type Named = Pick<UserRow, 'id' | 'email' | 'username'>;
-
 /** Everything that failures of a user's password are counted under. */
-function passwordKeys({ id, email, username }: Named): string[] {
-  const names = username === null ? [email] : [email, username];
-  return [closingKey('login', `user ${id}`), ...names.map(delayKey)];
+function passwordKeys(user: Pick<UserRow, 'id'>): string[] {
+  const account = accountOf(user, '');
+  return [closingKey('login', account), delayKey(account)];
 }
 
 function emailCodeKeys({ id }: Pick<UserRow, 'id'>): string[] {

@@ -27,7 +27,7 @@ export const MAILED_LINKS = {
   reset_password: { path: '/reset-password', lifetimeSeconds: 30 * 60, dependsOnAccount: true },
   change_email: { path: '/change-email/confirm', lifetimeSeconds: 3600, dependsOnAccount: true },
   undo_email_change: { path: '/change-email/undo', lifetimeSeconds: 7 * 86_400 },
-  unlock: { path: '/unlock', lifetimeSeconds: 3600 },
+  unlock: { path: '/unlock', lifetimeSeconds: 25 * 3600 }, // longer than a day, in which two are mailed at most
   magic_link: { path: '/passwordless/link/open', lifetimeSeconds: 10 * 60, dependsOnAccount: true },
   cancel_factor_reset: { path: '/mfa/reset/cancel', lifetimeSeconds: 72 * 3600 },
 } as const satisfies Record<string, LinkKind>;

@@ -1,5 +1,6 @@
 import type { Actor } from '../../actor.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
+import type { Lane } from '../../crypto/work-queue.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { inTime } from '../../time.js';
@@ -71,17 +72,29 @@ export class PasswordManager {
   }
 
   /**
-   * Whether this is the user's password; with `null` for nobody, the same work is done and the answer is false.
+   * Whether this is the user's password; with `null` for no user, the same work is done and the answer is false.
    *
    * A hash made with older parameters is replaced on success, unless the password was changed at the same moment.
    * @throws AuthTunaError `unavailable` when too many sign-ins are waiting
    */
   async verify(userId: string | null, password: string): Promise<boolean> {
+    return (await this.compare(userId, password)) === true;
+  }
+
+  /**
+   * @internal Like `verify`, in a lane of the queue of hashes. `too_long`: the password is longer than 72 bytes and fits as far as
+   * an imported hash looked, which is no proof.
+   */
+  async compare(
+    userId: string | null,
+    password: string,
+    lane: Lane = 'known',
+  ): Promise<boolean | 'too_long'> {
     const row = await this.#core.db.password.findUnique({ where: { userId: userId ?? '' } });
-    const matches = await this.#core.hasher.verify(password, row?.hash ?? null);
+    const matches = await this.#core.hasher.verify(password, row?.hash ?? null, lane);
     if (row !== null && this.#core.hasher.isOfAnotherSecret(row.hash)) this.#reportSecret();
-    if (matches && row !== null && this.#core.hasher.isOutdated(row.hash)) {
-      const hash = await this.#core.hasher.hash(password);
+    if (matches === true && row !== null && this.#core.hasher.isOutdated(row.hash)) {
+      const hash = await this.#core.hasher.hash(password, lane);
       await this.#core.db.password.updateMany({
         where: { userId: row.userId, hash: row.hash },
         data: { hash },
@@ -144,13 +157,13 @@ export class PasswordManager {
   }
 
   /** @internal */
-  hash(password: string): Promise<string> {
-    return this.#core.hasher.hash(password);
+  hash(password: string, lane?: Lane): Promise<string> {
+    return this.#core.hasher.hash(password, lane);
   }
 
   /** @internal Whether a value is the one of a hash that is no user's password, such as a mailed code; null does the same work and is false. */
-  verifyHash(hash: string | null, value: string): Promise<boolean> {
-    return this.#core.hasher.verify(value, hash);
+  async verifyHash(hash: string | null, value: string): Promise<boolean> {
+    return (await this.#core.hasher.verify(value, hash)) === true;
   }
 
   /** @internal The writes that make a hash the user's, and end every mailed link that was to set or use the old one. */

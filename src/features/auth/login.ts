@@ -1,9 +1,12 @@
 import type { Actor } from '../../actor.js';
+import type { Write } from '../../core/changes/ledger.js';
 import { maskedEmail } from '../../core/identifiers.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { UserRow } from '../../core/user.js';
+import type { Lane } from '../../crypto/work-queue.js';
 import { AuthTunaError } from '../../errors.js';
+import { requestPasswordReset } from './reset-password.js';
 
 /** {@link AuthManager.login} */
 export async function login(
@@ -12,14 +15,8 @@ export async function login(
   actor: Actor,
   options: Omit<SignInOptions, 'rememberMe'>,
 ): Promise<SignInResult> {
-  const { users, passwords, signInThrottle, signIn, ledger } = core;
-  const user = await users.rowByLogin(input.login);
-  const admitted = await signInThrottle.admit(input.login, user, actor, options.browserCookie);
-  if (!(await passwords.verify(user?.id ?? null, input.password)) || user === null) {
-    await recordFailure(core, input.login, user, actor);
-    throw new AuthTunaError('invalid_credentials');
-  }
-  const successWrites = await admitted();
+  const { signIn, ledger } = core;
+  const { user, successWrites } = await prove(core, input, actor, options.browserCookie);
   try {
     return await signIn.complete(user, { amr: ['pwd'], assuranceLevel: 1 }, actor, {
       ...options,
@@ -38,12 +35,60 @@ export async function login(
   }
 }
 
+/**
+ * The user whose password was given, with the writes that forget their failures.
+ *
+ * Strangers are proved a few at a time, and refused before the database is asked anything where too many wait: a flood of them holds up
+ * neither people who are signed in nor browsers in which the user signed in before.
+ */
+async function prove(
+  core: SignInCore,
+  input: { login: string; password: string },
+  actor: Actor,
+  browserCookie: string | null | undefined,
+): Promise<{ user: UserRow; successWrites: readonly Write[] }> {
+  const { users, strangers, knownBrowsers } = core;
+  if (!knownBrowsers.isMarked(browserCookie))
+    return strangers.inLane('stranger', async () =>
+      check(core, input, await users.rowByLogin(input.login), actor, browserCookie, 'stranger'),
+    );
+  const user = await users.rowByLogin(input.login);
+  const isKnown = knownBrowsers.find(browserCookie, user?.id ?? '') !== null;
+  return isKnown
+    ? check(core, input, user, actor, browserCookie, 'known')
+    : strangers.inLane('stranger', () => check(core, input, user, actor, browserCookie, 'stranger'));
+}
+
+async function check(
+  core: SignInCore,
+  { login, password }: { login: string; password: string },
+  user: UserRow | null,
+  actor: Actor,
+  browserCookie: string | null | undefined,
+  lane: Lane,
+): Promise<{ user: UserRow; successWrites: readonly Write[] }> {
+  const admitted = await core.signInThrottle.admit(login, user, actor, browserCookie);
+  const answer = await core.passwords.compare(user?.id ?? null, password, lane);
+  if (answer === true && user !== null) return { user, successWrites: await admitted() };
+  const reason = answer === 'too_long' ? 'password_too_long' : 'invalid_credentials';
+  await recordFailure(core, login, user, actor, reason);
+  // An imported hash saw the first 72 bytes only. The owner cannot know that, so the mailbox gets a link to set the password anew.
+  if (answer === 'too_long' && user !== null) await requestPasswordReset(core, user.email, actor);
+  throw new AuthTunaError('invalid_credentials');
+}
+
 /** Records a wrong password. The name may be a password in the wrong field, so it is kept as a keyed digest and a mask. */
-function recordFailure(core: SignInCore, name: string, user: UserRow | null, actor: Actor): Promise<void> {
+function recordFailure(
+  core: SignInCore,
+  name: string,
+  user: UserRow | null,
+  actor: Actor,
+  reason: string,
+): Promise<void> {
   return core.audit.record({
     type: 'user.sign_in_failed',
     outcome: 'failure',
-    reason: 'invalid_credentials',
+    reason,
     actor,
     data: {
       login: core.keys.lookup(`login ${name.toLowerCase()}`),

@@ -89,7 +89,8 @@ export class FactorCodes {
     const { db } = this.#core;
     const userId = user.id;
     const row = await db.recoveryCode.findUnique({ where: { userId_number: { userId, number } } });
-    if (row === null || row.usedAt !== null || !(await this.#hasher.verify(secret, row.hash))) return null;
+    if (row === null || row.usedAt !== null || (await this.#hasher.verify(secret, row.hash)) !== true)
+      return null;
     const left = (await db.recoveryCode.count({ where: { userId, usedAt: null } })) - 1;
     const { to, data } = noticeTo(this.#core, user, actor);
     return {

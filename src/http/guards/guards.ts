@@ -37,8 +37,8 @@ export class Guards {
   readonly #sessions: AuthContext & { readonly handler: RequestHandler };
   /** Null while no option requires a second factor of anybody. */
   readonly #enrollment: EnrollmentCheck | null;
-  /** Refusals are recorded once a minute for the same question, so that a loop does not fill the log. */
-  readonly #recorded = new LRUCache<string, number>({ max: 10_000 });
+  /** Refusals of one permission to one user are recorded once a minute, at whatever scopes: the caller chooses those. */
+  readonly #recorded = new LRUCache<string, { at: number; unrecorded: number }>({ max: 10_000 });
   /** What guards ask for by name, so that `ready()` can tell of a name that nothing has. */
   readonly named = { permissions: new Set<string>(), roles: new Set<string>() };
 
@@ -200,16 +200,26 @@ export class Guards {
 
   #record(auth: RequestAuth, scope: string, what: string): void {
     const now = this.#core.now().getTime();
-    const key = `${auth.actor.userId} ${scope} ${what}`;
-    if (Math.abs(now - (this.#recorded.get(key) ?? -Infinity)) < 60_000) return;
-    this.#recorded.set(key, now);
+    const key = `${auth.actor.userId} ${what}`;
+    const last = this.#recorded.get(key);
+    if (last !== undefined && Math.abs(now - last.at) < RECORD_MS) {
+      last.unrecorded += 1;
+      return;
+    }
+    this.#recorded.set(key, { at: now, unrecorded: 0 });
+    const data = {
+      wanted: what,
+      ...(last !== undefined && last.unrecorded > 0 && { unrecorded: last.unrecorded }),
+    };
     this.#core.audit
-      .record({ type: 'access.denied', outcome: 'denied', actor: auth.actor, scope, data: { wanted: what } })
+      .record({ type: 'access.denied', outcome: 'denied', actor: auth.actor, scope, data })
       .catch((error: unknown) =>
         this.#core.config.logger.error('A refused request could not be recorded.', { error }),
       );
   }
 }
+
+const RECORD_MS = 60_000;
 
 const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnroll'];
 const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];

@@ -50,6 +50,16 @@ describe('guesses at one account', () => {
     expect((await guess(app, ADA, PASSWORD)).status).toBe(200);
   });
 
+  test('the address and the username of an account are one count: of 60 parallel guesses at either five reach the hash (LG-4)', async () => {
+    const app = await start();
+    const names = [ADA, 'ada.l', 'ADA.L', 'Ada@Example.com'];
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => guess(app, names[index % 4] as string, WRONG)),
+    );
+    const statuses = answers.map((answer) => answer.status);
+    expect([countOf(statuses, 401), countOf(statuses, 429)]).toEqual([5, 55]);
+  });
+
   test('guesses from everywhere, at two instances, are one count (LG-4)', async () => {
     const app = await start();
     const second = await startApp({ trustedProxies: 1 }, { database: app.database, clock: app.clock });
@@ -98,18 +108,17 @@ describe('guesses at one account', () => {
     expect(real.map(({ status }) => status)).toEqual([401, 401, 401, 401, 401, 429, 429, 401, 429]);
   });
 
-  test('spellings of one name are one name, and what two names have failed at does not tell that they are one account (LG-8)', async () => {
+  test('spellings of one name are one name (LG-8)', async () => {
     const app = await start();
     const spellings = [ADA, 'ADA@example.com', ' ada@EXAMPLE.com', 'Ada@Example.Com', ADA];
     for (const login of spellings) expect((await guess(app, login, WRONG)).status).toBe(401);
     expect((await guess(app, 'aDa@example.com', WRONG)).status).toBe(429);
-    expect((await guess(app, 'ada.l', WRONG)).status).toBe(401);
   });
 
   test('a success forgets the failures of every name of the account (LG-4)', async () => {
     const app = await start();
-    for (let i = 0; i < 4; i += 1) await guess(app, ADA, WRONG);
-    for (let i = 0; i < 4; i += 1) await guess(app, 'ada.l', WRONG);
+    for (let i = 0; i < 2; i += 1) await guess(app, ADA, WRONG);
+    for (let i = 0; i < 2; i += 1) await guess(app, 'ada.l', WRONG);
     expect((await guess(app, ADA, PASSWORD)).status).toBe(200);
     for (let i = 0; i < 5; i += 1) expect((await guess(app, 'ada.l', WRONG)).status).toBe(401);
   });
@@ -230,7 +239,7 @@ describe('the owner', () => {
   });
 
   test(
-    'after a hundred failures the password is closed to unknown devices, and the owner gets one mail to open it (LG-5)',
+    'after a hundred failures the password is closed to unknown devices, and the owner gets two mails a day to open it (LG-5)',
     MANY,
     async () => {
       const mailbox = new TestMailbox();
@@ -245,10 +254,16 @@ describe('the owner', () => {
         const answer = await guess(app, ADA, PASSWORD, '203.0.113.5');
         expect(answer.status).toBe(429);
         expect(answer.headers.get('retry-after')).toBe('900');
-        app.clock.advance({ minutes: 16 });
+        // It counts down as a wait does, which says nothing of the hundred.
+        app.clock.advance({ minutes: 5 });
+        const later = await guess(app, ADA, PASSWORD, '203.0.113.5');
+        expect([later.status, later.headers.get('retry-after')]).toEqual([429, '600']);
+        app.clock.advance({ minutes: 11 });
       }
       await app.authTuna.mailer.deliver();
-      expect(mailbox.mails.filter((mail) => mail.text.includes('/auth/unlock?token='))).toHaveLength(1);
+      // Two a day at most, and their links live longer than that: one by a guesser at night leaves the owner a live one in the morning.
+      const links = mailbox.mails.filter((mail) => mail.text.includes('/auth/unlock?token='));
+      expect(links).toHaveLength(2);
       expect((await guess(app, ADA, PASSWORD, HOME, browser)).status).toBe(200);
       // A sign-in from a known device opens it again.
       expect((await guess(app, ADA, PASSWORD, '203.0.113.5')).status).toBe(200);
@@ -264,6 +279,7 @@ describe('the owner', () => {
     }
     expect((await guess(app, ADA, PASSWORD)).status).toBe(429);
     await app.authTuna.mailer.deliver();
+    app.clock.advance({ hours: 24 });
     const [, token] = /unlock\?token=([\w.-]+)/.exec(mailbox.latestTo(ADA)?.text ?? '') ?? [];
     const opened = await app.browser().post('/auth/unlock', { token });
     expect(opened.status).toBe(200);

@@ -1,0 +1,75 @@
+import { AuthTunaError } from '../errors.js';
+
+/**
+ * Who the work is for. `known`: people who have shown something already, such as a session, a mailed token, or a browser in which they signed
+ * in before. `stranger`: everybody else.
+ */
+export type Lane = 'known' | 'stranger';
+
+/** How many of each lane may wait. Beyond that one more is refused before it costs anything. */
+const PLACES: Readonly<Record<Lane, number>> = { known: 256, stranger: 256 };
+const MAX_WAIT_MS = 3000; // beyond this the browser's user has pressed the button again
+const STRANGERS_TURN = 4; // every fourth turn is a stranger's, so that no lane waits for ever
+
+interface Waiting {
+  start(): void;
+}
+
+/**
+ * Runs at most `concurrency` pieces of work at once. Strangers, however many, take nothing from people who are known but every fourth turn,
+ * and are refused rather than piled up.
+ */
+export class WorkQueue {
+  readonly #waiting: Readonly<Record<Lane, Waiting[]>> = { known: [], stranger: [] };
+  #free: number;
+  #turn = 0;
+
+  constructor(concurrency: number) {
+    this.#free = concurrency;
+  }
+
+  /**
+   * Does the work when it is its turn.
+   *
+   * @throws AuthTunaError `unavailable` at once when the lane is full, and after three seconds of waiting
+   */
+  async inLane<T>(lane: Lane, work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free -= 1;
+    else await this.#wait(this.#waiting[lane], PLACES[lane]);
+    try {
+      return await work();
+    } finally {
+      const next = this.#next();
+      if (next === undefined) this.#free += 1;
+      else next.start();
+    }
+  }
+
+  #next(): Waiting | undefined {
+    this.#turn = (this.#turn + 1) % STRANGERS_TURN;
+    const { known, stranger } = this.#waiting;
+    return this.#turn === 0 ? (stranger.shift() ?? known.shift()) : (known.shift() ?? stranger.shift());
+  }
+
+  #wait(lane: Waiting[], places: number): Promise<void> {
+    if (lane.length >= places) throw busy();
+    return new Promise((resolve, reject) => {
+      const giveUp = setTimeout(() => {
+        lane.splice(lane.indexOf(entry), 1);
+        reject(busy());
+      }, MAX_WAIT_MS);
+      giveUp.unref();
+      const entry = {
+        start() {
+          clearTimeout(giveUp);
+          resolve();
+        },
+      };
+      lane.push(entry);
+    });
+  }
+}
+
+function busy(): AuthTunaError {
+  return new AuthTunaError('unavailable', { retryAfterSeconds: 2, reason: 'sign_in_queue_full' });
+}

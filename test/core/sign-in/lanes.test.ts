@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import bcrypt from 'bcrypt';
+import { expect, onTestFinished, test } from 'vitest';
+import { PASSWORD, startApp } from '../../support/app.js';
+import { openDatabase } from '../../support/database.js';
+import { startMailedApp } from '../../support/mailed-app.js';
+
+/** Strangers who guess at names that nobody has, more than the queue of hashes takes; who is answered 401 guesses again until all are stopped. */
+function flood(app: Awaited<ReturnType<typeof startApp>>) {
+  let isOver = false;
+  let number = 0;
+  const statuses: number[] = [];
+  const strangers = Array.from({ length: 280 }, async () => {
+    while (!isOver) {
+      number += 1;
+      const from = `10.${(number >> 8) & 255}.${number & 255}.1`; // a network of its own each time
+      const body = { login: `stranger${number}@flood.test`, password: PASSWORD };
+      const { status } = await app
+        .browser()
+        .post('/auth/login', body, { headers: { 'x-forwarded-for': from } });
+      statuses.push(status);
+      if (status !== 401) return;
+    }
+  });
+  const stop = async () => {
+    isOver = true;
+    await Promise.all(strangers);
+  };
+  onTestFinished(stop);
+  return { statuses, stop };
+}
+
+test('while strangers fill the queue of hashes, a known browser signs in, and a signed-in user changes the password (LG-6, DO-1)', async () => {
+  const app = await startApp({ trustedProxies: 1, password: { bcryptCost: 8 } });
+  const { user, browser } = await app.signedIn();
+  const other = await app.signedIn();
+  const strangers = flood(app);
+  while (!strangers.statuses.includes(503)) await new Promise((resolve) => setImmediate(resolve));
+
+  for (let attempt = 0; attempt < 3; attempt += 1)
+    expect((await browser.post('/auth/login', { login: user.email, password: PASSWORD })).status).toBe(200);
+  const input = { currentPassword: PASSWORD, newPassword: 'another long password 9' };
+  expect((await other.browser.post('/auth/change-password', input)).status).toBe(200);
+  await strangers.stop();
+  expect(new Set(strangers.statuses)).toEqual(new Set([401, 503]));
+}, 60_000);
+
+test('a browser that is known for one account is a stranger to another (LG-6)', async () => {
+  const app = await startApp();
+  const { browser } = await app.signedIn();
+  const victim = await app.signedIn();
+  const answer = await browser.post('/auth/login', {
+    login: victim.user.email,
+    password: 'wrong password 1',
+  });
+  expect(answer.status).toBe(401);
+});
+
+test('an imported password that is longer than its hash looked signs nobody in, and its owner gets a link to set a new one (PW-3, LG-9)', async () => {
+  const app = await startMailedApp();
+  const long = createHash('sha512').update('x').digest('hex'); // 128 characters
+  const { id } = await app.authTuna.users.create({ email: 'imported@example.com', emailVerified: true });
+  const connection = await openDatabase(app.database);
+  const now = app.clock.now();
+  await connection.client.password.create({
+    data: { userId: id, hash: await bcrypt.hash(long, 4), changedAt: now },
+  });
+  await connection.close();
+  const login = (password: string) =>
+    app.browser().post('/auth/login', { login: 'imported@example.com', password });
+  const wrong = await login('wrong password 1');
+  const answer = await login(long);
+  expect([answer.status, await answer.text()]).toEqual([wrong.status, await wrong.text()]);
+  const mails = await app.mailsTo('imported@example.com');
+  expect(mails).toHaveLength(1);
+  expect(mails[0]?.subject).toContain('password');
+});
