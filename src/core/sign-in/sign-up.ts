@@ -10,7 +10,7 @@ import { canonicalEmail, canonicalUsername, USERNAME_RULE } from '../identifiers
 import type { Proof } from '../sessions/sessions.js';
 import type { IssuedMail, MailedLinks } from '../tokens/mailed-links.js';
 import { mailTo, type Recipient, standInFor } from '../tokens/recipient.js';
-import type { PreparedUser } from '../users/users.js';
+import type { PreparedUser } from '../users/new-user.js';
 
 /** How somebody signs up. An organization's own people are let in by its connection, whoever else may sign up. */
 export interface SignUpWay {

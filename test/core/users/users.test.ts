@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import type { UserQuery } from '../../../src/core/users/users.js';
+import type { UserQuery } from '../../../src/core/users/user-list.js';
 import { type Actor, type AuthTunaError, SYSTEM } from '../../../src/index.js';
 import { PASSWORD, startApp } from '../../support/app.js';
 import { freshDatabase, openDatabase } from '../../support/database.js';
