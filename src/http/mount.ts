@@ -1,5 +1,6 @@
 import express, { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
 import { z } from 'zod';
+import { validate } from '../core/validate.js';
 import { AuthTunaError } from '../errors.js';
 import { securityHeaders } from './answer/headers.js';
 import { RequestCall, respond } from './call.js';
@@ -8,7 +9,7 @@ import { beforeBody, guardsOf, humanChecksOf } from './guards/route-guards.js';
 import { leadThroughStepUp } from './guards/step-up.js';
 import type { HttpKit } from './kit.js';
 import type { Feature, Route } from './route.js';
-import { BODY_LIMIT, jsonBody, validate } from './validate.js';
+import { BODY_LIMIT, jsonBody } from './validate.js';
 
 const NO_FIELDS = z.strictObject({});
 

@@ -1,6 +1,5 @@
 import express, { type NextFunction, type Request, type RequestHandler } from 'express';
-import type { z } from 'zod';
-import { AuthTunaError, type FieldError, type FieldRule } from '../errors.js';
+import { AuthTunaError } from '../errors.js';
 import { findAuth } from './caller/request-auth.js';
 import { asAuthTunaError } from './errors.js';
 
@@ -54,42 +53,4 @@ function isModest(value: unknown, depth: number, left: { keys: number }): boolea
     if (left.keys < 0 || !isModest(inner, depth - 1, left)) return false;
   }
   return true;
-}
-
-/**
- * The input in the shape of a schema.
- *
- * @throws AuthTunaError `invalid_input` with `errors` by field
- */
-export function validate<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
-  const result = schema.safeParse(input ?? {});
-  if (result.success) return result.data;
-  const errors = result.error.issues.flatMap((issue): FieldError[] =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({
-          field: [...issue.path, key].join('.'),
-          rule: 'unknown_field',
-          message: 'is not a field of this request',
-        }))
-      : [{ field: issue.path.join('.'), ...brokenRule(issue) }],
-  );
-  throw new AuthTunaError('invalid_input', { errors });
-}
-
-function brokenRule(issue: z.core.$ZodIssue): { rule: FieldRule; message: string } {
-  if (issue.code === 'invalid_type')
-    return issue.input === undefined
-      ? { rule: 'required', message: 'is required' }
-      : { rule: 'wrong_type', message: `must be a ${issue.expected}` };
-  if (issue.code === 'too_small') {
-    if (issue.origin === 'number') return { rule: 'too_small', message: `must be at least ${issue.minimum}` };
-    return issue.minimum === 1
-      ? { rule: 'required', message: 'is required' }
-      : { rule: 'too_short', message: `must have at least ${issue.minimum} characters` };
-  }
-  if (issue.code === 'too_big') {
-    if (issue.origin === 'number') return { rule: 'too_large', message: `must be at most ${issue.maximum}` };
-    return { rule: 'too_long', message: `must have at most ${issue.maximum} characters` };
-  }
-  return { rule: 'invalid_format', message: issue.message };
 }

@@ -1,11 +1,11 @@
 import type { Response } from 'express';
 import type { User } from '../../auth.js';
+import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
 import { JourneyCookie } from '../../http/answer/journey-cookie.js';
 import { safeReturnTo } from '../../http/answer/return-to.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { type Call, type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
-import { validate } from '../../http/validate.js';
 import type { ProviderCallback } from './journey.js';
 import type { SocialManager } from './manager.js';
 import { socialPages } from './pages.js';

@@ -1,13 +1,5 @@
 import { z } from 'zod';
-
-// What stands on buttons and in mails: one line, no direction marks.
-const oneLine = (max: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(max)
-    .regex(/^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u, 'must be one line of text');
+import { oneLine } from '../../core/validate.js';
 
 const connection = {
   name: oneLine(64),
