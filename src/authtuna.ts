@@ -8,6 +8,7 @@ import { cleanUp } from './core/instances/clean-up.js';
 import { JobManager } from './core/instances/jobs.js';
 import { createReadiness } from './core/readiness.js';
 import { RefreshAhead } from './core/sessions/refresh-ahead.js';
+import type { SignInCore } from './core/sign-in/create-sign-in.js';
 import { guardDb, type PrismaLike } from './db/client.js';
 import { openDatabase } from './db/open.js';
 import { misconfigured } from './errors.js';
@@ -37,6 +38,13 @@ import { createTemplates } from './templates/templates.js';
 export function createAuthTuna<const O extends AuthTunaOptions>(
   options: O,
 ): AuthTuna<HostUser<O>, GuardedPermission<O>> {
+  return assemble(options).authTuna;
+}
+
+/** @internal An AuthTuna with the core that it was built from, for commands. */
+export function assemble<const O extends AuthTunaOptions>(
+  options: O,
+): { authTuna: AuthTuna<HostUser<O>, GuardedPermission<O>>; core: SignInCore<HostUser<O>> } {
   type U = HostUser<O>;
   const { config, devMailbox } = withDevMailbox(parseConfig(options));
   warnOfDefaultDatabase(config, options);
@@ -77,7 +85,7 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
   const http = createHttpKit(features.core, { sessions: sessionMiddleware, guards, stepUp, views, mounts });
   const { mountAll, ...routers } = features.routers(http);
 
-  return {
+  const authTuna: AuthTuna<U, GuardedPermission<O>> = {
     ready: () => readiness.wait(),
     async close() {
       isClosed = true;
@@ -137,4 +145,5 @@ export function createAuthTuna<const O extends AuthTunaOptions>(
     mailer,
     ...features.managers,
   };
+  return { authTuna, core: features.core };
 }

@@ -34,7 +34,7 @@ export async function prepareDatabase<U extends User>(
   core: SignInCore<U>,
   { client, connection, guards, printLink }: Start,
 ): Promise<void> {
-  const { config, roleStore, hasher, links, db } = core;
+  const { config, roleStore, hasher, db } = core;
   if (connection === null) await checkTables(db);
   else {
     await connection.prepare();
@@ -47,7 +47,7 @@ export async function prepareDatabase<U extends User>(
     roles: new Set([...guards.named.roles, ...config.mfa.requiredForRoles]),
   });
   await hasher.warmUp();
-  await bootstrapAdmin(core, links, { printLink });
+  await bootstrapAdmin(core, { printLink });
 }
 
 export function warnOfDefaultDatabase({ isSecure, logger }: Config, options: AuthTunaOptions): void {

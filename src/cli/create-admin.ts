@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { SYSTEM } from '../actor.js';
+import { hasOtherWayIn } from '../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../errors.js';
 import type { Command } from './command.js';
 import { withInstance } from './instance.js';
@@ -22,32 +23,51 @@ export const createAdmin: Command = {
       },
     });
     const email = values.email ?? (await ask('Email: ', { hidden: false }));
-    return withInstance(async (authTuna) => {
+    return withInstance(async (authTuna, core) => {
       // Before anybody is created: an account without its role would be left behind.
       if (!(await authTuna.roles.assignableBy(SYSTEM, 'global')).includes(values.role))
         throw new AuthTunaError('not_found', {
           message: `There is no role ${values.role} to hold at global.`,
         });
       const existing = await authTuna.users.findByEmail(email);
-      const user =
-        existing ??
-        (await authTuna.users.create({
+      const row = existing === null ? null : await core.users.row(existing.id);
+      // Without a way in there is nothing to take over: whoever comes first proves the mailbox.
+      const isUnproved =
+        row !== null &&
+        row.emailVerifiedAt === null &&
+        (row.lastLoginAt !== null || (await hasOtherWayIn(core, row.id, { passkeyId: '' })));
+      let userId = existing?.id;
+      if (isUnproved) {
+        console.error(
+          `${row.email} has an account, but nobody has proved that address: the account may be a stranger's. It gets a new password, and every other way in is removed.`,
+        );
+        await core.ownership.claimFor(row, await newPassword(values['password-stdin']), SYSTEM);
+      }
+      userId ??= (
+        await authTuna.users.create({
           email,
           ...(values.username !== undefined && { username: values.username }),
-          password:
-            values['password-stdin'] === true
-              ? (await text(process.stdin)).replace(/\r?\n$/, '')
-              : await ask('Password: ', { hidden: true }),
+          password: await newPassword(values['password-stdin']),
           emailVerified: true,
-        }));
-      await authTuna.roles.assign({ userId: user.id, role: values.role, scope: 'global' }, SYSTEM);
-      console.log(
-        `${user.email} is ${values.role} now${existing === null ? '' : ' (the account existed; its password is unchanged)'}.`,
-      );
+        })
+      ).id;
+      await authTuna.roles.assign({ userId, role: values.role, scope: 'global' }, SYSTEM);
+      const remark = isUnproved
+        ? ' (the account existed, unproved; its password was replaced and everything else on it removed)'
+        : existing === null
+          ? ''
+          : ' (the account existed; its password is unchanged)';
+      console.log(`${(await authTuna.users.get(userId)).email} is ${values.role} now${remark}.`);
       return 0;
     });
   },
 };
+
+async function newPassword(fromStdin: boolean | undefined): Promise<string> {
+  return fromStdin === true
+    ? (await text(process.stdin)).replace(/\r?\n$/, '')
+    : ask('Password: ', { hidden: true });
+}
 
 async function ask(question: string, { hidden }: { hidden: boolean }): Promise<string> {
   let muted = false;

@@ -20,7 +20,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 process.exitCode = await main(process.argv.slice(2));
 
 async function main([name, ...args]: string[]): Promise<number> {
-  const command = name === undefined ? undefined : COMMANDS[name];
+  const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
     const isHelp = name === undefined || name === '--help' || name === 'help';
     console.log(isHelp ? overview() : `authtuna: there is no command ${name}\n\n${overview()}`);

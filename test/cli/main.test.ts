@@ -60,3 +60,38 @@ test('the command line: help, usage errors, failures, and create-admin for someb
   expect(ada?.emailVerifiedAt).not.toBeNull();
   expect(await authTuna.access.can(String(ada?.id), 'any:thing')).toBe(true);
 }, 120_000);
+
+test('create-admin takes nothing over from a stranger who signed up with the address, and a name of Object is no command (AD-5)', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const { authTuna, browser } = await startApp({ signUp: { requireVerifiedEmail: false } }, { database });
+  const stranger = browser();
+  await stranger.post('/auth/signup', { email: 'boss@example.com', password: PASSWORD });
+  expect((await stranger.post('/me/x', {})).status).toBe(200);
+  const settings = {
+    AUTHTUNA_BASE_URL: 'http://localhost:3000',
+    AUTHTUNA_SECRETS: SECRET,
+    AUTHTUNA_DATABASE_URL: database.url,
+  };
+  const args = ['create-admin', '--password-stdin', '--email', 'boss@example.com'];
+  const own = `${PASSWORD} of the boss`;
+  const [made, ...odd] = await Promise.all([
+    authtuna(args, settings, `${own}\n`),
+    ...['__proto__', 'constructor', 'toString'].map((name) => authtuna([name])),
+  ]);
+  expect(made.code).toBe(0);
+  expect(made.out).toContain('its password was replaced and everything else on it removed');
+  for (const { code, out } of odd) {
+    expect(code).toBe(2);
+    expect(out).toContain('there is no command');
+  }
+  expect((await stranger.post('/me/x', {})).status).toBe(401);
+  expect(
+    (await browser().post('/auth/login', { login: 'boss@example.com', password: PASSWORD })).status,
+  ).toBe(401);
+  expect((await browser().post('/auth/login', { login: 'boss@example.com', password: own })).status).toBe(
+    200,
+  );
+  const boss = await authTuna.users.findByEmail('boss@example.com');
+  expect(await authTuna.access.hasRole(boss?.id ?? '', 'superadmin')).toBe(true);
+}, 120_000);

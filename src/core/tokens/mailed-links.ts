@@ -110,12 +110,20 @@ export class MailedLinks {
   async issue(
     purpose: LinkPurpose,
     recipient: Pick<Recipient, 'id'>,
-    options: { data?: Readonly<Record<string, unknown>>; subject?: string; lifetimeSeconds?: number } = {},
+    options: {
+      data?: Readonly<Record<string, unknown>>;
+      subject?: string;
+      lifetimeSeconds?: number;
+      /** What the link depends on, where the same batch changes that. Default: the account as it is. */
+      state?: string;
+    } = {},
   ): Promise<IssuedLink> {
     const kind: LinkKind = MAILED_LINKS[purpose];
     const { data, subject = recipient.id, lifetimeSeconds = kind.lifetimeSeconds } = options;
     const dependsOn =
-      kind.dependsOnAccount === true ? await this.#core.passwords.stateOf(recipient.id) : null;
+      kind.dependsOnAccount === true
+        ? (options.state ?? (await this.#core.passwords.stateOf(recipient.id)))
+        : null;
     const { token, writes } = this.#core.tokens.issue({
       purpose,
       subject,

@@ -42,6 +42,43 @@ export class AddressOwnership {
     ];
   }
 
+  /** The writes that end everything that was put on an account, by people who never proved its address: ways in, sessions, tokens. */
+  wipe(user: UserRow, options: { keep?: CredentialStore | undefined; reason: string }): Write[] {
+    const { db, sessions, tokens } = this.#core;
+    return [
+      ...this.#credentials
+        .filter((store) => store !== options.keep)
+        .flatMap((store) => store.removeAll(user.id)),
+      db.password.deleteMany({ where: { userId: user.id } }),
+      ...sessions.revokeAllWrites(user, { reason: options.reason }),
+      tokens.revokeAll(user.id),
+    ];
+  }
+
+  /**
+   * Gives an unproved account to the person whom an operator names, with a new password. The operator's word is the proof of the address.
+   *
+   * @throws AuthTunaError `weak_password`; `conflict` when the account changed meanwhile
+   */
+  async claimFor(user: UserRow, password: string, actor: Actor): Promise<void> {
+    const { db, ledger, passwords } = this.#core;
+    await passwords.check(password, user);
+    const hash = await passwords.hash(password);
+    const target = { type: 'user', id: user.id };
+    await ledger.commitToAccount({
+      writes: [
+        ...this.wipe(user, { reason: 'address_claimed' }),
+        db.password.create({ data: { userId: user.id, hash, changedAt: this.#core.now() } }),
+        this.#markProved(user),
+      ],
+      facts: [
+        { type: 'user.email_verified', actor, target, reason: 'said_by_operator' },
+        { type: 'password.changed', actor, target },
+      ],
+      invalidates: [`user:${user.id}`],
+    });
+  }
+
   /**
    * The user as it is once a sign-in proved the mailbox. A first proof is committed here, together with spending the token.
    *
@@ -56,17 +93,10 @@ export class AddressOwnership {
     keep?: CredentialStore,
   ): Promise<{ user: UserRow; writes: Write[] }> {
     if (user.emailVerifiedAt !== null) return { user, writes: [spend] };
-    const { db, ledger, sessions, tokens } = this.#core;
+    const { db, ledger } = this.#core;
     await ledger.commit({
       // On its own before the sign-in, which would otherwise ask for the second factor that an impostor had set up.
-      writes: [
-        spend,
-        ...this.#credentials.filter((store) => store !== keep).flatMap((store) => store.removeAll(user.id)),
-        db.password.deleteMany({ where: { userId: user.id } }),
-        ...sessions.revokeAllWrites(user, { reason: 'mailbox_proved' }),
-        tokens.revokeAll(user.id),
-        this.#markProved(user),
-      ],
+      writes: [spend, ...this.wipe(user, { keep, reason: 'mailbox_proved' }), this.#markProved(user)],
       facts: [{ type: 'user.email_verified', actor, target: { type: 'user', id: user.id } }],
       invalidates: [`user:${user.id}`],
     });

@@ -192,7 +192,12 @@ export class PasswordManager {
     ]);
     return user === null || user.deletedAt !== null
       ? null
-      : JSON.stringify([user.email, password?.hash ?? null]);
+      : this.stateWith(user.email, password?.hash ?? null);
+  }
+
+  /** @internal The same for an address and a hash that are about to be stored; null for an account without a password. */
+  stateWith(email: string, hash: string | null): string {
+    return JSON.stringify([email, hash]);
   }
 }
 
