@@ -14,7 +14,7 @@ import type { JobManager, JobStatus } from './core/instances/jobs.js';
 import type { SessionManager } from './core/sessions/sessions.js';
 import type { PasswordManager } from './core/users/passwords.js';
 import type { UserManager } from './core/users/users.js';
-import type { PrismaLike, UserOf } from './db/client.js';
+import type { ExtraColumns, PrismaLike, UserOf } from './db/client.js';
 import type { EventListener, EventType } from './events.js';
 import type { AuthManager } from './features/auth/manager.js';
 import type { MfaManager } from './features/mfa/manager.js';
@@ -134,3 +134,12 @@ export type HostUser<O> = O extends { prisma: infer C extends PrismaLike }
     ? UserOf<C>
     : User
   : User;
+
+/** Column names written down in the options must be columns of the host's own user model. Names known at run time only are checked then. */
+export type HostOptions<O> = O extends {
+  user: { publicColumns: readonly (infer C extends string)[] };
+}
+  ? string extends C
+    ? unknown
+    : { user: { publicColumns: readonly (keyof ExtraColumns<HostUser<O>> & string)[] } }
+  : unknown;

@@ -1,4 +1,4 @@
-import type { AuthTuna, GuardedPermission, HostUser } from './authtuna-interface.js';
+import type { AuthTuna, GuardedPermission, HostOptions, HostUser } from './authtuna-interface.js';
 import { parseConfig } from './config/config.js';
 import type { AuthTunaOptions } from './config/options.js';
 import { ScopeManager } from './core/access/scopes.js';
@@ -36,7 +36,7 @@ import { createTemplates } from './templates/templates.js';
  * @throws AuthTunaError `misconfigured`, naming every problem of the options at once
  */
 export function createAuthTuna<const O extends AuthTunaOptions>(
-  options: O,
+  options: O & HostOptions<O>,
 ): AuthTuna<HostUser<O>, GuardedPermission<O>> {
   return assemble(options).authTuna;
 }

@@ -22,7 +22,7 @@ test('names declared with definePermissions are the names a guard takes; a missp
   run([at('../node_modules/typescript/bin/tsc'), '-p', at('consumers/permissions')]);
 }, 120_000);
 
-test("createAuthTuna over a host's own client: its columns are typed, stored and read", async () => {
+test("createAuthTuna over a host's own client: its columns are typed, stored and read, and sent to browsers only where listed", async () => {
   const consumer = at('consumers/own-prisma');
   run([join(consumer, 'generate.js')]);
   run([at('../node_modules/typescript/bin/tsc'), '-p', consumer]);
@@ -36,6 +36,7 @@ test("createAuthTuna over a host's own client: its columns are typed, stored and
   await sql.executeMultiple(`
     ALTER TABLE "User" ADD COLUMN "plan" TEXT NOT NULL DEFAULT 'free';
     ALTER TABLE "User" ADD COLUMN "displayName" TEXT;
+    ALTER TABLE "User" ADD COLUMN "passwordHash" TEXT;
     CREATE TABLE "Post" ("id" TEXT NOT NULL PRIMARY KEY, "authorId" TEXT NOT NULL REFERENCES "User" ("id"));
   `);
   sql.close();
@@ -50,6 +51,11 @@ test("createAuthTuna over a host's own client: its columns are typed, stored and
   };
   const client = new PrismaClient({ adapter: new PrismaLibSql({ url }) });
   expect(await runHost(client)).toEqual({
+    sendsHiddenColumns: false,
+    sendsPublicColumn: [true, true, true, true, true],
+    refusedFields: ['data.passwordHash unknown_field', 'data.plan invalid_format'],
+    statuses: [422, 422],
+    storedName: 'Countess',
     created: { displayName: 'Ada', plan: 'free' },
     updated: { displayName: 'Ada L.', plan: 'pro' },
     seenByRoute: { displayName: 'Ada L.', plan: 'pro' },

@@ -162,6 +162,7 @@ const schema = z.strictObject({
         .default({}),
     })
     .prefault({}),
+  user: z.strictObject({ publicColumns: z.array(z.string()).readonly().default([]) }).prefault({}),
   mfa: z
     .strictObject({
       issuer: z
@@ -338,7 +339,8 @@ export function parseConfig(options: AuthTunaOptions) {
     origins: parsed.passkeys.origins ?? [base.origin],
   };
   checkPasskeys(passkeys, base, found);
-  checkSignUpFields(parsed.signUp.fields, prisma !== undefined, found);
+  checkHostColumns('signUp.fields', Object.keys(parsed.signUp.fields), prisma !== undefined, found);
+  checkHostColumns('user.publicColumns', parsed.user.publicColumns, prisma !== undefined, found);
   const { passwordless } = parsed;
   const canMail = parsed.mail !== undefined || !isSecure; // a developer's machine keeps its mails
   if (!canMail && (passwordless.emailCode === true || (passwordless.magicLink ?? false) !== false))
@@ -509,15 +511,15 @@ function checkPasskeys(
 }
 
 /** Columns of ours are set by the library alone, and the shipped client has no others. */
-function checkSignUpFields(
-  fields: Readonly<Record<string, unknown>>,
+function checkHostColumns(
+  option: string,
+  names: readonly string[],
   hasOwnClient: boolean,
   found: string[],
 ): void {
-  const names = Object.keys(fields);
   if (names.length > 0 && !hasOwnClient)
-    found.push('signUp.fields: are columns of your own User model, so pass your client: prisma');
+    found.push(`${option}: are columns of your own User model, so pass your client: prisma`);
   for (const name of names) {
-    if (OUR_COLUMNS.has(name)) found.push(`signUp.fields.${name}: is a column of ours; choose another name`);
+    if (OUR_COLUMNS.has(name)) found.push(`${option}.${name}: is a column of ours; choose another name`);
   }
 }

@@ -219,6 +219,13 @@ export interface AuthTunaOptions {
     /** Further fields of the form, columns of your own `User` model: needs `prisma`. */
     fields?: Readonly<Record<string, SignUpField>>;
   };
+  user?: {
+    /**
+     * Columns of your own `User` model that may be sent to browsers: in the answers of sign-in, sign-up and the account, and in
+     * `res.json(req.user)`. Default: none, so that no column leaves the server by accident. Needs `prisma`.
+     */
+    publicColumns?: readonly string[];
+  };
   mfa?: {
     /** Shown in authenticator apps. Default: `appName`. */
     issuer?: string;

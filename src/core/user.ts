@@ -1,5 +1,5 @@
 import type { User } from '../auth.js';
-import type { Db } from '../db/client.js';
+import { type Db, OUR_USER_COLUMNS } from '../db/client.js';
 
 /** A user as it is stored, with the columns that only this library reads. */
 export type UserRow = Awaited<ReturnType<Db['user']['findUniqueOrThrow']>>;
@@ -21,6 +21,26 @@ export function publicUser(row: User & InternalColumns): PublicUser {
   } = row as User & InternalColumns & { assignments?: unknown; password?: unknown; sessions?: unknown };
   const { assignments: _assignments, password: _password, sessions: _sessions, ...user } = rest;
   return user;
+}
+
+/** Gives of a user what may leave the server: our columns, and those of the host that `user.publicColumns` lists. */
+export function sentUser(user: object, publicColumns: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(user).filter(([column]) => OUR_USER_COLUMNS.has(column) || publicColumns.includes(column)),
+  );
+}
+
+/**
+ * Gives the user a `toJSON` that leaves out what {@link sentUser} leaves out, so that `res.json(req.user)` sends no column that the host did
+ * not list. Code on the server still reads every column.
+ */
+export function withSafeJson<T extends object>(user: T, publicColumns: readonly string[]): T {
+  return Object.defineProperty(user, 'toJSON', {
+    value: () => sentUser(user, publicColumns),
+    enumerable: false,
+    configurable: true,
+    writable: true,
+  });
 }
 
 /** Whether the account may be used: not deleted, and not suspended, or suspended until a time that has passed. */

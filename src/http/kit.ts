@@ -4,6 +4,7 @@ import type { HumanCheckAction } from '../config/options.js';
 import type { SessionWithToken } from '../core/sessions/sessions.js';
 import type { SignInCore } from '../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in/sign-in.js';
+import { sentUser } from '../core/user.js';
 import { BrowserCookie } from './answer/browser-cookie.js';
 import { type CookieSpec, cookieSpec, readCookie } from './answer/cookies.js';
 import { securityHeaders } from './answer/headers.js';
@@ -55,6 +56,8 @@ export interface HttpKit {
   humanCheck(action: HumanCheckAction): RequestHandler;
   /** Gives the browser the new cookie of a session that goes on; null changes nothing. */
   writeSession(res: Response, kept: SessionWithToken | null): void;
+  /** A user as an answer may hold it: without the columns of the host that it did not list. */
+  sentUser(user: object): Record<string, unknown>;
   /** The answer to every way in, for scripts and forms. */
   sendSignIn(req: Request, res: Response, result: SignInResult, options?: SignInResponse): void;
 }
@@ -79,7 +82,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
     return value === 'ambiguous' ? null : value;
   };
   const browserCookie = new BrowserCookie(config, knownBrowsers);
-  const surroundings = { browserCookie, sessions, pendingCookie, views, authPath: config.paths.auth };
+  const surroundings = { config, browserCookie, sessions, pendingCookie, views };
   const headers: RequestHandler[] = [
     securityHeaders(config.isSecure),
     (_req, res, next) => {
@@ -121,6 +124,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
       if (kept !== null)
         sessions.writeCookie(res, kept.token, kept.session.persistent ? kept.session.expiresAt : null);
     },
+    sentUser: (user) => sentUser(user, config.user.publicColumns),
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),
   };
 }

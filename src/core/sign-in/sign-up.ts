@@ -11,6 +11,7 @@ import type { Proof } from '../sessions/sessions.js';
 import type { IssuedMail, MailedLinks } from '../tokens/mailed-links.js';
 import { mailTo, type Recipient, standInFor } from '../tokens/recipient.js';
 import type { PreparedUser } from '../users/new-user.js';
+import { checkHostFields } from './host-fields.js';
 
 /** How somebody signs up. An organization's own people are let in by its connection, whoever else may sign up. */
 export interface SignUpWay {
@@ -67,7 +68,7 @@ export class SignUp<U extends User = User> {
       throw new AuthTunaError('forbidden', { message: 'Sign-up is closed.', reason: 'sign_up_closed' });
     const email = canonicalEmail(input.email);
     const username = input.username == null ? null : canonicalUsername(input.username);
-    const data = this.#fields(input.data ?? {});
+    const data = checkHostFields(config.signUp.fields, input.data ?? {});
     const errors: FieldError[] = [
       ...emailErrors(email, isAdmitted ? undefined : config.signUp.allowedEmailDomains),
       ...usernameErrors(input.username ?? null, username !== null, config.signUp.username),
@@ -222,31 +223,6 @@ export class SignUp<U extends User = User> {
         expiresAt: now,
       },
     });
-  }
-
-  /** The host's own fields, each by its schema. */
-  #fields(given: Readonly<Record<string, unknown>>): {
-    values: Record<string, unknown>;
-    errors: FieldError[];
-  } {
-    const { fields } = this.#core.config.signUp;
-    const values: Record<string, unknown> = {};
-    const errors: FieldError[] = [];
-    const refuse = (name: string, rule: FieldRule, message: string) =>
-      errors.push({ field: `data.${name}`, rule, message });
-    for (const name of Object.keys(given))
-      if (!Object.hasOwn(fields, name)) refuse(name, 'unknown_field', 'is not a field of this request');
-    for (const [name, field] of Object.entries(fields)) {
-      const value = given[name];
-      if (value === undefined) {
-        if (field.required) refuse(name, 'required', 'is required');
-        continue;
-      }
-      const result = field.schema.safeParse(value);
-      if (result.success) values[name] = result.data;
-      else refuse(name, 'invalid_format', result.error.issues[0]?.message ?? 'is not valid');
-    }
-    return { values, errors };
   }
 }
 

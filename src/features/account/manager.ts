@@ -2,11 +2,21 @@ import type { Actor } from '../../actor.js';
 import type { Session, User } from '../../auth.js';
 import type { Core } from '../../core/core.js';
 import { invalid } from '../../core/refusals.js';
+import { checkHostFields } from '../../core/sign-in/host-fields.js';
+import type { ExtraColumns } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 
 /** One of the user's own sessions; `isCurrent` for the one that asked. */
 export interface OwnSession extends Session {
   isCurrent: boolean;
+}
+
+/** What a person may change of their own account at once. */
+export interface AccountChange {
+  /** Null takes it away. */
+  username?: string | null | undefined;
+  /** Fields of `signUp.fields`. */
+  data?: Readonly<Record<string, unknown>> | undefined;
 }
 
 const ID_SHAPE = /^[\w-]{1,64}$/; // nothing else is ever an id, and PostgreSQL fails on a NUL
@@ -36,10 +46,30 @@ export class AccountManager<U extends User = User> {
    * @throws AuthTunaError `invalid_input`; `conflict` with `field` when it is taken
    */
   changeUsername(userId: string, username: string | null, actor: Actor): Promise<U> {
-    const rule = this.#core.config.signUp.username;
-    if (rule === 'off') throw invalid('username', 'not_used', 'is not used here');
-    if (rule === 'required' && username === null) throw invalid('username', 'required', 'is required');
-    return this.#core.users.update(userId, { username }, actor);
+    return this.change(userId, { username }, actor);
+  }
+
+  /**
+   * Changes the own username and the host's columns that `signUp.fields` declares, each by its schema. What is left out stays.
+   *
+   * @throws AuthTunaError `invalid_input`; `conflict` with `field` when the username is taken
+   */
+  async change(userId: string, change: AccountChange, actor: Actor): Promise<U> {
+    const { config, users } = this.#core;
+    const { username } = change;
+    const rule = config.signUp.username;
+    if (username !== undefined && rule === 'off') throw invalid('username', 'not_used', 'is not used here');
+    if (username === null && rule === 'required') throw invalid('username', 'required', 'is required');
+    const { values, errors } = checkHostFields(config.signUp.fields, change.data ?? {}, { isPartial: true });
+    if (errors.length > 0) throw new AuthTunaError('invalid_input', { errors });
+    return users.update(
+      userId,
+      {
+        ...(username !== undefined && { username }),
+        ...(change.data !== undefined && { data: values as Partial<ExtraColumns<U>> }),
+      },
+      actor,
+    );
   }
 
   /** Where the user is signed in, the last used first. No token, signature or salt is in it. @see docs/requirements.md SS-12 */

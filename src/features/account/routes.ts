@@ -46,19 +46,19 @@ function profileRoutes<U extends User>({ account, http, security }: Context<U>):
       answers: { 200: 'the user' },
       async run({ res, user, wantsPage }) {
         if (wantsPage) return void http.views.redirect(res, security);
-        return { json: await account.get(user.id) };
+        return { json: http.sentUser(await account.get(user.id)) };
       },
     }),
     route({
       method: 'patch',
       path: '/',
-      summary: 'Change the own username',
+      summary: 'Change the own username and fields of `signUp.fields`',
       guard: RECENT,
       limit: 'signUp', // tells as well whether a username is taken
       body: changeBody,
       answers: { 200: 'the user' },
       run: async ({ body, user, actor }) => ({
-        json: await account.changeUsername(user.id, body.username, actor),
+        json: http.sentUser(await account.change(user.id, body, actor)),
       }),
     }),
   ];

@@ -1,4 +1,12 @@
 import { z } from 'zod';
 
-/** Null takes the username away. */
-export const changeBody = z.strictObject({ username: z.string().min(1).max(128).nullable() });
+/** At least one of them. Null takes the username away; `data` holds fields of `signUp.fields`. */
+export const changeBody = z
+  .strictObject({
+    username: z.string().min(1).max(128).nullable().optional(),
+    data: z.record(z.string().max(64), z.unknown()).optional(),
+  })
+  .refine(({ username, data }) => username !== undefined || data !== undefined, {
+    message: 'is required, or data',
+    path: ['username'],
+  });

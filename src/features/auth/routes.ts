@@ -158,7 +158,7 @@ function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
       summary: 'The signed-in user',
       guard: SIGNED_IN,
       answers: { 200: 'the user' },
-      run: ({ user }) => ({ json: user }),
+      run: ({ user }) => ({ json: http.sentUser(user) }),
     }),
     route({
       method: 'post',
@@ -230,7 +230,8 @@ function passwordRoutes<U extends User>({ auth, http, forms, at }: Context<U>): 
       async run({ res, body, auth: { session }, user, actor }) {
         const input = { ...body, ...(session !== null && { keepSessionId: session.id }) };
         http.writeSession(res, await auth.changePassword(user.id, input, actor));
-        return { json: { user: await auth.userInfo(user.id) } };
+        const info = await auth.userInfo(user.id);
+        return { json: { user: info === null ? null : http.sentUser(info) } };
       },
     }),
     route({

@@ -1,5 +1,7 @@
 import type { Request, Response } from 'express';
+import type { Config } from '../../config/config.js';
 import type { SignInResult } from '../../core/sign-in/sign-in.js';
+import { sentUser } from '../../core/user.js';
 import type { SessionMiddleware } from '../caller/session.js';
 import type { Answer, Views } from '../pages/views.js';
 import type { BrowserCookie } from './browser-cookie.js';
@@ -23,8 +25,7 @@ export interface SignInSurroundings {
   pendingCookie: CookieSpec;
   browserCookie: BrowserCookie;
   views: Views;
-  /** Where the pages of the auth router are. */
-  authPath: string;
+  config: Config;
 }
 
 /**
@@ -32,12 +33,13 @@ export interface SignInSurroundings {
  * to where it wanted, to the second factor, or to the change of a password that must be changed.
  */
 export function sendSignIn(
-  { sessions, pendingCookie, browserCookie, views, authPath }: SignInSurroundings,
+  { config, sessions, pendingCookie, browserCookie, views }: SignInSurroundings,
   req: Request,
   res: Response,
   result: SignInResult,
   { status = 200, redirectTo, isNavigation = false }: SignInResponse = {},
 ): void {
+  const { auth: authPath } = config.paths;
   const returnTo = redirectTo ?? views.returnTo(req);
   const send = (answer: Answer) =>
     isNavigation ? views.redirect(res, answer.redirectTo) : views.answer(req, res, answer);
@@ -55,7 +57,7 @@ export function sendSignIn(
   if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
     setCookie(res, pendingCookie, serializeCookie(pendingCookie, '', 0));
   send({
-    json: { user: result.user },
+    json: { user: sentUser(result.user, config.user.publicColumns) },
     status,
     redirectTo: result.user.mustChangePassword
       ? views.withReturnTo(`${authPath}/change-password`, returnTo)

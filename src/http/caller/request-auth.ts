@@ -7,6 +7,7 @@ import type { Chain, Grants } from '../../core/access/grants.js';
 import { isPermissionName } from '../../core/access/scope-name.js';
 import type { ScopeTree } from '../../core/access/scope-tree.js';
 import type { VerifiedSession } from '../../core/sessions/cache.js';
+import { withSafeJson } from '../../core/user.js';
 import { AuthTunaError, type ErrorCode, misconfigured } from '../../errors.js';
 import { isSafeMethod } from '../guards/csrf.js';
 
@@ -24,6 +25,8 @@ export interface AuthContext {
   now(): number;
   /** Milliseconds; how long what was read may be trusted. */
   readonly trustedMs: number;
+  /** The columns of the host that may leave the server; null where the user model has none of its own. */
+  readonly publicColumns: readonly string[] | null;
   /** Whether anything about it is known to have changed since it was read. */
   isStale(verified: VerifiedSession): boolean;
   actorOf(req: Request, verified: VerifiedSession | null): Actor;
@@ -71,8 +74,14 @@ export class RequestAuth implements Auth {
 
   get user(): Express.User | null {
     if (this.#verified === null) return null;
-    this.#user ??= this.#verified.user as Express.User;
+    this.#user ??= this.#hostUser(this.#verified);
     return this.#user;
+  }
+
+  #hostUser(verified: VerifiedSession): Express.User {
+    const { publicColumns } = this.#context;
+    const user = verified.user as Express.User;
+    return publicColumns === null ? user : withSafeJson(user, publicColumns);
   }
 
   get session(): Session | null {

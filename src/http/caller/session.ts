@@ -38,6 +38,7 @@ export class SessionMiddleware implements AuthContext {
   /** Milliseconds; asked at every request, so that no `Date` is made for it where the system's clock will do. */
   readonly now: () => number;
   readonly trustedMs: number;
+  readonly publicColumns: readonly string[] | null;
   readonly #config: Config;
   readonly #verifier: SessionVerifier;
   readonly #ahead: RefreshAhead;
@@ -57,6 +58,7 @@ export class SessionMiddleware implements AuthContext {
     const { clock } = config;
     this.now = clock === SYSTEM_CLOCK ? () => Date.now() : () => clock.now().getTime();
     this.#config = config;
+    this.publicColumns = config.prisma === undefined ? null : config.user.publicColumns;
     this.trustedMs = config.session.recheckSeconds * 1000;
     this.#verifier = verifier;
     this.#ahead = ahead;

@@ -51,6 +51,7 @@ export class Upgrades {
       enrollment: sessions.enrollment,
       now: () => sessions.now(),
       trustedMs: sessions.trustedMs,
+      publicColumns: sessions.publicColumns,
       isStale: (verified) => sessions.isStale(verified),
       actorOf: (req, verified) => sessions.actorOf(req, verified),
       recheck: (_req, verified) => verifier.follow(verified),

@@ -22,7 +22,11 @@ function create<P extends PrismaLike>(options: { prisma: P }): UserOf<P> {
 const user = create({ prisma });
 export const plan: string = user.plan;
 export const base: User = user;
-export const extra: ExtraColumns<typeof user> = { plan: 'pro', displayName: null };
+export const extra: ExtraColumns<typeof user> = {
+  plan: 'pro',
+  displayName: null,
+  passwordHash: null,
+};
 export const samePlan: string = create({ prisma: onSqlite }).plan;
 export const planOf = (req: Request & { user: Express.User }): string => req.user.plan;
 
@@ -32,7 +36,7 @@ export const number: number = user.plan;
 export const epoch = user.sessionEpoch;
 // @ts-expect-error nor is the look-alike key shown
 export const key = user.usernameKey;
-// @ts-expect-error only `plan` and `displayName` are the host's
+// @ts-expect-error an address is no column of the host's own
 export const more: ExtraColumns<typeof user> = { plan: 'pro', displayName: null, email: 'x' };
 // @ts-expect-error relations are no columns
 export const posts = user.posts;

@@ -16,7 +16,7 @@ for (const provider of ['sqlite', 'postgresql']) {
   mkdirSync(folder, { recursive: true });
   const schema = models.replace(
     /model User \{/,
-    'model User {\n  plan String @default("free")\n  displayName String?\n  posts Post[]\n',
+    'model User {\n  plan String @default("free")\n  displayName String?\n  passwordHash String?\n  posts Post[]\n',
   );
   writeFileSync(
     join(folder, 'schema.prisma'),

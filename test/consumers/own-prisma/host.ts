@@ -2,8 +2,11 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
+import { z } from 'zod';
 import { createAuthTuna, currentUser, SYSTEM } from '../../../src/index.js';
 import type { PrismaClient } from './generated/sqlite/client/client.js';
+
+const OLD_HASH = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy';
 
 export async function runHost(prisma: PrismaClient): Promise<object> {
   const app = express();
@@ -15,6 +18,13 @@ export async function runHost(prisma: PrismaClient): Promise<object> {
     secrets: ['Zk3vQ9xW1mB7tY5nR8cJ2hL6pD4sF0gA'],
     password: { bcryptCost: 4 },
     prisma,
+    user: { publicColumns: ['displayName'] },
+    signUp: {
+      fields: {
+        displayName: { label: 'Name', schema: z.string().max(20) },
+        plan: { label: 'Plan', schema: z.enum(['free', 'pro']), required: true },
+      },
+    },
   });
   try {
     await authTuna.ready();
@@ -23,7 +33,7 @@ export async function runHost(prisma: PrismaClient): Promise<object> {
       email: 'ada@example.com',
       password,
       emailVerified: true,
-      data: { displayName: 'Ada' },
+      data: { displayName: 'Ada', passwordHash: OLD_HASH },
     });
     const created: { displayName: string | null; plan: string } = {
       displayName: ada.displayName,
@@ -43,6 +53,9 @@ export async function runHost(prisma: PrismaClient): Promise<object> {
       const alias: string | undefined = req.user?.plan;
       res.json({ seen: { displayName, plan }, keys: Object.keys(currentUser(req)), alias });
     });
+    app.get('/me', authTuna.requireUser(), (req, res) => {
+      res.json({ user: currentUser(req), nested: [req.user] });
+    });
     app.use(authTuna.errorHandler());
     const login = await fetch(`${url}/auth/login`, {
       method: 'POST',
@@ -57,7 +70,38 @@ export async function runHost(prisma: PrismaClient): Promise<object> {
       seen: object;
       keys: string[];
     };
+    const ask = async (path: string, init?: RequestInit) => {
+      const answerTo = await fetch(`${url}${path}`, {
+        ...init,
+        headers: { cookie, 'content-type': 'application/json' },
+      });
+      return { status: answerTo.status, text: await answerTo.text() };
+    };
+    const sent = [
+      await login.text(),
+      (await ask('/auth/user-info')).text,
+      (await ask('/account')).text,
+      (await ask('/me')).text,
+      (
+        await ask('/account', {
+          method: 'PATCH',
+          body: JSON.stringify({ data: { displayName: 'Countess' } }),
+        })
+      ).text,
+    ];
+    const refused = await ask('/account', {
+      method: 'PATCH',
+      body: JSON.stringify({ data: { plan: 'gold', passwordHash: 'x' } }),
+    });
+    const empty = await ask('/account', { method: 'PATCH', body: '{}' });
     return {
+      sendsHiddenColumns: sent.some((text) => /passwordHash|"plan"|\$2b\$10/.test(text)),
+      sendsPublicColumn: sent.map((text) => /"displayName":"(Ada L\.|Countess)"/.test(text)),
+      refusedFields: (JSON.parse(refused.text) as { errors: { field: string; rule: string }[] }).errors.map(
+        ({ field, rule }) => `${field} ${rule}`,
+      ),
+      statuses: [refused.status, empty.status],
+      storedName: (await authTuna.users.get(ada.id)).displayName,
       created,
       updated,
       seenByRoute: answer.seen,
@@ -73,6 +117,12 @@ export async function runHost(prisma: PrismaClient): Promise<object> {
 
 /** What must not compile. */
 export function refusals(prisma: PrismaClient): void {
+  const required = { baseUrl: 'http://localhost:3000', secrets: ['x'.repeat(32)] };
+  createAuthTuna({ ...required, prisma, user: { publicColumns: ['plan', 'displayName'] } });
+  // @ts-expect-error no such column
+  createAuthTuna({ ...required, prisma, user: { publicColumns: ['plan', 'nickname'] } });
+  // @ts-expect-error the shipped client has no column of the host
+  createAuthTuna({ ...required, user: { publicColumns: ['plan'] } });
   const authTuna = createAuthTuna({ baseUrl: 'http://localhost:3000', secrets: ['x'.repeat(32)], prisma });
   // @ts-expect-error no such column
   void authTuna.users.create({ email: 'a@example.com', data: { nickname: 'Ada' } });

@@ -1,0 +1,37 @@
+import type { Config } from '../../config/config.js';
+import type { FieldError, FieldRule } from '../../errors.js';
+
+/** What a request gave for the columns of the host, and what is wrong with it. */
+export interface CheckedHostFields {
+  values: Record<string, unknown>;
+  errors: FieldError[];
+}
+
+/**
+ * Checks values for the fields of `signUp.fields`, each by its schema. A field that is not declared is an error.
+ *
+ * @param options.isPartial a required field may be left out, as in a change of some fields
+ */
+export function checkHostFields(
+  fields: Config['signUp']['fields'],
+  given: Readonly<Record<string, unknown>>,
+  options: { isPartial?: boolean } = {},
+): CheckedHostFields {
+  const values: Record<string, unknown> = {};
+  const errors: FieldError[] = [];
+  const refuse = (name: string, rule: FieldRule, message: string) =>
+    errors.push({ field: `data.${name}`, rule, message });
+  for (const name of Object.keys(given))
+    if (!Object.hasOwn(fields, name)) refuse(name, 'unknown_field', 'is not a field of this request');
+  for (const [name, field] of Object.entries(fields)) {
+    const value = given[name];
+    if (value === undefined) {
+      if (field.required && options.isPartial !== true) refuse(name, 'required', 'is required');
+      continue;
+    }
+    const result = field.schema.safeParse(value);
+    if (result.success) values[name] = result.data;
+    else refuse(name, 'invalid_format', result.error.issues[0]?.message ?? 'is not valid');
+  }
+  return { values, errors };
+}
