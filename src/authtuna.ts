@@ -7,7 +7,6 @@ import { Broadcast } from './core/instances/broadcast.js';
 import { cleanUp } from './core/instances/clean-up.js';
 import { JobManager } from './core/instances/jobs.js';
 import { createReadiness } from './core/readiness.js';
-import { RefreshAhead } from './core/sessions/refresh-ahead.js';
 import type { SignInCore } from './core/sign-in/create-sign-in.js';
 import { guardDb, type PrismaLike } from './db/client.js';
 import { openDatabase } from './db/open.js';
@@ -16,9 +15,8 @@ import { EVENT_TYPES } from './events.js';
 import { withDevMailbox } from './features/dev-mailbox/mailbox.js';
 import { createFeatures } from './features.js';
 import { securityHeaders } from './http/answer/headers.js';
-import { authOf } from './http/caller/request-auth.js';
-import { SessionMiddleware } from './http/caller/session.js';
-import { Upgrades } from './http/caller/upgrade.js';
+import { authOf } from './http/caller/attach.js';
+import { createCallers } from './http/caller/create-callers.js';
 import { csrf } from './http/guards/csrf.js';
 import { Guards } from './http/guards/guards.js';
 import { both, called } from './http/guards/host-middleware.js';
@@ -69,28 +67,24 @@ export function assemble<const O extends AuthTunaOptions>(
   });
 
   const mounts = new Mounts();
-  const ahead = new RefreshAhead(core, core.verifier);
   const { crossSitePosts } = mounts;
-  const sessionMiddleware = new SessionMiddleware(
-    core,
-    ahead,
-    readiness,
-    features.enrollment,
+  const callers = createCallers(core, {
+    ready: readiness,
+    enrollment: features.enrollment,
     crossSitePosts,
-  );
-  const upgrades = new Upgrades(core, sessionMiddleware, readiness);
-  const guards = new Guards(core, sessionMiddleware);
+    authenticators: features.authenticators,
+  });
+  const guards = new Guards(core, callers.sessions);
   const stepUp = new StepUpGuards(core, features.core.signIn);
   const views = new Views(core, templates);
-  const http = createHttpKit(features.core, { sessions: sessionMiddleware, guards, stepUp, views, mounts });
+  const http = createHttpKit(features.core, { ...callers, guards, stepUp, views, mounts });
   const { mountAll, ...routers } = features.routers(http);
 
   const authTuna: AuthTuna<U, GuardedPermission<O>> = {
     ready: () => readiness.wait(),
     async close() {
       isClosed = true;
-      upgrades.close();
-      await ahead.close();
+      await callers.close();
       await jobs.stop();
       await broadcast.stop();
       await mailer.close();
@@ -109,7 +103,7 @@ export function assemble<const O extends AuthTunaOptions>(
         throw misconfigured(`on('${type}'): nothing is called that; events are ${EVENT_TYPES.join(', ')}`);
       return core.events.on(type, listener);
     },
-    session: called('session', () => sessionMiddleware.handler),
+    session: called('session', () => callers.sessions.handler),
     requireUser: called('requireUser', (guardOptions) => guards.requireUser(guardOptions)),
     requirePermission: called('requirePermission', guards.requirePermission),
     requireRole: called('requireRole', guards.requireRole),
@@ -129,7 +123,7 @@ export function assemble<const O extends AuthTunaOptions>(
       securityHeaders(config.isSecure, headerOptions),
     ),
     errorHandler: called('errorHandler', () => http.errorHandler),
-    authenticateUpgrade: upgrades.authenticate,
+    authenticateUpgrade: callers.upgrades.authenticate,
     router: mountAll,
     routers,
     routes: () => mounts.list(),

@@ -29,6 +29,8 @@ import { TokenKeeper } from './features/social/token-keeper.js';
 import { SsoDirectory } from './features/sso/directory.js';
 import { SsoConnectionManager } from './features/sso/manager.js';
 import { ssoFeature } from './features/sso/routes.js';
+import type { Authenticator } from './http/caller/authenticators.js';
+import type { RequestReader } from './http/caller/request-facts.js';
 import { EnrollmentGuard } from './http/guards/enrollment.js';
 import type { HttpKit, RouterOptions } from './http/kit.js';
 import { mount } from './http/mount.js';
@@ -43,6 +45,8 @@ export interface Features<U extends User> {
   scopeDependents: readonly ScopeDependent[];
   /** Null while no option requires a second factor of anybody. */
   enrollment: EnrollmentGuard | null;
+  /** What finds callers by other credentials than the session cookie. */
+  authenticators(requests: RequestReader): readonly Authenticator[];
   routers(http: HttpKit): AuthTuna<U>['routers'] & { mountAll: AuthTuna<U>['router'] };
 }
 
@@ -84,6 +88,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
     enrollment: policy.isConfigured
       ? new EnrollmentGuard(config.paths.auth, (requestAuth, grants) => policy.isDue(requestAuth, grants))
       : null,
+    authenticators: () => [],
     routers(http) {
       const { paths } = config;
       const routers = {

@@ -62,9 +62,10 @@ export type {
 } from './features/sso/connection.js';
 export type { SsoConnectionManager } from './features/sso/manager.js';
 export type { SecurityHeaderOptions } from './http/answer/headers.js';
-export { currentUser } from './http/caller/request-auth.js';
+export { currentUser } from './http/caller/attach.js';
+export type { Credential } from './http/caller/authenticators.js';
 export type { Problem } from './http/errors.js';
-export type { Credential, GuardOptions, UserGuardOptions } from './http/guards/guards.js';
+export type { GuardOptions, UserGuardOptions } from './http/guards/guards.js';
 export type { RateLimitOptions } from './http/guards/rate-limit.js';
 export type { RecentLoginOptions } from './http/guards/step-up.js';
 export type { RouterOptions } from './http/kit.js';

@@ -10,6 +10,11 @@ import type { AuthTunaOptions, Clock, FieldSchema, Hooks, Logger, MailTransport 
 import { RATE_LIMITS, type RateLimitName } from './rate-limits.js';
 
 export const SYSTEM_CLOCK: Clock = { now: () => new Date() };
+
+/** The clock's time in milliseconds, for what is asked at every request; makes no `Date` where the system's clock will do. */
+export function millisecondsOf(clock: Clock): () => number {
+  return clock === SYSTEM_CLOCK ? () => Date.now() : () => clock.now().getTime();
+}
 export const DEFAULT_DATABASE_URL = 'file:./authtuna.db';
 
 const WELL_KNOWN_SECRET = /^(change|replace|insert|your|secret|password|example|default|keyboard)[\W_]?/i;

@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { authOf, currentUser } from './caller/request-auth.js';
+import { authOf, currentUser } from './caller/attach.js';
 import type { HttpKit } from './kit.js';
 import type { Call, RouteAnswer } from './route.js';
 

@@ -9,8 +9,10 @@ import { BrowserCookie } from './answer/browser-cookie.js';
 import { type CookieSpec, cookieSpec, readCookie } from './answer/cookies.js';
 import { securityHeaders } from './answer/headers.js';
 import { type SignInResponse, sendSignIn } from './answer/sign-in-response.js';
-import { authOf, findAuth } from './caller/request-auth.js';
+import { authOf, findAuth } from './caller/attach.js';
+import type { RequestReader } from './caller/request-facts.js';
 import type { SessionMiddleware } from './caller/session.js';
+import type { SessionCookie } from './caller/session-cookie.js';
 import { createErrorHandler } from './errors.js';
 import { csrf } from './guards/csrf.js';
 import type { Guards } from './guards/guards.js';
@@ -29,13 +31,17 @@ export interface RouterOptions {
 /** What every router is given of HTTP. */
 export interface HttpKit {
   readonly config: Config;
-  readonly sessions: SessionMiddleware;
+  /** What a request says about itself. */
+  readonly requests: RequestReader;
+  readonly sessionCookie: SessionCookie;
   readonly guards: Guards;
   readonly errorHandler: ErrorRequestHandler;
   readonly pendingCookie: CookieSpec;
   readonly trustedCookie: CookieSpec;
   /** Guards that ask for a fresh proof. */
   readonly stepUp: StepUpGuards;
+  /** The session that a cookie with our signature names, whatever it is worth otherwise; null without such a cookie. */
+  presentedSessionId(req: Request): string | null;
   /** The half-finished sign-in that the browser brought along, or null. */
   pendingToken(req: Request): string | null;
   /** Pages and forms. */
@@ -64,6 +70,8 @@ export interface HttpKit {
 
 /** What the kit is put together from. */
 export interface HttpParts {
+  requests: RequestReader;
+  sessionCookie: SessionCookie;
   sessions: SessionMiddleware;
   guards: Guards;
   stepUp: StepUpGuards;
@@ -73,7 +81,7 @@ export interface HttpParts {
 
 export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
   const { config, limiter, knownBrowsers, verifier } = core;
-  const { sessions, guards, stepUp, views, mounts } = parts;
+  const { requests, sessionCookie, sessions, guards, stepUp, views, mounts } = parts;
   const errorHandler = createErrorHandler(config, views.errorPage);
   const pendingCookie = cookieSpec(config, 'at_pending');
   const trustedCookie = cookieSpec(config, 'at_trusted');
@@ -82,7 +90,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
     return value === 'ambiguous' ? null : value;
   };
   const browserCookie = new BrowserCookie(config, knownBrowsers);
-  const surroundings = { config, browserCookie, sessions, pendingCookie, views };
+  const surroundings = { config, browserCookie, sessionCookie, pendingCookie, views };
   const headers: RequestHandler[] = [
     securityHeaders(config.isSecure),
     (_req, res, next) => {
@@ -92,12 +100,17 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
   ];
   return {
     config,
-    sessions,
+    requests,
+    sessionCookie,
     guards,
     errorHandler,
     pendingCookie,
     trustedCookie,
     stepUp,
+    presentedSessionId(req) {
+      const token = sessionCookie.read(req);
+      return token === null || token === 'ambiguous' ? null : verifier.sessionIdOf(token);
+    },
     pendingToken: (req) => cookieOf(req, pendingCookie),
     views,
     mounts,
@@ -115,14 +128,14 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
         browserCookie: browserCookie.read(req),
         trustedBrowser: cookieOf(req, trustedCookie),
         presentedSessionId: auth.session?.id ?? auth.locked?.session.id ?? null,
-        fingerprint: await verifier.baseline(sessions.factsOf(req)),
+        fingerprint: await verifier.baseline(requests.factsOf(req)),
       };
     },
-    rateLimit: createRateLimit(config, limiter, sessions),
-    humanCheck: createHumanCheck(config, sessions),
+    rateLimit: createRateLimit(config, limiter, requests),
+    humanCheck: createHumanCheck(config, requests),
     writeSession(res, kept) {
       if (kept !== null)
-        sessions.writeCookie(res, kept.token, kept.session.persistent ? kept.session.expiresAt : null);
+        sessionCookie.write(res, kept.token, kept.session.persistent ? kept.session.expiresAt : null);
     },
     sentUser: (user) => sentUser(user, config.user.publicColumns),
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),

@@ -7,13 +7,16 @@ import type { SignInResult } from '../core/sign-in/sign-in.js';
 import type { ErrorCode } from '../errors.js';
 import type { MountedPages, PageName, ProviderButton } from '../templates/template-data.js';
 import type { SignInResponse } from './answer/sign-in-response.js';
+import type { Credential } from './caller/authenticators.js';
 import type { RequestAuth } from './caller/request-auth.js';
 import type { FormBodyOptions, PageInput } from './pages/views.js';
 
 export type RouteMethod = 'get' | 'post' | 'patch' | 'delete';
 
-/** Who may call a route: a user with a session of their own. A route without a guard is open to everybody. */
+/** Who may call a route. A route without a guard is open to everybody. */
 export interface RouteGuard {
+  /** The kinds of credential it takes. Default: the session cookie alone, so that a key or token changes no credential of its owner. */
+  credentials?: readonly Credential[];
   /** People who must first set up a second factor, or choose a new password, may call it all the same: it is how they do so. */
   allow?: 'must_enroll' | 'must_change_password';
   /** Asks for a fresh proof: of every user, or only of one who has a second factor. */

@@ -1,6 +1,6 @@
 import express, { type NextFunction, type Request, type RequestHandler } from 'express';
 import { AuthTunaError } from '../errors.js';
-import { findAuth } from './caller/request-auth.js';
+import { findAuth } from './caller/attach.js';
 import { asAuthTunaError } from './errors.js';
 
 /** Bytes of a body, JSON or form. @see docs/requirements.md DO-2 */

@@ -68,6 +68,11 @@ export class VerifiedSession {
     this.#user = cache.users.pack({ ...facts.user, id: this.userId });
   }
 
+  /** What ends it early, beside changes of roles. */
+  get topics(): Topic[] {
+    return [`session:${this.sessionId}`, `user:${this.userId}`];
+  }
+
   /** A new object at every call. */
   get session(): Session {
     return this.#cache.sessions.unpack(this.#session);

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import type { User } from '../../auth.js';
-import { authOf, currentUser } from '../../http/caller/request-auth.js';
+import { authOf, currentUser } from '../../http/caller/attach.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';

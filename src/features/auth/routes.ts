@@ -121,7 +121,7 @@ function signUpRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
 }
 
 function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
-  const { views, sessions } = http;
+  const { views, sessionCookie } = http;
   return [
     route({
       method: 'post',
@@ -144,10 +144,10 @@ function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
       answers: { 204: 'no body' },
       async run({ req, res, auth: caller, actor }) {
         // A tab that still has the cookie from before a renewal means the same session.
-        const superseded = caller.refusal.code === 'superseded' ? sessions.sessionIdOf(req) : null;
+        const superseded = caller.refusal.code === 'superseded' ? http.presentedSessionId(req) : null;
         const sessionId = (caller.session ?? caller.locked?.session)?.id ?? superseded;
         if (sessionId !== null) await auth.logout(sessionId, actor);
-        sessions.clearCookie(res);
+        sessionCookie.clear(res);
         res.setHeader('Clear-Site-Data', '"cache"');
         return { redirectTo: views.returnTo(req) ?? at('/login') };
       },

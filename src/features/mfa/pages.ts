@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler } from 'express';
 import { AuthTunaError } from '../../errors.js';
-import { authOf, currentUser } from '../../http/caller/request-auth.js';
+import { authOf, currentUser } from '../../http/caller/attach.js';
 import { handle } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FormView } from '../../http/pages/views.js';

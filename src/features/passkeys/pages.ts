@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler } from 'express';
-import { currentUser } from '../../http/caller/request-auth.js';
+import { currentUser } from '../../http/caller/attach.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FeaturePages, RouteGuard } from '../../http/route.js';
 import type { PasskeyManager } from './manager.js';

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import type { Config } from '../../config/config.js';
 import type { SignInResult } from '../../core/sign-in/sign-in.js';
 import { sentUser } from '../../core/user.js';
-import type { SessionMiddleware } from '../caller/session.js';
+import type { SessionCookie } from '../caller/session-cookie.js';
 import type { Answer, Views } from '../pages/views.js';
 import type { BrowserCookie } from './browser-cookie.js';
 import type { CookieSpec } from './cookies.js';
@@ -21,7 +21,7 @@ export interface SignInResponse {
 
 /** What the answer to a sign-in is made with. */
 export interface SignInSurroundings {
-  sessions: SessionMiddleware;
+  sessionCookie: SessionCookie;
   pendingCookie: CookieSpec;
   browserCookie: BrowserCookie;
   views: Views;
@@ -33,7 +33,7 @@ export interface SignInSurroundings {
  * to where it wanted, to the second factor, or to the change of a password that must be changed.
  */
 export function sendSignIn(
-  { config, sessions, pendingCookie, browserCookie, views }: SignInSurroundings,
+  { config, sessionCookie, pendingCookie, browserCookie, views }: SignInSurroundings,
   req: Request,
   res: Response,
   result: SignInResult,
@@ -53,7 +53,7 @@ export function sendSignIn(
     return;
   }
   browserCookie.write(req, res, result.user.id);
-  sessions.writeCookie(res, result.token, result.session.persistent ? result.session.expiresAt : null);
+  sessionCookie.write(res, result.token, result.session.persistent ? result.session.expiresAt : null);
   if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
     setCookie(res, pendingCookie, serializeCookie(pendingCookie, '', 0));
   send({

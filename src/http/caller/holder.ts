@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { AuthTunaError } from '../../errors.js';
-import { authOf } from './request-auth.js';
+import { authOf } from './attach.js';
 
 /** The session that a step-up raises; one that waits for a step-up counts. @throws AuthTunaError why there is none */
 export function holderOf(req: Request): { userId: string; sessionId: string } {

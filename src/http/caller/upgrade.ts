@@ -6,31 +6,38 @@ import type { Config } from '../../config/config.js';
 import type { Core } from '../../core/core.js';
 import type { Topic } from '../../core/invalidation.js';
 import type { Readiness } from '../../core/readiness.js';
-import type { VerifiedSession } from '../../core/sessions/cache.js';
-import type { SessionVerifier } from '../../core/sessions/verifier.js';
-import { AuthTunaError, type ErrorCode } from '../../errors.js';
-import { readCookie } from '../answer/cookies.js';
+import { AuthTunaError } from '../../errors.js';
 import { isCrossSite } from '../guards/csrf.js';
+import {
+  type Authenticator,
+  type Caller,
+  type Finding,
+  findCaller,
+  Refusal,
+  UNAUTHENTICATED,
+} from './authenticators.js';
 import { type AuthContext, RequestAuth } from './request-auth.js';
 import type { SessionMiddleware } from './session.js';
 
 const CHECK_MS = 20_000;
 const LIMIT_MS = 60_000; // docs/requirements.md SS-8: nothing stays open longer than this without having been confirmed
 
+const ANONYMOUS: Finding = { authenticator: null, answer: UNAUTHENTICATED };
+
 interface Watch {
   readonly socket: Duplex;
-  readonly verified: VerifiedSession;
+  readonly authenticator: Authenticator;
+  readonly caller: Caller;
   confirmedAt: number;
 }
 
 /**
- * Who asks for a WebSocket, and the end of the socket with the end of what allowed it.
+ * Finds the caller of a WebSocket upgrade, and destroys the socket when the session or key behind it ends.
  *
- * A socket is looked after by its session's row, never again by its cookie, which is rotated away while the socket stays open.
+ * A socket is checked again by the rows of its caller, never by its cookie, which is rotated away while the socket stays open.
  */
 export class Upgrades {
   readonly #config: Config;
-  readonly #verifier: SessionVerifier;
   readonly #sessions: SessionMiddleware;
   readonly #ready: Readiness;
   readonly #watches = new Set<Watch>();
@@ -40,9 +47,7 @@ export class Upgrades {
   #isClosed = false;
 
   constructor(core: Core, sessions: SessionMiddleware, ready: Readiness) {
-    const { verifier } = core;
     this.#config = core.config;
-    this.#verifier = verifier;
     this.#sessions = sessions;
     this.#ready = ready;
     this.#context = {
@@ -52,9 +57,8 @@ export class Upgrades {
       now: () => sessions.now(),
       trustedMs: sessions.trustedMs,
       publicColumns: sessions.publicColumns,
-      isStale: (verified) => sessions.isStale(verified),
-      actorOf: (req, verified) => sessions.actorOf(req, verified),
-      recheck: (_req, verified) => verifier.follow(verified),
+      actorOf: (req, caller) => sessions.actorOf(req, caller),
+      recheck: (authenticator, caller) => authenticator.follow(caller),
     };
     this.#unsubscribe = core.invalidation.subscribe((topics) => this.#invalidated(topics));
   }
@@ -75,20 +79,21 @@ export class Upgrades {
     if ((origin !== undefined && !origins.has(origin)) || isCrossSite(req, origins))
       throw new AuthTunaError('cross_site_request');
 
-    const before = this.#verifier.cache.invalidations;
-    const found = await this.#resolve(req);
-    if ('refusal' in found) return this.#authOf(req, null, found.refusal);
+    // The answer to an upgrade is written by the host, so it cannot carry a renewed cookie.
+    const found = await findCaller(this.#sessions.authenticators, req, true);
+    const { authenticator, answer } = found;
+    if (authenticator === null || answer instanceof Refusal) return this.#authOf(req, found);
     const { socket } = req;
-    if (this.#isClosed || socket.destroyed) return this.#authOf(req, null, 'unauthenticated');
-    const watch: Watch = { socket, verified: found, confirmedAt: this.#sessions.now() };
+    if (this.#isClosed || socket.destroyed) return this.#authOf(req, ANONYMOUS);
+    const watch: Watch = { socket, authenticator, caller: answer, confirmedAt: this.#sessions.now() };
     this.#watches.add(watch);
     socket.once('close', () => this.#forget(watch));
     this.#timer ??= this.#startTimer();
-    if (this.#verifier.cache.invalidations !== before) {
-      const refusal = await this.#check(watch); // what ended while it was being looked up was heard by nobody
-      if (refusal !== null) return this.#authOf(req, null, refusal);
+    if (authenticator.isStale(answer)) {
+      const refusal = await this.#check(watch); // it changed while it was being read, before the watch could hear of that
+      if (refusal !== null) return this.#authOf(req, { authenticator, answer: refusal });
     }
-    return this.#authOf(req, found, 'unauthenticated');
+    return this.#authOf(req, found);
   };
 
   /** Destroys the sockets that are still open: nobody would notice the end of their sessions any more. */
@@ -98,21 +103,9 @@ export class Upgrades {
     for (const watch of [...this.#watches]) this.#end(watch);
   }
 
-  async #resolve(req: IncomingMessage): Promise<VerifiedSession | { refusal: ErrorCode }> {
-    const { headers } = req;
-    if (headers.authorization !== undefined && /^bearer\b/i.test(headers.authorization))
-      return { refusal: 'unauthenticated' };
-    const token = readCookie(headers.cookie, this.#sessions.cookie.name);
-    if (token === null || token === 'ambiguous') return { refusal: 'unauthenticated' };
-    // The answer to an upgrade is written by the host, so it cannot carry a renewed cookie.
-    const facts = { ...this.#sessions.factsOf(req), mayRotate: false };
-    const verdict = await this.#verifier.verify(token, facts, { latest: true });
-    return verdict.status === 'verified' ? verdict.verified : { refusal: verdict.code };
-  }
-
-  #authOf(req: IncomingMessage, verified: VerifiedSession | null, refusal: ErrorCode): Auth {
+  #authOf(req: IncomingMessage, { authenticator, answer }: Finding): Auth {
     const request = req as Request;
-    const auth = new RequestAuth(this.#context, request, verified, verified !== null, refusal, null);
+    const auth = new RequestAuth(this.#context, request, authenticator, answer, true);
     request.auth = auth;
     request.user = auth.user ?? undefined;
     return auth;
@@ -122,8 +115,7 @@ export class Upgrades {
     if (this.#watches.size === 0) return;
     const concerned = new Set(topics);
     for (const watch of this.#watches) {
-      const { sessionId, userId } = watch.verified;
-      if (concerned.has('all') || concerned.has(`session:${sessionId}`) || concerned.has(`user:${userId}`))
+      if (concerned.has('all') || watch.caller.topics.some((topic) => concerned.has(topic)))
         void this.#check(watch);
     }
   }
@@ -137,16 +129,16 @@ export class Upgrades {
   }
 
   /** Asks the row, and ends the socket unless it says yes. Never rejects. */
-  async #check(watch: Watch): Promise<ErrorCode | null> {
-    let refusal: ErrorCode | null = null;
+  async #check(watch: Watch): Promise<Refusal | null> {
+    let refusal: Refusal | null = null;
     try {
-      const answer = await this.#verifier.follow(watch.verified);
-      if ('refusal' in answer) refusal = answer.refusal;
+      const answer = await watch.authenticator.follow(watch.caller);
+      if (answer instanceof Refusal) refusal = answer;
       else watch.confirmedAt = this.#sessions.now();
     } catch {
       // Not known is not ended, for as long as the limit allows.
       const silence = this.#sessions.now() - watch.confirmedAt;
-      if (silence >= LIMIT_MS - CHECK_MS || silence < 0) refusal = 'unavailable'; // below 0: the clock was put back, and says nothing
+      if (silence >= LIMIT_MS - CHECK_MS || silence < 0) refusal = new Refusal('unavailable'); // below 0: the clock was put back, and says nothing
     }
     if (refusal !== null) this.#end(watch);
     return refusal;

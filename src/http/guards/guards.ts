@@ -4,15 +4,15 @@ import type { Chain } from '../../core/access/grants.js';
 import { isPermissionName, isScope } from '../../core/access/scope-name.js';
 import type { Core } from '../../core/core.js';
 import { AuthTunaError, misconfigured } from '../../errors.js';
-import { type AuthContext, authOf, type EnrollmentCheck, type RequestAuth } from '../caller/request-auth.js';
+import { authOf } from '../caller/attach.js';
+import { CREDENTIALS, type Credential } from '../caller/authenticators.js';
+import type { AuthContext, EnrollmentCheck, RequestAuth } from '../caller/request-auth.js';
 import { isSafeMethod } from './csrf.js';
-
-export type Credential = 'session' | 'access_token' | 'api_key';
 
 export interface UserGuardOptions {
   /** Ask the database although the method is safe. */
   fresh?: boolean;
-  /** What may be presented; default all three. */
+  /** The kinds of credential that may be presented. Default: all. */
   credentials?: readonly Credential[];
 }
 
@@ -225,9 +225,18 @@ const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnroll'
 const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];
 
 /** A misspelt option would be left out, and the guard ask for something else than it says. */
-function checkOptions(guard: string, options: object, known: readonly string[]): void {
+function checkOptions(guard: string, options: UserGuardOptions, known: readonly string[]): void {
   for (const option of Object.keys(options)) {
     if (!known.includes(option)) throw misconfigured(`${guard}: ${option} is not an option of a guard`);
+  }
+  const { credentials } = options;
+  if (credentials === undefined) return;
+  const kinds = `use one or more of: ${CREDENTIALS.join(', ')}`;
+  if (!Array.isArray(credentials) || credentials.length === 0)
+    throw misconfigured(`${guard}: credentials names no kind; ${kinds}`);
+  for (const kind of credentials as readonly string[]) {
+    if (!(CREDENTIALS as readonly string[]).includes(kind))
+      throw misconfigured(`${guard}: '${kind}' is not a kind of credential; ${kinds}`);
   }
 }
 

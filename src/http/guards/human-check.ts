@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.js';
 import type { HumanCheckAction } from '../../config/options.js';
 import { AuthTunaError } from '../../errors.js';
 import { inTime } from '../../time.js';
-import type { SessionMiddleware } from '../caller/session.js';
+import type { RequestReader } from '../caller/request-facts.js';
 
 // What the widgets of the known services add to a form, and a name for everybody else's.
 const FIELDS = [
@@ -24,13 +24,13 @@ const ANSWER_MS = 5000; // such services answer in well under a second; a browse
  */
 export function createHumanCheck(
   config: Config,
-  sessions: SessionMiddleware,
+  requests: RequestReader,
 ): (action: HumanCheckAction) => RequestHandler {
   const { humanCheck, logger } = config;
   return (action) => (req, _res, next) => {
     const token = takeToken(req);
     if (humanCheck === undefined) return next();
-    const facts = { token, ip: sessions.ipOf(req), headers: req.headers };
+    const facts = { token, ip: requests.ipOf(req), headers: req.headers };
     inTime('humanCheck', ANSWER_MS, async () => humanCheck(facts, action)).then(
       (isHuman) =>
         next(

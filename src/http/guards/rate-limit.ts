@@ -5,8 +5,8 @@ import type { RateLimiter, RateVerdict } from '../../core/limits/rate-limiter.js
 import { rateLimited } from '../../core/limits/throttle.js';
 import { misconfigured } from '../../errors.js';
 import { networkKeys } from '../../net/addresses.js';
-import { findAuth } from '../caller/request-auth.js';
-import type { SessionMiddleware } from '../caller/session.js';
+import { findAuth } from '../caller/attach.js';
+import type { RequestReader } from '../caller/request-facts.js';
 
 export interface RateLimitOptions extends Partial<RateLimit> {
   /** Who shares the limit: the address (IPv6: its /64), or the signed-in user and the address of who is not signed in. Default `ip`. */
@@ -30,12 +30,12 @@ const NAME = /^[A-Za-z][A-Za-z0-9_.:-]{0,63}$/;
 export function createRateLimit(
   config: Config,
   limiter: RateLimiter,
-  sessions: SessionMiddleware,
+  requests: RequestReader,
 ): RateLimitFactory {
   return (name, { by = 'ip', ...options } = {}) => {
     const limit = limitOf(config, name, options);
     return (req, res, next) => {
-      const key = `route ${name} ${callerOf(req, sessions, by)}`;
+      const key = `route ${name} ${callerOf(req, requests, by)}`;
       limiter.take(key, limit).then((verdict) => {
         writeHeaders(res, name, limit, verdict);
         next(verdict.allowed ? undefined : rateLimited(verdict.resetSeconds));
@@ -62,9 +62,9 @@ function limitOf(config: Config, name: string, options: Partial<RateLimit>): Rat
   return { limit, windowSeconds };
 }
 
-function callerOf(req: Request, sessions: SessionMiddleware, by: 'ip' | 'user'): string {
+function callerOf(req: Request, requests: RequestReader, by: 'ip' | 'user'): string {
   const userId = by === 'user' ? findAuth(req)?.user?.id : undefined;
-  return userId === undefined ? networkKeys(sessions.ipOf(req)).host : `user ${userId}`;
+  return userId === undefined ? networkKeys(requests.ipOf(req)).host : `user ${userId}`;
 }
 
 /** Several limits on one route each add their own item. */

@@ -1,5 +1,5 @@
 import type { Request, RequestHandler } from 'express';
-import { authOf } from '../caller/request-auth.js';
+import { authOf } from '../caller/attach.js';
 import type { HttpKit } from '../kit.js';
 import type { Route, RouteGuard } from '../route.js';
 
@@ -25,7 +25,7 @@ export function guardsOf({ guards, stepUp }: HttpKit, guard: RouteGuard | undefi
   if (guard === undefined) return [];
   const handlers = [
     guards.requireUser({
-      credentials: ['session'],
+      credentials: guard.credentials ?? ['session'],
       ...(guard.allow === 'must_enroll' && { mustEnroll: 'allowed' as const }),
       ...(guard.allow === 'must_change_password' && { mustChangePassword: 'allowed' as const }),
       ...(guard.fresh === true && { fresh: true }),

@@ -3,7 +3,8 @@ import type { Runtime } from '../../core/runtime.js';
 import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
 import type { SignIn } from '../../core/sign-in/sign-in.js';
 import { AuthTunaError } from '../../errors.js';
-import { authOf, type RequestAuth } from '../caller/request-auth.js';
+import { authOf } from '../caller/attach.js';
+import type { RequestAuth } from '../caller/request-auth.js';
 import type { Views } from '../pages/views.js';
 import { enrollmentRequired } from './enrollment.js';
 

@@ -14,7 +14,7 @@ import {
 } from '../answer/cookies.js';
 import { contentSecurityPolicy, securityHeaders } from '../answer/headers.js';
 import { safeReturnTo } from '../answer/return-to.js';
-import { findAuth } from '../caller/request-auth.js';
+import { findAuth } from '../caller/attach.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from '../errors.js';
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from '../guards/csrf.js';
 import { afterBody, BODY_LIMIT, jsonBody } from '../validate.js';
