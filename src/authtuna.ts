@@ -2,6 +2,7 @@ import type { AuthTuna, GuardedPermission, HostOptions, HostUser } from './autht
 import { parseConfig } from './config/config.js';
 import type { AuthTunaOptions } from './config/options.js';
 import { ScopeManager } from './core/access/scopes.js';
+import { auditJobs } from './core/changes/audit-sealing.js';
 import { createCore } from './core/core.js';
 import { Broadcast } from './core/instances/broadcast.js';
 import { cleanUp } from './core/instances/clean-up.js';
@@ -55,7 +56,7 @@ export function assemble<const O extends AuthTunaOptions>(
   const features = createFeatures<U>(core, devMailbox);
   const scopes = new ScopeManager(core, features.scopeDependents);
   const jobs = new JobManager(core);
-  for (const job of [cleanUp(core), ...mailer.jobs]) jobs.add(job);
+  for (const job of [cleanUp(core), ...auditJobs(core, core.ledger), ...mailer.jobs]) jobs.add(job);
   const broadcast = new Broadcast(core);
 
   let isClosed = false;

@@ -64,6 +64,8 @@ export const EVENT_TYPES = [
   'sso_domain.updated',
   'sso_domain.removed',
   'access.denied',
+  'audit.exported',
+  'audit.pruned',
   'scope.registered',
   'scope.moved',
   'scope.removed',

@@ -20,6 +20,7 @@ export type {
   Region,
   RoleCatalog,
   RoleDeclaration,
+  SealReceipt,
   SignUpField,
 } from './config/options.js';
 export type { RateLimit, RateLimitName } from './config/rate-limits.js';
@@ -30,7 +31,16 @@ export type { Role } from './core/access/role-catalog.js';
 export type { RoleAssignment, RoleChange, RoleInput, RoleManager } from './core/access/roles.js';
 export type { ScopeNode } from './core/access/scope-tree.js';
 export type { ScopeManager } from './core/access/scopes.js';
-export type { AuditEntry, AuditManager, AuditQuery } from './core/changes/audit.js';
+export type {
+  AuditEntry,
+  AuditFault,
+  AuditFilter,
+  AuditManager,
+  AuditQuery,
+  AuditRecord,
+  AuditVerdict,
+  AuditVerification,
+} from './core/changes/audit.js';
 export type { BroadcastHealth } from './core/instances/broadcast.js';
 export type { Job, JobManager, JobStatus } from './core/instances/jobs.js';
 export type { Page } from './core/page.js';

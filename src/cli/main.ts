@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { AuthTunaError } from '../errors.js';
+import { audit } from './audit.js';
 import type { Command } from './command.js';
 import { createAdmin } from './create-admin.js';
 import { generate } from './generate.js';
@@ -15,6 +16,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   why,
   init,
   generate,
+  audit,
 };
 
 process.exitCode = await main(process.argv.slice(2));

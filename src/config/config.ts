@@ -257,6 +257,12 @@ const schema = z.strictObject({
     .string()
     .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
     .optional(),
+  audit: z
+    .strictObject({
+      retentionDays: z.int().min(30).max(36_500).default(400),
+      onSeal: aFunction<NonNullable<NonNullable<AuthTunaOptions['audit']>['onSeal']>>().optional(),
+    })
+    .prefault({}),
   permissions: z.record(z.string(), z.array(z.string()).readonly()).optional(),
   roles: z
     .record(

@@ -126,6 +126,15 @@ export interface HumanCheckWidget {
   origins?: readonly string[];
 }
 
+/** What proves later that a seal of the audit log, and all before it, are still the same. */
+export interface SealReceipt {
+  number: number;
+  mac: string;
+  /** The time of the last entry that it covers. */
+  to: Date;
+  entries: number;
+}
+
 /** Colors are `#rrggbb`. What is left out keeps the default of `assets/authtuna.css`. */
 export interface Palette {
   /** Buttons, links, focus. */
@@ -288,6 +297,12 @@ export interface AuthTunaOptions {
   humanCheckWidget?: HumanCheckWidget;
   /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
   redisUrl?: string;
+  audit?: {
+    /** Days after which entries of the audit log are removed, 30 to 36 500. Default 400. */
+    retentionDays?: number;
+    /** Told of each seal once it is stored, to keep it where nobody who can write to the database can write. A failure is logged. */
+    onSeal?: (seal: SealReceipt) => MaybePromise<void>;
+  };
   permissions?: PermissionCatalog;
   roles?: RoleCatalog;
   /** Parent and owner of things in the host's own tables; null when there is no such thing. */

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
+import { audit } from '../../src/cli/audit.js';
 import type { Command } from '../../src/cli/command.js';
 import { createAdmin } from '../../src/cli/create-admin.js';
 import { generate } from '../../src/cli/generate.js';
@@ -12,7 +13,7 @@ import { why } from '../../src/cli/why.js';
 import { shippedMigrations } from '../../src/db/migrate.js';
 import { SYSTEM } from '../../src/index.js';
 import { SECRET, startApp } from '../support/app.js';
-import { emptyDatabase, freshDatabase } from '../support/database.js';
+import { emptyDatabase, freshDatabase, openDatabase } from '../support/database.js';
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -169,4 +170,40 @@ test('init leaves out the models a host has, and generate --check names what tho
   expect(await run(generate, '--check', '--schema', schema)).toMatchObject({ code: 0 });
   writeFileSync(users, '');
   expect((await run(generate, '--check', '--schema', schema)).out).toContain('  model User\n');
+});
+
+test('audit verify exits with 1 and names the entry that was changed, audit export writes the log and says so in it (AU-4)', async () => {
+  const app = await startApp();
+  useDatabase(app.database.url);
+  const actor = { userId: 'ada', ip: null, userAgent: null };
+  for (const n of [1, 2]) await app.authTuna.audit.record({ type: 'document.published', actor, data: { n } });
+  app.clock.advance({ seconds: 61 });
+  await app.authTuna.jobs.run('audit.seal');
+  expect(await run(audit, 'verify')).toMatchObject({ code: 0 });
+  const { out } = await run(audit, 'verify', '--json');
+  expect(JSON.parse(out)).toMatchObject({ ok: true });
+
+  const written: string[] = [];
+  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((chunk, ...rest) => {
+    written.push(String(chunk));
+    const done = rest.find((each) => typeof each === 'function');
+    if (typeof done === 'function') done();
+    return true;
+  });
+  const { code } = await run(audit, 'export', '--type', 'document.published');
+  stdout.mockRestore();
+  expect(code).toBe(0);
+  const lines = written.join('').trimEnd().split('\n');
+  expect(lines.map((line) => (JSON.parse(line) as { data: unknown }).data)).toHaveLength(2);
+  expect((await app.authTuna.audit.list({ type: 'audit.exported' })).items).toHaveLength(1);
+
+  const connection = await openDatabase(app.database);
+  onTestFinished(() => connection.close());
+  const [entry] = (await app.authTuna.audit.list({ type: 'document.published' })).items;
+  await connection.client.auditEntry.update({ where: { id: entry?.id }, data: { data: '{"n":3}' } });
+  const changed = await run(audit, 'verify');
+  expect(changed).toMatchObject({ code: 1, out: expect.stringContaining(`${entry?.id} (edited)`) });
+  expect((await run(audit)).code).toBe(2);
+  for (const wrong of [['verify', '--from', 'yesterday'], ['verify', '--seal', 'x'], ['export', '--format', 'xml']])
+    await expect(run(audit, ...wrong)).rejects.toMatchObject({ code: 'invalid_input' });
 });

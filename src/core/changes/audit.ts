@@ -1,9 +1,19 @@
+import { z } from 'zod';
 import type { Actor } from '../../actor.js';
 import { newId } from '../../crypto/random.js';
 import type { AuthEvent, EventType } from '../../events.js';
+import { validate } from '../validate.js';
 import type { Page } from '../page.js';
-import { pageOf } from '../page.js';
+import { invalid } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
+import type { AuditEntry } from './audit-entry.js';
+import { exportAudit } from './audit-export.js';
+import { type AuditFilter, type AuditQuery, auditFilter, auditQuery, listAudit } from './audit-query.js';
+import { type AuditVerdict, type AuditVerification, verifyAudit } from './audit-verify.js';
+
+export type { AuditEntry } from './audit-entry.js';
+export type { AuditFilter, AuditQuery } from './audit-query.js';
+export type { AuditFault, AuditVerdict, AuditVerification } from './audit-verify.js';
 
 /** What a manager says about something it is about to do; the rest of the entry is filled in here. */
 export interface Fact {
@@ -16,37 +26,32 @@ export interface Fact {
   data?: Readonly<Record<string, unknown>>;
 }
 
-/** One line of the audit log, as it is listed. */
-export interface AuditEntry {
-  id: string;
-  at: Date;
+/** An event of the host's own, for {@link AuditManager.record}. */
+export interface AuditRecord {
+  /** `noun.past_participle`, such as `document.published`; at most 100 characters. */
   type: string;
-  outcome: string;
-  reason: string | null;
-  actorId: string | null;
-  impersonatorId: string | null;
-  sessionId: string | null;
-  apiKeyId: string | null;
-  targetType: string | null;
-  targetId: string | null;
-  scope: string | null;
-  ip: string | null;
-  userAgent: string | null;
-  requestId: string | null;
-  data: Record<string, unknown> | null;
+  actor: Actor;
+  /** Default `success`. */
+  outcome?: 'success' | 'failure' | 'denied';
+  target?: { type: string; id: string };
+  scope?: string;
+  reason?: string;
+  /** Further facts, at most 8 kB as JSON. Never put a secret here. */
+  data?: Readonly<Record<string, unknown>>;
 }
 
-export interface AuditQuery {
-  type?: string;
-  actorId?: string;
-  targetId?: string;
-  scope?: string;
-  from?: Date;
-  to?: Date;
-  cursor?: string;
-  /** 1 to 100, default 50. */
-  limit?: number;
-}
+const TYPE = /^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+$/;
+const MAX_DATA = 8192;
+
+const auditRecord = z.strictObject({
+  type: z.string().max(100).regex(TYPE, 'must look like document.published'),
+  actor: z.looseObject({ userId: z.string().nullable() }),
+  outcome: z.enum(['success', 'failure', 'denied']).optional(),
+  target: z.strictObject({ type: z.string().min(1).max(100), id: z.string().min(1) }).optional(),
+  scope: z.string().optional(),
+  reason: z.string().optional(),
+  data: z.record(z.string(), z.unknown()).optional(),
+});
 
 const MAX_FIELD = 512;
 
@@ -84,39 +89,52 @@ export class AuditManager {
     });
   }
 
-  /** Stores a fact that stands alone, such as a refused attempt, and tells the listeners. */
-  async record(fact: Fact): Promise<void> {
+  /**
+   * Stores an event of the host's own, or another that stands alone, and tells the listeners of `*`.
+   *
+   * @throws AuthTunaError `invalid_input`; `unavailable` when it cannot be stored
+   */
+  async record(record: AuditRecord): Promise<void> {
+    validate(auditRecord, record);
+    if (record.data !== undefined && JSON.stringify(record.data).length > MAX_DATA)
+      throw invalid('data', 'too_long', `must have at most ${MAX_DATA} bytes as JSON`);
+    const fact = record as Fact; // listeners of `*` meet types of the host's own as well
     const at = this.#runtime.now();
     await this.write(fact, at);
     this.#runtime.events.emit(eventOf(fact, at));
   }
 
-  /** Newest first. */
-  async list(query: AuditQuery = {}): Promise<Page<AuditEntry>> {
-    const { type, actorId, targetId, scope, from, to } = query;
-    const where = {
-      ...(type !== undefined && { type }),
-      ...(actorId !== undefined && { actorId }),
-      ...(targetId !== undefined && { targetId }),
-      ...(scope !== undefined && { scope }),
-      ...((from !== undefined || to !== undefined) && {
-        at: { ...(from && { gte: from }), ...(to && { lt: to }) },
-      }),
-    };
-    return pageOf(query, async ({ take, after }) => {
-      const rows = await this.#runtime.db.auditEntry.findMany({
-        where,
-        orderBy: [{ at: 'desc' }, { id: 'desc' }],
-        take,
-        ...(after !== null && { cursor: { id: after } }),
-      });
-      return rows.map((row) => ({
-        ...row,
-        data: row.data === null ? null : (JSON.parse(row.data) as Record<string, unknown>),
-      }));
-    });
+  /** Newest first. @throws AuthTunaError `invalid_input` for an unknown filter, a limit outside 1 to 100 or a `q` over 64 characters */
+  list(query: AuditQuery = {}): Promise<Page<AuditEntry>> {
+    return listAudit(this.#runtime, validate(auditQuery, query));
+  }
+
+  /**
+   * All entries that match, the oldest first, a few hundred in memory at a time.
+   *
+   * @throws AuthTunaError `invalid_input` for an unknown filter
+   */
+  export(filter: AuditFilter = {}): AsyncIterable<AuditEntry> {
+    return exportAudit(this.#runtime, validate(auditFilter, filter));
+  }
+
+  /**
+   * Compares every sealed entry with what it was when it was sealed, and names the first that was edited, deleted, inserted or moved.
+   *
+   * Entries of the last minute are not sealed yet. Whoever holds the secret can make seals: keep them elsewhere with `audit.onSeal`, and
+   * hand one in as `seal`.
+   * @see docs/requirements.md AU-4
+   */
+  verify(options: AuditVerification = {}): Promise<AuditVerdict> {
+    return verifyAudit(this.#runtime, validate(verification, options));
   }
 }
+
+const verification = z.strictObject({
+  from: z.date().optional(),
+  to: z.date().optional(),
+  seal: z.strictObject({ number: z.int().min(1), mac: z.string().min(1).max(64) }).optional(),
+});
 
 export function eventOf(fact: Fact, at: Date): AuthEvent {
   return {
