@@ -16,6 +16,7 @@ import type { PasswordManager } from './core/users/passwords.js';
 import type { UserManager } from './core/users/users.js';
 import type { ExtraColumns, PrismaLike, UserOf } from './db/client.js';
 import type { EventListener, EventType } from './events.js';
+import type { AccountManager } from './features/account/manager.js';
 import type { AuthManager } from './features/auth/manager.js';
 import type { MfaManager } from './features/mfa/manager.js';
 import type { PasskeyManager } from './features/passkeys/manager.js';
@@ -104,6 +105,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly access: Access;
   readonly audit: AuditManager;
   readonly jobs: JobManager;
+  readonly account: AccountManager<U>;
   readonly auth: AuthManager<U>;
   readonly mfa: MfaManager;
   readonly passkeys: PasskeyManager;

@@ -56,7 +56,8 @@ export function assemble<const O extends AuthTunaOptions>(
   const features = createFeatures<U>(core, devMailbox);
   const scopes = new ScopeManager(core, features.scopeDependents);
   const jobs = new JobManager(core);
-  for (const job of [cleanUp(core), ...auditJobs(core, core.ledger), ...mailer.jobs]) jobs.add(job);
+  for (const job of [cleanUp(core), ...auditJobs(core, core.ledger), ...features.jobs, ...mailer.jobs])
+    jobs.add(job);
   const broadcast = new Broadcast(core);
 
   let isClosed = false;

@@ -3,6 +3,7 @@ import type { User } from './auth.js';
 import type { AuthTuna } from './authtuna-interface.js';
 import type { ScopeDependent } from './core/access/scopes.js';
 import type { Core } from './core/core.js';
+import type { Job } from './core/instances/jobs.js';
 import { createSignIn, type SignInCore } from './core/sign-in/create-sign-in.js';
 import { SecondFactors } from './core/sign-in/second-factors.js';
 import { PasswordHasher } from './crypto/password-hash.js';
@@ -40,7 +41,9 @@ import { ProviderMetadata } from './oauth-client/metadata.js';
 export interface Features<U extends User> {
   /** The core with everything that lets people in. */
   core: SignInCore<U>;
-  managers: Pick<AuthTuna<U>, 'auth' | 'mfa' | 'passkeys' | 'passwordless' | 'social' | 'sso'>;
+  managers: Pick<AuthTuna<U>, 'account' | 'auth' | 'mfa' | 'passkeys' | 'passwordless' | 'social' | 'sso'>;
+  /** What features do again and again. */
+  jobs: readonly Job[];
   /** What goes with a scope when it is deleted. */
   scopeDependents: readonly ScopeDependent[];
   /** Null while no option requires a second factor of anybody. */
@@ -79,11 +82,16 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const passwordless = new PasswordlessManager(core);
   const social = new SocialManager<U>(core, { metadata, keeper, identities, organizations: directory });
   const sso = new SsoConnectionManager(core, metadata, directory);
-  const account = new AccountManager<U>(core);
+  const account = new AccountManager<U>(core, [
+    { name: 'secondFactors', of: (userId) => mfa.status(userId) },
+    { name: 'passkeys', of: (userId) => passkeys.list(userId) },
+    { name: 'linkedAccounts', of: (userId) => social.list(userId) },
+  ]);
 
   return {
     core,
-    managers: { auth, mfa, passkeys, passwordless, social, sso },
+    managers: { account, auth, mfa, passkeys, passwordless, social, sso },
+    jobs: account.jobs,
     scopeDependents: [directory],
     enrollment: policy.isConfigured
       ? new EnrollmentGuard(config.paths.auth, (requestAuth, grants) => policy.isDue(requestAuth, grants))

@@ -46,7 +46,7 @@ function importsOf(file: string): Import[] {
   });
 }
 
-const ROUTES = '(?:routes|pages|authenticator)\\.ts$';
+const ROUTES = '(?:[\\w-]+-)?(?:routes|pages|authenticator)\\.ts$';
 
 const BASE = 'actor|auth|errors|events|time';
 

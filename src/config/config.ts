@@ -257,6 +257,7 @@ const schema = z.strictObject({
     .string()
     .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
     .optional(),
+  privacy: z.strictObject({ deletionGraceDays: z.int().min(0).max(90).default(30) }).prefault({}),
   audit: z
     .strictObject({
       retentionDays: z.int().min(30).max(36_500).default(400),

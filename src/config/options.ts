@@ -297,6 +297,10 @@ export interface AuthTunaOptions {
   humanCheckWidget?: HumanCheckWidget;
   /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
   redisUrl?: string;
+  privacy?: {
+    /** Days between asking for the own account to be deleted and its erasure, 0 to 90. Default 30. */
+    deletionGraceDays?: number;
+  };
   audit?: {
     /** Days after which entries of the audit log are removed, 30 to 36 500. Default 400. */
     retentionDays?: number;

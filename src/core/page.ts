@@ -44,3 +44,19 @@ export async function pageOf<T extends { id: string }>(
   const items = rows.slice(0, limit);
   return { items, nextCursor: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
 }
+
+/**
+ * For a list whose newest rows come first, by a time and then the id: the condition that a row is the last one of the page before or comes
+ * behind it. Unlike the client's own cursor it begins at its place in the index, however deep the page is.
+ *
+ * @param last undefined for the first page; null where that row is gone, which ends the list
+ */
+export function notBefore<C extends string>(
+  column: C,
+  last: ({ id: string } & { readonly [K in C]: Date }) | null | undefined,
+): object {
+  if (last === undefined) return {};
+  if (last === null) return { id: { in: [] } };
+  const at = last[column];
+  return { [column]: { lte: at }, NOT: { [column]: at, id: { gt: last.id } } };
+}

@@ -23,6 +23,10 @@ export interface RouteGuard {
   recent?: 'login' | 'factor';
   /** Asks the database although the method is safe. */
   fresh?: true;
+  /** Permissions that the user must hold at `global`, all of them. Nobody passes while they act as another person. */
+  permission?: string | readonly string[];
+  /** A change that may be made while acting as another person; every other one is refused then. */
+  impersonated?: 'allowed';
   /** Visitors pass as well; the guard holds for people who are signed in. */
   optional?: true;
 }

@@ -56,6 +56,16 @@ export interface SessionRow {
   isCurrent: boolean;
 }
 
+export interface HistoryRow {
+  at: Date;
+  /** An event type that `events` has a text for. */
+  type: string;
+  outcome: string;
+  isOwn: boolean;
+  ip: string | null;
+  device: string | null;
+}
+
 export interface MailRow {
   url: string;
   to: string;
@@ -154,6 +164,8 @@ export interface PageData {
     providers: readonly ProviderButton[];
     sessions: readonly SessionRow[];
   };
+  'account/history': Form & { mounted: MountedPages; entries: readonly HistoryRow[]; nextUrl: string | null };
+  'account/data': Form & { mounted: MountedPages; deletionAt: Date | null; graceDays: number };
   'social/organization': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
   'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
   message: Page & { message: MessageName; continueUrl?: string | null };

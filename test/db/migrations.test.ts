@@ -61,7 +61,7 @@ test('eight callers in one process apply each migration once', async () => {
       }
     }),
   );
-  expect(answers.flat()).toEqual(shippedMigrations(dialect).map(({ name }) => name));
+  expect(answers.flat().sort()).toEqual(shippedMigrations(dialect).map(({ name }) => name));
 });
 
 test('migrating again changes nothing', async () => {

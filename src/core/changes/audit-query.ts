@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseAddress } from '../../net/addresses.js';
 import { isScope } from '../access/scope-name.js';
 import { canonicalEmail, canonicalUsername } from '../identifiers.js';
-import { type Page, pageOf } from '../page.js';
+import { notBefore, type Page, pageOf } from '../page.js';
 import { invalid } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import { type AuditEntry, type AuditRow, toEntry } from './audit-entry.js';
@@ -10,9 +10,13 @@ import { type AuditEntry, type AuditRow, toEntry } from './audit-entry.js';
 /** Which entries; all conditions must hold. */
 export interface AuditFilter {
   type?: string;
+  /** Any of these types, at most 100. */
+  types?: readonly string[];
   outcome?: 'success' | 'failure' | 'denied';
   actorId?: string;
   targetId?: string;
+  /** What this user did, and what happened to them. */
+  userId?: string;
   /** Exactly at this scope. */
   scope?: string;
   /** At this scope or at a registered scope below it; for an organization's own view. */
@@ -37,9 +41,11 @@ const MAX_TEXT = 512;
 const text = z.string().min(1).max(MAX_TEXT);
 const filterShape = {
   type: text.optional(),
+  types: z.array(text).max(100).readonly().optional(),
   outcome: z.enum(['success', 'failure', 'denied']).optional(),
   actorId: text.optional(),
   targetId: text.optional(),
+  userId: text.optional(),
   scope: text.optional(),
   within: text.optional(),
   from: z.date().optional(),
@@ -76,9 +82,10 @@ export async function listAudit(runtime: Runtime, query: AuditQuery): Promise<Pa
 
 /** @internal The filter as conditions of the database. */
 export async function conditionsOf(runtime: Runtime, filter: AuditFilter): Promise<Conditions> {
-  const { q, within, from, to, ...equal } = filter;
+  const { q, userId, types, within, from, to, ...equal } = filter;
   const base = {
     ...Object.fromEntries(Object.entries(equal).filter(([, value]) => value !== undefined)),
+    ...(types !== undefined && equal.type === undefined && { type: { in: [...types] } }),
     ...(within !== undefined && { scope: { in: await scopesBelow(runtime, within) } }),
     ...((from !== undefined || to !== undefined) && {
       at: { ...(from && { gte: from }), ...(to && { lt: to }) },
@@ -86,22 +93,31 @@ export async function conditionsOf(runtime: Runtime, filter: AuditFilter): Promi
     // Both given: `within` must not widen what `scope` narrows.
     ...(equal.scope !== undefined && within !== undefined && { AND: [{ scope: equal.scope }] }),
   };
-  return { base, alternatives: q === undefined ? [{}] : await meaningsOf(runtime, q.trim()) };
+  const meanings = q === undefined ? [{}] : await meaningsOf(runtime, q.trim());
+  const about = userId === undefined ? [{}] : byUser(userId);
+  return {
+    base,
+    alternatives: meanings.flatMap((meaning) => about.map((each) => ({ AND: [meaning, each] }))),
+  };
 }
 
 /** What a person may mean who types something into the search field. */
 async function meaningsOf({ db }: Runtime, q: string): Promise<Condition[]> {
   const ip = parseAddress(q);
   if (ip !== null) return [{ ip }];
-  const by = (id: string) => [{ actorId: id }, { targetId: id }];
   if (q.includes('@')) {
     const email = canonicalEmail(q);
     const user = email === null ? null : await db.user.findUnique({ where: { email } });
-    return user === null ? [] : by(user.id);
+    return user === null ? [] : byUser(user.id);
   }
   const username = canonicalUsername(q)?.username ?? null;
   const named = username === null ? null : await db.user.findUnique({ where: { username } });
-  return [...(named === null ? [] : by(named.id)), { id: q }, ...by(q)];
+  return [...(named === null ? [] : byUser(named.id)), { id: q }, ...byUser(q)];
+}
+
+/** What somebody did, and what happened to them. */
+function byUser(id: string): Condition[] {
+  return [{ actorId: id }, { targetId: id }];
 }
 
 /** One index answers each alternative; the newest of each are put in order afterwards, because an OR would read all entries. */
@@ -110,9 +126,8 @@ async function newestFirst(
   { base, alternatives }: Conditions,
   { take, after }: { take: number; after: string | null },
 ): Promise<AuditEntry[]> {
-  const last = after === null ? null : await db.auditEntry.findUnique({ where: { id: after } });
-  if (after !== null && last === null) return []; // it was removed because of its age, and with it all that is older
-  const window = last === null ? {} : { at: { lte: last.at }, NOT: { at: last.at, id: { gt: last.id } } };
+  const last = after === null ? undefined : await db.auditEntry.findUnique({ where: { id: after } });
+  const window = notBefore('at', last); // one that is gone was removed because of its age, and with it all that is older
   const read = (where: Condition) =>
     db.auditEntry.findMany({ where, orderBy: [{ at: 'desc' }, { id: 'desc' }], take });
   const found = await Promise.all(

@@ -72,7 +72,6 @@ async function sealAudit(runtime: Runtime, signal: AbortSignal): Promise<number>
     sealed += rows.length;
     previous = seal;
     if (config.audit.onSeal !== undefined) await tell(runtime, seal);
-    if (rows.length < ROWS) break;
   }
   return sealed;
 }

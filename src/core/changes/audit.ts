@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { Actor } from '../../actor.js';
 import { newId } from '../../crypto/random.js';
 import type { AuthEvent, EventType } from '../../events.js';
-import { validate } from '../validate.js';
 import type { Page } from '../page.js';
 import { invalid } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
+import { validate } from '../validate.js';
 import type { AuditEntry } from './audit-entry.js';
 import { exportAudit } from './audit-export.js';
 import { type AuditFilter, type AuditQuery, auditFilter, auditQuery, listAudit } from './audit-query.js';
@@ -36,7 +36,7 @@ export interface AuditRecord {
   target?: { type: string; id: string };
   scope?: string;
   reason?: string;
-  /** Further facts, at most 8 kB as JSON. Never put a secret here. */
+  /** Further facts, at most 8 kB as JSON; texts are cut at 512 characters. Never put a secret here. */
   data?: Readonly<Record<string, unknown>>;
 }
 
@@ -96,7 +96,7 @@ export class AuditManager {
    */
   async record(record: AuditRecord): Promise<void> {
     validate(auditRecord, record);
-    if (record.data !== undefined && JSON.stringify(record.data).length > MAX_DATA)
+    if (record.data !== undefined && JSON.stringify(record.data, printableText).length > MAX_DATA)
       throw invalid('data', 'too_long', `must have at most ${MAX_DATA} bytes as JSON`);
     const fact = record as Fact; // listeners of `*` meet types of the host's own as well
     const at = this.#runtime.now();

@@ -42,6 +42,8 @@ export interface MailData {
   'recovery-code-used': Notice & { left: number };
   /** `link` stops it; until `effectiveAt` the factors stay. */
   'factor-reset': WithLink & { effectiveAt: Date };
+  /** `link` leads to where it can be taken back. */
+  'deletion-requested': Notice & { effectiveAt: Date };
   'passkey-added': Notice & { passkeyName: string };
   'passkey-removed': Notice & { passkeyName: string };
   'social-linked': Notice & { provider: string };

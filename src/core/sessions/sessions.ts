@@ -107,7 +107,7 @@ export class SessionManager {
     user: { id: string; sessionEpoch: number },
     proof: Proof,
     actor: Actor,
-    options: { rememberMe?: boolean; fingerprint?: string } = {},
+    options: { rememberMe?: boolean; fingerprint?: string; lifetimeSeconds?: number } = {},
   ): { write: Write; result: SessionWithToken } {
     const { config } = this.#core;
     const now = this.#core.now();
@@ -129,7 +129,8 @@ export class SessionManager {
       lastSeenAt: now,
       absoluteExpiresAt: after(
         now,
-        persistent ? config.session.rememberedAbsoluteSeconds : config.session.absoluteSeconds,
+        options.lifetimeSeconds ??
+          (persistent ? config.session.rememberedAbsoluteSeconds : config.session.absoluteSeconds),
       ),
       idleSeconds: persistent ? config.session.rememberedIdleSeconds : config.session.idleSeconds,
       persistent,
@@ -310,6 +311,11 @@ export class SessionManager {
           revokedAt: null,
           ...(options.except !== undefined && { id: { not: options.except } }),
         },
+        data: { revokedAt: now, revokedReason: options.reason },
+      }),
+      // Whoever is signed out everywhere does not go on as another person either.
+      db.session.updateMany({
+        where: { impersonatorId: user.id, revokedAt: null },
         data: { revokedAt: now, revokedReason: options.reason },
       }),
       ...(options.except === undefined

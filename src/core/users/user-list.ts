@@ -1,4 +1,4 @@
-import { type Page, pageOf } from '../page.js';
+import { notBefore, type Page, pageOf } from '../page.js';
 import { invalid } from '../refusals.js';
 import type { UserRow } from '../user.js';
 import type { UserCore } from './user-core.js';
@@ -31,14 +31,14 @@ export async function listUsers(core: UserCore, query: UserQuery): Promise<Page<
       query.role === undefined && query.scope === undefined ? {} : await holding(core, query),
     ],
   };
-  return pageOf(query, ({ take, after }) =>
-    core.db.user.findMany({
-      where,
+  return pageOf(query, async ({ take, after }) => {
+    const last = after === null ? undefined : await core.db.user.findUnique({ where: { id: after } });
+    return core.db.user.findMany({
+      where: { AND: [where, notBefore('createdAt', last)] },
       orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
       take,
-      ...(after !== null && { cursor: { id: after } }),
-    }),
-  );
+    });
+  });
 }
 
 function withStatus(status: UserQuery['status'], now: Date) {

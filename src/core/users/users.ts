@@ -5,6 +5,7 @@ import { canonicalEmail, canonicalUsername } from '../identifiers.js';
 import type { Page } from '../page.js';
 import { noUser } from '../refusals.js';
 import { publicUser, type UserRow } from '../user.js';
+import { eraseUser } from './erase.js';
 import { type NewUser, type PreparedUser, prepareUser, storeUser, type WithNewUser } from './new-user.js';
 import { deleteUser, restoreUser, suspendUser, unsuspendUser } from './status.js';
 import { type UserChange, updateUser } from './update-user.js';
@@ -108,6 +109,17 @@ export class UserManager<U extends User = User> {
    */
   delete(id: string, actor: Actor): Promise<void> {
     return deleteUser(this.#core, id, actor);
+  }
+
+  /**
+   * Removes a user for good, with sessions, credentials, roles and queued mails: nothing in the database leads from the id to a person any more.
+   * The address may be used again, for an account without any of the old rights. Audit entries keep the id.
+   *
+   * @throws AuthTunaError `conflict` for the last superadmin; `not_found`; `forbidden` for an actor who is neither the user nor above them
+   * @see docs/requirements.md PR-1
+   */
+  erase(id: string, actor: Actor): Promise<void> {
+    return eraseUser(this.#core, id, actor);
   }
 
   /** Brings a deleted user back, with the role `user` and nothing else. @throws AuthTunaError `not_found`, `forbidden` */

@@ -1,10 +1,15 @@
 import type { Actor } from '../../actor.js';
 import type { Session, User } from '../../auth.js';
 import type { Core } from '../../core/core.js';
+import type { Job } from '../../core/instances/jobs.js';
+import type { Page, PageQuery } from '../../core/page.js';
 import { invalid } from '../../core/refusals.js';
 import { checkHostFields } from '../../core/sign-in/host-fields.js';
 import type { ExtraColumns } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
+import { AccountDeletions } from './deletion.js';
+import { exportData, type PersonalData, type PersonalDataExport } from './export.js';
+import { type HistoryEntry, history } from './history.js';
 
 /** One of the user's own sessions; `isCurrent` for the one that asked. */
 export interface OwnSession extends Session {
@@ -24,9 +29,19 @@ const ID_SHAPE = /^[\w-]{1,64}$/; // nothing else is ever an id, and PostgreSQL 
 /** What people see and change of their own account. */
 export class AccountManager<U extends User = User> {
   readonly #core: Core<U>;
+  readonly #sources: readonly PersonalData[];
+  readonly #deletions: AccountDeletions;
 
-  constructor(core: Core<U>) {
+  /** @param sources what features keep of a person, for the export */
+  constructor(core: Core<U>, sources: readonly PersonalData[]) {
     this.#core = core;
+    this.#sources = sources;
+    this.#deletions = new AccountDeletions(core as unknown as Core);
+  }
+
+  /** @internal The job that erases the accounts whose days of grace are over. */
+  get jobs(): Job[] {
+    return [this.#deletions.job];
   }
 
   /** The user's own data. @throws AuthTunaError `not_found` */
@@ -93,5 +108,45 @@ export class AccountManager<U extends User = User> {
   /** Ends all sessions of the user but this one. @returns how many were live */
   endOtherSessions(userId: string, currentId: string, actor: Actor): Promise<number> {
     return this.#core.sessions.revokeAll(userId, actor, { except: currentId });
+  }
+
+  /** What happened to the account lately, newest first: "was this you?". @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
+  history(userId: string, query: PageQuery = {}): Promise<Page<HistoryEntry>> {
+    return history(this.#core as unknown as Core, userId, query);
+  }
+
+  /**
+   * Everything that is kept of a person, as JSON: columns of the user, and a part for each subject. No secret and nobody else is in it.
+   *
+   * @throws AuthTunaError `not_found`; `forbidden` for an actor who is neither the person nor, with `users:manage`, above them
+   * @see docs/requirements.md PR-3
+   */
+  exportData(userId: string, actor: Actor): Promise<PersonalDataExport> {
+    return exportData(this.#core, this.#sources, userId, actor);
+  }
+
+  /** When the account is erased; null where nobody asked for it. */
+  deletionAt(userId: string): Promise<Date | null> {
+    return this.#deletions.effectiveAt(userId);
+  }
+
+  /**
+   * Asks for the own account to be erased in `privacy.deletionGraceDays` days, and mails its owner how to take it back.
+   *
+   * @returns when that is
+   * @throws AuthTunaError `conflict` when it was asked for already, and for the last superadmin; `forbidden` for another's; `not_found`
+   */
+  requestDeletion(userId: string, actor: Actor): Promise<Date> {
+    return this.#deletions.request(userId, actor);
+  }
+
+  /** Takes that back. @throws AuthTunaError `not_found` when nothing was asked for; `forbidden` for another's */
+  cancelDeletion(userId: string, actor: Actor): Promise<void> {
+    return this.#deletions.cancel(userId, actor);
+  }
+
+  /** Erases an account now: {@link UserManager.erase}. */
+  erase(userId: string, actor: Actor): Promise<void> {
+    return this.#core.users.erase(userId, actor);
   }
 }

@@ -10,6 +10,7 @@ import type { WaysIn } from './ways-in.js';
 /** The form of the account router: routes show it again when a post is refused. */
 export interface AccountForms {
   security: readonly ErrorRequestHandler[];
+  data: readonly ErrorRequestHandler[];
 }
 
 export function accountPages<U extends User>(
@@ -18,13 +19,21 @@ export function accountPages<U extends User>(
   http: HttpKit,
 ): { pages: FeaturePages; forms: AccountForms } {
   const security = securityPage(account, waysIn, http);
+  const data = http.views.form('account/data', async (req: Request) => ({
+    mounted: http.mounts.pages,
+    deletionAt: await account.deletionAt(currentUser(req).id),
+    graceDays: http.config.privacy.deletionGraceDays,
+  }));
   return {
     pages: {
       mounted: 'account',
       afterStepUp: () => http.accountPage(),
-      routes: [{ path: '/security', guard: {}, show: [security.show] }],
+      routes: [
+        { path: '/security', guard: {}, show: [security.show] },
+        { path: '/data', guard: {}, show: [data.show] },
+      ],
     },
-    forms: { security: [security.problem] },
+    forms: { security: [security.problem], data: [data.problem] },
   };
 }
 

@@ -4,6 +4,7 @@ import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { type Call, type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
 import type { AccountManager } from './manager.js';
 import { type AccountForms, accountPages } from './pages.js';
+import { personalDataRoutes } from './personal-data-routes.js';
 import { changeBody } from './schemas.js';
 import type { WaysIn } from './ways-in.js';
 
@@ -24,7 +25,11 @@ export function accountFeature<U extends User>(
     name: 'account',
     path,
     pages: made?.pages ?? null,
-    routes: [...profileRoutes(context), ...sessionRoutes(context)],
+    routes: [
+      ...profileRoutes(context),
+      ...sessionRoutes(context),
+      ...personalDataRoutes(account, http, made?.forms),
+    ],
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Request, RequestHandler } from 'express';
+import { AuthTunaError } from '../../errors.js';
 import { authOf } from '../caller/attach.js';
 import type { HttpKit } from '../kit.js';
 import type { Route, RouteGuard } from '../route.js';
@@ -7,6 +8,7 @@ import type { Route, RouteGuard } from '../route.js';
 export function beforeBody(http: HttpKit, route: Route): RequestHandler[] {
   return [
     ...guardsOf(http, route.guard),
+    ...ownSessionOf(route),
     ...limitsOf(http, route.limit),
     ...limitsOf(http, route.forVisitors?.limit).map(onlyVisitors),
   ];
@@ -23,18 +25,35 @@ export function humanChecksOf(http: HttpKit, { human, forVisitors }: Route): Req
 /** The middleware that a guard stands for. */
 export function guardsOf({ guards, stepUp }: HttpKit, guard: RouteGuard | undefined): RequestHandler[] {
   if (guard === undefined) return [];
+  const credentials = guard.credentials ?? (['session'] as const);
+  const fresh = guard.fresh === true && { fresh: true };
   const handlers = [
-    guards.requireUser({
-      credentials: guard.credentials ?? ['session'],
-      ...(guard.allow === 'must_enroll' && { mustEnroll: 'allowed' as const }),
-      ...(guard.allow === 'must_change_password' && { mustChangePassword: 'allowed' as const }),
-      ...(guard.fresh === true && { fresh: true }),
-    }),
+    guard.permission === undefined
+      ? guards.requireUser({
+          credentials,
+          ...(guard.allow === 'must_enroll' && { mustEnroll: 'allowed' as const }),
+          ...(guard.allow === 'must_change_password' && { mustChangePassword: 'allowed' as const }),
+          ...fresh,
+        })
+      : guards.requirePermission(guard.permission, { credentials, ...fresh }),
+    ...(guard.permission === undefined ? [] : [notImpersonated]),
     ...(guard.recent === 'login' ? [stepUp.requireRecentLogin()] : []),
     ...(guard.recent === 'factor' ? [stepUp.requireRecentFactor()] : []),
   ];
   return guard.optional === true ? handlers.map(onlyUsers) : handlers;
 }
+
+/** Acting as another person must not change how they sign in, nor anything else that this library keeps, unless the route says so. */
+function ownSessionOf({ method, guard }: Route): RequestHandler[] {
+  const isFree = guard === undefined || method === 'get' || guard.impersonated === 'allowed';
+  return isFree ? [] : [notImpersonated];
+}
+
+/** @see docs/requirements.md AD-5 */
+const notImpersonated: RequestHandler = (req, _res, next) => {
+  const isImpersonated = authOf(req).session?.impersonatorId != null;
+  next(isImpersonated ? new AuthTunaError('forbidden', { reason: 'impersonated' }) : undefined);
+};
 
 function limitsOf({ rateLimit, config }: HttpKit, limit: Route['limit']): RequestHandler[] {
   if (limit === undefined) return [];

@@ -49,10 +49,12 @@ const verify = (authTuna: AuthTuna) => authTuna.audit.verify();
 test('entries are sealed once they are a minute old, in one chain, and verify counts them (AU-4)', async () => {
   const app = await startApp();
   await write(app, 3);
+  await app.authTuna.jobs.run('audit.seal'); // of the entries from when the database was made
+  const before = await verify(app.authTuna);
   expect(await app.authTuna.jobs.run('audit.seal')).toBe('0 entries sealed');
-  expect(await verify(app.authTuna)).toEqual({ ok: true, entries: 0 });
-  expect(await seal(app)).toMatch(/^\d+ entries sealed$/);
+  expect(await seal(app)).toBe('3 entries sealed');
   const first = await verify(app.authTuna);
+  expect(before).toMatchObject({ ok: true });
   await write(app, 2);
   await seal(app);
   const second = await verify(app.authTuna);
@@ -61,8 +63,8 @@ test('entries are sealed once they are a minute old, in one chain, and verify co
   if (first.ok && second.ok) expect(second.entries - first.entries).toBe(2);
   const tables = await insider(app);
   const seals = await tables.auditSeal.findMany({ orderBy: { number: 'asc' } });
-  expect(seals.map(({ number }) => number)).toEqual([1, 2]);
-  expect(seals[1]?.previous).toBe(seals[0]?.mac);
+  expect(seals.map(({ number }) => number)).toEqual([1, 2, 3]);
+  expect(seals[2]?.previous).toBe(seals[1]?.mac);
 });
 
 test('an entry that was edited, deleted, inserted or moved is named (AU-4)', async () => {
@@ -233,6 +235,7 @@ test('more entries of one moment than a seal usually holds stay together (AU-4)'
     outcome: 'success',
   }));
   await tables.auditEntry.createMany({ data });
+  app.clock.advance({ seconds: 60 });
   await seal(app);
   const verdict = await verify(app.authTuna);
   expect(verdict.ok && verdict.entries).toBeGreaterThanOrEqual(2500);
@@ -296,7 +299,7 @@ test('the host records events of its own; malformed ones are refused and store n
     { type: 'document.published', actor: ADA, outcome: 'perhaps' },
     { type: 'document.published', actor: ADA, target: { type: 'document' } },
     { type: 'document.published', actor: ADA, unknown: 1 },
-    { type: 'document.published', actor: ADA, data: { text: 'x'.repeat(9000) } },
+    { type: 'document.published', actor: ADA, data: { list: Array(20).fill('x'.repeat(512)) } },
   ])
     await expect(record(wrong), JSON.stringify(wrong).slice(0, 80)).rejects.toMatchObject({
       code: 'invalid_input',

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import type { User } from '../../auth.js';
+import type { HttpKit } from '../../http/kit.js';
+import { type Route, type RouteGuard, route } from '../../http/route.js';
+import type { AccountManager } from './manager.js';
+import type { AccountForms } from './pages.js';
+
+const SIGNED_IN: RouteGuard = {};
+const RECENT: RouteGuard = { recent: 'login' };
+
+const listQuery = z.strictObject({
+  cursor: z.string().min(1).max(64).optional(),
+  limit: z.coerce.number().optional(),
+});
+
+/** What happened to the account, what is kept of the person, and deleting it. */
+export function personalDataRoutes<U extends User>(
+  account: AccountManager<U>,
+  http: HttpKit,
+  forms: AccountForms | undefined,
+): Route[] {
+  const { account: path } = http.config.paths;
+  const page = `${path}/data`;
+  return [
+    route({
+      method: 'get',
+      path: '/history',
+      summary: 'What happened to the own account, newest first',
+      guard: SIGNED_IN,
+      query: listQuery,
+      answers: { 200: '`{ items, nextCursor }`' },
+      async run({ user, query }) {
+        const { items, nextCursor } = await account.history(user.id, query);
+        const nextUrl =
+          nextCursor === null ? null : `${path}/history?cursor=${encodeURIComponent(nextCursor)}`;
+        return {
+          json: { items, nextCursor },
+          page: ['account/history', { mounted: http.mounts.pages, entries: items, nextUrl }],
+        };
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/export',
+      summary: 'Everything that is kept of the user, as a file of JSON',
+      guard: RECENT,
+      limit: { name: 'accountExport', like: 'mailRequest', by: 'user' },
+      answers: { 200: '`{ version, exportedAt, user, parts }`' },
+      async run({ res, user, actor }) {
+        const data = await account.exportData(user.id, actor);
+        res.setHeader('Content-Disposition', 'attachment; filename="account.json"');
+        return { json: data };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/deletion',
+      summary: 'Ask for the own account to be deleted',
+      guard: RECENT,
+      form: {},
+      answers: { 202: '`{ effectiveAt }`, when the account is erased' },
+      forms: forms?.data,
+      run: async ({ user, actor }) => ({
+        json: { effectiveAt: await account.requestDeletion(user.id, actor) },
+        status: 202,
+        redirectTo: page,
+      }),
+    }),
+    route({
+      method: 'delete',
+      path: '/deletion',
+      summary: 'Keep the own account after all',
+      guard: SIGNED_IN,
+      answers: { 204: 'no body' },
+      async run({ user, actor }) {
+        await account.cancelDeletion(user.id, actor);
+        return {};
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/deletion/cancel',
+      summary: 'Keep the own account after all',
+      guard: SIGNED_IN,
+      form: {},
+      isFormOnly: true,
+      answers: { 303: 'to the page' },
+      forms: forms?.data,
+      async run({ user, actor }) {
+        await account.cancelDeletion(user.id, actor);
+        return { redirectTo: page };
+      },
+    }),
+  ];
+}
