@@ -26,6 +26,7 @@ import { createHttpKit } from './http/kit.js';
 import { Mounts } from './http/mounts.js';
 import { Views } from './http/pages/views.js';
 import { Mailer } from './mail/mailer.js';
+import { sentMailSweep } from './mail/sweep.js';
 import { prepareDatabase, warnOfDefaultDatabase } from './start.js';
 import { createTemplates } from './templates/templates.js';
 
@@ -56,7 +57,13 @@ export function assemble<const O extends AuthTunaOptions>(
   const features = createFeatures<U>(core, devMailbox);
   const scopes = new ScopeManager(core, features.scopeDependents);
   const jobs = new JobManager(core);
-  for (const job of [cleanUp(core), ...auditJobs(core, core.ledger), ...features.jobs, ...mailer.jobs])
+  const sweeps = [...core.sweeps, ...features.sweeps, sentMailSweep(core)];
+  for (const job of [
+    cleanUp(core, sweeps),
+    ...auditJobs(core, core.ledger),
+    ...features.jobs,
+    ...mailer.jobs,
+  ])
     jobs.add(job);
   const broadcast = new Broadcast(core);
 

@@ -6,6 +6,7 @@ import type { Core } from './core/core.js';
 import type { Job } from './core/instances/jobs.js';
 import { createSignIn, type SignInCore } from './core/sign-in/create-sign-in.js';
 import { SecondFactors } from './core/sign-in/second-factors.js';
+import type { Sweep } from './core/sweep.js';
 import { PasswordHasher } from './crypto/password-hash.js';
 import { AccountManager } from './features/account/manager.js';
 import { accountFeature } from './features/account/routes.js';
@@ -18,6 +19,7 @@ import { CodeFactor } from './features/mfa/factor.js';
 import { MfaManager } from './features/mfa/manager.js';
 import { EnrollmentPolicy } from './features/mfa/policy.js';
 import { mfaFeature } from './features/mfa/routes.js';
+import { trustedBrowserSweep, unconfirmedAppSweep } from './features/mfa/sweep.js';
 import { PasskeyFactor } from './features/passkeys/factor.js';
 import { PasskeyManager } from './features/passkeys/manager.js';
 import { passkeysFeature } from './features/passkeys/routes.js';
@@ -46,6 +48,8 @@ export interface Features<U extends User> {
   jobs: readonly Job[];
   /** What goes with a scope when it is deleted. */
   scopeDependents: readonly ScopeDependent[];
+  /** What the clean-up removes from the tables of features. */
+  sweeps: readonly Sweep[];
   /** Null while no option requires a second factor of anybody. */
   enrollment: EnrollmentGuard | null;
   /** What finds callers by other credentials than the session cookie. */
@@ -93,6 +97,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
     managers: { account, auth, mfa, passkeys, passwordless, social, sso },
     jobs: account.jobs,
     scopeDependents: [directory],
+    sweeps: [trustedBrowserSweep(base), unconfirmedAppSweep(base)],
     enrollment: policy.isConfigured
       ? new EnrollmentGuard(config.paths.auth, (requestAuth, grants) => policy.isDue(requestAuth, grants))
       : null,

@@ -9,16 +9,21 @@ import { PermissionManager } from './access/permissions.js';
 import { RoleStore } from './access/role-store.js';
 import { RoleManager } from './access/roles.js';
 import { ScopeTree } from './access/scope-tree.js';
+import { assignmentSweep } from './access/sweep.js';
 import { AuditManager } from './changes/audit.js';
 import { Ledger } from './changes/ledger.js';
 import { RateLimiter } from './limits/rate-limiter.js';
+import { rateWindowSweep, throttleSweep } from './limits/sweep.js';
 import { Throttle } from './limits/throttle.js';
 import { createRuntime, type Runtime } from './runtime.js';
 import { SessionTokens } from './sessions/session-token.js';
 import { SessionManager } from './sessions/sessions.js';
+import { sessionSweep } from './sessions/sweep.js';
 import { SessionVerifier } from './sessions/verifier.js';
+import type { Sweep } from './sweep.js';
 import { MailQuota } from './tokens/mail-quota.js';
 import { OneTimeTokens } from './tokens/one-time-tokens.js';
+import { tokenSweep } from './tokens/sweep.js';
 import { PasswordManager } from './users/passwords.js';
 import { UserManager } from './users/users.js';
 
@@ -45,6 +50,8 @@ export interface Core<U extends User = User> extends Runtime {
   readonly limiter: RateLimiter;
   readonly throttle: Throttle;
   readonly mailQuota: MailQuota;
+  /** What the clean-up removes from the tables of core. */
+  readonly sweeps: readonly Sweep[];
 }
 
 /** Builds the core over a database, in reading order: each part is given the ones above it. */
@@ -102,5 +109,12 @@ export function createCore<U extends User>(config: Config, db: Db): Core<U> {
     limiter,
     throttle,
     mailQuota,
+    sweeps: [
+      sessionSweep(runtime),
+      tokenSweep(runtime),
+      throttleSweep(runtime),
+      rateWindowSweep(runtime),
+      assignmentSweep(runtime),
+    ],
   };
 }

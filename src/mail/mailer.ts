@@ -46,7 +46,6 @@ const GIVE_UP_UNREADABLE_SECONDS = 900;
 const SEND_SECONDS = 60;
 const LOCK_SECONDS = 2 * SEND_SECONDS; // longer than an attempt may take; what a killed process held is free afterwards
 const FAILURES_UNTIL_DOWN = 3;
-const KEEP_SENT_SECONDS = 7 * 86_400;
 const CLOSE_SECONDS = 5;
 
 /**
@@ -88,10 +87,7 @@ export class Mailer {
     return round;
   }
 
-  /**
-   * What has to be done again and again: a round, for what another process left and what waits for longer than a minute, and the removal of
-   * what was sent.
-   */
+  /** A round a minute, for mails that another process left and for those that wait for longer than a minute. */
   get jobs(): Job[] {
     return [
       {
@@ -101,11 +97,6 @@ export class Mailer {
           const sent = await Promise.race([this.deliver(signal), aborted(signal)]);
           return sent === undefined ? 'stopped' : `${sent} sent`;
         },
-      },
-      {
-        name: 'mail.clean-up',
-        everySeconds: 3600,
-        run: async () => `${await this.cleanUp()} removed`,
       },
     ];
   }
@@ -127,7 +118,7 @@ export class Mailer {
   async deadLetters(query: { cursor?: string; limit?: number } = {}): Promise<Page<DeadLetter>> {
     return pageOf(query, async ({ take, after }) => {
       const rows = await this.#runtime.db.outboxMessage.findMany({
-        where: { deadAt: { not: null } },
+        where: { sentAt: null, deadAt: { not: null } }, // the index begins with sentAt
         orderBy: [{ deadAt: 'desc' }, { id: 'desc' }],
         take,
         ...(after !== null && { cursor: { id: after } }),
@@ -165,14 +156,6 @@ export class Mailer {
         : error;
     }
     this.nudge();
-  }
-
-  /** Removes what was sent more than a week ago. @returns how many */
-  async cleanUp(): Promise<number> {
-    const { count } = await this.#runtime.db.outboxMessage.deleteMany({
-      where: { sentAt: { lt: after(this.#runtime.now(), -KEEP_SENT_SECONDS) } },
-    });
-    return count;
   }
 
   /** Sends what this process has queued, for at most 5 s, and closes the transport. What is left is sent by the next process. */

@@ -5,7 +5,9 @@ import { expect, onTestFinished, test } from 'vitest';
 import { HOSTILE, mailSamples } from '../../scripts/preview-data.js';
 import type { MailTransport, OutgoingMail } from '../../src/config/options.js';
 import type { Mail } from '../../src/core/changes/outbox.js';
+import { cleanUp } from '../../src/core/instances/clean-up.js';
 import { AuthTunaError, SYSTEM, smtp } from '../../src/index.js';
+import { sentMailSweep } from '../../src/mail/sweep.js';
 import { TestMailbox } from '../../src/testing/index.js';
 import { PASSWORD, SECRET, startApp } from '../support/app.js';
 import { freshDatabase } from '../support/database.js';
@@ -457,7 +459,9 @@ test("the host's own template is rendered at delivery, in the language of the ma
 
 test('what was sent is removed after a week, dead letters are not', async () => {
   const mailbox = new FlakyMailbox();
-  const { mailer, queue, clock, rows } = await startMailing(mailbox);
+  const { mailer, queue, clock, rows, runtime } = await startMailing(mailbox);
+  const removeSent = cleanUp(runtime, [sentMailSweep(runtime)]);
+  const { signal } = new AbortController();
   await queue(numbered('ada@example.com', 1));
   await mailer.deliver();
   mailbox.isDown = true;
@@ -465,9 +469,9 @@ test('what was sent is removed after a week, dead letters are not', async () => 
   await queue(numbered('ada@example.com', 2));
   await mailer.deliver();
   clock.advance({ days: 6 });
-  expect(await mailer.cleanUp()).toBe(0);
+  expect(await removeSent.run(signal)).toBe('removed nothing');
   clock.advance({ days: 2 });
-  expect(await mailer.cleanUp()).toBe(1);
+  expect(await removeSent.run(signal)).toBe('removed 1 sent mails');
   expect(await rows()).toMatchObject([{ sentAt: null }]);
 });
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { cleanUp } from '../../../src/core/instances/clean-up.js';
+import { throttleSweep } from '../../../src/core/limits/sweep.js';
 import { GUESSING, Throttle } from '../../../src/core/limits/throttle.js';
 import { openDatabase } from '../../support/database.js';
 import { startRuntime } from '../../support/runtime.js';
@@ -25,7 +26,7 @@ async function flood({ runtime, database }: Awaited<ReturnType<typeof startRunti
 test('a flood of names does not grow the table of guesses beyond its bound (LG-8, DO-7)', async () => {
   const started = await startRuntime();
   const { runtime, clock } = started;
-  const job = cleanUp(runtime, { maxThrottleRows: 500 });
+  const job = cleanUp(runtime, [throttleSweep(runtime, { maxRows: 500 })]);
   for (let hour = 0; hour < 3; hour += 1) {
     await flood(started, hour * FLOOD);
     clock.advance({ hours: 1 });
@@ -45,7 +46,7 @@ test('a flood of names washes away neither a count that is half way to the hundr
   }
   expect((await guess()).allowed).toBe(true);
   await flood(started, 0);
-  await cleanUp(runtime, { maxThrottleRows: 100 }).run(new AbortController().signal);
+  await cleanUp(runtime, [throttleSweep(runtime, { maxRows: 100 })]).run(new AbortController().signal);
   expect(await runtime.db.throttle.count({})).toBe(100);
   expect((await guess()).allowed).toBe(false);
   for (let i = 51; i < 100; i += 1) {
@@ -60,6 +61,6 @@ test('the clean-up of counters stops with the process', async () => {
   const started = await startRuntime();
   const { runtime } = started;
   await flood(started, 0);
-  await cleanUp(runtime, { maxThrottleRows: 100 }).run(AbortSignal.abort());
+  await cleanUp(runtime, [throttleSweep(runtime, { maxRows: 100 })]).run(AbortSignal.abort());
   expect(await runtime.db.throttle.count({})).toBe(FLOOD);
 });
