@@ -3,11 +3,11 @@ import { noticeTo } from '../../core/changes/outbox.js';
 import { codesKey, GUESSING } from '../../core/limits/throttle.js';
 import type { SessionWithToken } from '../../core/sessions/sessions.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import { requireOwn } from '../../core/users/own-account.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { after } from '../../time.js';
-import { requireOwn } from './own.js';
 import type { RecoveryCodes } from './recovery-code-sets.js';
 import { enrollment, newSeed, seedPlace, stepOf } from './totp.js';
 

@@ -3,13 +3,13 @@ import type { SessionWithToken } from '../../core/sessions/sessions.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { requireOwn } from '../../core/users/own-account.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { AuthenticatorApp, type TotpEnrollment } from './authenticator-app.js';
 import type { FactorCodes } from './codes.js';
 import { FactorResets } from './factor-reset.js';
-import { requireOwn } from './own.js';
 import { RecoveryCodes } from './recovery-code-sets.js';
 import { TrustedBrowsers, type TrustedDevice } from './trusted-browsers.js';
 

@@ -2,9 +2,9 @@ import type { Actor } from '../../actor.js';
 import type { Write } from '../../core/changes/ledger.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import { requireOwn } from '../../core/users/own-account.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import { AuthTunaError } from '../../errors.js';
-import { requireOwn } from './own.js';
 import { newRecoveryCodes, printRecoveryCode } from './recovery-codes.js';
 
 /** A user's set of recovery codes. */

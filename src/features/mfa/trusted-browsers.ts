@@ -4,11 +4,11 @@ import type { Write } from '../../core/changes/ledger.js';
 import { whenMissing } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { UserRow } from '../../core/user.js';
+import { requireOwn } from '../../core/users/own-account.js';
 import { issueSplitToken } from '../../crypto/split-token.js';
 import { AuthTunaError } from '../../errors.js';
 import { deviceLabel, deviceOf } from '../../net/user-agent.js';
 import { after } from '../../time.js';
-import { requireOwn } from './own.js';
 
 /** A browser in which the second factor is not asked for. */
 export interface TrustedDevice {
