@@ -1,0 +1,277 @@
+import { statSync } from 'node:fs';
+import { z } from 'zod';
+import type { Random } from '../crypto/random.js';
+import type { PrismaLike } from '../db/client.js';
+import type { SocialProvider } from '../oauth-client/provider.js';
+import type { AuthTunaOptions, Clock, FieldSchema, Hooks, Logger, MailTransport } from './options.js';
+import { RATE_LIMITS, type RateLimitName } from './rate-limits.js';
+import { isOrigin, isScriptAddress } from './urls.js';
+
+const seconds = (max: number) => z.int().min(0).max(max);
+/** The longest duration that an option takes, in seconds. */
+export const YEAR = 366 * 86_400;
+
+const aFunction = <T>() => z.custom<T>((value) => typeof value === 'function', 'must be a function');
+const anObjectWith = <T>(...methods: string[]) =>
+  z.custom<T>(
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function'),
+    `must have ${methods.map((name) => `${name}()`).join(', ')}`,
+  );
+
+const aProvider = z.custom<SocialProvider>(
+  (value) =>
+    typeof value === 'object' && value !== null && typeof (value as SocialProvider).profile === 'function',
+  'is not a provider; make one with google({ … }), github({ … }) or oidc({ … })',
+);
+
+const path = z
+  .string()
+  .regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth');
+
+const color = z
+  .string()
+  .regex(/^#[0-9a-f]{6}$/i, 'must be written as #rrggbb')
+  .optional();
+const palette = z
+  .strictObject({
+    accent: color,
+    onAccent: color,
+    background: color,
+    surface: color,
+    text: color,
+    muted: color,
+    border: color,
+    danger: color,
+    success: color,
+  })
+  .optional();
+
+const ONE_MAILBOX = /^(?:[^<>@\p{Cc}]*<[^\s<>@,;]+@[^\s<>@,;]+>|[^\s<>@,;]+@[^\s<>@,;]+)$/u;
+
+const label = z.union([z.string().min(1).max(100), z.record(z.string(), z.string().min(1).max(100))]);
+
+/** What a field takes that has no schema of its own: a line of text. */
+const LINE_OF_TEXT = z.string().trim().min(1).max(256);
+
+const signUpField = z.strictObject({
+  label,
+  required: z.boolean().default(false),
+  autocomplete: z.string().max(64).optional(),
+  schema: z
+    .custom<FieldSchema>(
+      (value) => typeof (value as FieldSchema | undefined)?.safeParse === 'function',
+      'must be a zod schema, or another object with safeParse()',
+    )
+    .default(LINE_OF_TEXT as FieldSchema),
+});
+
+const rateLimit = z.strictObject({
+  limit: z.int().min(0),
+  windowSeconds: z
+    .int()
+    .min(1)
+    .max(7 * 86_400),
+});
+
+/** The shape of the options, with the defaults that depend on no other option. */
+export const schema = z.strictObject({
+  baseUrl: z.string({
+    error: 'is missing: where browsers reach the app, for example https://app.example.com',
+  }),
+  secrets: z
+    .array(
+      z.string({
+        error:
+          'is not set; where it comes from the environment, is the variable? Make a value once, and keep it: npx authtuna new-secret',
+      }),
+      { error: 'is missing: a list with one random value; make it with: npx authtuna new-secret' },
+    )
+    .min(1, 'is empty; make a secret with: npx authtuna new-secret'),
+  trustedProxies: z
+    .union([z.int().min(0).max(16), z.array(z.string())], {
+      error:
+        'must be the number of proxies in front of the app, or their addresses; true would trust anybody',
+    })
+    .optional(),
+  trustedOrigins: z.array(z.string()).default([]),
+  bootstrapAdminEmail: z.string().optional(),
+  appName: z.string().min(1).max(64).optional(),
+  databaseUrl: z.string().optional(),
+  prisma: z
+    .custom<PrismaLike>((value) => typeof value === 'object' && value !== null, 'must be a PrismaClient')
+    .optional(),
+  paths: z
+    .strictObject({
+      auth: path.default('/auth'),
+      account: path.default('/account'),
+      orgs: path.default('/orgs'),
+      admin: path.default('/admin'),
+    })
+    .prefault({}),
+  session: z
+    .strictObject({
+      idleSeconds: seconds(YEAR).min(60).optional(),
+      absoluteSeconds: seconds(YEAR).min(60).optional(),
+      lifetimeFrom: z.enum(['last_activity', 'creation']).default('last_activity'),
+      rememberMe: z.boolean().default(true),
+      recheckSeconds: seconds(300).default(10),
+      rotateSeconds: seconds(YEAR).default(300),
+      rotationGraceSeconds: seconds(3600).default(30),
+      rotationForgiveSeconds: seconds(86_400).default(180),
+      maxPerUser: z.int().min(1).max(1000).default(20),
+      onDeviceChange: z.enum(['revoke', 'step_up', 'notify', 'ignore']).optional(),
+      onRegionChange: z.enum(['revoke', 'step_up', 'notify', 'ignore']).optional(),
+      region: aFunction<NonNullable<NonNullable<AuthTunaOptions['session']>['region']>>().optional(),
+      cookieName: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{1,40}$/, 'may hold letters, digits, - and _ only')
+        .default('at_sess'),
+      cookieDomain: z.string().optional(),
+      sameSite: z.enum(['lax', 'strict']).default('lax'),
+    })
+    .prefault({}),
+  password: z
+    .strictObject({
+      minLength: z.int().min(8).max(64).optional(),
+      bcryptCost: z.int().min(4).max(16).default(12),
+      pepper: z.string().min(16, 'must have at least 16 characters').optional(),
+      isBreached: aFunction<(password: string) => Promise<boolean>>().optional(),
+    })
+    .prefault({}),
+  signUp: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      allowedEmailDomains: z.array(z.string()).optional(),
+      requireVerifiedEmail: z.boolean().optional(),
+      username: z.enum(['required', 'optional', 'off']).default('optional'),
+      fields: z
+        .record(
+          z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'must be the name of a column of yours'),
+          signUpField,
+        )
+        .default({}),
+    })
+    .prefault({}),
+  user: z.strictObject({ publicColumns: z.array(z.string()).readonly().default([]) }).prefault({}),
+  privacy: z.strictObject({ deletionGraceDays: z.int().min(0).max(90).default(30) }).prefault({}),
+  audit: z
+    .strictObject({
+      retentionDays: z.int().min(30).max(36_500).default(400),
+      onSeal: aFunction<NonNullable<NonNullable<AuthTunaOptions['audit']>['onSeal']>>().optional(),
+    })
+    .prefault({}),
+  mfa: z
+    .strictObject({
+      issuer: z
+        .string()
+        .regex(/^[^:]{1,64}$/, 'may not hold a colon, and at most 64 characters')
+        .optional(),
+      recoveryCodeCount: z.int().min(4).max(20).default(10),
+      requiredForRoles: z.array(z.string()).default([]),
+      graceDays: z.int().min(0).max(365).default(0),
+      policy: aFunction<NonNullable<NonNullable<AuthTunaOptions['mfa']>['policy']>>().optional(),
+    })
+    .prefault({}),
+  passkeys: z
+    .strictObject({
+      rpId: z.string().optional(),
+      rpName: z.string().min(1).max(64).optional(),
+      origins: z.array(z.string()).min(1).optional(),
+      secondFactor: z.boolean().default(true),
+    })
+    .prefault({}),
+  social: z
+    .strictObject({
+      providers: z.array(aProvider).readonly().default([]),
+      linkVerifiedEmails: z.union([z.boolean(), z.array(z.string()).readonly()]).default(false),
+      resolveTxt: aFunction<(name: string) => Promise<string[][]>>().optional(),
+    })
+    .prefault({}),
+  passwordless: z
+    .strictObject({
+      magicLink: z.union([z.boolean(), z.strictObject({ bindToBrowser: z.boolean().optional() })]).optional(),
+      emailCode: z.boolean().optional(),
+    })
+    .prefault({}),
+  mail: z
+    .strictObject({
+      from: z
+        .string()
+        .regex(ONE_MAILBOX, 'must be one mailbox: noreply@example.com or App <noreply@example.com>'),
+      transport: anObjectWith<MailTransport>('send'),
+    })
+    .optional(),
+  templatesDir: z
+    .string()
+    .refine((folder) => statSync(folder, { throwIfNoEntry: false })?.isDirectory(), 'is not a folder')
+    .optional(),
+  brand: z
+    .strictObject({
+      logoUrl: z
+        .string()
+        .regex(/^\/(?![/\\])/, 'must be a path of this site, such as /logo.svg')
+        .optional(),
+      colors: z.strictObject({ light: palette, dark: palette }).optional(),
+    })
+    .optional(),
+  locale: z
+    .string()
+    .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language, such as en')
+    .optional(),
+  rateLimits: z
+    .strictObject(
+      Object.fromEntries(
+        Object.entries(RATE_LIMITS).map(([name, limit]) => [name, rateLimit.default(limit)]),
+      ) as Record<RateLimitName, z.ZodDefault<typeof rateLimit>>,
+    )
+    .prefault({}),
+  humanCheck: aFunction<NonNullable<AuthTunaOptions['humanCheck']>>().optional(),
+  humanCheckWidget: z
+    .strictObject({
+      tag: z
+        .string()
+        .regex(/^[a-z][a-z0-9-]*$/, 'must be the name of an element')
+        .default('div'),
+      attributes: z.record(z.string().regex(/^(?!on|style$)[a-z][a-z0-9-]*$/), z.string()).readonly(),
+      scripts: z
+        .array(
+          z.string().refine(isScriptAddress, 'must be on https, or a path of this site, such as /widget.js'),
+        )
+        .readonly()
+        .default([]),
+      origins: z
+        .array(z.string().refine(isOrigin, 'must be scheme and host only: https://hcaptcha.com'))
+        .readonly()
+        .default([]),
+    })
+    .optional(),
+  redisUrl: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
+    .optional(),
+  permissions: z.record(z.string(), z.array(z.string()).readonly()).optional(),
+  roles: z
+    .record(
+      z.string(),
+      z.strictObject({
+        description: z.string().max(500).optional(),
+        level: z.int().min(0).max(100).nullable().optional(),
+        permissions: z.array(z.string()).readonly().optional(),
+        includes: z.array(z.string()).readonly().optional(),
+        at: z.array(z.string()).readonly().optional(),
+        mayAssign: z.array(z.string()).readonly().optional(),
+      }),
+    )
+    .optional(),
+  resolveScope: aFunction<NonNullable<AuthTunaOptions['resolveScope']>>().optional(),
+  hooks: z.custom<Hooks>((value) => typeof value === 'object' && value !== null).optional(),
+  logger: anObjectWith<Logger>('debug', 'info', 'warn', 'error').optional(),
+  clock: anObjectWith<Clock>('now').optional(),
+  random: anObjectWith<Random>('bytes').optional(),
+});
+
+/** The options as they are parsed, before defaults that depend on other options. */
+export type ParsedOptions = z.infer<typeof schema>;
