@@ -13,9 +13,10 @@ const root = new URL('../', import.meta.url);
 /**
  * The SQL that brings a database with all migrations to the models; empty when they agree.
  *
- * `postgresqlUrl` is an empty database the migrations may be tried in; SQLite uses a temporary file.
+ * `postgresqlUrl` is an empty database the migrations may be tried in; SQLite uses a temporary file. `schema` is the text of another schema
+ * than ours.
  */
-export async function diff(dialect, migrations, postgresqlUrl) {
+export async function diff(dialect, migrations, postgresqlUrl, schema) {
   await loadEngine();
   const folder = mkdtempSync(join(tmpdir(), 'authtuna-diff-'));
   const adapter =
@@ -25,7 +26,7 @@ export async function diff(dialect, migrations, postgresqlUrl) {
   try {
     const header = readFileSync(new URL(`prisma/${dialect}.prisma`, root), 'utf8');
     const models = readFileSync(new URL('prisma/authtuna.prisma', root), 'utf8');
-    const files = [{ path: 'authtuna.prisma', content: `${header}\n${models}` }];
+    const files = [{ path: 'authtuna.prisma', content: schema ?? `${header}\n${models}` }];
     const schemaEngine = await engine.SchemaEngine.new(
       { datamodels: files.map(({ path, content }) => [path, content]) },
       () => {},

@@ -14,7 +14,7 @@ import type { JobManager, JobStatus } from './core/instances/jobs.js';
 import type { SessionManager } from './core/sessions/sessions.js';
 import type { PasswordManager } from './core/users/passwords.js';
 import type { UserManager } from './core/users/users.js';
-import type { ExtraColumns, PrismaLike, UserOf } from './db/client.js';
+import type { ExtraColumns, UserOfModel } from './db/client.js';
 import type { EventListener, EventType } from './events.js';
 import type { AccountManager } from './features/account/manager.js';
 import type { AuthManager } from './features/auth/manager.js';
@@ -131,11 +131,21 @@ export type GuardedPermission<O> = O extends {
 }
   ? PermissionOf<C> | ShippedPermission
   : string;
-export type HostUser<O> = O extends { prisma: infer C extends PrismaLike }
-  ? UserOf<C> extends User
-    ? UserOf<C>
+/** The users of a host's own client, under the name that `models` gives; ours without one. */
+export type HostUser<O> = O extends { prisma: infer C }
+  ? UserModelName<O> extends infer K extends keyof C
+    ? UserOfModel<C, K> extends infer U extends User
+      ? U
+      : User
     : User
   : User;
+type UserModelName<O> = O extends { models: infer M }
+  ? M extends string
+    ? Uncapitalize<`${M}User`>
+    : M extends { User: infer N extends string }
+      ? Uncapitalize<N>
+      : 'user'
+  : 'user';
 
 /** Column names written down in the options must be columns of the host's own user model. Names known at run time only are checked then. */
 export type HostOptions<O> = O extends {

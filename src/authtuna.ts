@@ -1,6 +1,6 @@
 import type { AuthTuna, GuardedPermission, HostOptions, HostUser } from './authtuna-interface.js';
 import { parseConfig } from './config/config.js';
-import type { AuthTunaOptions } from './config/options.js';
+import type { AnyOptions } from './config/options.js';
 import { ScopeManager } from './core/access/scopes.js';
 import { auditJobs } from './core/changes/audit-sealing.js';
 import { createCore } from './core/core.js';
@@ -9,7 +9,7 @@ import { cleanUp } from './core/instances/clean-up.js';
 import { JobManager } from './core/instances/jobs.js';
 import { createReadiness } from './core/readiness.js';
 import type { SignInCore } from './core/sign-in/create-sign-in.js';
-import { guardDb, type PrismaLike } from './db/client.js';
+import { type AnyPrisma, guardDb } from './db/client.js';
 import { openDatabase } from './db/open.js';
 import { misconfigured } from './errors.js';
 import { EVENT_TYPES } from './events.js';
@@ -27,7 +27,7 @@ import { Mounts } from './http/mounts.js';
 import { Views } from './http/pages/views.js';
 import { Mailer } from './mail/mailer.js';
 import { sentMailSweep } from './mail/sweep.js';
-import { prepareDatabase, warnOfDefaultDatabase } from './start.js';
+import { databaseOptions, prepareDatabase, warnOfDefaultDatabase } from './start.js';
 import { createTemplates } from './templates/templates.js';
 
 /**
@@ -35,23 +35,24 @@ import { createTemplates } from './templates/templates.js';
  *
  * @throws AuthTunaError `misconfigured`, naming every problem of the options at once
  */
-export function createAuthTuna<const O extends AuthTunaOptions>(
+export function createAuthTuna<const O extends AnyOptions>(
   options: O & HostOptions<O>,
 ): AuthTuna<HostUser<O>, GuardedPermission<O>> {
   return assemble(options).authTuna;
 }
 
 /** @internal An AuthTuna with the core that it was built from, for commands. */
-export function assemble<const O extends AuthTunaOptions>(
+export function assemble<const O extends AnyOptions>(
   options: O,
 ): { authTuna: AuthTuna<HostUser<O>, GuardedPermission<O>>; core: SignInCore<HostUser<O>> } {
   type U = HostUser<O>;
   const { config, devMailbox } = withDevMailbox(parseConfig(options));
   warnOfDefaultDatabase(config, options);
   const connection = options.prisma === undefined ? openDatabase(config.databaseUrl ?? '') : null;
-  const client = (options.prisma ?? connection?.client) as PrismaLike;
+  const client = (options.prisma ?? connection?.client) as AnyPrisma;
+  const dbOptions = databaseOptions(config, client);
 
-  const core = createCore<U>(config, guardDb(client));
+  const core = createCore<U>(config, guardDb(client, dbOptions));
   const templates = createTemplates(config);
   const mailer = new Mailer(core, core.ledger, templates);
   const features = createFeatures<U>(core, devMailbox);
@@ -69,7 +70,13 @@ export function assemble<const O extends AuthTunaOptions>(
 
   let isClosed = false;
   const readiness = createReadiness(async () => {
-    await prepareDatabase(features.core, { client, connection, guards, printLink: devMailbox !== null });
+    await prepareDatabase(features.core, {
+      client,
+      connection,
+      dbOptions,
+      guards,
+      printLink: devMailbox !== null,
+    });
     if (isClosed) return;
     await broadcast.start();
     jobs.start();

@@ -18,6 +18,7 @@ export type {
   PermissionCatalog,
   ReactionToChange,
   Region,
+  RenamedModelsOptions,
   RoleCatalog,
   RoleDeclaration,
   SealReceipt,
@@ -53,7 +54,9 @@ export type { UserChange } from './core/users/update-user.js';
 export type { UserQuery } from './core/users/user-list.js';
 export type { UserManager } from './core/users/users.js';
 export type { Random } from './crypto/random.js';
-export type { ExtraColumns, PrismaLike, UserOf } from './db/client.js';
+export type { AnyPrisma, ExtraColumns, PrismaLike, UserOf, UserOfModel } from './db/client.js';
+export type { NewHostUser } from './db/host-user.js';
+export type { ModelNames } from './db/schema/model-names.js';
 export { AuthTunaError, type ErrorCode, type ErrorFacts, type FieldError, type FieldRule } from './errors.js';
 export type { AuthEvent, EventListener, EventType } from './events.js';
 export type { PersonalData, PersonalDataExport } from './features/account/export.js';

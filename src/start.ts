@@ -1,22 +1,26 @@
 import type { User } from './auth.js';
 import { type Config, DEFAULT_DATABASE_URL } from './config/config.js';
-import type { AuthTunaOptions } from './config/options.js';
+import type { AnyOptions } from './config/options.js';
 import { RoleStore } from './core/access/role-store.js';
 import { seed, warnOfUnknownNames } from './core/access/seeds.js';
 import { AuditManager } from './core/changes/audit.js';
 import { Ledger } from './core/changes/ledger.js';
 import type { SignInCore } from './core/sign-in/create-sign-in.js';
 import { bootstrapAdmin } from './core/users/bootstrap-admin.js';
-import { guardDb, type PrismaLike } from './db/client.js';
+import { type AnyPrisma, type DbOptions, guardDb } from './db/client.js';
 import type { DatabaseConnection } from './db/connection.js';
+import { columnsOf } from './db/host-user.js';
 import { checkTables, migrate } from './db/migrate.js';
+import { checkClientSchema } from './db/schema/check-client.js';
+import { hostModelName } from './db/schema/model-names.js';
 import type { Guards } from './http/guards/guards.js';
 
 const START_MS = 30_000; // a first start writes more than a request ever does, and nobody waits for it at a page
 
 /** What a start works with. */
 export interface Start {
-  client: PrismaLike;
+  client: AnyPrisma;
+  dbOptions: DbOptions;
   /** Ours; null where the host brought its own client. */
   connection: DatabaseConnection | null;
   guards: Guards;
@@ -32,15 +36,17 @@ export interface Start {
  */
 export async function prepareDatabase<U extends User>(
   core: SignInCore<U>,
-  { client, connection, guards, printLink }: Start,
+  { client, connection, dbOptions, guards, printLink }: Start,
 ): Promise<void> {
-  const { config, roleStore, hasher, db } = core;
-  if (connection === null) await checkTables(db);
-  else {
+  const { config, roleStore, hasher } = core;
+  const patient = { ...core, db: guardDb(client, { ...dbOptions, timeoutMs: START_MS }) };
+  if (connection === null) {
+    checkClientSchema(client, config);
+    await checkTables(patient.db);
+  } else {
     await connection.prepare();
     await migrate(connection);
   }
-  const patient = { ...core, db: guardDb(client, { timeoutMs: START_MS }) };
   await seed(patient, new Ledger(patient, new AuditManager(patient)), new RoleStore(patient));
   await warnOfUnknownNames(core, roleStore, {
     permissions: guards.named.permissions,
@@ -50,9 +56,16 @@ export async function prepareDatabase<U extends User>(
   await bootstrapAdmin(core, { printLink });
 }
 
-export function warnOfDefaultDatabase({ isSecure, logger }: Config, options: AuthTunaOptions): void {
+export function warnOfDefaultDatabase({ isSecure, logger }: Config, options: AnyOptions): void {
   if (!isSecure || options.databaseUrl !== undefined || options.prisma !== undefined) return;
   logger.warn(
     `Everything is kept in ${DEFAULT_DATABASE_URL}, a file in the working directory, because databaseUrl is not set: name the file or a postgresql: address, or a new container begins without users.`,
   );
+}
+
+/** How a client of the host is used: what it calls our models, and which row of its own comes with a user. */
+export function databaseOptions({ models, user }: Config, client: AnyPrisma): DbOptions {
+  const { hostUser } = user;
+  const columns = columnsOf(client, hostModelName(models, 'User'));
+  return { models, hostUser: hostUser === undefined ? undefined : { ...hostUser, columns } };
 }

@@ -1,24 +1,37 @@
 import { parseArgs } from 'node:util';
+import { compareSchemas, describeProblems } from '../db/schema/compare.js';
+import { parseModels } from '../db/schema/schema-text.js';
+import { readShippedSchema } from '../db/schema/shipped.js';
 import type { Command } from './command.js';
-import { readSchemaFolder, readShippedSchema, schemaFolder } from './init.js';
-import { missingFrom, parseModels } from './schema.js';
+import { findSchema, modelNamesOf, readSchema, usedNames } from './host-schema.js';
 
 export const generate: Command = {
   summary: 'Tell whether your Prisma schema has all that this version needs.',
-  usage: 'npx authtuna generate --check [--schema prisma]',
+  usage: 'npx authtuna generate --check [--schema prisma] [--models Auth] [--filled column,column]',
   async run(args) {
     const { values } = parseArgs({
       args,
-      options: { check: { type: 'boolean' }, schema: { type: 'string', default: 'prisma' } },
+      options: {
+        check: { type: 'boolean' },
+        schema: { type: 'string' },
+        models: { type: 'string' },
+        filled: { type: 'string', default: '' },
+      },
     });
-    const folder = schemaFolder(values.schema);
-    const missing = missingFrom(parseModels(readSchemaFolder(folder)), parseModels(readShippedSchema()));
-    if (missing.length === 0) {
-      console.log(`The schema in ${folder} has everything AuthTuna needs.`);
+    const place = findSchema(values.schema);
+    const where = place.file ?? place.folder;
+    const theirs = parseModels(readSchema(place));
+    const ours = parseModels(readShippedSchema());
+    const names = modelNamesOf(values.models) ?? usedNames(theirs, ours);
+    const problems = describeProblems(
+      compareSchemas(theirs, ours, { names, filled: values.filled.split(',').filter(Boolean) }),
+    );
+    if (problems.length === 0) {
+      console.log(`The schema in ${where} has everything AuthTuna needs.`);
       return 0;
     }
     console.log(
-      `The schema in ${folder} lacks:\n${missing.map((line) => `  ${line}`).join('\n')}\n\nAdd it, then: npx prisma generate && npx prisma migrate dev`,
+      `The schema in ${where} lacks or contradicts:\n${problems.map((line) => `  ${line}`).join('\n')}\n\nChange it, then: npx prisma generate && npx prisma migrate dev`,
     );
     return 1;
   },

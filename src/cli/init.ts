@@ -1,55 +1,171 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { compareSchemas, type SchemaProblems } from '../db/schema/compare.js';
+import { hostModelName, type ModelNames, renamedSchema } from '../db/schema/model-names.js';
+import { type ModelText, parseModels } from '../db/schema/schema-text.js';
+import { readShippedSchema } from '../db/schema/shipped.js';
 import type { Command } from './command.js';
-import { missingFrom, parseModels } from './schema.js';
+import { findSchema, modelNamesOf, readSchema, readSchemaFolder, type SchemaPlace } from './host-schema.js';
+
+const PREFIX = 'Auth';
+const RELATION = 'hostUser';
 
 export const init: Command = {
   summary: "Add AuthTuna's models to your own Prisma schema.",
-  usage: 'npx authtuna init [--schema prisma]',
+  usage: 'npx authtuna init [--schema prisma] [--models Auth] [--same-user]',
   async run(args) {
-    const { values } = parseArgs({ args, options: { schema: { type: 'string', default: 'prisma' } } });
-    const folder = schemaFolder(values.schema);
-    const target = join(folder, 'authtuna.prisma');
+    const { values } = parseArgs({
+      args,
+      options: {
+        schema: { type: 'string' },
+        models: { type: 'string' },
+        'same-user': { type: 'boolean' },
+      },
+    });
+    const place = findSchema(values.schema);
+    const target = join(place.folder, 'authtuna.prisma');
     if (existsSync(target)) {
       console.log(
         `${target} is there already and stays as it is. Compare it with: npx authtuna generate --check`,
       );
       return 0;
     }
-    const shipped = readShippedSchema();
-    const theirs = parseModels(readSchemaFolder(folder));
-    const ours = parseModels(shipped);
-    const taken = ours.filter((model) => theirs.some((other) => other.name === model.name));
-    let text = shipped;
-    for (const model of taken) text = text.replace(model.text, '').replace(/\n{3,}/g, '\n\n');
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(target, text);
-    console.log(`Wrote ${target}.`);
-    const missing = missingFrom(theirs, taken);
-    if (missing.length > 0)
-      console.log(
-        `\nYour schema has these models already. Add to them:\n${missing.map((line) => `  ${line}`).join('\n')}`,
-      );
-    console.log('\nThen: npx prisma generate && npx prisma migrate dev --name authtuna');
+    const theirs = parseModels(`${readSchema(place)}\n${readSchemaFolder(place.folder)}`);
+    const plan = planFor(theirs, {
+      names: modelNamesOf(values.models),
+      isSameUser: values['same-user'] === true,
+    });
+    mkdirSync(place.folder, { recursive: true });
+    writeFileSync(target, plan.text);
+    console.log([`Wrote ${target}.`, ...placeLines(place, target), ...plan.lines, ...nextLines()].join('\n'));
     return 0;
   },
 };
 
-/** The folder of a schema given as folder or file. */
-export function schemaFolder(path: string): string {
-  return existsSync(path) && statSync(path).isFile() ? dirname(path) : path;
+interface Plan {
+  text: string;
+  lines: string[];
 }
 
-/** All schema files of a folder and of those below it, as one text. */
-export function readSchemaFolder(folder: string): string {
-  if (!existsSync(folder)) return '';
-  return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.prisma'))
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
-    .join('\n');
+/** Which of our models go into the new file, under which names, and what the host adds to its own. */
+function planFor(
+  theirs: readonly ModelText[],
+  choice: { names: ModelNames | undefined; isSameUser: boolean },
+): Plan {
+  const shipped = readShippedSchema();
+  const ours = parseModels(shipped);
+  const isTaken = (names: ModelNames | undefined) => (model: ModelText) =>
+    theirs.some(({ name }) => name === hostModelName(names, model.name));
+  const user = theirs.find(({ name }) => name === 'User');
+  const taken = ours.filter(isTaken(choice.names));
+  const isOneUser = choice.isSameUser || (taken.length === 1 && user !== undefined && fits(theirs, ours));
+  if (taken.length > 0 && choice.names === undefined && !isOneUser) return beside(shipped, ours, user, taken);
+
+  const names = choice.names;
+  const text = without(shipped, taken);
+  const { lines, conflicts } = compareSchemas(theirs, taken, { names });
+  return {
+    text: renamedSchema(text, namesOf(ours), names),
+    lines: [
+      ...(names === undefined ? [] : ['', 'Tell createAuthTuna the names:', `  models: ${literal(names)},`]),
+      ...(taken.length === 0
+        ? []
+        : toAdd(
+            taken.map(({ name }) => hostModelName(names, name)),
+            lines,
+          )),
+      ...toChange(conflicts),
+      ...(taken.length === 0
+        ? []
+        : [
+            '',
+            'Rows that exist get the defaults above. Their addresses must be in lower case: npx authtuna import --from prisma --dry-run tells which are not.',
+          ]),
+    ],
+  };
 }
 
-export function readShippedSchema(): string {
-  return readFileSync(new URL('../../prisma/authtuna.prisma', import.meta.url), 'utf8');
+/** Whether the host's own user model can become ours by adding lines. */
+function fits(theirs: readonly ModelText[], ours: readonly ModelText[]): boolean {
+  const user = ours.filter(({ name }) => name === 'User');
+  return (
+    compareSchemas(theirs, user).conflicts.filter((line) => !line.includes('of yours without')).length === 0
+  );
+}
+
+/** Our user beside the host's user: all models of ours under a prefix, with a relation between the two users. */
+function beside(
+  shipped: string,
+  ours: readonly ModelText[],
+  user: ModelText | undefined,
+  taken: readonly ModelText[],
+): Plan {
+  const id = [...(user?.fields.values() ?? [])].find(({ isId }) => isId);
+  const text = renamedSchema(shipped, namesOf(ours), PREFIX);
+  const lines = [
+    '',
+    `Your schema has ${taken.map(({ name }) => name).join(', ')} already, so ours are called ${PREFIX}User, ${PREFIX}Session, …`,
+    '',
+    'Tell createAuthTuna:',
+    `  models: '${PREFIX}',`,
+  ];
+  if (user === undefined || id === undefined) return { text, lines };
+  const native = id.native === null ? '' : ` @db.${id.native}`;
+  const relation = [
+    `  ${RELATION}Id ${id.type} @unique${native}`,
+    `  ${RELATION} User @relation(fields: [${RELATION}Id], references: [${id.name}], onDelete: Cascade)`,
+    '',
+  ];
+  return {
+    text: text.replace(/^(model AuthUser \{\n)/m, `$1${relation.join('\n')}\n`),
+    lines: [
+      ...lines,
+      `  user: { ${RELATION}: { create: ({ email }) => ({ email }) } },   // the columns of your own new row`,
+      '',
+      'Add one line to your model User, the other end of the relation:',
+      '  authUser AuthUser?',
+      '',
+      `A request then has your id as req.user.${RELATION}Id. To make your own model our user instead: npx authtuna init --same-user`,
+    ],
+  };
+}
+
+function placeLines({ folder, file }: SchemaPlace, target: string): string[] {
+  if (file === null || !existsSync(file)) return [];
+  return [
+    '',
+    `Prisma reads ${file} only. Do one of these:`,
+    `  set schema: '${folder}' in prisma.config.ts, so that it reads every file of the folder`,
+    `  or append ours: cat ${target} >> ${file} && rm ${target}`,
+  ];
+}
+
+function toAdd(models: readonly string[], lines: SchemaProblems['lines']): string[] {
+  return models.flatMap((model) => {
+    const own = lines.filter((each) => each.model === model);
+    return own.length === 0 ? [] : ['', `Add to your model ${model}:`, ...own.map(({ line }) => `  ${line}`)];
+  });
+}
+
+function toChange(conflicts: readonly string[]): string[] {
+  return conflicts.length === 0 ? [] : ['', 'Change:', ...conflicts.map((line) => `  ${line}`)];
+}
+
+function nextLines(): string[] {
+  return ['', 'Then: npx prisma generate && npx prisma migrate dev --name authtuna'];
+}
+
+function without(text: string, models: readonly ModelText[]): string {
+  return models.reduce((rest, model) => rest.replace(model.text, ''), text).replace(/\n{3,}/g, '\n\n');
+}
+
+function namesOf(models: readonly ModelText[]): string[] {
+  return models.map(({ name }) => name);
+}
+
+function literal(names: ModelNames): string {
+  if (typeof names === 'string') return `'${names}'`;
+  const entries = Object.entries(names).map(([ours, theirs]) => `${ours}: '${theirs}'`);
+  return `{ ${entries.join(', ')} }`;
 }

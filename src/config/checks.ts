@@ -1,4 +1,4 @@
-import { OUR_USER_COLUMNS as OUR_COLUMNS } from '../db/client.js';
+import { MODELS, OUR_USER_COLUMNS as OUR_COLUMNS } from '../db/client.js';
 import { isLoopbackHost } from '../net/addresses.js';
 import { type ParsedOptions, YEAR } from './schema.js';
 import { isOrigin } from './urls.js';
@@ -23,6 +23,7 @@ export function checkOptions(parsed: ParsedOptions, isSecure: boolean, found: st
   if (isSecure && parsed.mail === undefined) checkWithoutMail(parsed, found);
   checkHostColumns('signUp.fields', Object.keys(signUp.fields), prisma !== undefined, found);
   checkHostColumns('user.publicColumns', parsed.user.publicColumns, prisma !== undefined, found);
+  checkModels(parsed, found);
 }
 
 function checkWithoutMail({ signUp, passwordless }: ParsedOptions, found: string[]): void {
@@ -126,5 +127,18 @@ function checkHostColumns(
     found.push(`${option}: are columns of your own User model, so pass your client: prisma`);
   for (const name of names) {
     if (OUR_COLUMNS.has(name)) found.push(`${option}.${name}: is a column of ours; choose another name`);
+  }
+}
+
+/** Our models under names of the host, which only a client of the host has. */
+function checkModels({ models, user, prisma }: ParsedOptions, found: string[]): void {
+  if (user.hostUser !== undefined && prisma === undefined)
+    found.push('user.hostUser: is a row of your own User model, so pass your client: prisma');
+  if (models === undefined) return;
+  if (prisma === undefined) found.push('models: are names in your own schema, so pass your client: prisma');
+  const known = MODELS.map(({ name }) => name);
+  for (const name of typeof models === 'string' ? [] : Object.keys(models)) {
+    if (!known.includes(name))
+      found.push(`models.${name}: is no model of ours; they are ${known.join(', ')}`);
   }
 }

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { systemRandom } from '../crypto/random.js';
 import { AuthTunaError } from '../errors.js';
 import { checkOptions, checkPasskeys, checkSecrets, checkSession } from './checks.js';
-import type { AuthTunaOptions, Clock, Logger } from './options.js';
+import type { AnyOptions, AuthTunaOptions, Clock, Logger } from './options.js';
 import { type ParsedOptions, schema } from './schema.js';
 import { parseBaseUrl } from './urls.js';
 
@@ -22,7 +22,7 @@ export type Config = Readonly<ReturnType<typeof parseConfig>>;
  *
  * @throws AuthTunaError `misconfigured`, naming every problem at once and what to write instead; no secret is in the message
  */
-export function parseConfig(options: AuthTunaOptions) {
+export function parseConfig(options: AnyOptions) {
   const result = schema.safeParse(options);
   if (!result.success) throw misshapen(options, result.error.issues);
   const found: string[] = [];
@@ -37,7 +37,7 @@ export function parseConfig(options: AuthTunaOptions) {
 
 /** The error for options of a wrong shape. Options of the right shape are checked as well, so that all problems are named at once. */
 function misshapen(
-  options: AuthTunaOptions,
+  options: AnyOptions,
   issues: readonly { code?: string; path: PropertyKey[]; message: string; keys?: string[] }[],
 ): AuthTunaError {
   const found = issues.map((issue) =>

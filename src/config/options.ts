@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Auth, User } from '../auth.js';
 import type { Random } from '../crypto/random.js';
-import type { PrismaLike } from '../db/client.js';
+import type { AnyPrisma, PrismaLike } from '../db/client.js';
+import type { NewHostUser } from '../db/host-user.js';
+import type { ModelNames } from '../db/schema/model-names.js';
 import type { SocialProvider } from '../oauth-client/provider.js';
 import type { RateLimit, RateLimitName } from './rate-limits.js';
 
@@ -174,6 +176,8 @@ export interface AuthTunaOptions {
   databaseUrl?: string;
   /** The host's own generated client, instead of the shipped one. */
   prisma?: PrismaLike;
+  /** What your schema calls our models: a prefix for all (`'Auth'` for `AuthUser`, `AuthSession`, …), or names for some (`{ User: 'AuthUser' }`). */
+  models?: undefined;
   paths?: { auth?: string; account?: string; orgs?: string; admin?: string };
   session?: {
     /** Default 3600; 7 days with remember me. */
@@ -234,6 +238,17 @@ export interface AuthTunaOptions {
      * `res.json(req.user)`. Default: none, so that no column leaves the server by accident. Needs `prisma`.
      */
     publicColumns?: readonly string[];
+    /**
+     * Your own user row, created together with ours in one transaction, where our user model (`models`) has a required relation to yours:
+     *
+     *     hostUser: { relation: 'hostUser', create: ({ email, data }) => ({ email, name: data.name }) }
+     */
+    hostUser?: {
+      /** The relation of our user model that leads to yours. Default `hostUser`. */
+      relation?: string;
+      /** Gives the columns of your row, as Prisma's nested `create` takes them. */
+      create(user: NewHostUser): Record<string, unknown>;
+    };
   };
   mfa?: {
     /** Shown in authenticator apps. Default: `appName`. */
@@ -316,5 +331,14 @@ export interface AuthTunaOptions {
   clock?: Clock;
   random?: Random;
 }
+
+/** The options of a host whose schema calls our models otherwise; its client is looked at when the instance is made. */
+export interface RenamedModelsOptions extends Omit<AuthTunaOptions, 'prisma' | 'models'> {
+  prisma: AnyPrisma;
+  models: ModelNames;
+}
+
+/** Everything that `createAuthTuna` accepts. */
+export type AnyOptions = AuthTunaOptions | RenamedModelsOptions;
 
 type MaybePromise<T> = T | Promise<T>;

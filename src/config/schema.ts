@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { z } from 'zod';
 import type { Random } from '../crypto/random.js';
-import type { PrismaLike } from '../db/client.js';
+import type { AnyPrisma } from '../db/client.js';
+import type { HostUserMapping } from '../db/host-user.js';
 import type { SocialProvider } from '../oauth-client/provider.js';
 import type { AuthTunaOptions, Clock, FieldSchema, Hooks, Logger, MailTransport } from './options.js';
 import { RATE_LIMITS, type RateLimitName } from './rate-limits.js';
@@ -68,6 +69,8 @@ const signUpField = z.strictObject({
     .default(LINE_OF_TEXT as FieldSchema),
 });
 
+const MODEL_NAME = /^[A-Z][A-Za-z0-9_]{0,63}$/;
+
 const rateLimit = z.strictObject({
   limit: z.int().min(0),
   windowSeconds: z
@@ -101,7 +104,7 @@ export const schema = z.strictObject({
   appName: z.string().min(1).max(64).optional(),
   databaseUrl: z.string().optional(),
   prisma: z
-    .custom<PrismaLike>((value) => typeof value === 'object' && value !== null, 'must be a PrismaClient')
+    .custom<AnyPrisma>((value) => typeof value === 'object' && value !== null, 'must be a PrismaClient')
     .optional(),
   paths: z
     .strictObject({
@@ -155,7 +158,25 @@ export const schema = z.strictObject({
         .default({}),
     })
     .prefault({}),
-  user: z.strictObject({ publicColumns: z.array(z.string()).readonly().default([]) }).prefault({}),
+  models: z
+    .union([
+      z.string().regex(MODEL_NAME, 'must be the beginning of model names, such as Auth'),
+      z
+        .record(z.string(), z.string().regex(MODEL_NAME, 'must be the name of a model of your schema'))
+        .readonly(),
+    ])
+    .optional(),
+  user: z
+    .strictObject({
+      publicColumns: z.array(z.string()).readonly().default([]),
+      hostUser: z
+        .strictObject({
+          relation: z.string().min(1).default('hostUser'),
+          create: aFunction<HostUserMapping['create']>(),
+        })
+        .optional(),
+    })
+    .prefault({}),
   privacy: z.strictObject({ deletionGraceDays: z.int().min(0).max(90).default(30) }).prefault({}),
   audit: z
     .strictObject({

@@ -2,6 +2,8 @@ import type { User } from '../auth.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
 import { inTime } from '../time.js';
 import { Prisma, type PrismaClient } from './generated/sqlite/client.js';
+import { type HostUserMapping, withHostUser } from './host-user.js';
+import { delegateName, hostModelName, type ModelNames } from './schema/model-names.js';
 
 /** The models of authtuna.prisma as a client spells them: `user`, `oneTimeToken`, … */
 export type ModelName = Uncapitalize<Prisma.ModelName>;
@@ -78,6 +80,11 @@ export type PrismaLike = { readonly [M in ModelName]: DelegateLike<ScalarsOf<M>>
   $transaction(batch: any[]): Promise<any>;
   $disconnect(): Promise<void>;
 };
+/** A generated Prisma client whose models may have other names than in authtuna.prisma; see the option `models`. */
+export interface AnyPrisma {
+  $transaction(batch: any[]): Promise<any>;
+  $disconnect(): Promise<void>;
+}
 // biome-ignore-end lint/suspicious/noExplicitAny: see above
 
 type InternalColumn = 'sessionEpoch' | 'usernameKey';
@@ -89,15 +96,23 @@ export type UserOf<P> = P extends {
   ? Omit<Scalars, InternalColumn>
   : never;
 
+/** {@link UserOf} for a client whose user model has another name: `UserOfModel<typeof prisma, 'authUser'>`. */
+export type UserOfModel<P, K extends keyof P> = UserOf<{ readonly user: P[K] }>;
+
 /** The columns that the host added to its user model. */
 export type ExtraColumns<U> = Omit<U, keyof User>;
 
 /** The models of authtuna.prisma, each with its columns. */
-export const MODELS: readonly { readonly model: ModelName; readonly columns: readonly string[] }[] =
-  Object.values(Prisma.ModelName).map((name) => ({
-    model: (name.charAt(0).toLowerCase() + name.slice(1)) as ModelName,
-    columns: Object.values(Prisma[`${name}ScalarFieldEnum`]),
-  }));
+export const MODELS: readonly {
+  readonly model: ModelName;
+  /** As in authtuna.prisma: `User`. */
+  readonly name: string;
+  readonly columns: readonly string[];
+}[] = Object.values(Prisma.ModelName).map((name) => ({
+  model: delegateName(name) as ModelName,
+  name,
+  columns: Object.values(Prisma[`${name}ScalarFieldEnum`]),
+}));
 
 /** Columns of the user model that only the library writes. */
 export const OUR_USER_COLUMNS: ReadonlySet<string> = new Set(
@@ -127,10 +142,11 @@ export function isMissing(error: unknown): boolean {
  * Calls stay Prisma's lazy promises: those of one tick are still batched, and a batch for `$transaction` may hold them.
  * @throws AuthTunaError `misconfigured` when the client lacks one of the models
  */
-export function guardDb(client: PrismaLike, options: { timeoutMs?: number } = {}): Db {
-  const { timeoutMs = 2000 } = options;
+export function guardDb(client: AnyPrisma, options: DbOptions = {}): Db {
+  const { timeoutMs = 2000, models, hostUser } = options;
   const delegates = client as unknown as Record<string, Delegate | undefined>;
-  const missing = MODELS.map(({ model }) => model).filter((model) => !delegates[model]);
+  const nameIn = (name: string) => delegateName(hostModelName(models, name));
+  const missing = MODELS.map(({ name }) => nameIn(name)).filter((name) => !delegates[name]);
   if (missing.length > 0) {
     throw misconfigured(
       `PrismaClient lacks the models ${missing.join(', ')}: run npx authtuna init, which puts them into your schema folder, and npx prisma generate`,
@@ -144,8 +160,8 @@ export function guardDb(client: PrismaLike, options: { timeoutMs?: number } = {}
       return withinTime(client.$transaction(batch), timeoutMs);
     },
   };
-  for (const { model } of MODELS) {
-    const delegate = delegates[model] as Delegate;
+  for (const { model, name } of MODELS) {
+    const delegate = delegates[nameIn(name)] as Delegate;
     const guarded: Record<string, unknown> = {};
     for (const method of METHODS) {
       guarded[method] = (args?: Record<string, unknown>) => {
@@ -153,12 +169,23 @@ export function guardDb(client: PrismaLike, options: { timeoutMs?: number } = {}
           throw new TypeError(`${model}.${method}: where is missing`);
         }
         if (args !== undefined) refuseUndefined(args, `${model}.${method}: `, '');
-        return guardPromise(delegate[method](args), timeoutMs);
+        const isNewUser = hostUser !== undefined && model === 'user' && method === 'create';
+        return guardPromise(delegate[method](isNewUser ? withHostUser(args, hostUser) : args), timeoutMs);
       };
     }
     db[model] = guarded;
   }
   return db as Db;
+}
+
+/** How a client is used. */
+export interface DbOptions {
+  /** Longest time of one call, in milliseconds. Default 2000. */
+  timeoutMs?: number;
+  /** What the host calls our models. */
+  models?: ModelNames | undefined;
+  /** The host's own user row that is created together with ours. */
+  hostUser?: HostUserMapping | undefined;
 }
 
 type Delegate = Record<Method, (args?: Record<string, unknown>) => PrismaPromise>;

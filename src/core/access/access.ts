@@ -89,15 +89,19 @@ export class Access {
    *
    * `columns` says which column holds the id of which scope type, `owner` the one with the owner's user id:
    * `{ project: 'id', org: 'orgId', owner: 'ownerId' }`. `{}` when the permission holds everywhere; a filter that matches no row when nowhere.
-   * It may be combined with the host's own conditions in any way.
-   * @throws AuthTunaError `misconfigured` without a column
+   * It may be combined with the host's own conditions in any way. With the host's own client, ids are numbers where the column is `Int` or
+   * `BigInt`.
+   *
+   * @param options.model the host's model, needed where several have these columns with different types
+   * @throws AuthTunaError `misconfigured` without a column, and where `options.model` is needed or wrong
    */
   async whereFor(
     userId: string,
     permission: string,
     columns: Readonly<Record<string, string>>,
+    options: { model?: string } = {},
   ): Promise<object> {
-    return whereFor(this.#lists, await this.grantsOf(userId), permission, columns);
+    return whereFor(this.#lists, await this.grantsOf(userId), permission, columns, options);
   }
 
   /** The people who hold the permission at the scope, ordered by id. */

@@ -3,6 +3,7 @@ import { type Page, type PageQuery, pageOf } from '../page.js';
 import type { Runtime } from '../runtime.js';
 import { type PublicUser, publicUser } from '../user.js';
 import { type Chain, GLOBAL_CHAIN, type Grants } from './grants.js';
+import { idReaders } from './host-ids.js';
 import type { CompiledRole, RoleCatalog } from './role-catalog.js';
 import { isPermissionName, parseScope } from './scope-name.js';
 import type { ScopeTree } from './scope-tree.js';
@@ -33,18 +34,22 @@ export async function whereFor(
   grants: Grants | null,
   permission: string,
   columns: Readonly<Record<string, string>>,
+  options: { model?: string } = {},
 ): Promise<object> {
   const [anyColumn] = Object.values(columns);
   if (anyColumn === undefined)
     throw misconfigured("whereFor needs at least one column, such as { project: 'id' }");
+  const readers = idReaders(core, Object.values(columns), options);
   // Not `OR: []`: inside an AND of the host's, Prisma drops that, and every row would match.
   const nothing = { [anyColumn]: { in: [] } };
   if (grants === null) return nothing;
   const granted = await grantedScopes(core, permission, grants);
   if (granted === 'all') return {};
-  const idsByColumn = new Map<string, Set<string>>();
-  const place = (column: string, id: string) =>
-    idsByColumn.set(column, (idsByColumn.get(column) ?? new Set()).add(id));
+  const idsByColumn = new Map<string, Set<unknown>>();
+  const place = (column: string, text: string) => {
+    const id = readers.get(column)?.(text);
+    if (id !== undefined) idsByColumn.set(column, (idsByColumn.get(column) ?? new Set()).add(id));
+  };
   const columnOf = new Map(Object.entries(columns).filter(([type]) => type !== 'owner'));
   for (const { type, id } of await reachableScopes(core, granted, columnOf)) {
     const column = columnOf.get(type);

@@ -115,6 +115,23 @@ export async function runHost(prisma: PrismaClient): Promise<object> {
   }
 }
 
+/** A client whose user model is called `AuthUser`. */
+type RenamedClient = Omit<PrismaClient, 'user'> & { authUser: PrismaClient['user'] };
+
+/** Columns are typed under another name of the model, too. */
+export function renamed(prisma: RenamedClient): void {
+  const authTuna = createAuthTuna({
+    baseUrl: 'http://localhost:3000',
+    secrets: ['x'.repeat(32)],
+    prisma,
+    models: { User: 'AuthUser' },
+    user: { publicColumns: ['plan'], hostUser: { create: ({ email }) => ({ email }) } },
+  });
+  void authTuna.users.create({ email: 'a@example.com', data: { plan: 'pro' } });
+  // @ts-expect-error of another type
+  void authTuna.users.create({ email: 'a@example.com', data: { plan: 5 } });
+}
+
 /** What must not compile. */
 export function refusals(prisma: PrismaClient): void {
   const required = { baseUrl: 'http://localhost:3000', secrets: ['x'.repeat(32)] };
