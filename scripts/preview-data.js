@@ -36,6 +36,41 @@ const passkeys = [
   { id: 'pk_1', name: 'Ada’s MacBook', createdAt: at(210), lastUsedAt: at(1), isSynced: true },
   { id: 'pk_2', name: 'YubiKey 5C', createdAt: at(40), lastUsedAt: null, isSynced: false },
 ];
+const assignments = [
+  { role: 'user', scope: 'global' },
+  { role: 'editor', scope: 'project:42' },
+];
+const apiKeys = [
+  {
+    id: 'Hk3vQ9xW1mB7',
+    name: 'Backup script',
+    start: 'at_live_Hk3vQ9xW1mB7',
+    isUnlimited: false,
+    grants: [{ role: 'editor', scope: 'project:42' }],
+    allowedIps: ['203.0.113.0/24'],
+    expiresAt: at(-80),
+    lastUsedAt: at(1),
+    exposedAt: null,
+  },
+  {
+    id: 'Zp8nR4cJ2hL6',
+    name: 'Old laptop',
+    start: 'at_live_Zp8nR4cJ2hL6',
+    isUnlimited: true,
+    grants: [],
+    allowedIps: [],
+    expiresAt: at(-3),
+    lastUsedAt: null,
+    exposedAt: at(2),
+  },
+];
+const issuedKey = {
+  name: 'Backup script',
+  key: 'at_live_Hk3vQ9xW1mB7_0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD_1q2W3e',
+  expiresAt: at(-90),
+  previousUntil: null,
+  continueUrl: '/auth/api-keys/manage',
+};
 const sessions = [
   {
     id: 's1',
@@ -54,7 +89,7 @@ const sessions = [
     isCurrent: false,
   },
 ];
-const mounted = { auth: true, account: true, mfa: true, passkeys: true, social: true };
+const mounted = { auth: true, account: true, mfa: true, passkeys: true, social: true, apiKeys: true };
 const factors = {
   mounted,
   totp: true,
@@ -286,6 +321,17 @@ export const pageSamples = [
     mounted,
     passkeys: [{ ...passkeys[0], id: '"><script>', name: HOSTILE }],
   }),
+  page('api-keys/list', 'two', { ...form, mounted, keys: apiKeys, assignments }),
+  page('api-keys/list', 'empty', { ...form, mounted, keys: [], assignments: [] }),
+  page('api-keys/list', 'hostile', {
+    ...form,
+    mounted,
+    keys: [{ ...apiKeys[0], id: '"><script>', name: HOSTILE, start: HOSTILE }],
+    assignments: [{ role: HOSTILE, scope: HOSTILE }],
+  }),
+  page('api-keys/issued', 'new', issuedKey),
+  page('api-keys/issued', 'replaced', { ...issuedKey, previousUntil: at(-1) }),
+  page('api-keys/issued', 'hostile', { ...issuedKey, name: HOSTILE, key: HOSTILE }),
   page('account/security', 'safe', security),
   page('account/security', 'new', {
     ...security,
@@ -357,6 +403,7 @@ export const pageSamples = [
   }),
 ];
 
+const key = { keyName: 'Backup script', account: null };
 const base = { to: 'ada@example.com', name: 'Ada' };
 const activity = { at: at(0), device: 'Chrome on Windows', ip: '198.51.100.7' };
 const link =
@@ -410,6 +457,14 @@ export const mailSamples = [
   page('passkey-added', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
   page('passkey-added', 'hostile', { ...notice, passkeyName: HOSTILE }),
   page('passkey-removed', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
+  page('api-key-created', 'plain', { ...notice, keyName: 'Backup script', expiresAt: at(-90) }),
+  page('api-key-created', 'hostile', { ...notice, keyName: HOSTILE, expiresAt: at(-90) }),
+  page('api-key-exposed', 'revoked', { ...notice, ...key, isRevoked: true }),
+  page('api-key-exposed', 'flagged', { ...notice, ...key, isRevoked: false }),
+  page('api-key-exposed', 'service', { ...notice, ...key, account: 'CI', isRevoked: true }),
+  page('api-key-exposed', 'hostile', { ...notice, keyName: HOSTILE, account: HOSTILE, isRevoked: true }),
+  page('api-key-expiring', 'plain', { ...notice, ...key, expiresAt: at(-6) }),
+  page('api-key-expiring', 'service', { ...notice, ...key, account: 'CI', expiresAt: at(-6) }),
   page('social-linked', 'plain', { ...notice, provider: 'Google' }),
   page('social-unlinked', 'plain', { ...notice, provider: 'Google' }),
   page('account-locked', 'plain', { ...expiring, expiresInSeconds: 3600 }),

@@ -1,8 +1,10 @@
 import type { Actor } from './actor.js';
 
-/** A person who can sign in. */
+/** A person who can sign in, or an account for a program. */
 export interface User {
   id: string;
+  /** `person`, or `service` for an account to which nobody signs in: it acts by its API keys. */
+  kind: string;
   /** Lower-cased, its domain as A-label. */
   email: string;
   username: string | null;
@@ -42,10 +44,27 @@ export interface Session {
   impersonatorId: string | null;
 }
 
-/** An API key as a request sees it. */
+/** An API key as it is listed, and as a request sees it: its text is not in it. */
 export interface ApiKey {
   id: string;
+  /** The owner, as whom the key acts. */
+  userId: string;
   name: string;
+  /** `publishable` only names its owner; `master` is one of the few that need no grants; `test` works on a developer's machine only. */
+  kind: 'secret' | 'publishable' | 'master' | 'test';
+  /** The first characters, by which a person recognizes it. */
+  start: string;
+  /** The roles it may use, and where; null for everything that its owner may do. */
+  grants: { role: string; scope: string }[] | null;
+  createdAt: Date;
+  expiresAt: Date | null;
+  /** Written at most once a minute. */
+  lastUsedAt: Date | null;
+  revokedAt: Date | null;
+  /** When it was first sent in the address of a request, where logs keep it. */
+  exposedAt: Date | null;
+  /** Addresses and networks that it works from; empty for everywhere. */
+  allowedIps: string[];
 }
 
 /** Who is calling and by what credential; on every request after `session()`. */
@@ -53,6 +72,7 @@ export interface Auth {
   readonly method: 'anonymous' | 'session' | 'access_token' | 'api_key';
   readonly user: Express.User | null;
   readonly session: Session | null;
+  /** The key of the request; of a publishable key too, beside which `user` is null. */
   readonly apiKey: ApiKey | null;
   /** Who does what this request does; the last argument of everything that changes something. */
   readonly actor: Actor;

@@ -17,10 +17,12 @@ import type { UserManager } from './core/users/users.js';
 import type { ExtraColumns, UserOfModel } from './db/client.js';
 import type { EventListener, EventType } from './events.js';
 import type { AccountManager } from './features/account/manager.js';
+import type { ApiKeyManager } from './features/api-keys/manager.js';
 import type { AuthManager } from './features/auth/manager.js';
 import type { MfaManager } from './features/mfa/manager.js';
 import type { PasskeyManager } from './features/passkeys/manager.js';
 import type { PasswordlessManager } from './features/passwordless/manager.js';
+import type { ServiceAccountManager } from './features/service-accounts/manager.js';
 import type { SocialManager } from './features/social/manager.js';
 import type { SsoConnectionManager } from './features/sso/manager.js';
 import type { SecurityHeaderOptions } from './http/answer/headers.js';
@@ -93,6 +95,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
     social(options?: RouterOptions): Router;
     mfa(options?: RouterOptions): Router;
     passkeys(options?: RouterOptions): Router;
+    apiKeys(options?: RouterOptions): Router;
     account(options?: RouterOptions): Router;
   };
 
@@ -110,6 +113,9 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly mfa: MfaManager;
   readonly passkeys: PasskeyManager;
   readonly passwordless: PasswordlessManager;
+  readonly apiKeys: ApiKeyManager;
+  /** Accounts for programs, which organizations own. */
+  readonly serviceAccounts: ServiceAccountManager;
   readonly social: SocialManager<U>;
   /** Connections of organizations to their own providers. */
   readonly sso: SsoConnectionManager;

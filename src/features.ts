@@ -10,6 +10,14 @@ import type { Sweep } from './core/sweep.js';
 import { PasswordHasher } from './crypto/password-hash.js';
 import { AccountManager } from './features/account/manager.js';
 import { accountFeature } from './features/account/routes.js';
+import { KeyAuthenticator } from './features/api-keys/authenticator.js';
+import { KeyCredentials } from './features/api-keys/credentials.js';
+import { KeyFormat } from './features/api-keys/format.js';
+import { expiryJob } from './features/api-keys/jobs.js';
+import { ApiKeyManager } from './features/api-keys/manager.js';
+import { apiKeysFeature } from './features/api-keys/routes.js';
+import { endedKeySweep } from './features/api-keys/sweep.js';
+import { KeyVerifier } from './features/api-keys/verifier.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authFeature } from './features/auth/routes.js';
 import type { DevMailbox } from './features/dev-mailbox/mailbox.js';
@@ -25,6 +33,7 @@ import { PasskeyManager } from './features/passkeys/manager.js';
 import { passkeysFeature } from './features/passkeys/routes.js';
 import { PasswordlessManager } from './features/passwordless/manager.js';
 import { passwordlessFeature } from './features/passwordless/routes.js';
+import { ServiceAccountManager } from './features/service-accounts/manager.js';
 import { LinkedIdentities } from './features/social/identities.js';
 import { SocialManager } from './features/social/manager.js';
 import { socialFeature } from './features/social/routes.js';
@@ -43,7 +52,18 @@ import { ProviderMetadata } from './oauth-client/metadata.js';
 export interface Features<U extends User> {
   /** The core with everything that lets people in. */
   core: SignInCore<U>;
-  managers: Pick<AuthTuna<U>, 'account' | 'auth' | 'mfa' | 'passkeys' | 'passwordless' | 'social' | 'sso'>;
+  managers: Pick<
+    AuthTuna<U>,
+    | 'account'
+    | 'apiKeys'
+    | 'auth'
+    | 'mfa'
+    | 'passkeys'
+    | 'passwordless'
+    | 'serviceAccounts'
+    | 'social'
+    | 'sso'
+  >;
   /** What features do again and again. */
   jobs: readonly Job[];
   /** What goes with a scope when it is deleted. */
@@ -74,7 +94,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const directory = new SsoDirectory(base, secondFactors);
   const core = createSignIn(base, {
     secondFactors,
-    credentials: [identities, secondFactors],
+    credentials: [identities, secondFactors, new KeyCredentials(base)],
     gates: [directory],
   });
 
@@ -86,22 +106,29 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const passwordless = new PasswordlessManager(core);
   const social = new SocialManager<U>(core, { metadata, keeper, identities, organizations: directory });
   const sso = new SsoConnectionManager(core, metadata, directory);
+  const keyFormat = new KeyFormat(core.keys, config.random, config.apiKeys.prefix);
+  const keyVerifier = new KeyVerifier(core, keyFormat);
+  const apiKeys = new ApiKeyManager(core, keyFormat, keyVerifier);
+  const serviceAccounts = new ServiceAccountManager(core);
   const account = new AccountManager<U>(core, [
     { name: 'secondFactors', of: (userId) => mfa.status(userId) },
     { name: 'passkeys', of: (userId) => passkeys.list(userId) },
     { name: 'linkedAccounts', of: (userId) => social.list(userId) },
+    { name: 'apiKeys', of: (userId) => apiKeys.ofUser(userId) },
   ]);
 
   return {
     core,
-    managers: { account, auth, mfa, passkeys, passwordless, social, sso },
-    jobs: account.jobs,
-    scopeDependents: [directory],
-    sweeps: [trustedBrowserSweep(base), unconfirmedAppSweep(base)],
+    managers: { account, apiKeys, auth, mfa, passkeys, passwordless, serviceAccounts, social, sso },
+    jobs: [...account.jobs, expiryJob(core)],
+    scopeDependents: [directory, serviceAccounts],
+    sweeps: [trustedBrowserSweep(base), unconfirmedAppSweep(base), endedKeySweep(base)],
     enrollment: policy.isConfigured
       ? new EnrollmentGuard(config.paths.auth, (requestAuth, grants) => policy.isDue(requestAuth, grants))
       : null,
-    authenticators: () => [],
+    authenticators: (requests) => [
+      new KeyAuthenticator(core, { format: keyFormat, verifier: keyVerifier, requests }),
+    ],
     routers(http) {
       const { paths } = config;
       const routers = {
@@ -119,6 +146,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
           Router()
             .use('/connections', mount(http, ssoFeature(sso, http)))
             .use(mount(http, socialFeature(social, http, options))),
+        apiKeys: (options?: RouterOptions) => mount(http, apiKeysFeature(apiKeys, core, http, options)),
         account: (options?: RouterOptions) =>
           mount(http, accountFeature(account, { mfa, passkeys, social }, http, options)),
       };
@@ -131,6 +159,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(`${paths.auth}/mfa`, routers.mfa(options))
             .use(`${paths.auth}/passkeys`, routers.passkeys(options))
             .use(`${paths.auth}/social`, routers.social(options))
+            .use(`${paths.auth}/api-keys`, routers.apiKeys(options))
             .use(paths.account, routers.account(options)),
       };
     },

@@ -62,12 +62,19 @@ export type { AuthEvent, EventListener, EventType } from './events.js';
 export type { PersonalData, PersonalDataExport } from './features/account/export.js';
 export type { HistoryEntry } from './features/account/history.js';
 export type { AccountManager, OwnSession } from './features/account/manager.js';
+export type {
+  ApiKeyManager,
+  CreateKeyInput,
+  IssuedKey,
+  RotateKeyInput,
+} from './features/api-keys/manager.js';
 export type { AuthManager } from './features/auth/manager.js';
 export type { TotpEnrollment } from './features/mfa/authenticator-app.js';
 export type { MfaManager, MfaStatus } from './features/mfa/manager.js';
 export type { TrustedDevice } from './features/mfa/trusted-browsers.js';
 export type { Passkey, PasskeyManager } from './features/passkeys/manager.js';
 export type { PasswordlessManager } from './features/passwordless/manager.js';
+export type { ServiceAccount, ServiceAccountManager } from './features/service-accounts/manager.js';
 export type { SocialAccount } from './features/social/identities.js';
 export type { SocialManager, SocialOutcome } from './features/social/manager.js';
 export type {

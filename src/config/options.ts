@@ -283,6 +283,14 @@ export interface AuthTunaOptions {
     /** Looks up TXT records that prove an organization's domain. Default: the system's resolver. */
     resolveTxt?: (name: string) => Promise<string[][]>;
   };
+  apiKeys?: {
+    /** How keys begin: `at_live_…`. Lower-case letters and digits, at most 16. Default `at`; keys with another prefix stop working. */
+    prefix?: string;
+    /** Keys in force that an account may have. Default 25. */
+    maxPerUser?: number;
+    /** Whether `?api_key=` in an address counts. Logs and browser histories keep addresses, so a key that was sent so is flagged. Default false. */
+    allowQueryParameter?: boolean;
+  };
   /** Signing in by mail. Default: both, where mail is configured. */
   passwordless?: {
     /** `bindToBrowser` (default true): the link signs in the browser that asked; elsewhere it asks for a code shown there. */

@@ -211,6 +211,16 @@ export const schema = z.strictObject({
       resolveTxt: aFunction<(name: string) => Promise<string[][]>>().optional(),
     })
     .prefault({}),
+  apiKeys: z
+    .strictObject({
+      prefix: z
+        .string()
+        .regex(/^[a-z][a-z0-9]{0,15}$/, 'may hold lower-case letters and digits only')
+        .default('at'),
+      maxPerUser: z.int().min(1).max(1000).default(25),
+      allowQueryParameter: z.boolean().default(false),
+    })
+    .prefault({}),
   passwordless: z
     .strictObject({
       magicLink: z.union([z.boolean(), z.strictObject({ bindToBrowser: z.boolean().optional() })]).optional(),

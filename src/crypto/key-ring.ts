@@ -1,6 +1,17 @@
 import { deriveKey, hmac } from './digest.js';
 
-const PURPOSES = ['sess', 'rot', 'csrf', 'enc', 'pepper', 'lookup', 'device', 'bus', 'audit'] as const;
+const PURPOSES = [
+  'sess',
+  'rot',
+  'csrf',
+  'enc',
+  'pepper',
+  'lookup',
+  'device',
+  'bus',
+  'audit',
+  'key_id',
+] as const;
 
 /** What a key is for. Each purpose has its own key from each secret, so none can stand in for another. */
 export type KeyPurpose = (typeof PURPOSES)[number];

@@ -16,7 +16,14 @@ export interface MountedRoute {
 
 /** What the host has mounted: pages link to nothing else, and `authTuna.routes()` lists it. */
 export class Mounts {
-  readonly pages: MountedPages = { auth: false, account: false, mfa: false, passkeys: false, social: false };
+  readonly pages: MountedPages = {
+    auth: false,
+    account: false,
+    mfa: false,
+    passkeys: false,
+    social: false,
+    apiKeys: false,
+  };
   readonly signInMethods: SignInMethods = {
     magicLink: false,
     emailCode: false,

@@ -31,6 +31,7 @@ export interface MountedPages {
   mfa: boolean;
   passkeys: boolean;
   social: boolean;
+  apiKeys: boolean;
 }
 
 export interface PasskeyRow {
@@ -40,6 +41,18 @@ export interface PasskeyRow {
   lastUsedAt: Date | null;
   /** Copied between devices by its provider. */
   isSynced: boolean;
+}
+
+export interface ApiKeyRow {
+  id: string;
+  name: string;
+  start: string;
+  isUnlimited: boolean;
+  grants: readonly { role: string; scope: string }[];
+  allowedIps: readonly string[];
+  expiresAt: Date;
+  lastUsedAt: Date | null;
+  exposedAt: Date | null;
 }
 
 /** `id` and `name` as of `ProviderButton`. */
@@ -151,6 +164,20 @@ export interface PageData {
     resetAt: Date | null;
   };
   'passkeys/list': Form & { mounted: MountedPages; passkeys: readonly PasskeyRow[] };
+  'api-keys/list': Form & {
+    values?: { name?: string };
+    mounted: MountedPages;
+    keys: readonly ApiKeyRow[];
+    assignments: readonly { role: string; scope: string }[];
+  };
+  'api-keys/issued': Page & {
+    name: string;
+    key: string;
+    expiresAt: Date;
+    /** How long the key before works on; null where there is none. */
+    previousUntil: Date | null;
+    continueUrl: string;
+  };
   'account/security': Form & {
     mounted: MountedPages;
     email: string;

@@ -54,6 +54,12 @@ export async function assign(
   const seen = await superadmins.observe();
   const user = await core.db.user.findUnique({ where: { id: userId } });
   if (user === null || user.deletedAt !== null) throw noUser();
+  if (user.kind === 'service' && superadminRoles(catalog).has(role.id))
+    throw invalid(
+      'userId',
+      'not_used',
+      'a service account cannot be superadmin: nobody could end it in time',
+    );
   const row = { userId, roleId: role.id, scope };
   try {
     await core.ledger.commit({

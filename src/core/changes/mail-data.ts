@@ -15,6 +15,9 @@ export interface Activity {
   ip: string | null;
 }
 
+/** Of the service account that owns the key; null for a key of the reader's own. */
+type ServiceAccountName = string | null;
+
 type WithLink = Mail & { link: string };
 type WithExpiringLink = WithLink & { expiresInSeconds: number };
 /** `link` leads to where the owner looks at the account and ends what was not theirs. */
@@ -46,6 +49,10 @@ export interface MailData {
   'deletion-requested': Notice & { effectiveAt: Date };
   'passkey-added': Notice & { passkeyName: string };
   'passkey-removed': Notice & { passkeyName: string };
+  'api-key-created': Notice & { keyName: string; expiresAt: Date };
+  /** Somebody else has had the key, and it was ended; or it was sent in an address, where logs keep it. */
+  'api-key-exposed': Notice & { keyName: string; isRevoked: boolean; account: ServiceAccountName };
+  'api-key-expiring': WithLink & { keyName: string; expiresAt: Date; account: ServiceAccountName };
   'social-linked': Notice & { provider: string };
   'social-unlinked': Notice & { provider: string };
   'account-locked': WithExpiringLink;

@@ -3,6 +3,7 @@ import type { Session } from '../../auth.js';
 import type { AuthTunaError } from '../../errors.js';
 import type { Grants } from '../access/grants.js';
 import type { Topic } from '../invalidation.js';
+import { InvalidationLog } from '../invalidation-log.js';
 import type { PublicUser } from '../user.js';
 import { type Packed, Packer } from './packed.js';
 
@@ -90,16 +91,12 @@ const MAX_TOKEN = 4096;
 const LANES = 4;
 const PRIME = 0x01000193; // FNV
 const KEY_LENGTH = 12; // of the signature's end: 72 bits that nobody guesses, and what V8 copies without a detour
-const READ_SECONDS = 60; // longer than any read may take, and an answer on its way whose cookie is still of use
 
 /**
  * What is known about sessions without asking the database: verified ones by their cookie, and ended ones by id.
  *
  * An entry is found by the end of the signature of a token that passed every check. Whoever can present that has seen the cookie, so what
  * stands before it is compared by a plain fingerprint, and keeping the 400 characters is not needed.
- *
- * Invalidations are numbered and remembered for as long as anything read before them could still be used. An entry counts only if its read
- * began after the last invalidation that concerns it, which also settles reads that were under way.
  */
 export class SessionCache {
   readonly #trustedMs: number;
@@ -108,7 +105,7 @@ export class SessionCache {
   #old = new Map<string, VerifiedSession>();
   #turnedAt = 0;
   #askedAt = 0;
-  readonly #invalidated = new Map<Topic, { number: number; at: number }>();
+  readonly #log: InvalidationLog;
   readonly #ended = new LRUCache<string, AuthTunaError['code']>({ max: MAX_SESSIONS });
   readonly #texts = new LRUCache<string, string>({ max: MAX_SHARED_TEXTS });
   /** @internal */
@@ -118,14 +115,18 @@ export class SessionCache {
   /** Where a token is laid out to be read four characters at a time, which is seven times faster than one by one. */
   readonly #bytes = Buffer.from(new ArrayBuffer(MAX_TOKEN + LANES * 4));
   readonly #words = new Uint32Array(this.#bytes.buffer);
-  /** How many invalidations there have been. */
-  invalidations = 0;
 
   /** @param now milliseconds; times are kept as the distance to it */
   constructor(recheckSeconds: number, now: number) {
     this.#trustedMs = recheckSeconds * 1000;
+    this.#log = new InvalidationLog(this.#trustedMs);
     this.sessions = new Packer(now);
     this.users = new Packer(now);
+  }
+
+  /** How many invalidations there have been. */
+  get invalidations(): number {
+    return this.#log.count;
   }
 
   get(token: string, now: number): VerifiedSession | undefined {
@@ -187,28 +188,19 @@ export class SessionCache {
   }
 
   forget(topics: readonly Topic[], now: number): void {
-    this.invalidations += 1;
-    const outlived = now - this.#trustedMs - READ_SECONDS * 1000;
-    for (const [topic, { at }] of this.#invalidated) {
-      if (at > outlived) break; // in the order they came
-      this.#invalidated.delete(topic);
-    }
-    for (const topic of topics) {
-      if (topic.startsWith('scope:')) continue; // chains are kept elsewhere
-      this.#invalidated.delete(topic);
-      this.#invalidated.set(topic, { number: this.invalidations, at: now });
-    }
+    this.#log.note(topics, now);
   }
 
   /** Whether anything about it has changed since it was read. */
   isStale(verified: VerifiedSession): boolean {
-    if (verified.readAt === this.invalidations) return false;
-    const since = (topic: Topic) => (this.#invalidated.get(topic)?.number ?? 0) > verified.readAt;
+    const { readAt, userId, sessionId } = verified;
+    const log = this.#log;
+    if (readAt === log.count) return false;
     return (
-      since('all') ||
-      since('roles') ||
-      since(`user:${verified.userId}`) ||
-      since(`session:${verified.sessionId}`)
+      log.hasChanged('all', readAt) ||
+      log.hasChanged('roles', readAt) ||
+      log.hasChanged(`user:${userId}`, readAt) ||
+      log.hasChanged(`session:${sessionId}`, readAt)
     );
   }
 

@@ -28,6 +28,8 @@ export interface Proof {
   assuranceLevel: 1 | 2;
 }
 
+const NO_SESSIONS = 'A service account has no sessions. Make an API key for it.';
+
 const NO_REQUEST: RequestFacts = {
   ip: null,
   userAgent: null,
@@ -59,7 +61,7 @@ export class SessionManager {
    * Signs a user in without asking for anything: for scripts and tests. Whoever proves something goes through a sign-in instead.
    *
    * @param amr how the user proved it, RFC 8176 values
-   * @throws AuthTunaError `not_found`, `account_suspended`
+   * @throws AuthTunaError `not_found`, `account_suspended`; `forbidden` for a service account
    */
   async create(
     userId: string,
@@ -70,6 +72,7 @@ export class SessionManager {
     const user = await this.#core.db.user.findUnique({ where: { id: userId } });
     if (user === null || user.deletedAt !== null) throw noUser();
     if (!isActive(user, this.#core.now())) throw new AuthTunaError('account_suspended');
+    if (user.kind === 'service') throw new AuthTunaError('forbidden', { message: NO_SESSIONS });
     const { write, result } = this.prepare(
       user,
       { amr, assuranceLevel: amr.length > 1 ? 2 : 1 },

@@ -8,6 +8,7 @@ import type { Core } from '../core.js';
 import { whenMissing } from '../refusals.js';
 import type { Proof } from '../sessions/sessions.js';
 import { isActive, type PublicUser, publicUser, type UserRow } from '../user.js';
+import { SERVICE } from '../users/service-account.js';
 import type { SecondFactorName, SecondFactors } from './second-factors.js';
 
 /** What a sign-in comes to. Only `signed_in` is a session. */
@@ -116,6 +117,8 @@ export class SignIn {
   /** Asks everything that may refuse a proved sign-in. */
   async #admit(user: UserRow, proof: Proof, actor: Actor): Promise<GateVerdict[]> {
     const { config, now } = this.#core;
+    // Somebody gave a service account an address and a credential, which changes nothing: it acts by its keys alone.
+    if (user.kind === SERVICE) throw new AuthTunaError('invalid_credentials');
     if (!isActive(user, now())) throw new AuthTunaError('account_suspended');
     if (config.signUp.requireVerifiedEmail && user.emailVerifiedAt === null)
       throw new AuthTunaError('email_not_verified');

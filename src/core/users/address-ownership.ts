@@ -7,6 +7,8 @@ import type { UserRow } from '../user.js';
 export interface CredentialStore {
   /** The writes that remove all credentials of a user, or those that were added since a moment. */
   removeAll(userId: string, since?: Date): Write[];
+  /** Whether its credentials end too when the password is set by a mailed link: somebody may have made them who was not the owner. */
+  readonly endsWithReset?: boolean;
 }
 
 /**
@@ -30,6 +32,14 @@ export class AddressOwnership {
   beside(user: UserRow): Write[] {
     if (user.emailVerifiedAt !== null) return [];
     return [...this.#credentials.flatMap((store) => store.removeAll(user.id)), this.#markProved(user)];
+  }
+
+  /** The writes for a batch that sets a new password by a mailed link. */
+  byReset(user: UserRow): Write[] {
+    if (user.emailVerifiedAt === null) return this.beside(user);
+    return this.#credentials
+      .filter((store) => store.endsWithReset === true)
+      .flatMap((store) => store.removeAll(user.id));
   }
 
   /** The writes for a batch that gives a former address back: they remove credentials added since a moment, or all without one. */

@@ -9,6 +9,8 @@ export interface UserQuery {
   /** Only people who hold this role, at `scope` or anywhere. */
   role?: string;
   scope?: string;
+  /** Default `person`: accounts for programs are no people. */
+  kind?: 'person' | 'service';
   status?: 'active' | 'suspended' | 'deleted';
   cursor?: string;
   /** 1 to 100, default 50. */
@@ -25,6 +27,7 @@ export async function listUsers(core: UserCore, query: UserQuery): Promise<Page<
   // No address or username contains these characters, and LIKE would read them as wildcards.
   if (search !== undefined && /[%\\]/.test(search)) return { items: [], nextCursor: null };
   const where = {
+    kind: query.kind ?? 'person',
     AND: [
       withStatus(query.status, core.now()),
       search === undefined ? {} : matching(search),

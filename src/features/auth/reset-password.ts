@@ -37,7 +37,7 @@ export async function resetPassword(
   const hash = await passwords.hash(input.newPassword);
   await links.spend(live, {
     writes: [
-      ...ownership.beside(user),
+      ...ownership.byReset(user),
       ...passwords.replaceWrites(user.id, hash),
       ...sessions.revokeAllWrites(user, { reason: 'password_reset' }),
       // The failures so far were guesses at the old password.

@@ -29,7 +29,12 @@ export class EnrollmentPolicy {
 
   /** Whether the caller must set up a second factor before anything else. */
   async isDue(auth: Auth, grants: Grants): Promise<boolean> {
-    return auth.user !== null && (await this.requirementFor(auth.user, grants, auth)).isDue;
+    // A service account has nobody who could set one up, and no way in that would ask for it.
+    return (
+      auth.user !== null &&
+      auth.user.kind !== 'service' &&
+      (await this.requirementFor(auth.user, grants, auth)).isDue
+    );
   }
 
   /** @param grants what the user holds; @param auth the request's, for the host's function */

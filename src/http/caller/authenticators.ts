@@ -33,10 +33,13 @@ export class Refusal {
   readonly code: ErrorCode;
   /** Set for a session that waits for a step-up. */
   readonly locked: VerifiedSession | null;
+  /** Set for a publishable key, which names its owner and may do nothing. */
+  readonly apiKey: ApiKey | null;
 
-  constructor(code: ErrorCode, locked: VerifiedSession | null = null) {
+  constructor(code: ErrorCode, locked: VerifiedSession | null = null, apiKey: ApiKey | null = null) {
     this.code = code;
     this.locked = locked;
+    this.apiKey = apiKey;
   }
 }
 

@@ -69,7 +69,8 @@ export class RequestAuth implements Auth {
   }
 
   get method(): Auth['method'] {
-    return this.#caller === null ? 'anonymous' : (this.#authenticator?.kind ?? 'anonymous');
+    if (this.#caller === null && this.#refusal.apiKey === null) return 'anonymous';
+    return this.#authenticator?.kind ?? 'anonymous';
   }
 
   get user(): Express.User | null {
@@ -91,7 +92,7 @@ export class RequestAuth implements Auth {
   }
 
   get apiKey(): ApiKey | null {
-    return this.#caller?.apiKey ?? null;
+    return this.#caller?.apiKey ?? this.#refusal.apiKey;
   }
 
   get actor(): Actor {

@@ -27,16 +27,28 @@ export function isCrossSite(req: IncomingMessage, origins: ReadonlySet<string>):
 }
 
 /**
- * Refuses unsafe requests that another site made, except at the whole paths that are made for them.
+ * Refuses unsafe requests that another site made, except at the whole paths that are made for them, and those that carry a bearer token or an
+ * API key and no cookie.
  *
  * @throws AuthTunaError `cross_site_request`
  */
 export function csrf(config: Config, crossSitePosts: ReadonlySet<string>): RequestHandler {
   return (req, _res, next) => {
-    const isRefused = !isSafeMethod(req.method) && isCrossSite(req, config.origins);
+    const isRefused =
+      !isSafeMethod(req.method) && isCrossSite(req, config.origins) && !bringsItsOwnCredential(req);
     if (isRefused && !crossSitePosts.has(req.originalUrl)) return next(crossSiteRefusal(req, config));
     next();
   };
+}
+
+/**
+ * Whether a request carries a bearer token or an API key and no cookie. No browser sends those unasked, and without a cookie nothing is left
+ * that another site could make use of.
+ * @see docs/requirements.md CS-6
+ */
+function bringsItsOwnCredential({ headers }: IncomingMessage): boolean {
+  if (headers.cookie !== undefined) return false;
+  return headers['x-api-key'] !== undefined || /^bearer\b/i.test(headers.authorization ?? '');
 }
 
 const reported = new WeakSet<Config>();

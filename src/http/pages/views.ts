@@ -33,6 +33,7 @@ const FORMLESS: ReadonlySet<PageName> = new Set([
   'passwordless/sent',
   'social/continue',
   'mfa/recovery-codes',
+  'api-keys/issued',
   'dev/mailbox',
   'dev/mail',
 ]);

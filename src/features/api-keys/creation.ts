@@ -1,0 +1,177 @@
+import type { z } from 'zod';
+import type { Actor } from '../../actor.js';
+import type { ApiKey } from '../../auth.js';
+import type { Write } from '../../core/changes/ledger.js';
+import type { Core } from '../../core/core.js';
+import { invalid } from '../../core/refusals.js';
+import { validate } from '../../core/validate.js';
+import { isUniqueViolation } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import { after } from '../../time.js';
+import { noKey, toApiKey, WITH_GRANTS } from './api-key.js';
+import type { KeyFormat, KeyKind } from './format.js';
+import { createdMail } from './mails.js';
+import { requireHolder } from './owner.js';
+import { createInput } from './schemas.js';
+
+/** What a new key is made from. */
+export type CreateKeyInput = z.input<typeof createInput>;
+
+/** A key with its text, which is shown here and never again. */
+export interface IssuedKey {
+  apiKey: ApiKey;
+  key: string;
+}
+
+export const MAX_MASTER_KEYS = 5;
+const MAX_ATTEMPTS = 5; // at a place among the owner's keys that another request takes at the same moment
+
+/** {@link ApiKeyManager.create} */
+export async function createKey(
+  core: Core,
+  format: KeyFormat,
+  input: CreateKeyInput,
+  actor: Actor,
+): Promise<IssuedKey> {
+  const wanted = validate(createInput, input);
+  const { userId, name, kind, expiresInSeconds, allowedIps, rateLimit } = wanted;
+  requireFits(core, kind, wanted.grants !== undefined);
+  const user = await requireHolder(core, userId, actor);
+  const grants = await heldGrants(core, userId, wanted.grants ?? []);
+  const now = core.now();
+  const { id, key, ...made } = format.create(kind);
+  const row = {
+    ...made,
+    id,
+    userId,
+    name,
+    kind,
+    isLimited: wanted.grants !== undefined || kind === 'publishable',
+    allowedIps: [...new Set(allowedIps)].join(' '),
+    rateLimit: rateLimit?.limit ?? null,
+    rateWindowSeconds: rateLimit?.windowSeconds ?? null,
+    lifetimeSeconds: expiresInSeconds,
+    createdById: actor.userId,
+    createdAt: now,
+    expiresAt: after(now, expiresInSeconds),
+  };
+  await inFreePlace(core, userId, kind, async (place, free) => {
+    await core.ledger.commit({
+      writes: [
+        free,
+        core.db.apiKey.create({ data: { ...row, ...place } }),
+        ...(grants.length === 0
+          ? []
+          : [core.db.apiKeyGrant.createMany({ data: grants.map((grant) => ({ ...grant, apiKeyId: id })) })]),
+      ],
+      facts: [
+        {
+          type: 'api_key.created',
+          actor,
+          target: { type: 'api_key', id },
+          data: { userId, kind, name, grants: wanted.grants ?? null, expiresAt: row.expiresAt },
+        },
+      ],
+      mails: createdMail(core, user, { name, expiresAt: row.expiresAt }, actor),
+    });
+  });
+  return { apiKey: await readKey(core, id), key };
+}
+
+/** The public form of a key as it is stored now. */
+export async function readKey(core: Core, id: string): Promise<ApiKey> {
+  const row = await core.db.apiKey.findUnique({ where: { id }, include: WITH_GRANTS });
+  if (row === null) throw noKey();
+  return toApiKey(row);
+}
+
+/** @throws AuthTunaError `invalid_input` */
+function requireFits({ config }: Core, kind: KeyKind, hasGrants: boolean): void {
+  if (kind === 'test' && config.isSecure)
+    throw invalid('kind', 'not_used', 'test keys work on a developer machine only');
+  if (hasGrants && (kind === 'master' || kind === 'publishable'))
+    throw invalid('grants', 'not_used', `a ${kind} key takes no grants`);
+}
+
+/**
+ * The assignments that grants name. A grant is a role that the owner holds exactly there; ownership of a scope cannot be granted.
+ *
+ * @throws AuthTunaError `forbidden` for a role that is not held there or does not exist, which are told apart by nothing
+ */
+async function heldGrants(
+  core: Core,
+  userId: string,
+  grants: readonly { role: string; scope: string }[],
+): Promise<{ userId: string; roleId: string; scope: string }[]> {
+  if (grants.length === 0) return [];
+  const now = core.now();
+  const rows = await core.db.roleAssignment.findMany({
+    where: {
+      userId,
+      scope: { in: grants.map(({ scope }) => scope) },
+      OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
+    },
+    include: { role: { select: { name: true } } },
+  });
+  const found = grants.map(({ role, scope }) => {
+    const held = rows.filter((row) => row.scope === scope && row.role.name === role);
+    if (held.length === 0)
+      throw new AuthTunaError('forbidden', {
+        message: `The owner of the key does not hold ${role} at ${scope}.`,
+      });
+    return held.map(({ roleId }) => ({ userId, roleId, scope }));
+  });
+  // The same grant twice is one.
+  return [...new Map(found.flat().map((grant) => [`${grant.roleId} ${grant.scope}`, grant])).values()];
+}
+
+interface Place {
+  slot: number;
+  masterSlot: number | null;
+}
+
+/**
+ * Stores a key in a free place among those of its owner. Two requests cannot take the same place, so that the limits hold under any
+ * parallelism; keys that have ended give theirs back.
+ *
+ * @throws AuthTunaError `conflict` when all places are taken
+ */
+async function inFreePlace(
+  core: Core,
+  userId: string,
+  kind: KeyKind,
+  store: (place: Place, free: Write) => Promise<void>,
+): Promise<void> {
+  const { maxPerUser } = core.config.apiKeys;
+  const isOver = { OR: [{ revokedAt: { not: null } }, { expiresAt: { lte: core.now() } }] };
+  for (let attempt = 1; ; attempt += 1) {
+    const live = await core.db.apiKey.findMany({
+      where: { userId, slot: { not: null }, NOT: isOver },
+      select: { slot: true, masterSlot: true },
+    });
+    const slot = lowestFree(live.map((row) => row.slot));
+    const masterSlot = kind === 'master' ? lowestFree(live.map((row) => row.masterSlot)) : null;
+    if (slot > maxPerUser) throw tooMany(`An account has at most ${maxPerUser} API keys.`);
+    if (masterSlot !== null && masterSlot > MAX_MASTER_KEYS)
+      throw tooMany(`An account has at most ${MAX_MASTER_KEYS} master keys.`);
+    const free = core.db.apiKey.updateMany({
+      where: { userId, slot: { not: null }, ...isOver },
+      data: { slot: null, masterSlot: null },
+    });
+    try {
+      return await store({ slot, masterSlot }, free);
+    } catch (error) {
+      if (!isUniqueViolation(error) || attempt >= MAX_ATTEMPTS + maxPerUser) throw error;
+    }
+  }
+}
+
+function lowestFree(taken: readonly (number | null)[]): number {
+  let place = 1;
+  while (taken.includes(place)) place += 1;
+  return place;
+}
+
+function tooMany(message: string): AuthTunaError {
+  return new AuthTunaError('conflict', { message: `${message} Revoke one that is not used.` });
+}

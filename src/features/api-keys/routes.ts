@@ -1,0 +1,173 @@
+import type { Core } from '../../core/core.js';
+import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import {
+  type Call,
+  type Feature,
+  type Route,
+  type RouteAnswer,
+  type RouteGuard,
+  route,
+} from '../../http/route.js';
+import { after } from '../../time.js';
+import { noKey } from './api-key.js';
+import type { ApiKeyManager, IssuedKey } from './manager.js';
+import { type ApiKeyForms, apiKeyPages } from './pages.js';
+import {
+  createBody,
+  createForm,
+  DEFAULT_OVERLAP_SECONDS,
+  leakedBody,
+  pageQuery,
+  rotateBody,
+} from './schemas.js';
+
+/** A key is a credential that outlives the session. */
+const RECENT: RouteGuard = { recent: 'login' };
+
+/** The own API keys, at `/auth/api-keys`. No key opens these routes. */
+export function apiKeysFeature(
+  apiKeys: ApiKeyManager,
+  core: Core,
+  http: HttpKit,
+  options: RouterOptions = {},
+): Feature {
+  const made = options.pages === false ? null : apiKeyPages(apiKeys, core, http);
+  const path = `${http.config.paths.auth}/api-keys`;
+  const context = { apiKeys, core, path, forms: made?.forms };
+  return {
+    name: 'apiKeys',
+    path,
+    pages: made?.pages ?? null,
+    // Before `/:id`, which would take its path for the id of a key.
+    routes: [leakedRoute(context), ...ownRoutes(context), ...formRoutes(context)],
+  };
+}
+
+interface Context {
+  apiKeys: ApiKeyManager;
+  core: Core;
+  /** `/auth/api-keys`. */
+  path: string;
+  forms: ApiKeyForms | undefined;
+}
+
+function ownRoutes({ apiKeys }: Context): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/',
+      summary: 'The own API keys, the newest first',
+      guard: {},
+      query: pageQuery,
+      answers: { 200: '`{ items, nextCursor }`' },
+      run: async ({ user, query }) => ({ json: await apiKeys.list(user.id, query) }),
+    }),
+    route({
+      method: 'post',
+      path: '/',
+      summary: 'Create an API key of one’s own',
+      guard: RECENT,
+      body: createBody,
+      answers: { 201: '`{ apiKey, key }`; the key is shown here and never again' },
+      run: async ({ body, user, actor }) => ({
+        json: await apiKeys.create({ ...body, userId: user.id }, actor),
+        status: 201,
+      }),
+    }),
+    route({
+      method: 'post',
+      path: '/:id/rotate',
+      summary: 'Replace an API key; the one before works on for `overlapSeconds`',
+      guard: RECENT,
+      body: rotateBody,
+      answers: { 200: '`{ apiKey, key }`' },
+      run: async (call) => ({
+        json: await apiKeys.rotate(await ownId(apiKeys, call), call.body, call.actor),
+      }),
+    }),
+    route({
+      method: 'delete',
+      path: '/:id',
+      summary: 'Revoke an own API key',
+      guard: RECENT,
+      answers: { 204: 'no body' },
+      async run(call) {
+        await revokeOwn(apiKeys, call);
+        return {};
+      },
+    }),
+  ];
+}
+
+/** The forms of the page. A key is shown in the answer itself: no page that could be opened again has it. */
+function formRoutes({ apiKeys, core, path, forms }: Context): Route[] {
+  const issued = ({ apiKey, key }: IssuedKey, previousUntil: Date | null): RouteAnswer => ({
+    json: { apiKey, key },
+    page: [
+      'api-keys/issued',
+      {
+        name: apiKey.name,
+        key,
+        expiresAt: apiKey.expiresAt ?? core.now(),
+        previousUntil,
+        continueUrl: `${path}/manage`,
+      },
+    ],
+  });
+  const common = { method: 'post', guard: RECENT, form: {}, isFormOnly: true, forms: forms?.list } as const;
+  return [
+    route({
+      ...common,
+      path: '/manage',
+      summary: 'Create an API key of one’s own',
+      body: createForm,
+      answers: { 200: 'a page with the key' },
+      run: async ({ body, user, actor }) =>
+        issued(await apiKeys.create({ ...body, userId: user.id }, actor), null),
+    }),
+    route({
+      ...common,
+      path: '/:id/replace',
+      summary: 'Replace an API key',
+      answers: { 200: 'a page with the key' },
+      async run(call) {
+        const previousUntil = after(core.now(), DEFAULT_OVERLAP_SECONDS);
+        return issued(await apiKeys.rotate(await ownId(apiKeys, call), {}, call.actor), previousUntil);
+      },
+    }),
+    route({
+      ...common,
+      path: '/:id/revoke',
+      summary: 'Revoke an own API key',
+      answers: { 303: 'to the page of API keys' },
+      async run(call) {
+        await revokeOwn(apiKeys, call);
+        return { redirectTo: `${path}/manage` };
+      },
+    }),
+  ];
+}
+
+/** Secret scanners find keys in public places and report them. Having a key proves that it leaked, so nothing else is asked for. */
+function leakedRoute({ apiKeys }: Context): Route {
+  return route({
+    method: 'post',
+    path: '/revoke-leaked',
+    summary: 'Revoke a key that was found where others can read it',
+    limit: { name: 'leakedKey', like: 'mailToken' },
+    body: leakedBody,
+    answers: { 200: '`{ revoked }`, whether it was a key in force' },
+    run: async ({ body, actor }) => ({ json: { revoked: await apiKeys.revokeLeaked(body.key, actor) } }),
+  });
+}
+
+async function revokeOwn(apiKeys: ApiKeyManager, call: Call): Promise<void> {
+  await apiKeys.revoke(await ownId(apiKeys, call), call.actor);
+}
+
+/** Administrators have routes of their own for the keys of others. @throws AuthTunaError `not_found` */
+async function ownId(apiKeys: ApiKeyManager, { param, user }: Call<unknown>): Promise<string> {
+  const id = param('id');
+  if (!(await apiKeys.isOwn(id, user.id))) throw noKey();
+  return id;
+}
