@@ -1,20 +1,26 @@
 import { LRUCache } from 'lru-cache';
 import type { RateLimit } from '../../config/rate-limits.js';
-import { isUniqueViolation } from '../../db/client.js';
 import type { Redis } from '../../db/redis.js';
 import { AuthTunaError } from '../../errors.js';
 import { InOrder } from '../concurrency/in-order.js';
 import type { Runtime } from '../runtime.js';
+import { type CounterStore, databaseStore, redisStore } from './counter-store.js';
+import {
+  addUse,
+  currentSightings,
+  currentUses,
+  type DistinctLimit,
+  endOf,
+  type RateVerdict,
+  type SpacedLimit,
+  TENTHS,
+  tenthOf,
+  tenthOfRoom,
+  verdictOf,
+  waitFor,
+} from './rate-window.js';
 
-/** A limit whose uses are also kept apart from each other. */
-export interface SpacedLimit extends RateLimit {
-  gapSeconds?: number;
-}
-
-/** A limit of distinct things, and of those that are seen at one of the places it is counted over. */
-export interface DistinctLimit extends RateLimit {
-  limitOfPlace: number;
-}
+export type { DistinctLimit, RateVerdict, SpacedLimit } from './rate-window.js';
 
 /** Something that is counted once however often it is seen, and where it was. */
 export interface Sighting {
@@ -25,42 +31,9 @@ export interface Sighting {
 /** `isNew`: it was not seen there within the window before. */
 export type DistinctVerdict = { allowed: true; isNew: boolean } | { allowed: false; resetSeconds: number };
 
-/** How a limit stands after it was asked. */
-export interface RateVerdict {
-  allowed: boolean;
-  limit: number;
-  /** How many more would pass now. */
-  remaining: number;
-  /** Until the next one frees up, when none is left; until all are free otherwise. */
-  resetSeconds: number;
-}
-
-/**
- * What passed lately. Uses are counted by tenths of the window; a tenth counts until all of it lies outside, so that no window, wherever
- * it begins, ever holds more than the limit, at a constant size of the row.
- */
-interface Uses {
-  /** When the last one passed, in ms. */
-  last: number;
-  /** [tenth, uses in it], oldest first. */
-  tenths: [number, number][];
-}
-
-/** For distinct things: `member place`, and the tenth in which it was last seen there. */
-type Sightings = Record<string, number>;
-
-/** Where counters are kept: a value that is replaced only if it is still what was read. */
-interface CounterStore {
-  read(id: string): Promise<string | null>;
-  /** @returns false when somebody else was faster */
-  replace(id: string, seen: string | null, next: string, lifetimeSeconds: number): Promise<boolean>;
-}
-
-const TENTHS = 10;
 const REMEMBERED_KEYS = 10_000;
 const REMEMBER_MS = 1000; // a refusal is repeated from memory at most this long
 const REMEMBERED_CHARACTERS = 4_000_000;
-const PLACES_PER_MEMBER = 4; // on average; bounds the row where few things are seen at very many places
 const MAX_ROUNDS = 200;
 
 /**
@@ -225,124 +198,4 @@ export class RateLimiter {
     const { keys } = this.#runtime;
     return [keys.lookup(`member ${member}`).slice(0, 12), keys.lookup(`place ${place}`).slice(0, 8)];
   }
-}
-
-function tenthOf(now: number, limit: RateLimit): number {
-  return Math.floor(now / ((limit.windowSeconds * 1000) / TENTHS));
-}
-
-/** When a whole window has passed since the end of a tenth, in ms. */
-function endOf(tenth: number, limit: RateLimit): number {
-  return (tenth + 1 + TENTHS) * ((limit.windowSeconds * 1000) / TENTHS);
-}
-
-function currentUses(state: string | null, limit: RateLimit, now: number): Uses {
-  const uses = state === null ? { last: 0, tenths: [] } : (JSON.parse(state) as Uses);
-  return { last: uses.last, tenths: uses.tenths.filter(([tenth]) => endOf(tenth, limit) > now) };
-}
-
-function currentSightings(state: string | null, limit: RateLimit, now: number): Sightings {
-  const sightings = state === null ? {} : (JSON.parse(state) as Sightings);
-  return Object.fromEntries(Object.entries(sightings).filter(([, tenth]) => endOf(tenth, limit) > now));
-}
-
-/** The tenth after whose end there is room for a new sighting; null for now. */
-function tenthOfRoom(
-  sightings: Sightings,
-  member: string,
-  place: string,
-  { limit, limitOfPlace }: DistinctLimit,
-): number | null {
-  /** When each of the distinct things was last seen anywhere. */
-  const members = new Map<string, number>();
-  const here: number[] = [];
-  for (const [entry, tenth] of Object.entries(sightings)) {
-    const [name = '', where] = entry.split(' ');
-    members.set(name, Math.max(tenth, members.get(name) ?? 0));
-    if (where === place) here.push(tenth);
-  }
-  const ends: number[] = [];
-  if (here.length >= limitOfPlace) ends.push(Math.min(...here));
-  if (!members.has(member) && members.size >= limit) ends.push(Math.min(...members.values()));
-  const all = Object.values(sightings);
-  if (all.length >= limit * PLACES_PER_MEMBER) ends.push(Math.min(...all));
-  return ends.length === 0 ? null : Math.max(...ends);
-}
-
-/** Milliseconds until one more may pass; 0 for now. */
-function waitFor(uses: Uses, limit: SpacedLimit, now: number): number {
-  const gap = uses.last + (limit.gapSeconds ?? 0) * 1000 - now;
-  let over = sumOf(uses) + 1 - limit.limit;
-  for (const [tenth, count] of uses.tenths) {
-    if (over <= 0) break;
-    over -= count;
-    if (over <= 0) return Math.max(gap, endOf(tenth, limit) - now);
-  }
-  return over > 0 ? limit.windowSeconds * 1000 : Math.max(0, gap); // a limit of 0 lets nothing pass
-}
-
-function addUse(uses: Uses, limit: RateLimit, now: number): void {
-  const tenth = tenthOf(now, limit);
-  const newest = uses.tenths.at(-1);
-  // A clock that was set back adds to the newest tenth, so that they stay in order.
-  if (newest !== undefined && newest[0] >= tenth) newest[1] += 1;
-  else uses.tenths.push([tenth, 1]);
-  uses.last = now;
-}
-
-function verdictOf(uses: Uses, limit: SpacedLimit, now: number): RateVerdict {
-  const remaining = Math.max(0, limit.limit - sumOf(uses));
-  const newest = uses.tenths.at(-1)?.[0] ?? tenthOf(now, limit);
-  const wait = remaining > 0 ? endOf(newest, limit) - now : waitFor(uses, limit, now);
-  return { allowed: true, limit: limit.limit, remaining, resetSeconds: Math.max(1, Math.ceil(wait / 1000)) };
-}
-
-function sumOf(uses: Uses): number {
-  return uses.tenths.reduce((sum, [, count]) => sum + count, 0);
-}
-
-function databaseStore(runtime: Runtime): CounterStore {
-  const { db } = runtime;
-  return {
-    async read(id) {
-      return (await db.rateWindow.findUnique({ where: { key: id } }))?.state ?? null;
-    },
-    async replace(id, seen, next, lifetimeSeconds) {
-      const expiresAt = new Date(runtime.now().getTime() + lifetimeSeconds * 1000);
-      if (seen !== null) {
-        const { count } = await db.rateWindow.updateMany({
-          where: { key: id, state: seen },
-          data: { state: next, expiresAt },
-        });
-        return count === 1;
-      }
-      try {
-        await db.rateWindow.create({ data: { key: id, state: next, expiresAt } });
-        return true;
-      } catch (error) {
-        if (isUniqueViolation(error)) return false;
-        throw error;
-      }
-    },
-  };
-}
-
-// Redis runs a script as one step. An empty string stands for "was not there".
-const REPLACE = `
-local present = redis.call('GET', KEYS[1])
-if (present or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-return 1`;
-
-function redisStore(redis: Redis): CounterStore {
-  const keyOf = (id: string) => `authtuna:rate:${id}`;
-  return {
-    read: (id) => redis.run((client) => client.get(keyOf(id))),
-    async replace(id, seen, next, lifetimeSeconds) {
-      const replaced = await redis.run((client) =>
-        client.eval(REPLACE, { keys: [keyOf(id)], arguments: [seen ?? '', next, String(lifetimeSeconds)] }),
-      );
-      return replaced === 1;
-    },
-  };
 }
