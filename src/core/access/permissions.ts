@@ -4,8 +4,8 @@ import { AuthTunaError } from '../../errors.js';
 import type { Write } from '../changes/ledger.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import { invalid } from '../refusals.js';
-import { asConflict, definitionChain, type RoleCore } from './role-core.js';
-import { requireMayEdit, unchangedDraft } from './role-edits.js';
+import { requireMayEdit, unchangedDraft } from './role-commit.js';
+import { asConflict, definitionChain, noPermission, type RoleCore } from './role-core.js';
 import { isPermissionName } from './scope-name.js';
 import { rolesChangedSince } from './versions.js';
 
@@ -73,8 +73,7 @@ export class PermissionManager {
   /** @throws AuthTunaError `not_found` */
   async get(name: string): Promise<Permission> {
     const permission = await this.find(name);
-    if (permission === null)
-      throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
+    if (permission === null) throw noPermission(name);
     return permission;
   }
 
@@ -147,8 +146,7 @@ export class PermissionManager {
         invalidates: ['roles'],
       });
     } catch (error) {
-      if (isMissing(error) && (await this.find(name)) === null)
-        throw new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
+      if (isMissing(error) && (await this.find(name)) === null) throw noPermission(name);
       throw asConflict(error);
     }
   }

@@ -87,6 +87,10 @@ export function noRole(name: string): AuthTunaError {
   return new AuthTunaError('not_found', { message: `There is no role ${name}.` });
 }
 
+export function noPermission(name: string): AuthTunaError {
+  return new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
+}
+
 /** A write that missed its row, as a conflict; every other error as it is. */
 export function asConflict(
   error: unknown,

@@ -3,21 +3,18 @@ import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Write } from '../changes/ledger.js';
-import { mayEditRole, type RoleDraft } from './delegation.js';
-import type { Chain } from './grants.js';
-import type { CompiledRole, RoleCatalog } from './role-catalog.js';
+import { commitEdit, requireMayEdit, superadminWrites, unchangedDraft } from './role-commit.js';
 import {
   allRoles,
   asConflict,
   definitionChain,
   locateRole,
+  noPermission,
   noRole,
   type RoleCore,
-  standingAt,
 } from './role-core.js';
 import { checkInput, type RoleChange, type RoleInput } from './role-input.js';
-import { isPermissionName, isPermissionPattern } from './scope-name.js';
-import { SuperadminGuard, superadminRoles } from './superadmins.js';
+import { isPermissionName } from './scope-name.js';
 import { rolesChangedSince } from './versions.js';
 
 /** {@link RoleManager.create} */
@@ -168,133 +165,6 @@ export async function deleteRole(
   }
 }
 
-/** {@link RoleManager.addPermission} */
-export async function addPermission(
-  core: RoleCore,
-  name: string,
-  permission: string,
-  actor: Actor,
-  ownedBy?: string,
-): Promise<void> {
-  const found = await locateRole(core, name, ownedBy);
-  const { role, chain } = found;
-  const { db } = core;
-  const isKnown =
-    isPermissionPattern(permission) ||
-    (await db.permission.findUnique({ where: { name: permission } })) !== null;
-  if (!isKnown) throw noPermission(permission);
-  await requireMayEdit(core, actor, role, { ...unchangedDraft(role), permissions: [permission] }, chain);
-  if (role.direct.includes(permission)) return;
-  const row = { roleId: role.id, permission };
-  const write = db.rolePermission.upsert({ where: { roleId_permission: row }, create: row, update: {} });
-  await commitEdit(core, found, [write], actor, { added: permission });
-}
-
-/** {@link RoleManager.removePermission} */
-export async function removePermission(
-  core: RoleCore,
-  name: string,
-  permission: string,
-  actor: Actor,
-  ownedBy?: string,
-): Promise<void> {
-  const found = await locateRole(core, name, ownedBy);
-  const { role, chain } = found;
-  await requireMayEdit(core, actor, role, unchangedDraft(role), chain);
-  if (!role.direct.includes(permission)) throw noEntry(role);
-  const where = { roleId_permission: { roleId: role.id, permission } };
-  await commitEdit(core, found, [core.db.rolePermission.delete({ where })], actor, { removed: permission });
-}
-
-/** {@link RoleManager.allowAssign} */
-export async function allowAssign(
-  core: RoleCore,
-  assigner: string,
-  assignable: string,
-  actor: Actor,
-): Promise<void> {
-  const found = await locateRole(core, assigner);
-  const { catalog, role, chain } = found;
-  const [target] = allRoles(catalog, [assignable], chain) as [CompiledRole];
-  await requireMayEdit(core, actor, role, { ...unchangedDraft(role), mayAssign: [target] }, chain);
-  const row = { assignerId: role.id, assignableId: target.id };
-  const where = { assignerId_assignableId: row };
-  const write = core.db.roleAllowAssign.upsert({ where, create: row, update: {} });
-  await commitEdit(core, found, [write], actor, { mayAssign: assignable });
-}
-
-/** {@link RoleManager.disallowAssign} */
-export async function disallowAssign(
-  core: RoleCore,
-  assigner: string,
-  assignable: string,
-  actor: Actor,
-): Promise<void> {
-  const found = await locateRole(core, assigner);
-  const { catalog, role, chain } = found;
-  const [target] = allRoles(catalog, [assignable], chain) as [CompiledRole];
-  await requireMayEdit(core, actor, role, unchangedDraft(role), chain);
-  if (!role.mayAssign.includes(target.id)) throw noEntry(role);
-  const where = { assignerId_assignableId: { assignerId: role.id, assignableId: target.id } };
-  await commitEdit(core, found, [core.db.roleAllowAssign.delete({ where })], actor, {
-    mayNoLongerAssign: assignable,
-  });
-}
-
-/** @throws AuthTunaError `unauthenticated`, `forbidden` */
-export async function requireMayEdit(
-  core: RoleCore,
-  actor: Actor,
-  before: CompiledRole | null,
-  draft: RoleDraft,
-  chain: Chain,
-): Promise<void> {
-  const standing = await standingAt(core, actor, chain);
-  if (standing !== null && !mayEditRole(standing, before, draft)) throw new AuthTunaError('forbidden');
-}
-
-/** A draft that puts nothing into a role and only asks whether the actor may touch it. */
-export function unchangedDraft(role: CompiledRole): RoleDraft {
-  return { level: role.level, permissions: [], includes: [], mayAssign: [] };
-}
-
-/** Commits an edit, as long as the roles are still those by which it was decided. @param after the roles as they will be, where that changes who is a superadmin */
-async function commitEdit(
-  core: RoleCore,
-  { catalog, role }: { catalog: RoleCatalog; role: CompiledRole },
-  writes: readonly Write[],
-  actor: Actor,
-  data: Record<string, unknown>,
-  after: RoleCatalog = catalog,
-): Promise<void> {
-  const superadmins = after === catalog ? [] : await superadminWrites(core, catalog, after);
-  try {
-    await core.ledger.commit({
-      writes: [...writes, ...superadmins, rolesChangedSince(core.db, catalog.version)],
-      facts: [{ type: 'role.updated', actor, target: { type: 'role', id: role.name }, data }],
-      invalidates: ['roles'],
-    });
-  } catch (error) {
-    if (isMissing(error) && (await core.roleStore.current()).byId(role.id) === null) throw noRole(role.name);
-    throw asConflict(error);
-  }
-}
-
-async function superadminWrites(core: RoleCore, before: RoleCatalog, after: RoleCatalog): Promise<Write[]> {
-  const [old, next] = [superadminRoles(before), superadminRoles(after)];
-  if (old.size === next.size && [...old].every((id) => next.has(id))) return [];
-  const superadmins = new SuperadminGuard(core);
-  return superadmins.rolesChanged(before, after, await superadmins.observe());
-}
-
 function nameTaken(name: string): AuthTunaError {
   return new AuthTunaError('conflict', { message: `The role ${name} exists already.` });
-}
-
-function noPermission(name: string): AuthTunaError {
-  return new AuthTunaError('not_found', { message: `There is no permission ${name}.` });
-}
-
-function noEntry(role: CompiledRole): AuthTunaError {
-  return new AuthTunaError('not_found', { message: `The role ${role.name} has no such entry.` });
 }

@@ -5,15 +5,8 @@ import type { PublicUser } from '../user.js';
 import { assign, assignableBy, assignmentsOf, type RoleAssignment, unassign } from './assignments.js';
 import type { Role } from './role-catalog.js';
 import { locateRoleAt, noRole, type RoleCore } from './role-core.js';
-import {
-  addPermission,
-  allowAssign,
-  createRole,
-  deleteRole,
-  disallowAssign,
-  removePermission,
-  updateRole,
-} from './role-edits.js';
+import { createRole, deleteRole, updateRole } from './role-edits.js';
+import { addPermission, allowAssign, disallowAssign, removePermission } from './role-entries.js';
 import type { RoleChange, RoleInput } from './role-input.js';
 
 export type { RoleAssignment } from './assignments.js';
