@@ -1,0 +1,46 @@
+import type { Assets } from './assets.js';
+import { createRenderer } from './renderer.js';
+import type { Site } from './site.js';
+import type { PageData, PageName } from './template-data.js';
+import type { Texts } from './texts.js';
+
+const SCRIPTS = ['authtuna.js', 'simplewebauthn.js', 'passkeys.js'];
+
+/** Renders whole HTML pages. */
+export function createPageRenderer(
+  directories: readonly string[],
+  texts: Texts,
+  assets: Assets,
+  siteIn: (locale: string | undefined) => Site,
+): <N extends PageName>(name: N, data: PageData[N]) => string {
+  const render = createRenderer(directories, 'partials', true, texts);
+  return (name, data) => {
+    const site = siteIn(data.locale);
+    const problem = 'problem' in data ? data.problem : null;
+    const values = 'values' in data ? data.values : null;
+    const body = render(`pages/${name}.hbs`, {
+      ...data,
+      values: values ?? {},
+      errors: problem?.fields ?? {},
+      site,
+    });
+    return render('layout.hbs', {
+      site,
+      body,
+      title:
+        texts.translate(site.locale, titleKey(name, data)) ??
+        texts.translate(site.locale, 'errors.other.title'),
+      hasProblem: Boolean(problem),
+      styles: ['authtuna.css', 'theme.css'].map(assets.get),
+      scripts: SCRIPTS.map(assets.find).filter((script) => script !== null),
+    });
+  };
+}
+
+function titleKey(name: PageName, data: object): string {
+  if (name === 'message' && 'message' in data) return `messages.${data.message}.title`;
+  if (name === 'error' && 'code' in data) return `errors.${data.code}.title`;
+  if ('state' in data) return `pages.${name}.${data.state}.title`;
+  if ('kind' in data) return `pages.${name}.${data.kind}.title`;
+  return `pages.${name}.title`;
+}
