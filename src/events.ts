@@ -3,6 +3,7 @@ import type { Actor } from './actor.js';
 /** What can happen. Names are `noun.past_participle`. */
 export const EVENT_TYPES = [
   'user.created',
+  'user.imported',
   'user.updated',
   'user.suspended',
   'user.unsuspended',

@@ -48,6 +48,7 @@ export type { Page } from './core/page.js';
 export type { SessionManager, SessionWithToken } from './core/sessions/sessions.js';
 export type { SecondFactorName } from './core/sign-in/second-factors.js';
 export type { SignInResult } from './core/sign-in/sign-in.js';
+export type { ImportedUser, ImportOptions, ImportProblem, ImportReport } from './core/users/import-users.js';
 export type { NewUser } from './core/users/new-user.js';
 export type { PasswordManager } from './core/users/passwords.js';
 export type { UserChange } from './core/users/update-user.js';

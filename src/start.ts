@@ -12,7 +12,9 @@ import type { DatabaseConnection } from './db/connection.js';
 import { columnsOf } from './db/host-user.js';
 import { checkTables, migrate } from './db/migrate.js';
 import { checkClientSchema } from './db/schema/check-client.js';
+import { schemaOfClient } from './db/schema/client-schema.js';
 import { hostModelName } from './db/schema/model-names.js';
+import { parseModels } from './db/schema/schema-text.js';
 import type { Guards } from './http/guards/guards.js';
 
 const START_MS = 30_000; // a first start writes more than a request ever does, and nobody waits for it at a page
@@ -67,5 +69,10 @@ export function warnOfDefaultDatabase({ isSecure, logger }: Config, options: Any
 export function databaseOptions({ models, user }: Config, client: AnyPrisma): DbOptions {
   const { hostUser } = user;
   const columns = columnsOf(client, hostModelName(models, 'User'));
-  return { models, hostUser: hostUser === undefined ? undefined : { ...hostUser, columns } };
+  if (hostUser === undefined) return { models };
+  const model = parseModels(schemaOfClient(client) ?? '').find(
+    ({ name }) => name === hostModelName(models, 'User'),
+  );
+  const foreignKeys = model?.fields.get(hostUser.relation)?.relationFields ?? [];
+  return { models, hostUser: { ...hostUser, columns, foreignKeys } };
 }

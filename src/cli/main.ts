@@ -4,6 +4,7 @@ import { audit } from './audit.js';
 import type { Command } from './command.js';
 import { createAdmin } from './create-admin.js';
 import { generate } from './generate.js';
+import { importUsers } from './import/import.js';
 import { init } from './init.js';
 import { migrateDatabase } from './migrate.js';
 import { newSecret } from './new-secret.js';
@@ -14,6 +15,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   migrate: migrateDatabase,
   'create-admin': createAdmin,
   why,
+  import: importUsers,
   init,
   generate,
   audit,

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import bcrypt from 'bcrypt';
+import { foreignComparison } from './foreign-hash.js';
 import type { Key, KeyRing } from './key-ring.js';
 import { type Lane, WorkQueue } from './work-queue.js';
 
@@ -8,7 +9,7 @@ import { type Lane, WorkQueue } from './work-queue.js';
  *
  * The keyed pre-hash means that nothing is cut at bcrypt's 72 bytes, and that the database alone is not enough to guess.
  * A hash names everything it was made with: `hmac384-bcrypt$nfkc$<kid>$<bcrypt hash>`. Plain bcrypt hashes (`$2…`) from an
- * import verify too, but never for an input of more than 72 bytes.
+ * import verify too, but never for an input of more than 72 bytes, and so do those of `foreignComparison`.
  *
  * Every comparison takes as long as one of today's cost, so that its time does not say which passwords were imported. Work runs on native
  * threads through a bounded queue with two lanes, so that a flood of strangers exhausts no memory and keeps nobody out who is known.
@@ -62,6 +63,13 @@ export class PasswordHasher {
 
   async #compare(password: string, stored: string, lane: Lane): Promise<boolean | 'too_long'> {
     const parsed = parseHash(stored);
+    const foreign = parsed === null ? foreignComparison(stored) : null;
+    if (foreign !== null)
+      return this.#queue.inLane(lane, async () => {
+        // Beside it the work of today's cost, so that its time does not say that this password was imported.
+        const [matches] = await Promise.all([foreign(password), bcrypt.hash(password, this.#cost)]);
+        return matches;
+      });
     if (parsed === null) {
       const matches = await this.#queue.inLane(lane, () => this.#compareBcrypt(password, stored));
       // bcrypt ignores what is beyond 72 bytes, so a longer input proves nothing.

@@ -17,14 +17,17 @@ export interface HostUserMapping {
   create(user: NewHostUser): Record<string, unknown>;
   /** The columns of our user model, those that the host added included. */
   columns: ReadonlySet<string>;
+  /** The columns of the relation; where they are given, the host's row exists already. */
+  foreignKeys: readonly string[];
 }
 
 /** Adds the creation of the host's row to the creation of ours: Prisma writes both in one transaction. */
 export function withHostUser(
   args: Record<string, unknown> | undefined,
-  { relation, create, columns }: HostUserMapping,
+  { relation, create, columns, foreignKeys }: HostUserMapping,
 ): Record<string, unknown> {
   const given = (args?.data ?? {}) as Record<string, unknown>;
+  if (foreignKeys.some((column) => given[column] !== undefined)) return { ...args };
   const entries = Object.entries(given);
   const own = Object.fromEntries(entries.filter(([name]) => columns.has(name)));
   const others = Object.fromEntries(entries.filter(([name]) => !columns.has(name) && name !== relation));

@@ -6,6 +6,7 @@ import type { Page } from '../page.js';
 import { noUser } from '../refusals.js';
 import { publicUser, type UserRow } from '../user.js';
 import { eraseUser } from './erase.js';
+import { type ImportedUser, type ImportOptions, type ImportReport, importUsers } from './import-users.js';
 import { type NewUser, type PreparedUser, prepareUser, storeUser, type WithNewUser } from './new-user.js';
 import { deleteUser, restoreUser, suspendUser, unsuspendUser } from './status.js';
 import { type UserChange, updateUser } from './update-user.js';
@@ -60,6 +61,22 @@ export class UserManager<U extends User = User> {
     const prepared = await this.prepare(input, actor);
     await this.store(prepared, actor);
     return this.get(prepared.id);
+  }
+
+  /**
+   * Imports the users of another system with their password hashes, 500 at a time. Addresses that have an account are left as they are, so
+   * an import that was cut off is continued by running it again. Needs `users:manage`.
+   *
+   * A hash is compared as the other system made it, and replaced by one of ours at the first sign-in.
+   * @throws AuthTunaError `invalid_input` for a row of the wrong shape; `forbidden`
+   */
+  async import(
+    rows: AsyncIterable<ImportedUser> | Iterable<ImportedUser>,
+    actor: Actor,
+    options: ImportOptions = {},
+  ): Promise<ImportReport> {
+    await this.#core.access.require(actor, 'users:manage');
+    return importUsers(this.#core, rows, actor, options);
   }
 
   /** The user of that address, created when there is none; an existing user is not changed. */

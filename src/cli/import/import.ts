@@ -1,0 +1,149 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { SYSTEM } from '../../actor.js';
+import { optionsFromEnv } from '../../config/env.js';
+import type { ImportedUser, ImportReport } from '../../core/users/import-users.js';
+import type { FirebaseParameters } from '../../crypto/recognize-hash.js';
+import { AuthTunaError } from '../../errors.js';
+import type { Command } from '../command.js';
+import { withInstance } from '../instance.js';
+import { csvRows, jsonRows, type SourceRow, tableRows } from './sources.js';
+import { importedUser, isTarget, type SourceSystem, SYSTEMS, TARGETS } from './systems.js';
+
+export const importUsers: Command = {
+  summary: 'Bring users and their password hashes from another system.',
+  usage: `npx authtuna import --from <system> [file] [--source-url URL] [--table users] [--key id] [--map hash=password,…] [--dry-run] [--report problems.jsonl] [--firebase-parameters file.json]
+
+${Object.entries(SYSTEMS)
+  .map(([name, { summary }]) => `    ${name.padEnd(16)} ${summary}`)
+  .join('\n')}`,
+  async run(args) {
+    const { values, positionals } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        from: { type: 'string' },
+        'source-url': { type: 'string' },
+        table: { type: 'string' },
+        key: { type: 'string' },
+        map: { type: 'string', default: '' },
+        'dry-run': { type: 'boolean', default: false },
+        report: { type: 'string' },
+        'firebase-parameters': { type: 'string' },
+      },
+    });
+    const system = SYSTEMS[values.from ?? ''];
+    if (system === undefined) {
+      console.error(`authtuna import: say --from which system\n\n  ${importUsers.usage}`);
+      return 2;
+    }
+    const rows = rowsOf(system, {
+      file: positionals[0],
+      url: values['source-url'] ?? optionsFromEnv(process.env).databaseUrl,
+      table: values.table,
+      key: values.key,
+    });
+    const columns = { ...system.columns, ...columnsOf(values.map) };
+    const firebase = values['firebase-parameters'];
+    const given = firebase === undefined ? {} : { firebase: firebaseParameters(firebase) };
+    return withInstance(async ({ users }) => {
+      const report = await users.import(converted(rows, system, columns, given), SYSTEM, {
+        dryRun: values['dry-run'],
+        onProgress: showProgress,
+      });
+      if (values.report !== undefined)
+        writeFileSync(
+          values.report,
+          report.problems.map((problem) => `${JSON.stringify(problem)}\n`).join(''),
+        );
+      console.log(described(report, values['dry-run']));
+      return report.problems.some(({ isImported }) => !isImported) ? 1 : 0;
+    });
+  },
+};
+
+async function* converted(
+  rows: AsyncIterable<SourceRow>,
+  system: SourceSystem,
+  columns: SourceSystem['columns'],
+  given: { firebase?: FirebaseParameters },
+): AsyncIterable<ImportedUser> {
+  for await (const row of rows) yield importedUser(row, system, columns, given);
+}
+
+function rowsOf(
+  system: SourceSystem,
+  { file, url, table, key }: Record<'file' | 'url' | 'table' | 'key', string | undefined>,
+): AsyncIterable<SourceRow> {
+  if (system.table === undefined || file !== undefined) {
+    if (file === undefined || !existsSync(file))
+      throw wrong(`there is no file ${file ?? ''}: name the file to read`);
+    return file.endsWith('.csv') ? csvRows(file) : jsonRows(file);
+  }
+  if (url === undefined) throw wrong('say where the table is: --source-url postgresql://…');
+  return tableRows(url, {
+    table: table ?? system.table,
+    key: key ?? system.key ?? 'id',
+    ...(system.join !== undefined && table === undefined && { join: system.join }),
+  });
+}
+
+/** `hash=password,created=joined` */
+function columnsOf(map: string): Record<string, string> {
+  const pairs = map.split(',').filter((pair) => pair !== '');
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [target = '', column = ''] = pair.split('=', 2);
+      if (!isTarget(target) || column === '')
+        throw wrong(`--map ${pair}: write ${TARGETS.join(', ')} and the column, such as hash=password`);
+      return [target, column];
+    }),
+  );
+}
+
+function firebaseParameters(path: string): FirebaseParameters {
+  const given = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  return {
+    signerKey: String(given.base64_signer_key ?? given.signerKey),
+    saltSeparator: String(given.base64_salt_separator ?? given.saltSeparator ?? ''),
+    rounds: Number(given.rounds),
+    memCost: Number(given.mem_cost ?? given.memCost),
+  };
+}
+
+function wrong(message: string): AuthTunaError {
+  return new AuthTunaError('invalid_input', { message });
+}
+
+function showProgress({ read, imported, existing }: ImportReport): void {
+  if (!process.stderr.isTTY) return;
+  process.stderr.write(`\r${read} read, ${imported} imported, ${existing} there already`);
+}
+
+function described(report: ImportReport, isDryRun: boolean): string {
+  const kinds = new Map<string, number>();
+  for (const { problem } of report.problems) kinds.set(problem, (kinds.get(problem) ?? 0) + 1);
+  return [
+    `${report.read} read, ${report.imported} ${isDryRun ? 'would be imported' : 'imported'}, ${report.existing} there already, ${report.withoutPassword} without a password that can be taken over.`,
+    ...[...kinds].map(([problem, count]) => `  ${count} × ${EXPLAINED[problem] ?? problem}`),
+    ...report.problems
+      .slice(0, 20)
+      .map(
+        ({ row, email, problem, isImported }) =>
+          `  row ${row}, ${email}: ${problem}${isImported ? '' : ' (not imported)'}`,
+      ),
+    ...(report.problemCount > 20
+      ? [`  … ${report.problemCount} in all; --report FILE writes the first 1000`]
+      : []),
+  ].join('\n');
+}
+
+const EXPLAINED: Readonly<Record<string, string>> = {
+  invalid_email: 'no address, or one that is none (not imported)',
+  same_address_twice: 'an address that an earlier row has, in another spelling or the same (not imported)',
+  unknown_hash: 'a hash of a kind that cannot be compared here; the person chooses a new password',
+  invalid_username: 'a username that is not allowed here; imported without it',
+  username_taken: 'a username that somebody else has, or one that looks like it; imported without it',
+  has_capitals: 'an address with capitals; imported in lower case',
+  conflict: 'taken by somebody else at this moment (not imported)',
+};

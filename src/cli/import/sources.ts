@@ -1,0 +1,107 @@
+import { createReadStream, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { openDatabase } from '../../db/open.js';
+import { AuthTunaError } from '../../errors.js';
+
+/** A row of another system, by its own names. */
+export type SourceRow = Readonly<Record<string, unknown>>;
+
+const PAGE = 1000;
+const NAME = /^[A-Za-z_][A-Za-z0-9_.]{0,126}$/;
+
+/** The lines of a file of JSON objects; an array, or an object with `users`, is taken whole. */
+export async function* jsonRows(path: string): AsyncIterable<SourceRow> {
+  const start = await firstCharacter(path);
+  if (start === '[' || path.endsWith('.json')) {
+    const whole = JSON.parse(readFileSync(path, 'utf8')) as SourceRow[] | { users: SourceRow[] };
+    yield* Array.isArray(whole) ? whole : whole.users;
+    return;
+  }
+  let number = 0;
+  for await (const line of createInterface({
+    input: createReadStream(path),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
+    number += 1;
+    if (line.trim() !== '') yield parsedLine(line, `${path}:${number}`);
+  }
+}
+
+async function firstCharacter(path: string): Promise<string | undefined> {
+  for await (const chunk of createReadStream(path, { encoding: 'utf8', end: 64 }))
+    return String(chunk).trim()[0];
+  return undefined;
+}
+
+function parsedLine(line: string, where: string): SourceRow {
+  try {
+    return JSON.parse(line) as SourceRow;
+  } catch (error) {
+    throw new AuthTunaError('invalid_input', { message: `${where} is no JSON.` }, { cause: error });
+  }
+}
+
+/** The rows of a CSV file as RFC 4180 has it, by the names of its first line. */
+export async function* csvRows(path: string): AsyncIterable<SourceRow> {
+  let names: string[] | null = null;
+  let record = '';
+  for await (const line of createInterface({
+    input: createReadStream(path),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })) {
+    record = record === '' ? line : `${record}\n${line}`;
+    if ((record.split('"').length - 1) % 2 === 1) continue; // a line end inside of quotes
+    if (record.trim() === '') continue;
+    const cells = cellsOf(record.replace(/^\uFEFF/, ''));
+    record = '';
+    if (names === null) names = cells;
+    else yield Object.fromEntries(names.map((name, index) => [name, cells[index] ?? '']));
+  }
+}
+
+function cellsOf(record: string): string[] {
+  return [...record.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, plain]) =>
+    quoted === undefined ? (plain ?? '').trim() : quoted.replaceAll('""', '"'),
+  );
+}
+
+/** The rows of a table, by its key, a thousand at a time; nothing is locked in between. */
+export async function* tableRows(
+  url: string,
+  { table, key, join }: { table: string; key: string; join?: string },
+): AsyncIterable<SourceRow> {
+  const connection = openDatabase(url);
+  const from = quoted(table);
+  let last: unknown;
+  try {
+    for (;;) {
+      const after = last === undefined ? '' : `WHERE ${from}.${quoted(key)} > ${literal(last)}`;
+      const rows = await connection.exclusively((sql) =>
+        sql.query(
+          `SELECT ${from}.*${join === undefined ? '' : `, ${join}`} FROM ${from} ${after} ORDER BY ${from}.${quoted(key)} LIMIT ${PAGE}`,
+        ),
+      );
+      yield* rows;
+      if (rows.length < PAGE) return;
+      last = rows.at(-1)?.[key];
+    }
+  } finally {
+    await connection.close();
+  }
+}
+
+/** @throws AuthTunaError `invalid_input` for a name that could be more than a name */
+export function quoted(name: string): string {
+  if (!NAME.test(name))
+    throw new AuthTunaError('invalid_input', { message: `${name} is not the name of a table or column.` });
+  return name
+    .split('.')
+    .map((part) => `"${part}"`)
+    .join('.');
+}
+
+/** A key that the database itself gave, as it is compared: numbers as they are, all others as texts. */
+function literal(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  return `'${String(value).replaceAll("'", "''")}'`;
+}
