@@ -45,7 +45,8 @@ export type {
 export type { BroadcastHealth } from './core/instances/broadcast.js';
 export type { Job, JobManager, JobStatus } from './core/instances/jobs.js';
 export type { Page } from './core/page.js';
-export type { SessionManager, SessionWithToken } from './core/sessions/sessions.js';
+export type { SessionWithToken } from './core/sessions/session-writes.js';
+export type { SessionManager } from './core/sessions/sessions.js';
 export type { SecondFactorName } from './core/sign-in/second-factors.js';
 export type { SignInResult } from './core/sign-in/sign-in.js';
 export type { ImportedUser, ImportOptions, ImportProblem, ImportReport } from './core/users/import-users.js';

@@ -1029,7 +1029,7 @@ describe('errors', () => {
 
     const { token } = await authTuna.sessions.create(user.id, ['pwd'], SYSTEM);
     expect(await withToken(token)).toEqual([200, undefined]);
-    clock.advance({ seconds: 301 });
+    clock.advance({ seconds: 601 });
     const renewed = cookieOf(await request(app).get('/me').set('Cookie', `at_sess=${token}`));
     expect(await withToken(renewed)).toEqual([200, undefined]);
     clock.advance({ seconds: 60 });

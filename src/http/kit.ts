@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.js';
 import type { HumanCheckAction } from '../config/options.js';
-import type { SessionWithToken } from '../core/sessions/sessions.js';
+import type { SessionWithToken } from '../core/sessions/session-writes.js';
 import type { SignInCore } from '../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../core/sign-in/sign-in.js';
 import { sentUser } from '../core/user.js';

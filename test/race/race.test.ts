@@ -66,7 +66,7 @@ test('no honest session is lost and every copy is caught, under bursts, losses, 
     const generations = new Map(honest.map((who) => [who, who.history.length]));
     // Seen, settled and due: everybody rotates in this round.
     await Promise.all(honest.map(async (who) => check(who, 'before', await who.visit(anywhere()))));
-    await cluster.advance(301 + chance.below(200));
+    await cluster.advance(601 + chance.below(200));
 
     // Somebody copies a jar in every round: one waits until the cookie is old, one uses it at once and keeps what it is given.
     const victim = await visitor();
@@ -147,7 +147,7 @@ test('no honest session is lost and every copy is caught, under bursts, losses, 
   }
   // The last thefts get the rounds they need.
   for (let round = 0; round < 3; round += 1) {
-    await cluster.advance(301);
+    await cluster.advance(601);
     for (const { victim } of thefts) await victim.visit(anywhere());
     for (const { victim } of thefts) await victim.visit(anywhere());
     await cluster.advance(200);
@@ -333,7 +333,7 @@ test.runIf(dialect === 'sqlite')(
     for (let i = 0; i < 4; i += 1) visitors.push(await visitor());
     for (const who of visitors) for (const index of [0, 1]) expect((await who.visit(index)).status).toBe(200);
     // Whoever comes now is to be rotated, which has to be written.
-    await cluster.advance(301);
+    await cluster.advance(601);
     const holder = fork(new URL('./lock-process.js', import.meta.url), [database.url], { execArgv: [] });
     await once(holder, 'message');
     const counts: Record<string, number> = {};

@@ -33,6 +33,8 @@ interface Variant {
   stalls?: boolean;
   /** A browser that crashes once an hour and comes back with a jar up to 30 s old. */
   restoresJar?: boolean;
+  /** Every request comes from another network, as behind some relays. */
+  isRelayed?: boolean;
   /** Instead of the protocol of this library. */
   protocol?: 'single use' | 'last writer wins';
   /** Whether no honest session may be lost; where it is false, some must be, or the simulation sees nothing. */
@@ -43,6 +45,7 @@ const VARIANTS: readonly Variant[] = [
   { name: 'this protocol, 4 instances', share: 0.5, isSafe: true },
   { name: 'fault rates x5', share: 0.2, faults: 5, isSafe: true },
   { name: '16 instances', share: 0.2, instances: 16, isSafe: true },
+  { name: 'another network at every request', share: 0.1, isRelayed: true, isSafe: true },
   { name: 'V = 0 (no cache)', share: 0.1, session: { recheckSeconds: 0 }, isSafe: true },
   { name: 'S = 0 (no forgiveness)', share: 0.05, session: { rotationForgiveSeconds: 0 }, isSafe: false },
   {
@@ -63,7 +66,28 @@ const VARIANTS: readonly Variant[] = [
   { name: 'random successor, last writer wins', share: 0.05, protocol: 'last writer wins', isSafe: false },
 ];
 
-const THIEVES = [
+const OWNER_IP = '192.0.2.1';
+const OTHER_IP = '198.51.100.9';
+const R_SECONDS = 300;
+
+interface Thief {
+  name: string;
+  everySeconds: number;
+  /** Milliseconds after the theft. */
+  startsAfter?: number;
+  /** Keeps the old cookie until its successor was acknowledged by the owner. */
+  isAdaptive?: boolean;
+  /** Rests for R after each acknowledgement, when no rotation can be due. */
+  rests?: boolean;
+  /** Default: the owner's. */
+  ip?: string;
+  /** The owner asks once in so many seconds, to the second, instead of opening pages. */
+  ownerPollsSeconds?: number;
+  /** Says what nothing finds. */
+  isHidden?: boolean;
+}
+
+const THIEVES: readonly Thief[] = [
   { name: 'uses the copy every 5 s, stores new cookies', everySeconds: 5 },
   { name: 'every 60 s', everySeconds: 60 },
   { name: 'every 600 s', everySeconds: 600 },
@@ -72,6 +96,33 @@ const THIEVES = [
     name: 'adaptive: keeps the old cookie until the new one is acknowledged',
     everySeconds: 60,
     isAdaptive: true,
+  },
+  {
+    name: 'first at every rotation, in another network',
+    everySeconds: 5,
+    isAdaptive: true,
+    rests: true,
+    ip: OTHER_IP,
+  },
+  {
+    name: 'first at every rotation, owner polls every 30 s',
+    everySeconds: 5,
+    isAdaptive: true,
+    rests: true,
+    ip: OTHER_IP,
+    ownerPollsSeconds: 30,
+  },
+  {
+    name: 'two jars that poll every 30 s sharp, in two networks',
+    everySeconds: 30,
+    ip: OTHER_IP,
+    ownerPollsSeconds: 30,
+  },
+  {
+    name: 'two jars that poll every 30 s sharp, in one network',
+    everySeconds: 30,
+    ownerPollsSeconds: 30,
+    isHidden: true,
   },
 ];
 
@@ -91,6 +142,7 @@ class World {
   readonly #sessions: SessionManager;
   readonly #other: OtherProtocol | null;
   requests = 0;
+  stepUps = 0;
 
   constructor(seed: number, variant: Omit<Variant, 'name' | 'share' | 'isSafe'>) {
     this.#variant = variant;
@@ -163,8 +215,23 @@ class World {
     return { sessionId: result.session.id, token: result.token };
   }
 
+  /** Whether a step-up was asked of the session. */
+  isLocked(sessionId: string): boolean {
+    return this.db.sessions.get(sessionId)?.lockedAt != null;
+  }
+
+  /** The owner steps up; without a new cookie, which is enough for who is asked how often. */
+  stepUp(sessionId: string): void {
+    this.stepUps += 1;
+    Object.assign(this.db.sessions.get(sessionId) ?? {}, {
+      lockedAt: null,
+      contests: null,
+      contestedAt: null,
+    });
+  }
+
   /** One request with this cookie; null when no answer came. */
-  async request(token: string): Promise<{ code: string; renewed: string | null } | null> {
+  async request(token: string, from = OWNER_IP): Promise<{ code: string; renewed: string | null } | null> {
     const { random, timeline } = this;
     this.requests += 1;
     const faults = this.#variant.faults ?? 1;
@@ -183,7 +250,7 @@ class World {
     if (this.#other !== null) answer = await this.#other.verify(token);
     else if (remembered === undefined) {
       const facts = {
-        ip: '192.0.2.1',
+        ip: this.#variant.isRelayed === true ? `10.${random.below(200)}.${random.below(200)}.1` : from,
         userAgent: USER_AGENT,
         region: async () => null,
         mayRotate: random.below(3) > 0,
@@ -222,6 +289,7 @@ class Browser {
   readonly #past: { token: string; until: number }[] = [];
   readonly #world: World;
   isLost = false;
+  stepsUp = true;
 
   constructor(world: World, session: { sessionId: string; token: string }) {
     this.#world = world;
@@ -247,12 +315,23 @@ class Browser {
       this.token = renewed;
     }
     if (code === 'session_revoked' || code === 'unauthenticated') this.isLost = true;
+    if (code === 'recent_login_required' && this.stepsUp && this.#world.isLocked(this.sessionId))
+      this.#world.stepUp(this.sessionId);
   }
 
   /** The jar as it was written to the disk up to so long ago. */
   restoreJar(age: number): void {
     const then = this.#world.timeline.now - age;
     this.token = this.#past.find(({ until }) => until > then)?.token ?? this.token;
+  }
+
+  /** One request in so many milliseconds, to the second. */
+  async poll(everyMs: number, endsAt: number): Promise<void> {
+    const { timeline } = this.#world;
+    while (timeline.now < endsAt && !this.isLost) {
+      await timeline.sleep(everyMs);
+      void this.load();
+    }
   }
 
   async day(thinkMs: number, options: { endsAt: number; restoresJar?: boolean }): Promise<void> {
@@ -280,6 +359,7 @@ async function honest(variant: Variant, sessions: number, seed: number, thinkMs:
   let reads = 0;
   let writes = 0;
   let suspicious = 0;
+  let stepUps = 0;
   for (let done = 0; done < sessions; done += BATCH) {
     const world = new World(seed * 1_000_003 + done, variant);
     const browsers: Browser[] = [];
@@ -295,45 +375,41 @@ async function honest(variant: Variant, sessions: number, seed: number, thinkMs:
     reads += world.db.reads;
     writes += world.db.writes;
     suspicious += world.db.suspicious;
+    stepUps += world.stepUps;
   }
-  return { lost, sessions, requests, reads, writes, suspicious };
+  return { lost, sessions, requests, reads, writes, suspicious, stepUps };
 }
 
 /** Seconds until each copy was caught; infinite for one that never was. */
-async function thefts(
-  thief: (typeof THIEVES)[number],
-  runs: number,
-  seed: number,
-  thinkMs: number,
-): Promise<number[]> {
+async function thefts(thief: Thief, runs: number, seed: number, thinkMs: number): Promise<number[]> {
   const world = new World(seed, {});
   const { timeline } = world;
   const caughtAt: number[] = [];
   for (let i = 0; i < runs; i += 1) {
     const victim = new Browser(world, world.signIn(`v${i}`));
     const endsAt = 4 * HOUR;
-    void victim.day(thinkMs, { endsAt });
+    victim.stepsUp = false; // what follows an honest step-up is not a copy's any more
+    if (thief.ownerPollsSeconds === undefined) void victim.day(thinkMs, { endsAt });
+    else void victim.poll(thief.ownerPollsSeconds * 1000, endsAt);
     void (async () => {
       await timeline.sleep(1000 + world.random.next() * 600_000);
       const stolenAt = timeline.now;
       const loot = { token: victim.token, next: null as string | null };
       await timeline.sleep(thief.startsAfter ?? world.random.next() * thief.everySeconds * 1000);
-      while (timeline.now < endsAt + HOUR && !world.db.breaches.includes(victim.sessionId)) {
-        const answer = await world.request(loot.token);
+      const isCaught = () => world.db.breaches.includes(victim.sessionId) || world.isLocked(victim.sessionId);
+      while (timeline.now < endsAt && !isCaught()) {
+        const answer = await world.request(loot.token, thief.ip);
         if (answer?.renewed != null && thief.isAdaptive !== true) loot.token = answer.renewed;
         else if (answer?.renewed != null) loot.next = answer.renewed;
         else if (answer !== null && loot.next !== null) {
           loot.token = loot.next; // no successor any more: somebody has used it
           loot.next = null;
+          if (thief.rests === true) await timeline.sleep(R_SECONDS * 1000);
         }
         await timeline.sleep(thief.everySeconds * 1000);
       }
       const from = thief.startsAfter === undefined ? stolenAt : stolenAt + thief.startsAfter;
-      caughtAt.push(
-        world.db.breaches.includes(victim.sessionId)
-          ? (timeline.now - from) / 1000
-          : Number.POSITIVE_INFINITY,
-      );
+      caughtAt.push(isCaught() ? (timeline.now - from) / 1000 : Number.POSITIVE_INFINITY);
     })();
   }
   await timeline.run();
@@ -368,8 +444,10 @@ export async function main(args: string[]): Promise<number> {
   console.log(
     '1 % of requests stalled 20-100 s, 2 % of answers lost, 0.2 % crashes after commit, clocks off by up to 2 s\n',
   );
-  console.log('| variant | honest sessions lost | DB reads per request | DB writes per request | requests |');
-  console.log('|---|---|---|---|---|');
+  console.log(
+    '| variant | honest sessions lost | step-ups asked | DB reads per request | DB writes per request | requests |',
+  );
+  console.log('|---|---|---|---|---|---|');
   let safe = 0;
   let lost = 0;
   const blind: string[] = [];
@@ -378,7 +456,7 @@ export async function main(args: string[]): Promise<number> {
     const { requests, reads, writes } = result;
     const note = result.suspicious === 0 ? '' : ` (${result.suspicious} taken for forged)`;
     console.log(
-      `| ${variant.name} | ${result.lost} / ${result.sessions}${note} | ${(reads / requests).toFixed(3)} | ${(writes / requests).toFixed(4)} | ${requests} |`,
+      `| ${variant.name} | ${result.lost} / ${result.sessions}${note} | ${result.stepUps} | ${(reads / requests).toFixed(3)} | ${(writes / requests).toFixed(4)} | ${requests} |`,
     );
     if (variant.isSafe) {
       safe += result.sessions;
@@ -392,13 +470,15 @@ export async function main(args: string[]): Promise<number> {
   for (const thief of THIEVES) {
     const times = await thefts(thief, runs, seed, 20_000);
     const found = times.filter(Number.isFinite);
-    caught += found.length;
+    if (thief.isHidden !== true) caught += found.length;
     const at = (share: number) =>
       times.length === 0 ? '-' : `${times[Math.ceil(share * times.length) - 1]?.toFixed(0)} s`;
     console.log(`| ${thief.name} | ${at(0.5)} | ${at(0.95)} | ${runs - found.length} of ${runs} |`);
   }
   console.log(`\nhonest sessions lost: ${lost} of ${safe}`);
-  console.log(`copies caught: ${caught}/${runs * THIEVES.length}`);
+  console.log(
+    `copies caught: ${caught}/${runs * THIEVES.filter(({ isHidden }) => isHidden !== true).length}`,
+  );
   for (const name of blind)
     console.log(`nobody was lost under: ${name}; with so few pages nothing is learnt`);
   return lost === 0 ? 0 : 1;

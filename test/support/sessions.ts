@@ -1,6 +1,8 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
+import { SessionTokens } from '../../src/core/sessions/session-token.js';
+import { KeyRing } from '../../src/crypto/key-ring.js';
 import type { AuthTunaOptions } from '../../src/index.js';
-import { startApp, type TestInstance } from './app.js';
+import { SECRET, startApp, type TestInstance } from './app.js';
 import type { Browser } from './browser.js';
 import { openDatabase } from './database.js';
 
@@ -42,6 +44,21 @@ export function claimsOfToken(token: string): Claims {
 /** The `Set-Cookie` of the session in an answer, or undefined. */
 export function sessionCookieOf(answer: Response): string | undefined {
   return answer.headers.getSetCookie().find((cookie) => cookie.startsWith(`${COOKIE}=`));
+}
+
+/** How long after the first use of its cookie a session of `SECRET` is due for a rotation, 5 to 10 minutes. */
+export async function secondsUntilRotation(instance: TestInstance, browser: Browser): Promise<number> {
+  const { sid } = claimsOf(browser);
+  const row = await inDatabase(
+    instance,
+    (client) =>
+      client.session.findUniqueOrThrow({ where: { id: sid } }) as Promise<{
+        generation: number;
+        salt: string;
+      }>,
+  );
+  const tokens = new SessionTokens(new KeyRing([SECRET]), instance.url);
+  return 300 * (1 + tokens.rotationShare(sid, row.generation, row.salt));
 }
 
 /** Looks straight into the database. */

@@ -17,6 +17,7 @@ import type { Fact } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
 import { noticeTo } from '../changes/outbox.js';
 import type { Runtime } from '../runtime.js';
+import { lockSession, wasAskedToday } from './session-lock.js';
 import type { LoadedSession } from './session-row.js';
 
 /** What a request says about itself. */
@@ -30,7 +31,7 @@ export interface RequestFacts {
 }
 
 const MAX_DEVICES = 1000;
-const DAY_MS = 86_400_000;
+const DAY_SECONDS = 86_400;
 
 /**
  * Where a session is used: what is remembered of its browser and place, and what a change of them leads to.
@@ -59,30 +60,15 @@ export class SessionDevices {
     const change = this.#react(scoreChange(stored, seen, (now.getTime() - row.lastSeenAt.getTime()) / 1000));
     if (change.reaction === 'revoke') return 'revoke';
     if (change.reaction === 'step_up') {
-      const recently = row.networkLockedAt !== null && now.getTime() - row.networkLockedAt.getTime() < DAY_MS;
-      if (row.lockedAt !== null || (change.networkOnly && recently)) return 'fine';
-      await this.#lock(row, request, now, change);
+      if (row.lockedAt !== null || (change.networkOnly && wasAskedToday(row, now))) return 'fine';
+      const core = { db: this.#runtime.db, ledger: this.#ledger };
+      await lockSession(core, row, changed(row, request, change), now, { isNetworkOnly: change.networkOnly });
       return 'read again';
     }
     const fingerprint = encodeFingerprint(merged(stored, seen));
     if (fingerprint !== row.fingerprint && row.lockedAt === null)
       await this.#believe(row, request, fingerprint, change);
     return 'fine';
-  }
-
-  /** Once, however many requests come from the new place. */
-  async #lock(row: LoadedSession, request: RequestFacts, now: Date, change: ScoreChange): Promise<void> {
-    const lock = this.#runtime.db.session.update({
-      where: { id: row.id, generation: row.generation, lockedAt: null, revokedAt: null },
-      data: { lockedAt: now, ...(change.networkOnly && { networkLockedAt: now }) },
-      select: { id: true },
-    });
-    const locked: Fact = { ...changed(row, request, change), type: 'session.locked', outcome: 'denied' };
-    try {
-      await this.#ledger.commit({ writes: [lock], facts: [locked], invalidates: [`session:${row.id}`] });
-    } catch (error) {
-      if (!isMissing(error)) throw error; // somebody else locked or ended it first
-    }
   }
 
   async #believe(
@@ -126,7 +112,7 @@ export class SessionDevices {
       where: {
         type: 'session.suspicious',
         targetId: row.id,
-        at: { gt: after(this.#runtime.now(), -DAY_MS / 1000) },
+        at: { gt: after(this.#runtime.now(), -DAY_SECONDS) },
         data: { contains: '"isTold":true' },
       },
       select: { id: true },

@@ -7,6 +7,7 @@ const MAX_LENGTH = 4096;
 const SKEW_SECONDS = 30;
 const SALT_BYTES = 16;
 const ROTATING_BYTES = 16;
+const ID = /^[\w-]{1,64}$/;
 
 /** What a session cookie claims. `generation` and `rotating` must fit the row before anything is believed. */
 export interface SessionClaims {
@@ -87,16 +88,17 @@ export class SessionTokens {
     const expected = Buffer.from(signature(token.slice(0, payloadEnd), key), 'latin1');
     const presented = Buffer.from(token.slice(payloadEnd + 1), 'latin1');
     if (presented.length !== expected.length || !timingSafeEqual(presented, expected)) return null;
-    return this.#claims(
-      JSON.parse(Buffer.from(token.slice(headerEnd + 1, payloadEnd), 'base64url').toString('utf8')),
-      now,
+    const payload = parseObject(
+      Buffer.from(token.slice(headerEnd + 1, payloadEnd), 'base64url').toString('utf8'),
     );
+    return payload === null ? null : this.#claims(payload, now);
   }
 
   #claims(payload: Record<string, unknown>, now: number): SessionClaims | null {
     const { iss, aud, sid, sub, gen, rnd, iat, exp } = payload;
     if (iss !== this.#issuer || aud !== this.#issuer) return null;
     if (typeof sid !== 'string' || typeof sub !== 'string' || typeof rnd !== 'string') return null;
+    if (!ID.test(sid)) return null; // PostgreSQL refuses text with a zero byte
     if (!Number.isInteger(gen) || !Number.isInteger(iat) || !Number.isInteger(exp)) return null;
     const seconds = now / 1000;
     if ((exp as number) <= seconds - SKEW_SECONDS || (iat as number) > seconds + SKEW_SECONDS) return null;
@@ -119,12 +121,33 @@ export class SessionTokens {
    * successor again; null when the key of the salt is no longer configured.
    */
   rotatingString(sessionId: string, generation: number, salt: string): string | null {
+    const digest = this.#derive('rot1', sessionId, generation, salt);
+    return digest === null ? null : digest.subarray(0, ROTATING_BYTES).toString('base64url');
+  }
+
+  /**
+   * A number from 0 up to 1 for this generation that nobody can know who lacks the key; it moves the moment of the next rotation. 0 when the
+   * key of the salt is no longer configured.
+   */
+  rotationShare(sessionId: string, generation: number, salt: string): number {
+    const digest = this.#derive('rot-share', sessionId, generation, salt);
+    return digest === null ? 0 : digest.readUInt32BE(0) / 2 ** 32;
+  }
+
+  #derive(what: string, sessionId: string, generation: number, salt: string): Buffer | null {
     const key = this.#keys.find('rot', salt.slice(0, salt.indexOf(':')));
     if (key === null) return null;
-    const digest = createHmac('sha256', key.bytes)
-      .update(`rot1\n${sessionId}\n${generation}\n${salt}`)
-      .digest();
-    return digest.subarray(0, ROTATING_BYTES).toString('base64url');
+    return createHmac('sha256', key.bytes).update(`${what}\n${sessionId}\n${generation}\n${salt}`).digest();
+  }
+}
+
+/** A JSON object; null for everything else, also for text that is no JSON. */
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
   }
 }
 

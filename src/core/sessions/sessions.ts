@@ -1,32 +1,19 @@
 import { type Actor, isSystem, SYSTEM } from '../../actor.js';
 import type { Session } from '../../auth.js';
-import { newId } from '../../crypto/random.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { deviceOf, encodeFingerprint } from '../../net/user-agent.js';
 import { after } from '../../time.js';
 import type { Access } from '../access/access.js';
 import type { Fact } from '../changes/audit.js';
-import type { Ledger, Write } from '../changes/ledger.js';
+import type { Ledger } from '../changes/ledger.js';
 import { noUser } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import { isActive } from '../user.js';
 import type { RequestFacts } from './devices.js';
 import { type SessionRow, toSession } from './session-row.js';
 import type { SessionTokens } from './session-token.js';
+import { type SessionWithToken, SessionWrites } from './session-writes.js';
 import type { SessionVerifier } from './verifier.js';
-
-/** A new credential beside the session it belongs to. `token` is the value of the cookie. */
-export interface SessionWithToken {
-  session: Session;
-  token: string;
-}
-
-/** The proof a session is made or raised with. */
-export interface Proof {
-  amr: readonly string[];
-  assuranceLevel: 1 | 2;
-}
 
 const NO_SESSIONS = 'A service account has no sessions. Make an API key for it.';
 
@@ -39,6 +26,7 @@ const NO_REQUEST: RequestFacts = {
 
 /** Devices that are signed in, and ending them. */
 export class SessionManager {
+  readonly #writes: SessionWrites;
   readonly #core: Runtime & {
     ledger: Ledger;
     access: Access;
@@ -55,6 +43,7 @@ export class SessionManager {
     },
   ) {
     this.#core = core;
+    this.#writes = new SessionWrites(core);
   }
 
   /**
@@ -105,115 +94,24 @@ export class SessionManager {
     return verdict.status === 'verified' ? verdict.verified.session : null;
   }
 
-  /** @internal The write that makes a session, and what the browser gets once it is stored. Only a sign-in calls this. */
-  prepare(
-    user: { id: string; sessionEpoch: number },
-    proof: Proof,
-    actor: Actor,
-    options: { rememberMe?: boolean; fingerprint?: string; lifetimeSeconds?: number } = {},
-  ): { write: Write; result: SessionWithToken } {
-    const { config } = this.#core;
-    const now = this.#core.now();
-    const persistent = config.session.rememberMe && options.rememberMe === true;
-    const id = newId(config.random);
-    const salt = this.#core.sessionTokens.newSalt(config.random);
-    const row: SessionRow = {
-      id,
-      userId: user.id,
-      kind: 'cookie',
-      epoch: user.sessionEpoch,
-      generation: 0,
-      salt,
-      previousSalt: null,
-      rotatedAt: now,
-      acknowledgedAt: null,
-      hardRotatedAt: null,
-      createdAt: now,
-      lastSeenAt: now,
-      absoluteExpiresAt: after(
-        now,
-        options.lifetimeSeconds ??
-          (persistent ? config.session.rememberedAbsoluteSeconds : config.session.absoluteSeconds),
-      ),
-      idleSeconds: persistent ? config.session.rememberedIdleSeconds : config.session.idleSeconds,
-      persistent,
-      authenticatedAt: now,
-      amr: proof.amr.join(' '),
-      assuranceLevel: proof.assuranceLevel,
-      lockedAt: null,
-      networkLockedAt: null,
-      fingerprint:
-        options.fingerprint ??
-        encodeFingerprint({ ...deviceOf(actor.userAgent), country: null, network: null, relay: null }),
-      ip: actor.ip,
-      impersonatorId: actor.impersonatorId ?? null,
-      revokedAt: null,
-      revokedReason: null,
-    };
-    return {
-      write: this.#core.db.session.create({ data: row, select: { id: true } }),
-      result: {
-        session: toSession(row),
-        token: this.#core.sessionTokens.issue(row, row.generation, row.salt, now),
-      },
-    };
+  /** @internal {@link SessionWrites.prepare}; only a sign-in calls this. */
+  prepare(...given: Parameters<SessionWrites['prepare']>) {
+    return this.#writes.prepare(...given);
   }
 
-  /**
-   * @internal A hard rotation, for a batch that raises what the session may do: the old cookie stops working at once and can never be
-   * exchanged for the new one. The write misses when the session was rotated or ended meanwhile.
-   *
-   * @param proof what was proved in this very request; null where nothing was (a factor removed), which makes no session fresher or stronger
-   * @param options.replaces the user proved everything anew: what was proved earlier no longer counts
-   * @param options.fingerprint where the browser is now, believed from here on: after a step-up it is the owner's
-   */
-  async prepareElevation(
-    sessionId: string,
-    proof: Proof | null,
-    options: { replaces?: boolean; fingerprint?: string } = {},
-  ): Promise<{ write: Write; result: SessionWithToken }> {
-    const row = await this.#core.db.session.findUnique({ where: { id: sessionId } });
-    if (row === null || row.revokedAt !== null) throw new AuthTunaError('session_revoked');
-    const now = this.#core.now();
-    const change = {
-      generation: row.generation + 1,
-      previousSalt: null,
-      salt: this.#core.sessionTokens.newSalt(this.#core.config.random),
-      rotatedAt: now,
-      hardRotatedAt: now,
-      acknowledgedAt: null,
-      lastSeenAt: now,
-      ...(proof !== null && provedBy(row, proof, options.replaces === true, now)),
-      ...(options.fingerprint !== undefined && { fingerprint: options.fingerprint }),
-    };
-    const elevated = { ...row, ...change };
-    return {
-      write: this.#core.db.session.update({
-        where: { id: row.id, generation: row.generation, revokedAt: null },
-        data: change,
-      }),
-      result: {
-        session: toSession(elevated),
-        token: this.#core.sessionTokens.issue(elevated, elevated.generation, elevated.salt, now),
-      },
-    };
+  /** @internal {@link SessionWrites.prepareElevation} */
+  prepareElevation(...given: Parameters<SessionWrites['prepareElevation']>) {
+    return this.#writes.prepareElevation(...given);
   }
 
-  /**
-   * @internal For a batch that ends every session of a user but the one it comes from, which goes on under a cookie that no copy has.
-   *
-   * @param sessionId undefined for a change that comes from no session: then all end
-   * @param proof what was proved in this very request, or null
-   */
-  async prepareOnly(
-    user: { id: string; sessionEpoch: number },
-    sessionId: string | undefined,
-    proof: Proof | null,
-    reason: string,
-  ): Promise<{ writes: Write[]; result: SessionWithToken | null }> {
-    if (sessionId === undefined) return { writes: this.revokeAllWrites(user, { reason }), result: null };
-    const { write, result } = await this.prepareElevation(sessionId, proof);
-    return { writes: [...this.revokeAllWrites(user, { reason, except: sessionId }), write], result };
+  /** @internal {@link SessionWrites.prepareOnly} */
+  prepareOnly(...given: Parameters<SessionWrites['prepareOnly']>) {
+    return this.#writes.prepareOnly(...given);
+  }
+
+  /** @internal {@link SessionWrites.revokeAllWrites} */
+  revokeAllWrites(...given: Parameters<SessionWrites['revokeAllWrites']>) {
+    return this.#writes.revokeAllWrites(...given);
   }
 
   /** Live sessions of a user, the last used first. */
@@ -238,6 +136,26 @@ export class SessionManager {
       target: { type: 'session', id: row.id },
       data: { userId: row.userId },
     });
+  }
+
+  /**
+   * @internal For what hands out a secret after a wait: the actor's session still goes on.
+   *
+   * @throws AuthTunaError `session_revoked`
+   */
+  async requireLive(actor: Actor): Promise<void> {
+    if (actor.sessionId === undefined) return;
+    const row = await this.#core.db.session.findUnique({
+      where: { id: actor.sessionId },
+      include: { user: { select: { sessionEpoch: true } } },
+    });
+    const isLive =
+      row !== null &&
+      row.userId === actor.userId &&
+      row.revokedAt === null &&
+      row.epoch === row.user.sessionEpoch;
+    if (!isLive || row.lockedAt !== null || row.absoluteExpiresAt <= this.#core.now())
+      throw new AuthTunaError('session_revoked');
   }
 
   /** @internal Ends one session, once; whether it was this call that did. */
@@ -293,43 +211,6 @@ export class SessionManager {
       }
     }
     throw new AuthTunaError('conflict');
-  }
-
-  /** @internal For a batch that ends every session of a user: raises the epoch, and moves the one that stays to the new epoch. */
-  revokeAllWrites(
-    user: { id: string; sessionEpoch: number },
-    options: { except?: string; reason: string },
-  ): Write[] {
-    const { db } = this.#core;
-    const now = this.#core.now();
-    const epoch = user.sessionEpoch + 1;
-    return [
-      db.user.update({
-        where: { id: user.id, sessionEpoch: user.sessionEpoch },
-        data: { sessionEpoch: epoch },
-      }),
-      db.session.updateMany({
-        where: {
-          userId: user.id,
-          revokedAt: null,
-          ...(options.except !== undefined && { id: { not: options.except } }),
-        },
-        data: { revokedAt: now, revokedReason: options.reason },
-      }),
-      // Whoever is signed out everywhere does not go on as another person either.
-      db.session.updateMany({
-        where: { impersonatorId: user.id, revokedAt: null },
-        data: { revokedAt: now, revokedReason: options.reason },
-      }),
-      ...(options.except === undefined
-        ? []
-        : [
-            db.session.updateMany({
-              where: { id: options.except, userId: user.id, revokedAt: null },
-              data: { epoch },
-            }),
-          ]),
-    ];
   }
 
   /** @internal Ends the least recently used sessions beyond `maxPerUser`. Runs after the insert is stored, so the last to run sees them all. */
@@ -390,17 +271,4 @@ export class SessionManager {
 /** Sessions of a user that were not ended and are within their absolute limit; they may have idled out, or be of an older epoch. */
 function unended(userId: string, now: Date) {
   return { userId, revokedAt: null, absoluteExpiresAt: { gt: now } };
-}
-
-/** What a session has proved after a further proof; where that `replaces` the earlier ones, by it alone. */
-function provedBy(row: SessionRow, proof: Proof, replaces: boolean, now: Date): Partial<SessionRow> {
-  const { assuranceLevel } = proof;
-  if (replaces) return { authenticatedAt: now, amr: proof.amr.join(' '), assuranceLevel, lockedAt: null };
-  return {
-    // A password alone renews nothing that was proved with a second factor.
-    ...(assuranceLevel >= row.assuranceLevel && { authenticatedAt: now }),
-    amr: [...new Set([...row.amr.split(' ').filter(Boolean), ...proof.amr])].join(' '),
-    assuranceLevel: Math.max(row.assuranceLevel, assuranceLevel),
-    lockedAt: null,
-  };
 }

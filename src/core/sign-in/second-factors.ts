@@ -7,7 +7,7 @@ import { type Mail, noticeTo } from '../changes/outbox.js';
 import type { Core } from '../core.js';
 import { codesKey } from '../limits/throttle.js';
 import { noUser } from '../refusals.js';
-import type { Proof, SessionWithToken } from '../sessions/sessions.js';
+import type { Proof, SessionWithToken } from '../sessions/session-writes.js';
 import type { UserRow } from '../user.js';
 import type { CredentialStore } from '../users/address-ownership.js';
 

@@ -6,7 +6,7 @@ import type { Write } from '../changes/ledger.js';
 import type { Mail } from '../changes/outbox.js';
 import type { Core } from '../core.js';
 import { whenMissing } from '../refusals.js';
-import type { Proof } from '../sessions/sessions.js';
+import type { Proof } from '../sessions/session-writes.js';
 import { isActive, type PublicUser, publicUser, type UserRow } from '../user.js';
 import { SERVICE } from '../users/service-account.js';
 import type { SecondFactorName, SecondFactors } from './second-factors.js';

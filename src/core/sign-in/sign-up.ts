@@ -7,7 +7,7 @@ import type { Write } from '../changes/ledger.js';
 import type { Mail } from '../changes/outbox.js';
 import type { Core } from '../core.js';
 import { canonicalEmail, canonicalUsername, USERNAME_RULE } from '../identifiers.js';
-import type { Proof } from '../sessions/sessions.js';
+import type { Proof } from '../sessions/session-writes.js';
 import type { IssuedMail, MailedLinks } from '../tokens/mailed-links.js';
 import { mailTo, type Recipient, standInFor } from '../tokens/recipient.js';
 import type { PreparedUser } from '../users/new-user.js';

@@ -2,7 +2,7 @@ import type { Actor } from '../../actor.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import { GUESSING } from '../../core/limits/throttle.js';
 import { invalid, noUser } from '../../core/refusals.js';
-import type { SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import { AuthTunaError } from '../../errors.js';
 

@@ -1,7 +1,7 @@
 import type { Actor } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { maskedEmail } from '../../core/identifiers.js';
-import type { Proof, SessionWithToken } from '../../core/sessions/sessions.js';
+import type { Proof, SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';

@@ -1,6 +1,6 @@
 import type { Actor } from '../../actor.js';
 import { GUESSING } from '../../core/limits/throttle.js';
-import type { SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
 import type { FactorProof } from '../../core/sign-in/sign-in.js';

@@ -1,7 +1,7 @@
 import type { Actor } from '../../actor.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import { codesKey, GUESSING } from '../../core/limits/throttle.js';
-import type { SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import { requireOwn } from '../../core/users/own-account.js';
 import { newId } from '../../crypto/random.js';

@@ -1,5 +1,5 @@
 import type { Actor } from '../../actor.js';
-import type { SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';

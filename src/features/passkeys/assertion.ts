@@ -3,7 +3,7 @@ import type { Actor } from '../../actor.js';
 import type { Fact } from '../../core/changes/audit.js';
 import { codesKey } from '../../core/limits/throttle.js';
 import { whenMissing } from '../../core/refusals.js';
-import type { SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { FactorProof, SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import { isActive, type UserRow } from '../../core/user.js';

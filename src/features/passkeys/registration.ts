@@ -4,7 +4,7 @@ import type { Change } from '../../core/changes/ledger.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import type { Core } from '../../core/core.js';
 import { whenTaken } from '../../core/refusals.js';
-import type { SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { UserRow } from '../../core/user.js';
 import { requireOwn } from '../../core/users/own-account.js';

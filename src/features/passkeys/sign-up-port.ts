@@ -1,5 +1,5 @@
 import type { Actor } from '../../actor.js';
-import type { Proof } from '../../core/sessions/sessions.js';
+import type { Proof } from '../../core/sessions/session-writes.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
 

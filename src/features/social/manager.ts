@@ -1,7 +1,7 @@
 import { type Actor, isSystem } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { noticeTo } from '../../core/changes/outbox.js';
-import type { SessionWithToken } from '../../core/sessions/sessions.js';
+import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import { isActive } from '../../core/user.js';

@@ -2,7 +2,7 @@ import type { Actor } from '../../actor.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
-import type { Proof } from '../../core/sessions/sessions.js';
+import type { Proof } from '../../core/sessions/session-writes.js';
 import type { SecondFactors } from '../../core/sign-in/second-factors.js';
 import type { GateVerdict, SignInGate } from '../../core/sign-in/sign-in.js';
 import type { UserRow } from '../../core/user.js';

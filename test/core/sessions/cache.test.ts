@@ -19,7 +19,14 @@ import { SECRET, startApp, type TestInstance } from '../../support/app.js';
 import type { Browser } from '../../support/browser.js';
 import { countingClient } from '../../support/counting-client.js';
 import { freshDatabase, type TestDatabase } from '../../support/database.js';
-import { at, COOKIE, claimsOf, inDatabase, sessionCookieOf } from '../../support/sessions.js';
+import {
+  at,
+  COOKIE,
+  claimsOf,
+  inDatabase,
+  secondsUntilRotation,
+  sessionCookieOf,
+} from '../../support/sessions.js';
 
 // What the memory of an instance is worth, seen from outside: by its answers, and by the statements that reach the database.
 
@@ -188,7 +195,7 @@ test('a look ahead puts no rotation off, and a lost successor is given out again
   const memory = await counted();
   const { app } = memory;
   const { browser } = await settled(app);
-  const R = 300;
+  const R = await secondsUntilRotation(app, browser);
   const setsCookie = async (jar: Browser) => sessionCookieOf(await jar.get('/me')) !== undefined;
   app.clock.advance({ seconds: R - 5 });
   expect(await setsCookie(browser)).toBe(false);
@@ -208,7 +215,7 @@ test('a straggler is remembered no longer for being used all the time (SS-3)', a
   const { app } = memory;
   const { browser } = await settled(app);
   const other = await settled(app);
-  app.clock.advance({ seconds: 300 });
+  app.clock.advance({ seconds: 600 });
   const straggler = at(app, browser);
   expect(await statusOf(browser)).toBe(200);
   expect(await statusOf(browser)).toBe(200); // shows the successor, which makes the copy in the other jar old

@@ -128,7 +128,7 @@ describe('the session cookie as a token', () => {
     const rotated = await startSibling(app, { secrets: [NEWER, SECRET] });
     const dropped = await startSibling(app, { secrets: [NEWER] });
     const here = at(rotated, browser);
-    app.clock.advance({ seconds: 301 });
+    app.clock.advance({ seconds: 601 });
     expect((await here.get('/me')).status).toBe(200);
     expect(headerOf(here).kid).toBe(new KeyRing([NEWER]).current('sess').kid);
     expect((await at(both, here).get('/me')).status).toBe(200);
@@ -189,4 +189,17 @@ describe('the session cookie as a token', () => {
       'wrong_rotating_string',
     ]);
   });
+});
+
+test('a signed payload that is no claims at all is no token, and never an error of the server', async () => {
+  const { app, browser, header, payload } = await signedIn();
+  const key = ring.current('sess').bytes;
+  for (const text of ['', 'x', 'null', '1', '"text"', '[]', '{', '\u0000']) {
+    const signed = `${part(header)}.${Buffer.from(text).toString('base64url')}`;
+    const token = `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
+    expect(await statusOf(app, token), text).toBe(401);
+  }
+  for (const sid of ['', 'a\u0000b', 'a b', 'x'.repeat(65), '../x'])
+    expect(await statusOf(app, sign(header, { ...payload, sid })), sid).toBe(401);
+  expect(await statusOf(app, sign(header, payload), browser)).toBe(200);
 });

@@ -17,7 +17,7 @@ const FIREFOX_LINUX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 
 const CHROME_WINDOWS =
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36';
 
-/** A browser whose cookie was used once, so that it is due for a rotation after 300 s. */
+/** A browser whose cookie was used once, so that it is due for a rotation after 600 s at the latest. */
 async function settled(
   options: Parameters<typeof startApp>[0] = {},
   shared?: Parameters<typeof startApp>[1],
@@ -30,7 +30,7 @@ async function settled(
 
 /** Lets one rotation happen, and its successor be seen. */
 async function rotate(app: TestInstance, browser: { get(path: string): Promise<Response> }) {
-  app.clock.advance({ seconds: 301 });
+  app.clock.advance({ seconds: 601 });
   const answer = await browser.get('/me');
   expect(answer.status).toBe(200);
   expect(sessionCookieOf(answer)).toBeDefined();
@@ -119,7 +119,7 @@ describe('rotation', () => {
     const { app, browser, sessionId, clock } = await settled();
     const sibling = at(await startSibling(app), browser);
     const mine = at(app, browser);
-    clock.advance({ seconds: 301 });
+    clock.advance({ seconds: 601 });
     const before = claimsOf(browser).gen;
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? mine : sibling).stolen().get('/me')),
@@ -139,7 +139,7 @@ describe('rotation', () => {
   test('when the answer with the new cookie is lost, the old cookie gets the same successor again (SS-3)', async () => {
     const { app, browser, clock } = await settled();
     const sibling = at(await startSibling(app), browser);
-    clock.advance({ seconds: 301 });
+    clock.advance({ seconds: 601 });
     const lost = await browser.stolen().get('/me');
     clock.advance({ minutes: 20 });
     const again = await browser.get('/me');
@@ -156,7 +156,7 @@ describe('rotation', () => {
   test('a replaced cookie works for 30 s, is refused without harm until 180 s, and then ends the session (SS-4, D15)', async () => {
     const { app, browser, clock, sessionId } = await settled();
     const old = browser.stolen();
-    clock.advance({ seconds: 301 });
+    clock.advance({ seconds: 601 });
     await browser.get('/me');
     await browser.get('/me'); // the successor is seen
     clock.advance({ seconds: 29 });
@@ -217,7 +217,7 @@ describe('rotation', () => {
 
   test('an image, a script or a prefetch never carries the new cookie (D14)', async () => {
     const { browser, clock } = await settled();
-    clock.advance({ seconds: 301 });
+    clock.advance({ seconds: 601 });
     const destinations: Record<string, string>[] = [
       { 'sec-fetch-dest': 'image' },
       { 'sec-fetch-dest': 'script' },
@@ -539,7 +539,7 @@ test('a token is verified outside of a request too: the session while it lasts, 
   for (const nothing of ['', 'a.b.c', `${token}x`, token.slice(0, -1)])
     expect(await authTuna.sessions.verify(nothing)).toBeNull();
 
-  app.clock.advance({ seconds: 301 });
+  app.clock.advance({ seconds: 601 });
   expect(await authTuna.sessions.verify(token)).not.toBeNull();
   expect(claimsOfToken(token).gen).toBe((await rowOf(app, sessionId))?.generation); // it was not renewed behind the browser's back
   await authTuna.sessions.revoke(sessionId, SYSTEM);

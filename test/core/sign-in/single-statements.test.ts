@@ -37,7 +37,7 @@ test('rotating, acknowledging, touching, ending and spending are single statemen
   for (const column of ['id', 'generation', 'acknowledgedAt IS NULL', 'revokedAt IS NULL'])
     expect(acknowledged[0]).toContain(column);
 
-  clock.advance({ seconds: 301 });
+  clock.advance({ seconds: 601 });
   const old = ada.stolen();
   const rotated = await updates('Session', get);
   expect(rotated).toHaveLength(1);
@@ -45,7 +45,7 @@ test('rotating, acknowledging, touching, ending and spending are single statemen
     expect(rotated[0]).toContain(column);
   await get();
 
-  clock.advance({ seconds: 301 });
+  clock.advance({ seconds: 601 });
   const image = () => ada.get('/me', { headers: { 'sec-fetch-dest': 'image' } });
   const touched = await updates('Session', image);
   expect(touched).toHaveLength(1);

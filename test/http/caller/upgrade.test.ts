@@ -133,7 +133,7 @@ test('a socket that outlives two rotations stays open, and the session lives on 
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const { app, browser, socket } = await connected();
   for (let i = 0; i < 3; i += 1) {
-    app.clock.advance({ seconds: 301 });
+    app.clock.advance({ seconds: 601 });
     expect((await browser.get('/me')).status).toBe(200);
     app.clock.advance({ seconds: 11 });
     expect((await browser.get('/me')).status).toBe(200);

@@ -1,0 +1,67 @@
+import { type Actor, SYSTEM } from '../../actor.js';
+import { isMissing } from '../../db/client.js';
+import type { AuditManager } from '../changes/audit.js';
+import type { Ledger } from '../changes/ledger.js';
+import { noticeTo } from '../changes/outbox.js';
+import type { Runtime } from '../runtime.js';
+import type { RequestFacts } from './devices.js';
+import type { LoadedSession } from './session-row.js';
+import type { SessionClaims } from './session-token.js';
+
+/** Ends sessions whose cookie was copied, and records cookies that cannot be genuine. */
+export class SessionAlarms {
+  readonly #runtime: Runtime;
+  readonly #ledger: Ledger;
+  readonly #audit: AuditManager;
+
+  constructor(runtime: Runtime, ledger: Ledger, audit: AuditManager) {
+    this.#runtime = runtime;
+    this.#ledger = ledger;
+    this.#audit = audit;
+  }
+
+  /** Ends a session once, with one audit entry and one mail to the owner, however many requests notice. */
+  async end(row: LoadedSession, request: RequestFacts, reason: 'breach' | 'device_changed'): Promise<void> {
+    const actor: Actor = { ...SYSTEM, ip: request.ip, userAgent: request.userAgent };
+    try {
+      await this.#ledger.commit({
+        writes: [
+          this.#runtime.db.session.update({
+            where: { id: row.id, revokedAt: null },
+            data: { revokedAt: this.#runtime.now(), revokedReason: reason },
+          }),
+        ],
+        facts: [
+          {
+            type: 'session.breached',
+            outcome: 'denied',
+            reason,
+            actor,
+            target: { type: 'session', id: row.id },
+            data: { userId: row.userId },
+          },
+        ],
+        mails: [{ template: 'session-stolen', ...noticeTo(this.#runtime, row.user, actor) }],
+        invalidates: [`session:${row.id}`],
+      });
+    } catch (error) {
+      if (!isMissing(error)) throw error; // somebody else ended it first
+    }
+  }
+
+  /** Records a cookie with our signature that its row cannot have given out. The row is left alone. */
+  async report(row: LoadedSession, claims: SessionClaims, reason: string): Promise<void> {
+    this.#runtime.config.logger.error('A session cookie does not fit its row.', {
+      reason,
+      sessionId: row.id,
+    });
+    await this.#audit.record({
+      type: 'session.suspicious',
+      outcome: 'denied',
+      reason,
+      actor: SYSTEM,
+      target: { type: 'session', id: row.id },
+      data: { userId: row.userId, generation: claims.generation, rowGeneration: row.generation },
+    });
+  }
+}

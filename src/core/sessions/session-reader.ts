@@ -1,0 +1,65 @@
+import type { RoleCatalog } from '../access/role-catalog.js';
+import type { RoleStore } from '../access/role-store.js';
+import { Batcher } from '../concurrency/batcher.js';
+import type { Runtime } from '../runtime.js';
+import type { SessionCache } from './cache.js';
+import type { LoadedSession } from './session-row.js';
+
+const ROLES_SHARE = 0.1; // of `recheckSeconds`: with thousands of sessions to check, most of the queries would ask this one row
+
+/** A session's row as one read found it. */
+export interface SessionRead {
+  row: LoadedSession;
+  catalog: RoleCatalog;
+  /** Of the tree of scopes. */
+  scopesVersion: number;
+  /** How many invalidations there had been when the read began. */
+  readAt: number;
+  /** Milliseconds; what is read counts as known from here on, not from when the answer came. */
+  startedAt: number;
+}
+
+/** Reads sessions with their users and roles, all that are asked for in one turn in one query. */
+export class SessionReader {
+  readonly #runtime: Runtime;
+  readonly #cache: SessionCache;
+  readonly #rows: Batcher<SessionRead>;
+  readonly #recheckMs: number;
+
+  constructor(runtime: Runtime, cache: SessionCache, roles: RoleStore) {
+    this.#runtime = runtime;
+    this.#cache = cache;
+    this.#recheckMs = runtime.config.session.recheckSeconds * 1000;
+    // Roles are asked about together with the sessions, or were a moment ago; then what is read is trusted for that much shorter.
+    this.#rows = new Batcher(async (ids, isLatest) => {
+      const readAt = cache.invalidations;
+      const now = runtime.now().getTime();
+      const [rows, { catalog, scopesVersion, at }] = await Promise.all([
+        runtime.db.session.findMany({
+          where: { id: { in: ids } },
+          include: {
+            user: { include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } } },
+          },
+        }),
+        roles.recent(isLatest ? 0 : this.#recheckMs * ROLES_SHARE),
+      ]);
+      const startedAt = Math.min(now, at);
+      return new Map(rows.map((row) => [row.id, { row, catalog, scopesVersion, readAt, startedAt }]));
+    });
+  }
+
+  /** A read that begins after this call. @throws AuthTunaError `unavailable` */
+  latest(sessionId: string): Promise<SessionRead | null> {
+    return this.#rows.latest(sessionId);
+  }
+
+  /** A read that may have begun already: not before the last change that was heard of here, and not longer than `recheckSeconds` ago. */
+  async shared(sessionId: string): Promise<SessionRead | null> {
+    const askedAt = this.#runtime.now().getTime();
+    const { invalidations } = this.#cache;
+    const read = await this.#rows.shared(sessionId);
+    if (read === null) return null;
+    const isOutdated = read.readAt < invalidations || askedAt - read.startedAt > this.#recheckMs;
+    return isOutdated ? this.#rows.latest(sessionId) : read;
+  }
+}
