@@ -9,7 +9,7 @@ import { BrowserCookie } from './answer/browser-cookie.js';
 import { type CookieSpec, cookieSpec, readCookie } from './answer/cookies.js';
 import { securityHeaders } from './answer/headers.js';
 import { type SignInResponse, sendSignIn } from './answer/sign-in-response.js';
-import { authOf, findAuth } from './caller/attach.js';
+import { findAuth } from './caller/attach.js';
 import type { RequestReader } from './caller/request-facts.js';
 import type { SessionMiddleware } from './caller/session.js';
 import type { SessionCookie } from './caller/session-cookie.js';
@@ -40,8 +40,8 @@ export interface HttpKit {
   readonly trustedCookie: CookieSpec;
   /** Guards that ask for a fresh proof. */
   readonly stepUp: StepUpGuards;
-  /** The session that a cookie with our signature names, whatever it is worth otherwise; null without such a cookie. */
-  presentedSessionId(req: Request): string | null;
+  /** The sessions that cookies with our signature name, whatever they are worth otherwise. */
+  presentedSessionIds(req: Request): string[];
   /** The half-finished sign-in that the browser brought along, or null. */
   pendingToken(req: Request): string | null;
   /** Pages and forms. */
@@ -89,6 +89,9 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
     const value = readCookie(req.headers.cookie, name);
     return value === 'ambiguous' ? null : value;
   };
+  const presentedSessionIds = (req: Request) => [
+    ...new Set(sessionCookie.readAnySpelling(req).flatMap((token) => verifier.sessionIdOf(token) ?? [])),
+  ];
   const browserCookie = new BrowserCookie(config, knownBrowsers);
   const surroundings = { config, browserCookie, sessionCookie, pendingCookie, views };
   const headers: RequestHandler[] = [
@@ -107,10 +110,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
     pendingCookie,
     trustedCookie,
     stepUp,
-    presentedSessionId(req) {
-      const token = sessionCookie.read(req);
-      return token === null || token === 'ambiguous' ? null : verifier.sessionIdOf(token);
-    },
+    presentedSessionIds,
     pendingToken: (req) => cookieOf(req, pendingCookie),
     views,
     mounts,
@@ -123,11 +123,10 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
         findAuth(req)?.isOf(sessions) === true ? next() : sessions.handler(req, res, next),
     ],
     async signInOptions(req) {
-      const auth = authOf(req);
       return {
         browserCookie: browserCookie.read(req),
         trustedBrowser: cookieOf(req, trustedCookie),
-        presentedSessionId: auth.session?.id ?? auth.locked?.session.id ?? null,
+        presentedSessionIds: presentedSessionIds(req),
         fingerprint: await verifier.baseline(requests.factsOf(req)),
       };
     },
@@ -135,7 +134,12 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
     humanCheck: createHumanCheck(config, requests),
     writeSession(res, kept) {
       if (kept !== null)
-        sessionCookie.write(res, kept.token, kept.session.persistent ? kept.session.expiresAt : null);
+        sessionCookie.write(
+          res.req,
+          res,
+          kept.token,
+          kept.session.persistent ? kept.session.expiresAt : null,
+        );
     },
     sentUser: (user) => sentUser(user, config.user.publicColumns),
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),

@@ -40,8 +40,8 @@ export interface PendingSignIn {
 
 export interface SignInOptions {
   rememberMe?: boolean;
-  /** The session that the browser brought along; it ends when the new one begins. */
-  presentedSessionId?: string | null;
+  /** The sessions that the browser brought along; they end when the new one begins. */
+  presentedSessionIds?: readonly string[];
   /** Where the browser is; the session is compared with it later. */
   fingerprint?: string;
   /** What happens together with the sign-in: spending the token that proved it. */
@@ -166,17 +166,17 @@ export class SignIn {
     const { db, sessions, ledger } = this.#core;
     const { write, result } = sessions.prepare(user, proof, { ...actor, userId: user.id }, options);
     const now = this.#core.now();
-    const presented = options.presentedSessionId ?? null;
+    const presented = options.presentedSessionIds ?? [];
     await ledger.commit({
       writes: [
         ...(options.writes ?? []),
         write,
         db.user.update({ where: { id: user.id }, data: { lastLoginAt: now }, select: { id: true } }),
-        ...(presented === null
+        ...(presented.length === 0
           ? []
           : [
               db.session.updateMany({
-                where: { id: presented, revokedAt: null },
+                where: { id: { in: [...presented] }, revokedAt: null },
                 data: { revokedAt: now, revokedReason: 'signed_in_again' },
               }),
             ]),
@@ -192,7 +192,7 @@ export class SignIn {
         },
       ],
       mails: options.mails ?? [],
-      invalidates: presented === null ? [] : [`session:${presented}`],
+      invalidates: presented.map((id) => `session:${id}`),
     });
     await sessions.trim(user.id);
     return { status: 'signed_in', user: publicUser({ ...user, lastLoginAt: now }), ...result };

@@ -143,11 +143,12 @@ function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
       form: {},
       answers: { 204: 'no body' },
       async run({ req, res, auth: caller, actor }) {
-        // A tab that still has the cookie from before a renewal means the same session.
-        const superseded = caller.refusal.code === 'superseded' ? http.presentedSessionId(req) : null;
-        const sessionId = (caller.session ?? caller.locked?.session)?.id ?? superseded;
-        if (sessionId !== null) await auth.logout(sessionId, actor);
-        sessionCookie.clear(res);
+        // Every session whose cookie carries our signature: also of a tab with the cookie from before a renewal, beside a second cookie, and
+        // beside a bearer token. Nobody may be told that they signed out while a session of theirs goes on.
+        const own = caller.session?.id;
+        const ids = new Set([...http.presentedSessionIds(req), ...(own === undefined ? [] : [own])]);
+        for (const sessionId of ids) await auth.logout(sessionId, actor);
+        sessionCookie.clear(req, res);
         res.setHeader('Clear-Site-Data', '"cache"');
         return { redirectTo: views.returnTo(req) ?? at('/login') };
       },

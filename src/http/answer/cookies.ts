@@ -58,6 +58,15 @@ export function readCookie(header: string | undefined, name: string): string | n
   return found;
 }
 
+/** The values of all cookies of that name, at most `max` of them. */
+export function readCookies(header: string | undefined, name: string, max: number): string[] {
+  const pairs = (header ?? '').split(';').map((pair) => pair.replace(/^[ \t]+/, ''));
+  return pairs
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .slice(0, max)
+    .map((pair) => pair.slice(name.length + 1));
+}
+
 const SPACE = 0x20;
 const TAB = 0x09;
 const EQUALS = 0x3d;

@@ -53,7 +53,7 @@ export function sendSignIn(
     return;
   }
   browserCookie.write(req, res, result.user.id);
-  sessionCookie.write(res, result.token, result.session.persistent ? result.session.expiresAt : null);
+  sessionCookie.write(req, res, result.token, result.session.persistent ? result.session.expiresAt : null);
   if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
     setCookie(res, pendingCookie, serializeCookie(pendingCookie, '', 0));
   send({

@@ -8,6 +8,7 @@ import { crossSiteRefusal, isCrossSite, isSafeMethod } from '../guards/csrf.js';
 import { type Authenticator, hasBearer, Refusal, UNAUTHENTICATED } from './authenticators.js';
 import type { RequestReader } from './request-facts.js';
 import type { SessionCookie } from './session-cookie.js';
+import { SeveralCookies } from './several-cookies.js';
 
 /** What the session authenticator is built from. */
 export interface SessionAuthenticatorParts {
@@ -31,9 +32,12 @@ export class SessionAuthenticator implements Authenticator<VerifiedSession> {
   readonly #crossSitePosts: ReadonlySet<string>;
   readonly #now: () => number;
   readonly #trustedMs: number;
+  readonly #several: SeveralCookies;
 
-  constructor({ config, verifier }: Core, parts: SessionAuthenticatorParts) {
+  constructor(core: Core, parts: SessionAuthenticatorParts) {
+    const { config, verifier } = core;
     this.#config = config;
+    this.#several = new SeveralCookies(core, parts.now);
     this.#verifier = verifier;
     this.#requests = parts.requests;
     this.#cookie = parts.cookie;
@@ -51,12 +55,7 @@ export class SessionAuthenticator implements Authenticator<VerifiedSession> {
     if (hasBearer(req)) return UNAUTHENTICATED; // a bearer token that is no good never falls back to the cookie
     const token = this.#cookie.read(req);
     if (token === null) return null;
-    if (token === 'ambiguous') {
-      this.#config.logger.warn('A request carried two session cookies; neither was believed.', {
-        ip: this.#requests.ipOf(req),
-      });
-      return UNAUTHENTICATED;
-    }
+    if (token === 'ambiguous') return this.#amongSeveral(req, isLatest, res);
     if (!isLatest) {
       const now = this.#now();
       const verified = this.#verifier.remembered(token, req.headers['user-agent'] ?? null, now);
@@ -78,13 +77,35 @@ export class SessionAuthenticator implements Authenticator<VerifiedSession> {
     const left = verified.trustedUntil - this.#now();
     if (left <= 0 || left > this.#trustedMs || this.isStale(verified)) return this.follow(verified);
     const token = this.#cookie.read(req);
-    if (token === null || token === 'ambiguous') return UNAUTHENTICATED;
-    return this.#verify(token, req, true, null);
+    if (token === null) return UNAUTHENTICATED;
+    return token === 'ambiguous' ? this.follow(verified) : this.#verify(token, req, true, null);
   }
 
   async follow(verified: VerifiedSession): Promise<VerifiedSession | Refusal> {
     const answer = await this.#verifier.follow(verified);
     return 'refusal' in answer ? new Refusal(answer.refusal) : answer;
+  }
+
+  /**
+   * Believes the one session cookie that counts among several, and has the browser forget the others. Only where `cookieDomain` is set: a browser
+   * keeps one cookie of a `__Host-` name.
+   */
+  async #amongSeveral(
+    req: IncomingMessage,
+    isLatest: boolean,
+    res: ServerResponse | null,
+  ): Promise<VerifiedSession | Refusal> {
+    const { cookieDomain } = this.#config.session;
+    const token = cookieDomain === undefined ? null : await this.#verifier.choose(this.#cookie.readAll(req));
+    if (token === null) {
+      this.#several.record(this.#requests.actorOf(req, null));
+      return UNAUTHENTICATED;
+    }
+    if (!isSafeMethod(req.method) && this.#isCrossSite(req)) throw crossSiteRefusal(req, this.#config);
+    this.#several.explain();
+    const found = await this.#verify(token, req, isLatest, res);
+    if (res !== null) this.#cookie.expireOthers(req, res);
+    return found;
   }
 
   async #verify(
