@@ -50,7 +50,8 @@ app.get('/projects/:projectId', readProject, (req, res) => {
   if (project === undefined) return res.status(404).json({ error: 'no such project' });
   res.json(project);
 });
-app.patch('/projects/:projectId', updateProject, express.json(), (req, res) => {
+// The body first: a guard decides when everything is there.
+app.patch('/projects/:projectId', express.json(), updateProject, (req, res) => {
   const project = projects.get(req.params.projectId);
   if (project === undefined) return res.status(404).json({ error: 'no such project' });
   project.name = String(req.body?.name ?? project.name).slice(0, 80);

@@ -42,6 +42,8 @@ export class RequestAuth implements Auth {
   /** Null only where there is no caller either. */
   readonly #authenticator: Authenticator | null;
   #caller: Caller | null;
+  /** @internal Whether a guard may let it change something: it was found for an unsafe method, or read again for one. */
+  isForUnsafe: boolean;
   /** Whether the rows were read for this very request. */
   #isLatest: boolean;
   /** When the rows were read for this very request. */
@@ -63,6 +65,7 @@ export class RequestAuth implements Auth {
     this.#req = req;
     this.#authenticator = authenticator;
     this.#caller = isRefused ? null : answer;
+    this.isForUnsafe = isLatest || isRefused;
     this.#isLatest = isLatest;
     this.#foundAt = isLatest ? context.now() : 0;
     this.#refusal = isRefused ? answer : UNAUTHENTICATED;
@@ -188,6 +191,12 @@ export class RequestAuth implements Auth {
       this.#isLatest = true;
       this.#foundAt = this.#context.now();
     }
+  }
+
+  /** @internal Reads the rows for a request whose method was changed to an unsafe one after `session()`. */
+  async refreshForUnsafe(): Promise<void> {
+    await this.refresh();
+    this.isForUnsafe = true;
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { NextFunction, Request, RequestHandler } from 'express';
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { LRUCache } from 'lru-cache';
 import type { Chain } from '../../core/access/grants.js';
 import { isPermissionName, isScope } from '../../core/access/scope-name.js';
@@ -7,7 +7,8 @@ import { AuthTunaError, misconfigured } from '../../errors.js';
 import { authOf } from '../caller/attach.js';
 import { CREDENTIALS, type Credential } from '../caller/authenticators.js';
 import type { AuthContext, EnrollmentCheck, RequestAuth } from '../caller/request-auth.js';
-import { isSafeMethod } from './csrf.js';
+import { crossSiteRefusal, isCrossSite, isSafeMethod } from './csrf.js';
+import { holdEndOfBody, isAwaitingBody } from './whole-body.js';
 
 export interface UserGuardOptions {
   /** Ask the database although the method is safe. */
@@ -147,7 +148,16 @@ export class Guards {
       try {
         const auth = authOf(req);
         if (auth.isOf(this.#sessions)) {
-          if (auth.isCurrent) return decide(auth, req, next);
+          if (isSafeMethod(req.method)) {
+            if (auth.isCurrent) return decide(auth, req, next);
+          } else if (!auth.isForUnsafe) {
+            // The method was changed after `session()`, which let the request pass as one that changes nothing.
+            if (auth.method === 'session' && isCrossSite(req, this.#core.config.origins))
+              return next(crossSiteRefusal(req, this.#core.config));
+            return void auth.refreshForUnsafe().then(() => guard(req, res, next), next);
+          } else if (auth.isCurrent) {
+            return decide(auth, req, isAwaitingBody(req) ? this.#holding(guard, auth, req, res, next) : next);
+          }
           return void auth.refresh().then(() => guard(req, res, next), next);
         }
         this.#sessions.handler(req, res, (error?: unknown) =>
@@ -158,6 +168,29 @@ export class Guards {
       }
     };
     return guard;
+  }
+
+  /** Goes on as `next` does, and has the guard decide again where the rest of the body comes late. */
+  #holding(
+    guard: RequestHandler,
+    auth: RequestAuth,
+    req: Request,
+    res: Response,
+    next: NextFunction,
+  ): NextFunction {
+    return (error?: unknown) => {
+      if (error === undefined && isAwaitingBody(req)) {
+        holdEndOfBody(req, res, {
+          isCurrent: () => auth.isCurrent,
+          decideAgain: () =>
+            new Promise((resolve, reject) => {
+              guard(req, res, (refusal?: unknown) => (refusal === undefined ? resolve() : reject(refusal)));
+            }),
+          refuse: next,
+        });
+      }
+      next(error);
+    };
   }
 
   /** Goes on unless the user must set up a second factor first; at once where that is known, which is nearly always. */

@@ -215,3 +215,76 @@ test('our own routes look again at who sends a slow body before they act on it (
   expect((await post.finish()).status).toBe(401);
   expect((await app.authTuna.users.get(user.id)).username).toBe(user.username);
 });
+
+/** An app whose guards stand before what reads the body. */
+async function guardFirstApp() {
+  const reading = readingSignal();
+  const handled: string[] = [];
+  const app = await startApp(
+    {},
+    {
+      routes(host, authTuna) {
+        host.use('/first', reading.signal);
+        const scoped = { scopeFrom: 'projectId' } as const;
+        const guards: Record<string, RequestHandler> = {
+          user: authTuna.requireUser(),
+          permission: authTuna.requirePermission('project:read', scoped),
+          role: authTuna.requireRole('org_admin', scoped),
+        };
+        for (const [way, guard] of Object.entries(guards)) {
+          host.post(`/first/json/${way}/:projectId`, guard, express.json(), (req, res) => {
+            handled.push(way);
+            res.json(req.body);
+          });
+          // A handler that reads the stream by itself.
+          host.post(`/first/stream/${way}/:projectId`, guard, (req, res) => {
+            req.on('data', () => {});
+            req.on('end', () => {
+              handled.push(way);
+              res.json({ username: 'changed' });
+            });
+          });
+        }
+      },
+    },
+  );
+  const { browser, user } = await app.signedIn();
+  await app.authTuna.scopes.register({ id: 'project:42' }, SYSTEM);
+  await app.authTuna.roles.assign({ userId: user.id, role: 'org_admin', scope: 'project:42' }, SYSTEM);
+  const begin = async (path: string) => {
+    const read = reading.next();
+    const post = beginPost(app, browser, `/first/${path}/42`);
+    await read;
+    return post;
+  };
+  return { app, user, browser, begin, handled };
+}
+
+test.each(['json/user', 'json/permission', 'json/role', 'stream/user', 'stream/permission'])(
+  'a guard before the body parser decides again when the body has arrived: %s (SS-8)',
+  async (path) => {
+    const { app, user, browser, begin, handled } = await guardFirstApp();
+    const honest = await begin(path);
+    app.clock.advance({ minutes: 4 });
+    expect(await honest.finish()).toEqual({ status: 200, text: JSON.stringify({ username: 'changed' }) });
+    expect(handled).toHaveLength(1);
+
+    const post = await begin(path);
+    await app.authTuna.users.suspend(user.id, 'spam', SYSTEM);
+    expect((await browser.get('/me')).status).toBe(401);
+    app.clock.advance({ minutes: 4 });
+    const answer = await post.finish();
+    expect(answer.status).toBe(401);
+    expect(answer.text).toContain('session_revoked');
+    expect(handled).toHaveLength(1);
+  },
+);
+
+test('a role that was taken away while the body was held back lets nothing through, also before the parser (RB-8)', async () => {
+  const { app, user, begin, handled } = await guardFirstApp();
+  const post = await begin('json/permission');
+  await app.authTuna.roles.unassign({ userId: user.id, role: 'org_admin', scope: 'project:42' }, SYSTEM);
+  app.clock.advance({ seconds: 2 });
+  expect((await post.finish()).status).toBe(403);
+  expect(handled).toEqual([]);
+});

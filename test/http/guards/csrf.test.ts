@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express';
 import { expect, test } from 'vitest';
+import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
 import { openDatabase } from '../../support/database.js';
 import { PageVisitor } from '../../support/page-visitor.js';
@@ -226,3 +227,39 @@ async function dump(app: TestInstance): Promise<string> {
     ['lastSeenAt', 'acknowledgedAt'].includes(key) ? undefined : value,
   );
 }
+
+test('a method override behind session() is asked for its origin and its row like any unsafe request (CS-1, SS-8)', async () => {
+  const app = await startApp(
+    {},
+    {
+      routes(host, authTuna) {
+        host.use('/override', (req, _res, next) => {
+          if (req.query._method === 'DELETE') req.method = 'DELETE';
+          next();
+        });
+        const guards = { user: authTuna.requireUser(), permission: authTuna.requirePermission('org:create') };
+        for (const [way, guard] of Object.entries(guards))
+          host.delete(`/override/${way}`, guard, (_req, res) => void res.json({ deleted: true }));
+      },
+    },
+  );
+  const { browser, user } = await app.signedIn();
+  const other = await startApp({ baseUrl: app.url }, { database: app.database, clock: app.clock });
+  const ask = (way: string, headers: Record<string, string> = {}) =>
+    browser.get(`/override/${way}?_method=DELETE`, { headers });
+  for (const way of ['user', 'permission']) {
+    expect((await ask(way)).status).toBe(200);
+    expect((await ask(way, { origin: app.url, 'sec-fetch-site': 'same-origin' })).status).toBe(200);
+    for (const headers of [{ 'sec-fetch-site': 'cross-site' }, { origin: 'https://evil.example' }] as Record<
+      string,
+      string
+    >[]) {
+      const refused = await ask(way, headers);
+      expect([way, refused.status]).toEqual([way, 403]);
+      expect(await refused.json()).toMatchObject({ code: 'cross_site_request' });
+    }
+  }
+  await browser.get('/me'); // remembered here
+  await other.authTuna.sessions.revokeAll(user.id, SYSTEM);
+  for (const way of ['user', 'permission']) expect((await ask(way)).status).toBe(401);
+});
