@@ -77,6 +77,7 @@ export function assemble<const O extends AnyOptions>(
       guards,
       printLink: devMailbox !== null,
     });
+    devMailbox?.announce();
     if (isClosed) return;
     await broadcast.start();
     jobs.start();

@@ -21,7 +21,7 @@ import { KeyVerifier } from './features/api-keys/verifier.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authFeature } from './features/auth/routes.js';
 import type { DevMailbox } from './features/dev-mailbox/mailbox.js';
-import { devMailboxFeature, onlyThisMachine } from './features/dev-mailbox/routes.js';
+import { devMailboxFeature, onlyThisMachine, onlyWithKey } from './features/dev-mailbox/routes.js';
 import { FactorCodes } from './features/mfa/codes.js';
 import { CodeFactor } from './features/mfa/factor.js';
 import { MfaManager } from './features/mfa/manager.js';
@@ -135,7 +135,13 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
         auth(options?: RouterOptions) {
           const router = Router();
           if (devMailbox !== null)
-            router.use('/dev/mailbox', onlyThisMachine, mount(http, devMailboxFeature(devMailbox, http)));
+            router.use(
+              '/dev/mailbox',
+              ...http.headers,
+              onlyThisMachine,
+              onlyWithKey(devMailbox, http),
+              mount(http, devMailboxFeature(devMailbox, http)),
+            );
           return router.use(mount(http, authFeature(auth, http, options)), ...http.headers);
         },
         passwordless: (options?: RouterOptions) =>

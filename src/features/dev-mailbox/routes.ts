@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { AuthTunaError } from '../../errors.js';
+import { cookieSpec, readCookie, serializeCookie, setCookie } from '../../http/answer/cookies.js';
 import type { HttpKit } from '../../http/kit.js';
 import { type Feature, route } from '../../http/route.js';
 import type { DevMailbox, KeptMail } from './mailbox.js';
@@ -80,6 +81,27 @@ export const onlyThisMachine: RequestHandler = (req, _res, next) => {
   const isHere = LOOPBACK_HOST.test(host) && LOOPBACK_PEER.test(req.socket.remoteAddress ?? '');
   next(isHere && !isProxied ? undefined : new AuthTunaError('not_found'));
 };
+
+/**
+ * Asks for the key that was logged at start: a proxy on this machine may add no header at all, and then a stranger's request looks like the
+ * developer's. The key is given once in the address, and kept in a cookie.
+ */
+export function onlyWithKey(mailbox: DevMailbox, { config }: HttpKit): RequestHandler {
+  const cookie = cookieSpec(config, 'at_mailbox');
+  return (req, res, next) => {
+    const kept = readCookie(req.headers.cookie, cookie.name);
+    if (mailbox.isKey(kept)) return next();
+    const { key } = req.query;
+    if (!mailbox.isKey(key))
+      return next(
+        new AuthTunaError('forbidden', {
+          message: 'Open the address of this mailbox that the log shows at start.',
+        }),
+      );
+    setCookie(res, cookie, serializeCookie(cookie, String(key), null));
+    next();
+  };
+}
 
 function isForwardingHeader(name: string): boolean {
   return name.startsWith('x-forwarded-') || name === 'x-real-ip' || name === 'cf-connecting-ip';
