@@ -41,6 +41,7 @@ export class AuthenticatorApp {
   /** {@link MfaManager.beginTotp} */
   async begin(userId: string, actor: Actor): Promise<TotpEnrollment> {
     const user = await requireOwn(this.#core, userId, actor);
+    await this.#core.sessions.requireLive(actor);
     const { db, config, vault } = this.#core;
     const now = this.#core.now();
     const row = await db.totp.findUnique({ where: { userId } });

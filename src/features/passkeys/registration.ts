@@ -31,6 +31,7 @@ export async function beginRegistration(
   actor: Actor,
 ): Promise<RegistrationOptions> {
   const user = await requireOwn(core, userId, actor);
+  await core.sessions.requireLive(actor);
   const present = await core.db.passkey.findMany({ where: { userId } });
   if (present.length >= MAX_PER_USER) throw tooMany();
   const userHandle = present[0]?.userHandle ?? newUserHandle(core);
