@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 
 /** A username in its one spelling, and what it looks like. */
 export interface Username {
@@ -31,6 +31,8 @@ export function canonicalEmail(input: string): string | null {
   if (local.length > MAX_LOCAL_PART || !LOCAL_PART.test(local) || !DOMAIN_AS_TYPED.test(domain)) return null;
 
   const ascii = domainToASCII(domain.normalize('NFKC'));
+  // An A-label that its own Unicode spelling does not lead back to would be a second spelling of one domain (RFC 5891 section 4.2).
+  if (domainToASCII(domainToUnicode(ascii).normalize('NFKC')) !== ascii) return null;
   const labels = ascii.split('.');
   const isHost =
     labels.length > 1 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1) ?? '');

@@ -21,6 +21,13 @@ describe('e-mail addresses', () => {
     expect(canonicalEmail(typed)).toBe(canonical);
   });
 
+  test('an A-label and its Unicode spelling are one address, or the A-label is none (DO-6)', () => {
+    expect(canonicalEmail('ada@xn--site.test')).toBe(canonicalEmail('ada@岕岗.test'));
+    // These decode to plain ASCII, or to nothing.
+    for (const domain of ['xn--site-.test', 'xn--ab-.test', 'xn--.test', 'xn--a.test'])
+      expect(canonicalEmail(`ada@${domain}`), domain).toBeNull();
+  });
+
   test('an address in another script is another address (DO-6)', () => {
     expect(canonicalEmail('a@sіte.test')).toBe('a@xn--ste-jhd.test');
     expect(canonicalEmail('a@sіte.test')).not.toBe(canonicalEmail('a@site.test'));
