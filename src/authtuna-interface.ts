@@ -19,6 +19,7 @@ import type { EventListener, EventType } from './events.js';
 import type { AccountManager } from './features/account/manager.js';
 import type { ApiKeyManager } from './features/api-keys/manager.js';
 import type { AuthManager } from './features/auth/manager.js';
+import type { BearerManager } from './features/bearer/manager.js';
 import type { MfaManager } from './features/mfa/manager.js';
 import type { PasskeyManager } from './features/passkeys/manager.js';
 import type { PasswordlessManager } from './features/passwordless/manager.js';
@@ -95,6 +96,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
     social(options?: RouterOptions): Router;
     mfa(options?: RouterOptions): Router;
     passkeys(options?: RouterOptions): Router;
+    bearer(): Router;
     apiKeys(options?: RouterOptions): Router;
     account(options?: RouterOptions): Router;
   };
@@ -113,6 +115,8 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly mfa: MfaManager;
   readonly passkeys: PasskeyManager;
   readonly passwordless: PasswordlessManager;
+  /** Access and refresh tokens. */
+  readonly bearer: BearerManager;
   readonly apiKeys: ApiKeyManager;
   /** Accounts for programs, which organizations own. */
   readonly serviceAccounts: ServiceAccountManager;

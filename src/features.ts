@@ -20,6 +20,10 @@ import { endedKeySweep } from './features/api-keys/sweep.js';
 import { KeyVerifier } from './features/api-keys/verifier.js';
 import { AuthManager } from './features/auth/manager.js';
 import { authFeature } from './features/auth/routes.js';
+import { AccessTokens } from './features/bearer/access-token.js';
+import { TokenAuthenticator } from './features/bearer/authenticator.js';
+import { BearerManager } from './features/bearer/manager.js';
+import { bearerFeature } from './features/bearer/routes.js';
 import type { DevMailbox } from './features/dev-mailbox/mailbox.js';
 import { devMailboxFeature, onlyThisMachine, onlyWithKey } from './features/dev-mailbox/routes.js';
 import { FactorCodes } from './features/mfa/codes.js';
@@ -57,6 +61,7 @@ export interface Features<U extends User> {
     | 'account'
     | 'apiKeys'
     | 'auth'
+    | 'bearer'
     | 'mfa'
     | 'passkeys'
     | 'passwordless'
@@ -110,6 +115,12 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const keyVerifier = new KeyVerifier(core, keyFormat);
   const apiKeys = new ApiKeyManager(core, keyFormat, keyVerifier);
   const serviceAccounts = new ServiceAccountManager(core);
+  const accessTokens = new AccessTokens(core);
+  const bearer = new BearerManager(core, accessTokens, {
+    byPassword: (input, actor, options) => auth.login(input, actor, options),
+    bySecondFactor: async (pendingToken, code, actor, options) =>
+      (await mfa.completeSignIn(pendingToken, code, actor, options)).result,
+  });
   const account = new AccountManager<U>(core, [
     { name: 'secondFactors', of: (userId) => mfa.status(userId) },
     { name: 'passkeys', of: (userId) => passkeys.list(userId) },
@@ -119,7 +130,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
 
   return {
     core,
-    managers: { account, apiKeys, auth, mfa, passkeys, passwordless, serviceAccounts, social, sso },
+    managers: { account, apiKeys, auth, bearer, mfa, passkeys, passwordless, serviceAccounts, social, sso },
     jobs: [...account.jobs, expiryJob(core)],
     scopeDependents: [directory, serviceAccounts],
     sweeps: [trustedBrowserSweep(base), unconfirmedAppSweep(base), endedKeySweep(base)],
@@ -128,6 +139,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
       : null,
     authenticators: (requests) => [
       new KeyAuthenticator(core, { format: keyFormat, verifier: keyVerifier, requests }),
+      new TokenAuthenticator(core, accessTokens),
     ],
     routers(http) {
       const { paths } = config;
@@ -152,6 +164,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
           Router()
             .use('/connections', mount(http, ssoFeature(sso, http)))
             .use(mount(http, socialFeature(social, http, options))),
+        bearer: () => mount(http, bearerFeature(bearer, http)),
         apiKeys: (options?: RouterOptions) => mount(http, apiKeysFeature(apiKeys, core, http, options)),
         account: (options?: RouterOptions) =>
           mount(http, accountFeature(account, { mfa, passkeys, social }, http, options)),
@@ -165,6 +178,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(`${paths.auth}/mfa`, routers.mfa(options))
             .use(`${paths.auth}/passkeys`, routers.passkeys(options))
             .use(`${paths.auth}/social`, routers.social(options))
+            .use(`${paths.auth}/token`, routers.bearer())
             .use(`${paths.auth}/api-keys`, routers.apiKeys(options))
             .use(paths.account, routers.account(options)),
       };

@@ -71,6 +71,11 @@ function completed(parsed: ParsedOptions, base: URL, isSecure: boolean) {
       rememberedIdleSeconds: Math.max(session.idleSeconds ?? 0, 7 * 86_400),
       rememberedAbsoluteSeconds: Math.max(session.absoluteSeconds ?? 0, 30 * 86_400),
     }),
+    bearer: Object.freeze({
+      ...parsed.bearer,
+      issuer: parsed.bearer.issuer ?? base.origin,
+      audience: parsed.bearer.audience ?? base.origin,
+    }),
     password: Object.freeze({
       ...parsed.password,
       minLength: parsed.password.minLength ?? (isFactorForced(parsed.mfa) ? 8 : 15),

@@ -283,6 +283,19 @@ export interface AuthTunaOptions {
     /** Looks up TXT records that prove an organization's domain. Default: the system's resolver. */
     resolveTxt?: (name: string) => Promise<string[][]>;
   };
+  /** Tokens for apps and programs instead of cookies. */
+  bearer?: {
+    /** How long an access token is good for; at most and by default 600. */
+    accessTokenSeconds?: number;
+    /** How long refreshing goes on at most. Default 30 days; it also ends after 14 idle days. */
+    refreshTokenSeconds?: number;
+    /** `iss` of access tokens. Default: the origin of `baseUrl`. */
+    issuer?: string;
+    /** `aud` of access tokens. Default: the origin of `baseUrl`. */
+    audience?: string;
+    /** Default `HS256`, which only this app can check; with the others every server can, by `/auth/token/jwks`. */
+    algorithm?: 'HS256' | 'EdDSA' | 'ES256';
+  };
   apiKeys?: {
     /** How keys begin: `at_live_…`. Lower-case letters and digits, at most 16. Default `at`; keys with another prefix stop working. */
     prefix?: string;

@@ -211,6 +211,19 @@ export const schema = z.strictObject({
       resolveTxt: aFunction<(name: string) => Promise<string[][]>>().optional(),
     })
     .prefault({}),
+  bearer: z
+    .strictObject({
+      accessTokenSeconds: z.int().min(30).max(600).default(600),
+      refreshTokenSeconds: z
+        .int()
+        .min(60)
+        .max(YEAR)
+        .default(30 * 86_400),
+      issuer: z.url().optional(),
+      audience: z.string().min(1).max(512).optional(),
+      algorithm: z.enum(['HS256', 'EdDSA', 'ES256']).default('HS256'),
+    })
+    .prefault({}),
   apiKeys: z
     .strictObject({
       prefix: z

@@ -16,6 +16,7 @@ import { RateLimiter } from './limits/rate-limiter.js';
 import { rateWindowSweep, throttleSweep } from './limits/sweep.js';
 import { Throttle } from './limits/throttle.js';
 import { createRuntime, type Runtime } from './runtime.js';
+import { RefreshTokens } from './sessions/refresh-token.js';
 import { SessionTokens } from './sessions/session-token.js';
 import { SessionManager } from './sessions/sessions.js';
 import { sessionSweep } from './sessions/sweep.js';
@@ -37,6 +38,7 @@ export interface Core<U extends User = User> extends Runtime {
   readonly permissions: PermissionManager;
   readonly roles: RoleManager;
   readonly sessionTokens: SessionTokens;
+  readonly refreshTokens: RefreshTokens;
   readonly verifier: SessionVerifier;
   readonly sessions: SessionManager;
   readonly tokens: OneTimeTokens;
@@ -68,8 +70,16 @@ export function createCore<U extends User>(config: Config, db: Db): Core<U> {
   const roles = new RoleManager(roleCore);
 
   const sessionTokens = new SessionTokens(runtime.keys, config.origin);
+  const refreshTokens = new RefreshTokens(runtime.keys);
   const verifier = new SessionVerifier(runtime, sessionTokens, ledger, audit, roleStore);
-  const sessions = new SessionManager({ ...runtime, ledger, access, sessionTokens, verifier });
+  const sessions = new SessionManager({
+    ...runtime,
+    ledger,
+    access,
+    sessionTokens,
+    refreshTokens,
+    verifier,
+  });
   const tokens = new OneTimeTokens(runtime);
 
   const { bcryptCost, pepper } = config.password;
@@ -98,6 +108,7 @@ export function createCore<U extends User>(config: Config, db: Db): Core<U> {
     permissions,
     roles,
     sessionTokens,
+    refreshTokens,
     verifier,
     sessions,
     tokens,

@@ -11,6 +11,8 @@ const PURPOSES = [
   'bus',
   'audit',
   'key_id',
+  'access',
+  'refresh',
 ] as const;
 
 /** What a key is for. Each purpose has its own key from each secret, so none can stand in for another. */

@@ -9,7 +9,7 @@ import { beforeBody, guardsOf, humanChecksOf } from './guards/route-guards.js';
 import { leadThroughStepUp } from './guards/step-up.js';
 import type { HttpKit } from './kit.js';
 import type { Feature, Route } from './route.js';
-import { BODY_LIMIT, jsonBody } from './validate.js';
+import { BODY_LIMIT, jsonBody, jsonOrForm } from './validate.js';
 
 const NO_FIELDS = z.strictObject({});
 
@@ -26,7 +26,8 @@ export function mount(http: HttpKit, feature: Feature): Router {
   }
   if (pages?.afterStepUp !== undefined)
     router.use(leadThroughStepUp(http.views, http.config.paths.auth, pages.afterStepUp));
-  if (pages?.onError !== undefined) router.use(...pages.onError);
+  for (const handlers of [pages?.onError, feature.onError])
+    if (handlers !== undefined) router.use(...handlers);
   router.use(http.errorHandler);
   return router;
 }
@@ -86,7 +87,8 @@ function handlersOf(
   ];
 }
 
-function bodyOf(http: HttpKit, { form }: Route, hasPages: boolean): RequestHandler {
+function bodyOf(http: HttpKit, { form, takesForms }: Route, hasPages: boolean): RequestHandler {
+  if (takesForms === true) return jsonOrForm();
   return hasPages && form !== undefined ? http.views.formOrJson(form) : jsonBody();
 }
 

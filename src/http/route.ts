@@ -87,6 +87,8 @@ export interface Route<
   query?: Q;
   /** A page's form posts here too, and how its fields are read. Without it the body is JSON only. */
   form?: FormBodyOptions;
+  /** Programs post urlencoded bodies here as well as JSON, as OAuth demands. Without a cookie there is nothing to forge, so no form token is asked for. */
+  takesForms?: true;
   /** The route exists for forms alone: it is not mounted without pages. */
   isFormOnly?: true;
   human?: HumanCheckAction;
@@ -151,6 +153,8 @@ export interface Feature {
   path: string;
   routes: readonly Route[];
   pages: FeaturePages | null;
+  /** Answers refusals that are of this feature alone. */
+  onError?: readonly ErrorRequestHandler[];
   /** Whole paths at which another site may post; see `Route.isCrossSite`. */
   crossSitePosts?: readonly string[];
 }

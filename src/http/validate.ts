@@ -38,6 +38,27 @@ export function jsonBody(): RequestHandler {
   };
 }
 
+/** As `jsonBody`, and for `application/x-www-form-urlencoded`, for routes that programs call without a cookie. */
+export function jsonOrForm(): RequestHandler {
+  const json = jsonBody();
+  const parse = express.urlencoded({
+    extended: false,
+    limit: BODY_LIMIT,
+    inflate: false,
+    parameterLimit: 32,
+  });
+  return (req, res, next) => {
+    if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(req.headers['content-type'] ?? ''))
+      return json(req, res, next);
+    if (Number(req.headers['content-length'] ?? 0) > BODY_LIMIT)
+      return next(new AuthTunaError('payload_too_large'));
+    parse(req, res, (error?: unknown) => {
+      if (error !== undefined) return next(asAuthTunaError(error) ?? error);
+      afterBody(req, next);
+    });
+  };
+}
+
 /** The sender decides how long a body takes: where that was long, who sends it is looked at again. */
 export function afterBody(req: Request, next: NextFunction): void {
   const auth = findAuth(req);

@@ -6,6 +6,7 @@ import { RoleStore } from '../../src/core/access/role-store.js';
 import { AuditManager } from '../../src/core/changes/audit.js';
 import { Ledger } from '../../src/core/changes/ledger.js';
 import { createRuntime } from '../../src/core/runtime.js';
+import { RefreshTokens } from '../../src/core/sessions/refresh-token.js';
 import { SessionTokens } from '../../src/core/sessions/session-token.js';
 import { SessionManager } from '../../src/core/sessions/sessions.js';
 import { SessionVerifier } from '../../src/core/sessions/verifier.js';
@@ -161,6 +162,7 @@ class World {
       ...runtime,
       ledger,
       sessionTokens: tokens,
+      refreshTokens: new RefreshTokens(runtime.keys),
       access: null as unknown as Access,
       verifier,
     });

@@ -1,4 +1,10 @@
-import type { AssignmentRow, CompiledRole, RoleCatalog, RoleSet } from './role-catalog.js';
+import {
+  type AssignmentRow,
+  type CompiledRole,
+  holds,
+  type RoleCatalog,
+  type RoleSet,
+} from './role-catalog.js';
 
 /** The ancestors of a scope, itself first and `global` last, with their owners. */
 export interface Chain {
@@ -14,8 +20,17 @@ export class Grants {
   /** When the first assignment in it ends, in milliseconds; the whole is not to be used after that. */
   readonly expiresAt: number;
   readonly #held: ReadonlyMap<string, RoleSet>;
+  /** Permissions and patterns outside which nothing is allowed; null for no limit. */
+  readonly #limit: ReadonlySet<string> | null;
 
-  constructor(userId: string, assignments: readonly AssignmentRow[], catalog: RoleCatalog, now: number) {
+  /** @param limit permissions and patterns of a credential that may do no more than these, whatever its user holds */
+  constructor(
+    userId: string,
+    assignments: readonly AssignmentRow[],
+    catalog: RoleCatalog,
+    now: number,
+    limit: readonly string[] | null = null,
+  ) {
     this.userId = userId;
     this.catalog = catalog;
     const current = assignments.filter(({ expiresAt }) => expiresAt === null || expiresAt.getTime() > now);
@@ -24,6 +39,7 @@ export class Grants {
       Infinity,
     );
     this.#held = catalog.heldBy(current);
+    this.#limit = limit === null ? null : new Set(limit);
   }
 
   /** The roles held exactly at a scope, not those above it. */
@@ -38,6 +54,7 @@ export class Grants {
 
   /** The one decision: some role held at the scope or above it contains the permission. */
   allow(permission: string, chain: Chain): boolean {
+    if (this.#limit !== null && !holds(this.#limit, permission)) return false;
     const { scopes, owners } = chain;
     for (let index = 0; index < scopes.length; index += 1) {
       if (this.heldAt(chain, index)?.allows(permission)) return true;
@@ -65,8 +82,9 @@ export class Grants {
     });
   }
 
-  /** Whether the role of this name is held along the chain; an included role counts. */
+  /** Whether the role of this name is held along the chain; an included role counts. A credential limited to permissions holds no role. */
   holdsRole(name: string, chain: Chain): boolean {
+    if (this.#limit !== null) return false;
     // Everybody's role first: a role that a scope made for itself must not pass for it by taking its name.
     const role = this.catalog.find(name) ?? this.catalog.find(name, chain.scopes);
     return (

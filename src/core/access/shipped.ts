@@ -14,6 +14,7 @@ export const SHIPPED_PERMISSIONS = {
   'sessions:manage': 'End the sessions of people below the own rank.',
   'audit:read': 'Read the audit log.',
   'apikeys:manage': 'See and revoke the API keys of others.',
+  'tokens:introspect': 'Ask what an access or refresh token is worth.',
   'org:create': 'Found an organization.',
   'org:read': 'See an organization.',
   'org:manage': 'Change an organization.',

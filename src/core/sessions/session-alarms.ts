@@ -4,6 +4,7 @@ import type { AuditManager } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
 import { noticeTo } from '../changes/outbox.js';
 import type { Runtime } from '../runtime.js';
+import type { UserRow } from '../user.js';
 import type { RequestFacts } from './devices.js';
 import type { LoadedSession } from './session-row.js';
 import type { SessionClaims } from './session-token.js';
@@ -21,7 +22,11 @@ export class SessionAlarms {
   }
 
   /** Ends a session once, with one audit entry and one mail to the owner, however many requests notice. */
-  async end(row: LoadedSession, request: RequestFacts, reason: 'breach' | 'device_changed'): Promise<void> {
+  async end(
+    row: Pick<LoadedSession, 'id' | 'userId'> & { user: UserRow },
+    request: Pick<RequestFacts, 'ip' | 'userAgent'>,
+    reason: 'breach' | 'device_changed' | 'refresh_token_reused',
+  ): Promise<void> {
     const actor: Actor = { ...SYSTEM, ip: request.ip, userAgent: request.userAgent };
     try {
       await this.#ledger.commit({

@@ -1,18 +1,30 @@
 import type { Actor } from '../../actor.js';
 import type { Session } from '../../auth.js';
+import type { Config } from '../../config/config.js';
 import { newId } from '../../crypto/random.js';
 import { AuthTunaError } from '../../errors.js';
 import { deviceOf, encodeFingerprint } from '../../net/user-agent.js';
 import { after } from '../../time.js';
 import type { Write } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';
+import type { RefreshTokens } from './refresh-token.js';
 import { type SessionRow, toSession } from './session-row.js';
 import type { SessionTokens } from './session-token.js';
 
-/** A new credential beside the session it belongs to. `token` is the value of the cookie. */
+/** A new credential beside the session it belongs to. `token` is the value of the cookie, or the refresh token of a bearer session. */
 export interface SessionWithToken {
   session: Session;
   token: string;
+}
+
+/** What makes a session one of tokens instead of a cookie. */
+export interface BearerTerms {
+  /** The client that the tokens are for. */
+  clientId: string;
+  /** Permissions and patterns, separated by spaces; null for everything that the user may do. */
+  scope: string | null;
+  /** Thumbprint of the key that the client must prove to hold; null for plain bearer tokens. */
+  boundKey: string | null;
 }
 
 /** The proof a session is made or raised with. */
@@ -23,9 +35,9 @@ export interface Proof {
 
 /** The writes by which sessions begin, are raised and end, for the batch of the change that causes them. */
 export class SessionWrites {
-  readonly #core: Runtime & { sessionTokens: SessionTokens };
+  readonly #core: Runtime & { sessionTokens: SessionTokens; refreshTokens: RefreshTokens };
 
-  constructor(core: Runtime & { sessionTokens: SessionTokens }) {
+  constructor(core: Runtime & { sessionTokens: SessionTokens; refreshTokens: RefreshTokens }) {
     this.#core = core;
   }
 
@@ -34,17 +46,24 @@ export class SessionWrites {
     user: { id: string; sessionEpoch: number },
     proof: Proof,
     actor: Actor,
-    options: { rememberMe?: boolean; fingerprint?: string; lifetimeSeconds?: number } = {},
+    options: {
+      rememberMe?: boolean;
+      fingerprint?: string;
+      lifetimeSeconds?: number;
+      bearer?: BearerTerms;
+    } = {},
   ): { write: Write; result: SessionWithToken } {
     const { config } = this.#core;
+    const { bearer } = options;
     const now = this.#core.now();
-    const persistent = config.session.rememberMe && options.rememberMe === true;
+    const persistent = bearer === undefined && config.session.rememberMe && options.rememberMe === true;
+    const { absoluteSeconds, idleSeconds } = lifetimesOf(config, bearer !== undefined, persistent);
     const id = newId(config.random);
     const salt = this.#core.sessionTokens.newSalt(config.random);
     const row: SessionRow = {
       id,
       userId: user.id,
-      kind: 'cookie',
+      kind: bearer === undefined ? 'cookie' : 'bearer',
       epoch: user.sessionEpoch,
       generation: 0,
       salt,
@@ -57,12 +76,8 @@ export class SessionWrites {
       contestedAt: null,
       createdAt: now,
       lastSeenAt: now,
-      absoluteExpiresAt: after(
-        now,
-        options.lifetimeSeconds ??
-          (persistent ? config.session.rememberedAbsoluteSeconds : config.session.absoluteSeconds),
-      ),
-      idleSeconds: persistent ? config.session.rememberedIdleSeconds : config.session.idleSeconds,
+      absoluteExpiresAt: after(now, options.lifetimeSeconds ?? absoluteSeconds),
+      idleSeconds,
       persistent,
       authenticatedAt: now,
       amr: proof.amr.join(' '),
@@ -74,6 +89,9 @@ export class SessionWrites {
         encodeFingerprint({ ...deviceOf(actor.userAgent), country: null, network: null, relay: null }),
       ip: actor.ip,
       impersonatorId: actor.impersonatorId ?? null,
+      clientId: bearer?.clientId ?? null,
+      tokenScope: bearer?.scope ?? null,
+      boundKey: bearer?.boundKey ?? null,
       revokedAt: null,
       revokedReason: null,
     };
@@ -81,7 +99,10 @@ export class SessionWrites {
       write: this.#core.db.session.create({ data: row, select: { id: true } }),
       result: {
         session: toSession(row),
-        token: this.#core.sessionTokens.issue(row, row.generation, row.salt, now),
+        token:
+          bearer === undefined
+            ? this.#core.sessionTokens.issue(row, row.generation, row.salt, now)
+            : this.#core.refreshTokens.issue(id, row.generation, salt),
       },
     };
   }
@@ -195,4 +216,17 @@ function provedBy(row: SessionRow, proof: Proof, replaces: boolean, now: Date): 
     assuranceLevel: Math.max(row.assuranceLevel, assuranceLevel),
     lockedAt: null,
   };
+}
+
+const BEARER_IDLE_SECONDS = 14 * 86_400; // docs/requirements.md RT-4
+
+function lifetimesOf({ session, bearer }: Config, isBearer: boolean, persistent: boolean) {
+  if (isBearer)
+    return {
+      absoluteSeconds: bearer.refreshTokenSeconds,
+      idleSeconds: Math.min(BEARER_IDLE_SECONDS, bearer.refreshTokenSeconds),
+    };
+  return persistent
+    ? { absoluteSeconds: session.rememberedAbsoluteSeconds, idleSeconds: session.rememberedIdleSeconds }
+    : { absoluteSeconds: session.absoluteSeconds, idleSeconds: session.idleSeconds };
 }

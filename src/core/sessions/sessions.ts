@@ -10,9 +10,10 @@ import { noUser } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import { isActive } from '../user.js';
 import type { RequestFacts } from './devices.js';
+import type { RefreshTokens } from './refresh-token.js';
 import { type SessionRow, toSession } from './session-row.js';
 import type { SessionTokens } from './session-token.js';
-import { type SessionWithToken, SessionWrites } from './session-writes.js';
+import { type BearerTerms, type SessionWithToken, SessionWrites } from './session-writes.js';
 import type { SessionVerifier } from './verifier.js';
 
 const NO_SESSIONS = 'A service account has no sessions. Make an API key for it.';
@@ -31,6 +32,7 @@ export class SessionManager {
     ledger: Ledger;
     access: Access;
     sessionTokens: SessionTokens;
+    refreshTokens: RefreshTokens;
     verifier: SessionVerifier;
   };
 
@@ -39,6 +41,7 @@ export class SessionManager {
       ledger: Ledger;
       access: Access;
       sessionTokens: SessionTokens;
+      refreshTokens: RefreshTokens;
       verifier: SessionVerifier;
     },
   ) {
@@ -56,7 +59,11 @@ export class SessionManager {
     userId: string,
     amr: readonly string[],
     actor: Actor,
-    options: { rememberMe?: boolean } = {},
+    options: {
+      rememberMe?: boolean;
+      /** @internal */
+      bearer?: BearerTerms;
+    } = {},
   ): Promise<SessionWithToken> {
     const user = await this.#core.db.user.findUnique({ where: { id: userId } });
     if (user === null || user.deletedAt !== null) throw noUser();

@@ -28,6 +28,7 @@ export type SessionVerdict =
   /** Not ours, forged, expired or ended. `locked` is set for a session that waits for a step-up. */
   | { status: 'refused'; code: ErrorCode; locked: VerifiedSession | null };
 
+const BEARER = 'bearer'; // the kind of a session of tokens
 const MAX_ATTEMPTS = 3;
 
 /**
@@ -179,6 +180,42 @@ export class SessionVerifier {
     throw contended();
   }
 
+  /**
+   * Looks at the session behind an access token, whose text the caller has checked. Devices are not compared: a program that sends tokens has no
+   * page on which its user could prove anything.
+   *
+   * @param latest as for `verify`
+   * @throws AuthTunaError `unavailable`
+   */
+  async verifyBearer(
+    claims: Pick<SessionClaims, 'sessionId' | 'userId'>,
+    userAgent: string | null,
+    options: { latest: boolean },
+  ): Promise<VerifiedSession | { refusal: ErrorCode }> {
+    const { sessionId, userId } = claims;
+    const buried = this.cache.endedBecause(sessionId);
+    if (buried !== undefined) return { refusal: buried };
+    let previous: SessionRead | null = null;
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      const read: SessionRead | null = await (options.latest || attempt > 1
+        ? this.#reader.latest(sessionId)
+        : this.#reader.shared(sessionId));
+      if (read === null || read.row.userId !== userId || read.row.kind !== BEARER)
+        return { refusal: 'unauthenticated' };
+      const { row } = read;
+      const now = this.#runtime.now();
+      if (isOutOfEpoch(row) && row.revokedAt === null && previous?.row.epoch !== row.epoch) {
+        previous = read;
+        continue;
+      }
+      const ended = this.#endedBecause(row, now);
+      if (ended !== null) return { refusal: ended };
+      await this.#generations.touch(row, now);
+      return this.#verified(read, { userAgent }, now, { isCurrent: true });
+    }
+    throw contended();
+  }
+
   async #judge(
     claims: SessionClaims,
     read: SessionRead | null,
@@ -190,6 +227,7 @@ export class SessionVerifier {
     if (read === null) return this.#bury(claims.sessionId, 'unauthenticated');
     const { row } = read;
     if (row.userId !== claims.userId) return this.#impossible(row, claims, 'other_user');
+    if (row.kind === BEARER) return this.#impossible(row, claims, 'bearer_session');
     // The user is read after the session: what raised the epoch in between may have kept this session. Twice the same is no coincidence.
     if (isOutOfEpoch(row) && row.revokedAt === null && previous?.row.epoch !== row.epoch) return 'read again';
     const ended = this.#endedBecause(row, now);
@@ -241,7 +279,8 @@ export class SessionVerifier {
     cookie: { isCurrent: boolean },
   ): VerifiedSession {
     const { row, catalog } = read;
-    const grants = new Grants(row.userId, row.user.assignments, catalog, now.getTime());
+    const limit = row.tokenScope?.split(' ') ?? null;
+    const grants = new Grants(row.userId, row.user.assignments, catalog, now.getTime(), limit);
     const recheckAt = read.startedAt + this.#recheckMs;
     const endsAt = Math.min(
       row.absoluteExpiresAt.getTime(),
@@ -285,6 +324,15 @@ export class SessionVerifier {
     await this.#alarms.end(row, request, reason);
     this.cache.bury(row.id, 'session_revoked');
     return refused('session_revoked');
+  }
+
+  /** @internal Ends a bearer session whose refresh token came back after its successor was used, once. */
+  async endAsStolen(
+    row: Parameters<SessionAlarms['end']>[0],
+    request: Pick<RequestFacts, 'ip' | 'userAgent'>,
+  ): Promise<void> {
+    await this.#alarms.end(row, request, 'refresh_token_reused');
+    this.cache.bury(row.id, 'session_revoked');
   }
 
   /** @internal What a new session is compared with later. */

@@ -6,7 +6,7 @@ import type { Write } from '../changes/ledger.js';
 import type { Mail } from '../changes/outbox.js';
 import type { Core } from '../core.js';
 import { whenMissing } from '../refusals.js';
-import type { Proof } from '../sessions/session-writes.js';
+import type { BearerTerms, Proof } from '../sessions/session-writes.js';
 import { isActive, type PublicUser, publicUser, type UserRow } from '../user.js';
 import { SERVICE } from '../users/service-account.js';
 import type { SecondFactorName, SecondFactors } from './second-factors.js';
@@ -42,6 +42,8 @@ export interface SignInOptions {
   rememberMe?: boolean;
   /** The sessions that the browser brought along; they end when the new one begins. */
   presentedSessionIds?: readonly string[];
+  /** Tokens instead of a cookie: what they are for. */
+  bearer?: BearerTerms;
   /** Where the browser is; the session is compared with it later. */
   fingerprint?: string;
   /** What happens together with the sign-in: spending the token that proved it. */

@@ -141,8 +141,12 @@ function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
       path: '/logout',
       summary: 'End the session',
       form: {},
-      answers: { 204: 'no body' },
+      answers: { 204: 'no body', 200: '`{ revoked }`, how many sessions ended, for an access token' },
       async run({ req, res, auth: caller, actor }) {
+        if (caller.method === 'access_token' && caller.session !== null) {
+          await auth.logout(caller.session.id, actor);
+          return { json: { revoked: 1 } };
+        }
         // Every session whose cookie carries our signature: also of a tab with the cookie from before a renewal, beside a second cookie, and
         // beside a bearer token. Nobody may be told that they signed out while a session of theirs goes on.
         const own = caller.session?.id;
@@ -157,7 +161,7 @@ function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
       method: 'get',
       path: '/user-info',
       summary: 'The signed-in user',
-      guard: SIGNED_IN,
+      guard: { ...SIGNED_IN, credentials: ['session', 'access_token'] },
       answers: { 200: 'the user' },
       run: ({ user }) => ({ json: http.sentUser(user) }),
     }),

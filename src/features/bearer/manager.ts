@@ -1,0 +1,231 @@
+import { type Actor, isSystem } from '../../actor.js';
+import type { Core } from '../../core/core.js';
+import type { BearerTerms } from '../../core/sessions/session-writes.js';
+import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { validate } from '../../core/validate.js';
+import { AuthTunaError } from '../../errors.js';
+import type { AccessTokens } from './access-token.js';
+import { type FamilyRow, RefreshFamilies } from './families.js';
+import { FIRST_PARTY, issueInput, SECOND_FACTOR_GRANT, type TokenRequest } from './schemas.js';
+
+/** The answer of the token endpoint, with the names of RFC 6749 section 5.1. */
+export interface TokenResponse {
+  access_token: string;
+  refresh_token: string;
+  token_type: 'Bearer';
+  /** Seconds until the access token ends. */
+  expires_in: number;
+  /** What the tokens are limited to; absent for everything that the user may do. */
+  scope?: string;
+}
+
+/** The answer of the introspection endpoint, with the names of RFC 7662 section 2.2. */
+export type Introspection =
+  | { active: false }
+  | {
+      active: true;
+      sub: string;
+      sid: string;
+      client_id: string;
+      token_type: 'Bearer' | 'refresh_token';
+      /** Seconds. */
+      exp: number;
+      iat: number;
+      iss: string;
+      aud: string;
+      scope?: string;
+      jti?: string;
+    };
+
+/** The ways to prove who one is that the token endpoint offers; they belong to other features. */
+export interface TokenSignIns {
+  byPassword(
+    input: { login: string; password: string },
+    actor: Actor,
+    options: SignInOptions,
+  ): Promise<SignInResult>;
+  bySecondFactor(
+    pendingToken: string,
+    code: string,
+    actor: Actor,
+    options: SignInOptions,
+  ): Promise<SignInResult>;
+}
+
+/**
+ * Access and refresh tokens for apps and programs that keep no cookies.
+ *
+ * Behind the tokens of one sign-in is one session of the kind `bearer`: it is listed and ended like any other, and every access token is
+ * checked against it.
+ * @see RFC 6749, 7009, 7662, 9068, 9700; docs/requirements.md RT-1 to RT-4
+ */
+export class BearerManager {
+  readonly #core: Core;
+  readonly #tokens: AccessTokens;
+  readonly #families: RefreshFamilies;
+  readonly #signIns: TokenSignIns;
+
+  constructor(core: Core, tokens: AccessTokens, signIns: TokenSignIns) {
+    this.#core = core;
+    this.#tokens = tokens;
+    this.#families = new RefreshFamilies(core);
+    this.#signIns = signIns;
+  }
+
+  /**
+   * Makes tokens for a user without asking for anything: for scripts and tests. An actor other than `SYSTEM` is refused.
+   *
+   * @param input.amr how the user proved who they are, RFC 8176 values
+   * @param input.scope permissions and patterns to which the tokens are limited, separated by spaces
+   * @throws AuthTunaError `invalid_input`, `not_found`, `account_suspended`, `forbidden`
+   */
+  async issue(
+    userId: string,
+    input: { amr: readonly string[]; scope?: string },
+    actor: Actor,
+  ): Promise<TokenResponse> {
+    const { amr, scope = null } = validate(issueInput, input);
+    if (!isSystem(actor)) throw new AuthTunaError('forbidden');
+    const bearer = { clientId: FIRST_PARTY, scope, boundKey: null };
+    const { session, token } = await this.#core.sessions.create(userId, amr, actor, { bearer });
+    return this.#respond({ id: session.id, userId, absoluteExpiresAt: session.expiresAt }, bearer, token);
+  }
+
+  /** @internal Answers a request to the token endpoint. @throws AuthTunaError what the sign-in throws; `second_factor_required`; `invalid_token` */
+  async grant(request: TokenRequest, actor: Actor, options: SignInOptions): Promise<TokenResponse> {
+    if (request.grant_type === 'refresh_token')
+      return this.#refresh(request.refresh_token, request.client_id, actor);
+    const bearer: BearerTerms = {
+      clientId: request.client_id,
+      scope: request.scope ?? null,
+      boundKey: null,
+    };
+    const withTerms = { ...options, bearer };
+    const result =
+      request.grant_type === SECOND_FACTOR_GRANT
+        ? await this.#signIns.bySecondFactor(request.pending_token, request.code, actor, withTerms)
+        : await this.#signIns.byPassword(
+            { login: request.username, password: request.password },
+            actor,
+            withTerms,
+          );
+    if (result.status === 'second_factor_required')
+      throw new AuthTunaError('second_factor_required', {
+        error: 'mfa_required',
+        pending_token: result.pendingToken,
+        factors: result.factors,
+      });
+    const { session, token } = result;
+    const row = { id: session.id, userId: session.userId, absoluteExpiresAt: session.expiresAt };
+    return this.#respond(row, bearer, token);
+  }
+
+  /**
+   * Exchanges a refresh token for a new pair. The token before answers with the same successor until that is used, and for ten seconds more;
+   * after that it ends the family.
+   *
+   * @throws AuthTunaError `invalid_token` for one that is not ours, has ended, or was used already; `unavailable`
+   */
+  refresh(token: string, actor: Actor): Promise<TokenResponse> {
+    return this.#refresh(token, FIRST_PARTY, actor);
+  }
+
+  async #refresh(token: string, clientId: string, actor: Actor): Promise<TokenResponse> {
+    const { row, refreshToken } = await this.#families.renew(token, clientId, actor);
+    return this.#respond(row, termsOf(row), refreshToken);
+  }
+
+  /**
+   * Ends the family of an access or refresh token: all its tokens. A token that is not ours, or has ended, is fine.
+   *
+   * @returns how many families ended: 1 or 0
+   * @throws AuthTunaError `unavailable`
+   * @see RFC 7009
+   */
+  async revoke(token: string, actor: Actor): Promise<number> {
+    const row = await this.#familyOf(token);
+    if (row === null) return 0;
+    const isEnded = await this.#core.sessions.end(row.id, 'signed_out', {
+      type: 'user.signed_out',
+      actor: { ...actor, userId: row.userId, sessionId: row.id },
+      target: { type: 'session', id: row.id },
+    });
+    return isEnded ? 1 : 0;
+  }
+
+  /**
+   * What an access or refresh token is worth right now, by its row.
+   *
+   * @throws AuthTunaError `unavailable`
+   * @see RFC 7662
+   */
+  async introspect(token: string): Promise<Introspection> {
+    const { issuer, audience } = this.#core.config.bearer;
+    const common = { iss: issuer, aud: audience };
+    const claims = await this.#tokens.verify(token);
+    if (claims !== null) {
+      const found = await this.#core.verifier.verifyBearer(claims, null, { latest: true });
+      if ('refusal' in found) return { active: false };
+      return {
+        ...common,
+        active: true,
+        sub: claims.userId,
+        sid: claims.sessionId,
+        client_id: claims.clientId,
+        token_type: 'Bearer',
+        exp: claims.expiresAt,
+        iat: claims.issuedAt,
+        jti: claims.tokenId,
+        ...(claims.scope !== null && { scope: claims.scope }),
+      };
+    }
+    const row = await this.#families.find(token);
+    if (row === null) return { active: false };
+    return {
+      ...common,
+      active: true,
+      sub: row.userId,
+      sid: row.id,
+      client_id: row.clientId ?? FIRST_PARTY,
+      token_type: 'refresh_token',
+      exp: Math.floor(row.absoluteExpiresAt.getTime() / 1000),
+      iat: Math.floor(row.rotatedAt.getTime() / 1000),
+      ...(row.tokenScope !== null && { scope: row.tokenScope }),
+    };
+  }
+
+  /** @internal The public keys of access tokens. */
+  jwks(): ReturnType<AccessTokens['jwks']> {
+    return this.#tokens.jwks();
+  }
+
+  /** The live session behind a token of either kind; null where there is none. */
+  async #familyOf(token: string): Promise<{ id: string; userId: string } | null> {
+    const claims = await this.#tokens.verify(token);
+    if (claims === null) return this.#families.find(token);
+    const found = await this.#core.verifier.verifyBearer(claims, null, { latest: true });
+    return 'refusal' in found ? null : { id: claims.sessionId, userId: claims.userId };
+  }
+
+  async #respond(
+    session: { id: string; userId: string; absoluteExpiresAt: Date },
+    terms: BearerTerms,
+    refreshToken: string,
+  ): Promise<TokenResponse> {
+    const { token, expiresIn } = await this.#tokens.issue(
+      { userId: session.userId, sessionId: session.id, ...terms },
+      session.absoluteExpiresAt,
+    );
+    return {
+      access_token: token,
+      refresh_token: refreshToken,
+      token_type: 'Bearer',
+      expires_in: expiresIn,
+      ...(terms.scope !== null && { scope: terms.scope }),
+    };
+  }
+}
+
+function termsOf(row: FamilyRow): BearerTerms {
+  return { clientId: row.clientId ?? FIRST_PARTY, scope: row.tokenScope, boundKey: row.boundKey };
+}

@@ -1,0 +1,129 @@
+import type { ErrorRequestHandler, Response } from 'express';
+import { validate } from '../../core/validate.js';
+import { AuthTunaError } from '../../errors.js';
+import { asAuthTunaError, headersOf, problemOf } from '../../http/errors.js';
+import type { HttpKit } from '../../http/kit.js';
+import { type Feature, type Route, route } from '../../http/route.js';
+import type { BearerManager } from './manager.js';
+import { GRANTS, grantType, type TokenRequest, tokenBody } from './schemas.js';
+
+const INTROSPECT = 'tokens:introspect';
+const JWKS_SECONDS = 300; // shorter than any rotation of secrets
+
+/** Tokens instead of cookies, at `/auth/token`. */
+export function bearerFeature(bearer: BearerManager, http: HttpKit): Feature {
+  return {
+    name: 'bearer',
+    path: `${http.config.paths.auth}/token`,
+    pages: null,
+    onError: [oauthErrors(`${http.config.baseUrl}${http.config.paths.auth}/errors/`)],
+    routes: [tokenRoute(bearer, http), ...lookRoutes(bearer), jwksRoute(bearer)],
+  };
+}
+
+function tokenRoute(bearer: BearerManager, http: HttpKit): Route {
+  return route({
+    method: 'post',
+    path: '/',
+    summary: 'Tokens for a password, a second factor or a refresh token (RFC 6749)',
+    takesForms: true,
+    body: grantType.loose(),
+    answers: { 200: '`{ access_token, refresh_token, token_type, expires_in, scope }`' },
+    async run({ req, res, body, actor }) {
+      const options = await http.signInOptions(req);
+      // The cookie of a browser says nothing about a program; a session that came along goes on.
+      const { fingerprint } = options;
+      const request = requestOf(body);
+      const given = fingerprint === undefined ? {} : { fingerprint };
+      return answered(res, await bearer.grant(request, actor, given));
+    },
+  });
+}
+
+/** Programs post forms here and read JSON, where the form of a page is sent on to another page. */
+function answered(res: Response, body: object): undefined {
+  res.json(body);
+  return undefined;
+}
+
+/** @throws AuthTunaError `malformed_request` for a grant that is not offered; `invalid_input` */
+function requestOf(body: { grant_type: string }): TokenRequest {
+  if (!Object.hasOwn(GRANTS, body.grant_type))
+    throw new AuthTunaError('malformed_request', {
+      error: 'unsupported_grant_type',
+      message: `grant_type must be one of: ${Object.keys(GRANTS).join(', ')}`,
+    });
+  return validate(GRANTS[body.grant_type as keyof typeof GRANTS], body);
+}
+
+function lookRoutes(bearer: BearerManager): Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/revoke',
+      summary: 'End the family of a token (RFC 7009)',
+      takesForms: true,
+      body: tokenBody,
+      answers: { 200: '`{}`, whether the token was ours or not' },
+      async run({ res, body, actor }) {
+        await bearer.revoke(body.token, actor);
+        return answered(res, {});
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/introspect',
+      summary: `What a token is worth (RFC 7662), for an API key with \`${INTROSPECT}\``,
+      guard: { credentials: ['api_key'] },
+      takesForms: true,
+      body: tokenBody,
+      answers: { 200: '`{ active, sub, sid, client_id, scope, exp, … }`' },
+      async run({ res, auth, body }) {
+        await auth.require(INTROSPECT);
+        return answered(res, await bearer.introspect(body.token));
+      },
+    }),
+  ];
+}
+
+function jwksRoute(bearer: BearerManager): Route {
+  return route({
+    method: 'get',
+    path: '/jwks',
+    summary: 'The public keys of access tokens (RFC 7517)',
+    answers: { 200: '`{ keys }`, empty where tokens are signed with a shared secret' },
+    async run({ res }) {
+      res.setHeader('Cache-Control', `public, max-age=${JWKS_SECONDS}`);
+      return { json: await bearer.jwks() };
+    },
+  });
+}
+
+/** Refusals in the form of RFC 6749 section 5.2, with the fields of a problem document beside it. */
+function oauthErrors(pages: string): ErrorRequestHandler {
+  return (error, _req, res, next) => {
+    const known = asAuthTunaError(error);
+    if (known === null || res.headersSent) return next(error);
+    const problem = problemOf(known, pages);
+    const name = typeof known.details.error === 'string' ? known.details.error : ERRORS[known.code];
+    // RFC 6749 section 5.2: what was given in exchange is refused with 400, whatever it was.
+    const status = name === 'invalid_grant' ? 400 : problem.status;
+    for (const [header, value] of Object.entries(headersOf(known))) res.setHeader(header, value);
+    if (status === 400) res.removeHeader('WWW-Authenticate');
+    res
+      .status(status)
+      .json({ ...problem, status, error: name ?? 'invalid_request', error_description: problem.detail });
+  };
+}
+
+const ERRORS: Partial<Record<AuthTunaError['code'], string>> = {
+  invalid_credentials: 'invalid_grant',
+  invalid_token: 'invalid_grant',
+  account_suspended: 'invalid_grant',
+  email_not_verified: 'invalid_grant',
+  forbidden: 'access_denied',
+  unauthenticated: 'invalid_client',
+  rate_limited: 'slow_down',
+  unavailable: 'temporarily_unavailable',
+  misconfigured: 'server_error',
+};
