@@ -42,6 +42,11 @@ const peers = [
 
 const ours = [
   { ...authTuna('SQLite', { database: 'sqlite' }), also: OTHERS, brief: ALL },
+  { ...authTuna('SQLite, API key', { database: 'sqlite', credential: 'api_key' }), brief: ['throughput'] },
+  {
+    ...authTuna('SQLite, access token', { database: 'sqlite', credential: 'access_token' }),
+    brief: ['throughput'],
+  },
   authTuna('SQLite, cold (V = 0)', { database: 'sqlite', recheckSeconds: 0 }),
   { ...authTuna('SQLite, 10,000 sessions', { database: 'sqlite', sessions: 10_000 }), ...SPREAD },
   { ...authTuna('PostgreSQL', { database: 'postgresql' }), also: OTHERS, brief: ['throughput'] },

@@ -8,10 +8,18 @@ const BROWSER = { userId: null, ip: '127.0.0.1', userAgent: USER_AGENT };
  * AuthTuna as its README mounts it; the guard walks from a project to the organization that holds the role.
  *
  * @param options.sessions as many people with one session each; 0 only serves what an earlier process made
+ * @param options.credential `session` (default), `access_token` or `api_key`: what the requests carry
  * @param options.passwords as many people who can sign in with a password
  */
 export default async function authTunaServer(app, options) {
-  const { databaseUrl, baseUrl, recheckSeconds, sessions = 1, passwords = 0 } = options;
+  const {
+    databaseUrl,
+    baseUrl,
+    recheckSeconds,
+    credential = 'session',
+    sessions = 1,
+    passwords = 0,
+  } = options;
   const authTuna = createAuthTuna({
     baseUrl,
     secrets: [SECRET],
@@ -41,11 +49,10 @@ export default async function authTunaServer(app, options) {
 
   await authTuna.scopes.register({ id: 'org:acme' }, SYSTEM);
   await authTuna.scopes.register({ id: 'project:42', parent: 'org:acme' }, SYSTEM);
-  const cookies = await many(sessions, async (index) => {
+  const carried = await many(sessions, async (index) => {
     const user = await authTuna.users.create({ email: `person${index}@example.com` }, SYSTEM);
     await authTuna.roles.assign({ userId: user.id, role: 'reader', scope: 'org:acme' }, SYSTEM);
-    const { token } = await authTuna.sessions.create(user.id, ['pwd'], BROWSER);
-    return `at_sess=${token}`;
+    return CREDENTIALS[credential](authTuna, user.id);
   });
   const logins = await many(passwords, async (index) => {
     const email = `login${index}@example.com`;
@@ -53,8 +60,8 @@ export default async function authTunaServer(app, options) {
     return { login: email, password: PASSWORD };
   });
   return {
-    me: cookies.map((cookie) => ({ path: '/me', cookie })),
-    guarded: cookies.map((cookie) => ({ path: '/projects/42', cookie })),
+    me: carried.map((credentials) => ({ path: '/me', ...credentials })),
+    guarded: carried.map((credentials) => ({ path: '/projects/42', ...credentials })),
     login: logins.map((body) => ({
       method: 'POST',
       path: '/auth/login',
@@ -64,3 +71,19 @@ export default async function authTunaServer(app, options) {
     })),
   };
 }
+
+/** A credential of each kind, as a request carries it. */
+const CREDENTIALS = {
+  async session(authTuna, userId) {
+    const { token } = await authTuna.sessions.create(userId, ['pwd'], BROWSER);
+    return { cookie: `at_sess=${token}` };
+  },
+  async access_token(authTuna, userId) {
+    const { access_token } = await authTuna.bearer.issue(userId, { amr: ['pwd'] }, SYSTEM);
+    return { headers: { Authorization: `Bearer ${access_token}` } };
+  },
+  async api_key(authTuna, userId) {
+    const { key } = await authTuna.apiKeys.create({ userId, name: 'Bench' }, SYSTEM);
+    return { headers: { Authorization: `Bearer ${key}` } };
+  },
+};
