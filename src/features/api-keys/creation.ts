@@ -149,11 +149,21 @@ async function inFreePlace(
       where: { userId, slot: { not: null }, NOT: isOver },
       select: { slot: true, masterSlot: true },
     });
-    const slot = lowestFree(live.map((row) => row.slot));
-    const masterSlot = kind === 'master' ? lowestFree(live.map((row) => row.masterSlot)) : null;
-    if (slot > maxPerUser) throw tooMany(`An account has at most ${maxPerUser} API keys.`);
-    if (masterSlot !== null && masterSlot > MAX_MASTER_KEYS)
-      throw tooMany(`An account has at most ${MAX_MASTER_KEYS} master keys.`);
+    const slot = freePlace(
+      core,
+      maxPerUser,
+      'API keys',
+      live.map((row) => row.slot),
+    );
+    const masterSlot =
+      kind === 'master'
+        ? freePlace(
+            core,
+            MAX_MASTER_KEYS,
+            'master keys',
+            live.map((row) => row.masterSlot),
+          )
+        : null;
     const free = core.db.apiKey.updateMany({
       where: { userId, slot: { not: null }, ...isOver },
       data: { slot: null, masterSlot: null },
@@ -166,12 +176,15 @@ async function inFreePlace(
   }
 }
 
-function lowestFree(taken: readonly (number | null)[]): number {
-  let place = 1;
-  while (taken.includes(place)) place += 1;
+/** One of the free places, by chance: requests of one moment seldom choose the same. @throws AuthTunaError `conflict` when there is none */
+function freePlace({ config }: Core, most: number, what: string, taken: readonly (number | null)[]): number {
+  const free = Array.from({ length: most }, (_, index) => index + 1).filter(
+    (place) => !taken.includes(place),
+  );
+  const place = free[config.random.bytes(4).readUInt32BE() % Math.max(1, free.length)];
+  if (place === undefined)
+    throw new AuthTunaError('conflict', {
+      message: `An account has at most ${most} ${what}. Revoke one that is not used.`,
+    });
   return place;
-}
-
-function tooMany(message: string): AuthTunaError {
-  return new AuthTunaError('conflict', { message: `${message} Revoke one that is not used.` });
 }

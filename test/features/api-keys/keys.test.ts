@@ -8,6 +8,10 @@ import { as, codeOf, codesOf, every, person } from '../../support/people.js';
 
 const KEY = /^at_live_[0-9A-Za-z]{12}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/;
 
+/** Without those of jobs, which run when they like. */
+const ofRequests = (statements: readonly string[]) =>
+  statements.filter((statement) => !/Lease|OutboxMessage|Audit/.test(statement));
+
 async function keyOf(
   { authTuna }: Pick<TestInstance, 'authTuna'>,
   userId: string,
@@ -99,16 +103,16 @@ test('text that is no key, a wrong checksum and an id that was never given out c
     if (stranger === id) continue;
     expect(await authTuna.apiKeys.verify(made(stranger))).toBeNull();
   }
-  expect(statements.slice(before)).toEqual([]);
+  expect(ofRequests(statements.slice(before))).toEqual([]);
   // Wrong secrets for a real id are looked up once a second, and the right one goes on.
   const guesses = Array.from({ length: 100 }, (_, number) =>
     made(id, secret.slice(0, -3) + String(number).padStart(3, '0')),
   );
-  const asked = statements.length;
+  const asked = ofRequests(statements).length;
   expect(await authTuna.apiKeys.verify(guesses[0] as string)).toBeNull();
-  const once = statements.length - asked;
+  const once = ofRequests(statements).length - asked;
   for (const guess of guesses) expect(await authTuna.apiKeys.verify(guess)).toBeNull();
-  expect(statements.length - asked).toBe(once);
+  expect(ofRequests(statements).length - asked).toBe(once);
   expect(await authTuna.apiKeys.verify(key)).not.toBeNull();
   await client.$disconnect();
 });
@@ -123,7 +127,7 @@ test('a key outlives the secret that was first in the list when it was made, and
     { database: app.database, clock: app.clock },
   );
   expect(await other.authTuna.apiKeys.verify(key)).toMatchObject({ userId: ada });
-  const before = statements.length;
+  const before = ofRequests(statements).length;
   const answers = await Promise.all(
     Array.from({ length: 200 }, (_, number) => {
       const body = `at_live_${String(number).padStart(12, '0')}_${'a'.repeat(43)}`;
@@ -131,7 +135,7 @@ test('a key outlives the secret that was first in the list when it was made, and
     }),
   );
   expect(answers.filter((code) => code === 'rate_limited').length).toBeGreaterThanOrEqual(175);
-  expect(statements.length - before).toBeLessThan(25);
+  expect(ofRequests(statements).length - before).toBeLessThan(25);
   other.clock.advance({ seconds: 1 });
   expect(await other.authTuna.apiKeys.verify(key)).toMatchObject({ userId: ada });
   await client.$disconnect();
@@ -196,15 +200,15 @@ test('what is out of bounds is refused and nothing is stored (AK-6, AK-7)', asyn
   expect(apiKey.expiresAt?.getTime()).toBe(app.clock.now().getTime() + 90 * DAY * 1000);
 });
 
-test('of 40 keys that are made at once 25 are, and of ten master keys five (AK-6)', async () => {
+test('of 30 keys that are made at once 25 are, and of eight master keys five (AK-6)', async () => {
   const app = await startApp();
   const ada = await person(app, 'ada');
   const bob = await person(app, 'bob');
-  const answers = await Promise.all(Array.from({ length: 40 }, () => codeOf(keyOf(app, ada))));
+  const answers = await Promise.all(Array.from({ length: 30 }, () => codeOf(keyOf(app, ada))));
   expect(answers.filter((code) => code === 'done')).toHaveLength(25);
-  expect(answers.filter((code) => code === 'conflict')).toHaveLength(15);
+  expect(answers.filter((code) => code === 'conflict')).toHaveLength(5);
   const masters = await Promise.all(
-    Array.from({ length: 10 }, () => codeOf(keyOf(app, bob, { kind: 'master' }))),
+    Array.from({ length: 8 }, () => codeOf(keyOf(app, bob, { kind: 'master' }))),
   );
   expect(masters.filter((code) => code === 'done')).toHaveLength(5);
   // A key that has ended makes room.
