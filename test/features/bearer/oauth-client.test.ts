@@ -73,7 +73,7 @@ test('oauth4webapi drives token, refresh, introspection, revocation and the keys
   const { key } = await authTuna.apiKeys.create({ userId: gateway, name: 'Gateway' }, SYSTEM);
   const looked = await oauth.introspectionRequest(server, client, none, renewed.access_token, {
     ...insecure,
-    headers: { authorization: `Bearer ${key}` },
+    headers: { 'x-api-key': key },
   });
   const found = await oauth.processIntrospectionResponse(server, client, looked);
   expect(found).toMatchObject({ active: true, sub: id, client_id: 'cli' });
