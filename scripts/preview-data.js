@@ -32,6 +32,15 @@ const methods = {
   providers: providers.slice(0, 2),
 };
 const qrCode = `data:image/svg+xml;base64,${Buffer.from(qrLookalike()).toString('base64')}`;
+const ownFields = [
+  {
+    id: 'data.displayName',
+    label: { en: 'Display name', de: 'Anzeigename' },
+    required: true,
+    autocomplete: 'name',
+  },
+  { id: 'data.company', label: 'Company', required: false, autocomplete: 'organization' },
+];
 const passkeys = [
   { id: 'pk_1', name: 'Ada’s MacBook', createdAt: at(210), lastUsedAt: at(1), isSynced: true },
   { id: 'pk_2', name: 'YubiKey 5C', createdAt: at(40), lastUsedAt: null, isSynced: false },
@@ -151,16 +160,55 @@ export const pageSamples = [
     problem: { code: HOSTILE, fields: { login: HOSTILE } },
   }),
   page('auth/login', 'deutsch', { ...form, locale: 'de', methods, problem: { code: 'invalid_login' } }),
-  page('auth/signup', 'full', { ...form, username: 'optional', minPasswordLength: 15, providers }),
+  page('auth/signup', 'full', {
+    ...form,
+    username: 'optional',
+    fields: [],
+    minPasswordLength: 15,
+    providers,
+  }),
+  page('auth/signup', 'own-fields', {
+    ...form,
+    username: 'off',
+    fields: ownFields,
+    minPasswordLength: 15,
+    providers: [],
+    values: { email: 'ada@example.com' },
+    problem: { code: 'invalid_input', fields: { 'data.displayName': 'required' } },
+  }),
   page('auth/signup', 'refused', {
     ...form,
     username: 'required',
+    fields: [],
     minPasswordLength: 15,
     providers: [],
     values: { email: 'ada@example', username: 'ada' },
     problem: {
       code: 'invalid_input',
       fields: { email: 'invalid_email', username: 'username_taken', password: 'password_breached' },
+    },
+  }),
+  page('auth/complete', 'provider', {
+    ...form,
+    action: '/social/sign-up',
+    email: 'ada@example.com',
+    provider: 'Google',
+    needsCode: false,
+    username: 'required',
+    fields: ownFields,
+  }),
+  page('auth/complete', 'link-refused', {
+    ...form,
+    action: '/passwordless/link/consume',
+    email: 'a***@e***.com',
+    provider: null,
+    needsCode: true,
+    username: 'optional',
+    fields: ownFields,
+    values: { username: 'ada' },
+    problem: {
+      code: 'invalid_input',
+      fields: { username: 'username_taken', 'data.displayName': 'required', code: 'invalid_code' },
     },
   }),
   page('auth/forgot-password', 'plain', { ...form }),
@@ -468,6 +516,7 @@ export const mailSamples = [
   page('social-linked', 'plain', { ...notice, provider: 'Google' }),
   page('social-unlinked', 'plain', { ...notice, provider: 'Google' }),
   page('account-locked', 'plain', { ...expiring, expiresInSeconds: 3600 }),
+  page('magic-link-sign-up', 'plain', { ...expiring, expiresInSeconds: 600, activity }),
   page('magic-link', 'plain', { ...expiring, expiresInSeconds: 600, activity }),
   page('email-code', 'plain', { ...base, code: '482 913', expiresInSeconds: 600, activity }),
 ];

@@ -62,6 +62,7 @@ export interface FieldError {
  * | `not_used` | belongs to a field that the options turned off |
  * | `unchanged` | is the present value, where a new one is needed |
  * | `common`, `contextual`, `breached` | is a password that is easy to guess |
+ * | `taken` | belongs to another account |
  * | `in_past` | is a time that is over |
  * | `invalid_scope` | is not a scope, or not of a type that fits |
  */
@@ -83,8 +84,41 @@ export type FieldRule =
   | 'common'
   | 'contextual'
   | 'breached'
+  | 'taken'
   | 'in_past'
   | 'invalid_scope';
+
+/** What a schema says of a value, as zod does. */
+export interface SchemaIssue {
+  readonly message: string;
+  readonly code?: string | undefined;
+  readonly expected?: unknown;
+  readonly origin?: unknown;
+  readonly minimum?: unknown;
+  readonly maximum?: unknown;
+}
+
+/** The rule that a value breaks, by what a schema says of it. @param value undefined for a field that was not sent */
+export function brokenRule(
+  issue: SchemaIssue | undefined,
+  value: unknown,
+): { rule: FieldRule; message: string } {
+  if (issue?.code === 'invalid_type')
+    return value === undefined
+      ? { rule: 'required', message: 'is required' }
+      : { rule: 'wrong_type', message: `must be a ${issue.expected}` };
+  if (issue?.code === 'too_small') {
+    if (issue.origin === 'number') return { rule: 'too_small', message: `must be at least ${issue.minimum}` };
+    return value === '' || issue.minimum === 1
+      ? { rule: 'required', message: 'is required' }
+      : { rule: 'too_short', message: `must have at least ${issue.minimum} characters` };
+  }
+  if (issue?.code === 'too_big') {
+    if (issue.origin === 'number') return { rule: 'too_large', message: `must be at most ${issue.maximum}` };
+    return { rule: 'too_long', message: `must have at most ${issue.maximum} characters` };
+  }
+  return { rule: 'invalid_format', message: issue?.message ?? 'is not valid' };
+}
 
 /** Facts that go with a code: `errors` by field, `retryAfterSeconds`, `reason`. Never a secret. */
 export interface ErrorFacts {

@@ -64,6 +64,8 @@ export interface AuthTunaClient {
     signUp(details: {
       email: string;
       username?: string;
+      /** Fields of the server's `signUp.fields`. */
+      data?: Readonly<Record<string, unknown>>;
       /** What the widget produced, where the server asks whether this is a person. */
       humanCheck?: string;
     }): Promise<{ user: Record<string, unknown> } | { status: 'verification_required' }>;

@@ -26,6 +26,7 @@ import { MailQuota } from './tokens/mail-quota.js';
 import { OneTimeTokens } from './tokens/one-time-tokens.js';
 import { tokenSweep } from './tokens/sweep.js';
 import { PasswordManager } from './users/passwords.js';
+import { unconfirmedAccountSweep } from './users/sweep.js';
 import { UserManager } from './users/users.js';
 
 /** What features are built from: the runtime, and users, sessions, roles, tokens and limits over it. */
@@ -126,6 +127,7 @@ export function createCore<U extends User>(config: Config, db: Db): Core<U> {
       throttleSweep(runtime),
       rateWindowSweep(runtime),
       assignmentSweep(runtime),
+      unconfirmedAccountSweep({ ...runtime, ledger }),
     ],
   };
 }

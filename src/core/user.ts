@@ -10,6 +10,7 @@ export type PublicUser = User;
 interface InternalColumns {
   sessionEpoch: number;
   usernameKey: string | null;
+  unconfirmedUntil: Date | null;
 }
 
 /** The row without internal columns and loaded relations. */
@@ -17,6 +18,7 @@ export function publicUser(row: User & InternalColumns): PublicUser {
   const {
     sessionEpoch: _epoch,
     usernameKey: _key,
+    unconfirmedUntil: _unconfirmed,
     ...rest
   } = row as User & InternalColumns & { assignments?: unknown; password?: unknown; sessions?: unknown };
   const { assignments: _assignments, password: _password, sessions: _sessions, ...user } = rest;

@@ -87,7 +87,7 @@ export interface AnyPrisma {
 }
 // biome-ignore-end lint/suspicious/noExplicitAny: see above
 
-type InternalColumn = 'sessionEpoch' | 'usernameKey';
+type InternalColumn = 'sessionEpoch' | 'usernameKey' | 'unconfirmedUntil';
 
 /** The columns of the user model of a client, the host's own among them, without those that only this library reads. */
 export type UserOf<P> = P extends {

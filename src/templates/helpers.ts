@@ -27,6 +27,8 @@ export function helpers(
       if (value === undefined || value === null) throw new Error(`${name} is missing`);
       return value;
     },
+    /** {{inLanguage label}}: the text, or of several the one in the language of the page. */
+    inLanguage: (label: unknown, options: Handlebars.HelperOptions) => inLanguage(label, localeOf(options)),
     join: (...parts: unknown[]) => parts.slice(0, -1).join(''),
     eq: (a: unknown, b: unknown) => a === b,
     not: (a: unknown) => !a,
@@ -69,4 +71,11 @@ function duration(seconds: number, locale: string): string {
   // From two on: "24 hours" and "60 minutes" say more exactly how long a link works than "1 day" and "1 hour".
   const [unit, size] = units.find(([, size]) => rounded >= 2 * size && rounded % size === 0) ?? units[3];
   return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(rounded / size);
+}
+
+/** One text for all languages, or the one of `locale`, else of English, else the first. */
+function inLanguage(label: unknown, locale: string): string {
+  if (typeof label === 'string') return label;
+  const texts = label as Readonly<Record<string, string>>;
+  return texts[locale] ?? texts.en ?? Object.values(texts)[0] ?? '';
 }

@@ -18,6 +18,17 @@ interface Form extends Page {
   returnTo?: string | null;
 }
 
+/** A field of the host's own, `signUp.fields`. */
+export interface OwnField {
+  /** Name and id of the input: `data.<column>`. */
+  id: string;
+  /** One text, or one for each language. */
+  label: string | Readonly<Record<string, string>>;
+  required: boolean;
+  /** The `autocomplete` attribute. */
+  autocomplete: string;
+}
+
 /** `id` as in the social router's path, `name` as people know it. */
 export interface ProviderButton {
   id: string;
@@ -113,8 +124,21 @@ export interface PageData {
   'auth/signup': Form & {
     values?: { email?: string; username?: string };
     username: 'required' | 'optional' | 'off';
+    fields: readonly OwnField[];
     minPasswordLength: number;
     providers: readonly ProviderButton[];
+  };
+  /** What a person who signs up by a link or a provider is still asked for, before the account exists. */
+  'auth/complete': Form & {
+    values?: { username?: string };
+    /** Where the form posts to, below the path of the auth router. */
+    action: string;
+    email: string;
+    /** The name of the provider; null after a link. */
+    provider: string | null;
+    needsCode: boolean;
+    username: 'required' | 'optional' | 'off';
+    fields: readonly OwnField[];
   };
   'auth/forgot-password': Form & { values?: { email?: string } };
   'auth/reset-password': Form & { email: string | null; minPasswordLength: number };

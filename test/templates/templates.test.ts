@@ -120,6 +120,7 @@ describe('what is rendered', () => {
     const html = templates.renderPage('auth/signup', {
       csrfToken: 'x',
       username: 'off',
+      fields: [],
       minPasswordLength: 15,
       providers: [],
       problem: { code: 'invalid_input', fields: { password: 'password_breached' } },

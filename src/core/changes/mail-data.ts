@@ -57,6 +57,8 @@ export interface MailData {
   'social-unlinked': Notice & { provider: string };
   'account-locked': WithExpiringLink;
   'magic-link': WithExpiringLink & { activity: Activity };
+  /** To an address without an account: the link offers to make one. */
+  'magic-link-sign-up': WithExpiringLink & { activity: Activity };
   'email-code': Mail & { code: string; expiresInSeconds: number; activity: Activity };
 }
 export type MailName = keyof MailData;

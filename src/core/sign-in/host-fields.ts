@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.js';
-import type { FieldError, FieldRule } from '../../errors.js';
+import { brokenRule, type FieldError } from '../../errors.js';
 
 /** What a request gave for the columns of the host, and what is wrong with it. */
 export interface CheckedHostFields {
@@ -19,19 +19,21 @@ export function checkHostFields(
 ): CheckedHostFields {
   const values: Record<string, unknown> = {};
   const errors: FieldError[] = [];
-  const refuse = (name: string, rule: FieldRule, message: string) =>
-    errors.push({ field: `data.${name}`, rule, message });
+  const refuse = (name: string, refusal: Omit<FieldError, 'field'>) =>
+    errors.push({ field: `data.${name}`, ...refusal });
   for (const name of Object.keys(given))
-    if (!Object.hasOwn(fields, name)) refuse(name, 'unknown_field', 'is not a field of this request');
+    if (!Object.hasOwn(fields, name))
+      refuse(name, { rule: 'unknown_field', message: 'is not a field of this request' });
   for (const [name, field] of Object.entries(fields)) {
     const value = given[name];
     if (value === undefined) {
-      if (field.required && options.isPartial !== true) refuse(name, 'required', 'is required');
+      if (field.required && options.isPartial !== true)
+        refuse(name, { rule: 'required', message: 'is required' });
       continue;
     }
     const result = field.schema.safeParse(value);
     if (result.success) values[name] = result.data;
-    else refuse(name, 'invalid_format', result.error.issues[0]?.message ?? 'is not valid');
+    else refuse(name, brokenRule(result.error.issues[0], value));
   }
   return { values, errors };
 }

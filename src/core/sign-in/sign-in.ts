@@ -173,7 +173,11 @@ export class SignIn {
       writes: [
         ...(options.writes ?? []),
         write,
-        db.user.update({ where: { id: user.id }, data: { lastLoginAt: now }, select: { id: true } }),
+        db.user.update({
+          where: { id: user.id },
+          data: { lastLoginAt: now, unconfirmedUntil: null },
+          select: { id: true },
+        }),
         ...(presented.length === 0
           ? []
           : [

@@ -1,24 +1,31 @@
-import type { Actor } from '../../actor.js';
+import { type Actor, isSystem } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { sha256 } from '../../crypto/digest.js';
 import { newId } from '../../crypto/random.js';
-import { AuthTunaError, type FieldError, type FieldRule } from '../../errors.js';
+import type { Lane } from '../../crypto/work-queue.js';
+import { AuthTunaError, type FieldError } from '../../errors.js';
+import { after } from '../../time.js';
 import type { Write } from '../changes/ledger.js';
 import type { Mail } from '../changes/outbox.js';
 import type { Core } from '../core.js';
-import { canonicalEmail, canonicalUsername, USERNAME_RULE } from '../identifiers.js';
-import type { Proof } from '../sessions/session-writes.js';
+import { canonicalEmail, canonicalUsername, type Username } from '../identifiers.js';
 import type { IssuedMail, MailedLinks } from '../tokens/mailed-links.js';
 import { mailTo, type Recipient, standInFor } from '../tokens/recipient.js';
+import type { UserRow } from '../user.js';
 import type { PreparedUser } from '../users/new-user.js';
+import { UNCONFIRMED_SECONDS } from '../users/sweep.js';
 import { checkHostFields } from './host-fields.js';
+import { emailErrors, type MissingDetail, usernameErrors } from './sign-up-rules.js';
 
-/** How somebody signs up. An organization's own people are let in by its connection, whoever else may sign up. */
+/**
+ * How a person signs up. `organization` and `invitation` are let in by somebody who may decide so, whether or not sign-up is open to
+ * strangers and to addresses of this domain.
+ */
 export interface SignUpWay {
-  by: 'password' | 'provider' | 'organization' | 'passkey' | 'magic_link';
+  by: 'password' | 'provider' | 'organization' | 'passkey' | 'magic_link' | 'invitation';
   /** The writes that store the credential together with the account it opens; none for a password, which is part of the input. */
   writesFor?: (userId: string) => readonly Write[];
-  /** The way in proved the mailbox: no link has to confirm it. */
+  /** The way in proved the mailbox, for example by a mailed token: no link has to confirm it. */
   isMailboxProved?: boolean;
   /** A value that only the asking browser has: in this browser the mailed link confirms the address without asking further. */
   browserId?: string | null;
@@ -26,10 +33,10 @@ export interface SignUpWay {
 
 export interface SignUpInput {
   email: string;
-  username?: string | null;
+  username?: string | null | undefined;
   password?: string;
-  /** The host's own fields. */
-  data?: Readonly<Record<string, unknown>>;
+  /** The host's own fields, `signUp.fields`. */
+  data?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** A sign-up whose input passed every rule. */
@@ -38,9 +45,6 @@ interface CheckedSignUp {
   username: string | null;
   data: Record<string, unknown>;
 }
-
-/** What a person who signs up must still be asked for: `username`, or a field of `signUp.fields` as `data.<name>`. */
-export type MissingDetail = 'username' | `data.${string}`;
 
 /**
  * The one way in which people make accounts: every way of signing up meets the same rules, gets the same mails and leaves the same audit
@@ -62,29 +66,47 @@ export class SignUp<U extends User = User> {
    * password is; what `hooks.beforeSignUp` throws
    */
   async check(input: SignUpInput, way: Pick<SignUpWay, 'by'>): Promise<CheckedSignUp> {
-    const { config, passwords } = this.#core;
-    const isAdmitted = way.by === 'organization';
-    if (!config.signUp.enabled && !isAdmitted)
-      throw new AuthTunaError('forbidden', { message: 'Sign-up is closed.', reason: 'sign_up_closed' });
+    const { config } = this.#core;
+    this.#requireOpen(way);
     const email = canonicalEmail(input.email);
     const username = input.username == null ? null : canonicalUsername(input.username);
     const data = checkHostFields(config.signUp.fields, input.data ?? {});
     const errors: FieldError[] = [
-      ...emailErrors(email, isAdmitted ? undefined : config.signUp.allowedEmailDomains),
+      ...this.#emailErrors(input.email, way),
       ...usernameErrors(input.username ?? null, username !== null, config.signUp.username),
       ...data.errors,
     ];
-    if (input.password !== undefined)
-      await passwords
-        .check(input.password, { email: email ?? '', username: username?.username ?? null })
-        .catch((error: unknown) => {
-          if (errors.length === 0 || !(error instanceof AuthTunaError) || error.code !== 'weak_password')
-            throw error;
-          errors.push(...(error.details.errors ?? []));
-        });
-    if (errors.length > 0 || email === null) throw new AuthTunaError('invalid_input', { errors });
+    if (input.password === '') errors.push({ field: 'password', rule: 'required', message: 'is required' });
+    const weak = await this.#weakness(input.password, email, username);
+    if (errors.length > 0 || weak !== null || email === null) {
+      // A taken username is told anyhow, so that all faults of a form are told at once.
+      if (username !== null && config.signUp.username !== 'off' && (await this.#isTaken(username)))
+        errors.push({ field: 'username', rule: 'taken', message: 'is taken' });
+      if (errors.length === 0 && weak !== null) throw weak;
+      throw new AuthTunaError('invalid_input', { errors: [...errors, ...(weak?.details.errors ?? [])] });
+    }
     await config.hooks.beforeSignUp?.({ email, ...(username !== null && { username: username.username }) });
     return { email, username: username?.username ?? null, data: data.values };
+  }
+
+  /**
+   * Checks switch and domain, before a person is asked for further details.
+   *
+   * @throws AuthTunaError `forbidden`, `invalid_input` as `check`
+   */
+  async requireAdmitted(email: string, way: Pick<SignUpWay, 'by'>): Promise<void> {
+    this.#requireOpen(way);
+    const errors = this.#emailErrors(email, way);
+    if (errors.length > 0) throw new AuthTunaError('invalid_input', { errors });
+  }
+
+  #requireOpen(way: Pick<SignUpWay, 'by'>): void {
+    if (!this.#core.config.signUp.enabled && !isAdmitted(way))
+      throw new AuthTunaError('forbidden', { message: 'Sign-up is closed.', reason: 'sign_up_closed' });
+  }
+
+  #emailErrors(email: string, way: Pick<SignUpWay, 'by'>): FieldError[] {
+    return emailErrors(email, isAdmitted(way) ? undefined : this.#core.config.signUp.allowedEmailDomains);
   }
 
   /** The details that the options require and the input lacks. */
@@ -105,27 +127,39 @@ export class SignUp<U extends User = User> {
    * @throws AuthTunaError as `check`; `conflict` with `field` for a taken address or username: whether an *address* is taken must not reach
    * a stranger where addresses are confirmed
    */
-  async create(input: SignUpInput, actor: Actor, way: SignUpWay): Promise<U> {
-    const { config, users, mailQuota } = this.#core;
+  create(input: SignUpInput, actor: Actor, way: SignUpWay): Promise<U> {
+    const isStranger = input.password !== undefined && actor.userId === null && !isSystem(actor);
+    return isStranger
+      ? this.#core.strangers.inLane('stranger', () => this.#create(input, actor, way, 'stranger'))
+      : this.#create(input, actor, way, 'known');
+  }
+
+  async #create(input: SignUpInput, actor: Actor, way: SignUpWay, lane: Lane): Promise<U> {
+    const { config, users } = this.#core;
     const checked = await this.check(input, way);
     const isProved = way.isMailboxProved === true;
+    const mustConfirm = config.signUp.requireVerifiedEmail && !isProved;
     const prepared = await users.prepare(
       {
         email: checked.email,
         username: checked.username,
         ...(input.password !== undefined && { password: input.password }),
         emailVerified: isProved,
+        ...(mustConfirm && { unconfirmedUntil: after(this.#core.now(), UNCONFIRMED_SECONDS) }),
         data: checked.data as Parameters<typeof users.prepare>[0]['data'],
       },
       actor,
+      lane,
     );
-    const mustConfirm = config.signUp.requireVerifiedEmail && !isProved;
     const { writes, mail } = mustConfirm
       ? await this.verification(prepared, way.browserId == null ? null : sha256(way.browserId))
       : { writes: [], mail: this.welcome(prepared) };
-    const mayMail = await mailQuota.reserve({ purpose: 'sign_up', address: prepared.email, actor });
+    // Before the quota, which only a mail that is stored may use up.
+    const owner = await this.#findTaken(prepared);
+    if (owner !== null && !mustConfirm) throw addressTaken();
+    const mayMail = await this.#mayMail(prepared.email, isProved, actor);
     const more = [...(mayMail ? writes : []), ...(way.writesFor?.(prepared.id) ?? [])];
-    if (mustConfirm) await this.#refuseTaken(prepared, actor, more.length, mayMail);
+    if (owner !== null) return this.#refuseTaken(owner, prepared, actor, more.length, mayMail);
     await users.store(prepared, actor, {
       writes: more,
       mails: mayMail ? [mail] : [],
@@ -169,27 +203,57 @@ export class SignUp<U extends User = User> {
     };
   }
 
+  /** The account that has the address already, or null. @throws AuthTunaError `conflict` for a taken username, which everybody is told */
+  async #findTaken(prepared: PreparedUser): Promise<UserRow | null> {
+    const username = prepared.username === null ? null : canonicalUsername(prepared.username);
+    if (username !== null && (await this.#isTaken(username)))
+      throw new AuthTunaError('conflict', { message: 'This username is taken.', field: 'username' });
+    return this.#core.db.user.findUnique({ where: { email: prepared.email } });
+  }
+
+  /** The refusal of a weak password; null for one that is strong enough, missing or empty. */
+  async #weakness(
+    password: string | undefined,
+    email: string | null,
+    username: Username | null,
+  ): Promise<AuthTunaError | null> {
+    if (password === undefined || password === '') return null;
+    try {
+      await this.#core.passwords.check(password, {
+        email: email ?? '',
+        username: username?.username ?? null,
+      });
+      return null;
+    } catch (error) {
+      if (error instanceof AuthTunaError && error.code === 'weak_password') return error;
+      throw error;
+    }
+  }
+
+  async #isTaken({ username, key }: Username): Promise<boolean> {
+    const holder = await this.#core.db.user.findFirst({
+      where: { OR: [{ username }, { usernameKey: key }] },
+    });
+    return holder !== null;
+  }
+
+  /** A mail to an address that nobody has proved counts against the quota; one to a proved mailbox is nothing a stranger can ask for. */
+  async #mayMail(address: string, isProved: boolean, actor: Actor): Promise<boolean> {
+    return isProved || (await this.#core.mailQuota.reserve({ purpose: 'sign_up', address, actor }));
+  }
+
   /**
-   * Tells everybody of a taken username, and only the owner of a taken address, by as much work as a new account takes: the same number of
-   * queries, and one batch of the same number of statements (LG-3).
+   * Tells only the owner of a taken address, by as much work as a new account takes: the same number of queries, and one batch of the
+   * same number of statements (LG-3).
    */
   async #refuseTaken(
+    owner: UserRow,
     prepared: PreparedUser,
     actor: Actor,
     furtherWrites: number,
     mayMail: boolean,
-  ): Promise<void> {
-    const { db, ledger, users } = this.#core;
-    const username = prepared.username === null ? null : canonicalUsername(prepared.username);
-    if (username !== null) {
-      const holder = await db.user.findFirst({
-        where: { OR: [{ username: username.username }, { usernameKey: username.key }] },
-      });
-      if (holder !== null)
-        throw new AuthTunaError('conflict', { message: 'This username is taken.', field: 'username' });
-    }
-    const owner = await db.user.findUnique({ where: { email: prepared.email } });
-    if (owner === null) return;
+  ): Promise<never> {
+    const { ledger, users } = this.#core;
     const recipient = owner.deletedAt === null ? owner : standInFor(this.#core, owner.email);
     await ledger.commit({
       writes: Array.from({ length: prepared.writes.length + furtherWrites }, () =>
@@ -207,7 +271,7 @@ export class SignUp<U extends User = User> {
       mails: mayMail ? [this.alreadyRegistered(recipient)] : [],
     });
     await users.find(prepared.id);
-    throw new AuthTunaError('conflict', { message: 'This email address is taken.', field: 'email' });
+    throw addressTaken();
   }
 
   /** A row that weighs what a row of an account would. It has expired already, allows nothing, and goes with the next clean-up. */
@@ -226,27 +290,11 @@ export class SignUp<U extends User = User> {
   }
 }
 
-function emailErrors(email: string | null, allowed: readonly string[] | undefined): FieldError[] {
-  if (email === null)
-    return [{ field: 'email', rule: 'invalid_email', message: 'must be one plain email address' }];
-  const domain = email.slice(email.lastIndexOf('@') + 1);
-  return allowed === undefined || allowed.includes(domain)
-    ? []
-    : [{ field: 'email', rule: 'domain_not_allowed', message: 'addresses of this domain cannot sign up' }];
+/** Somebody who may decide so lets these people in, whether or not sign-up is open to strangers. */
+function isAdmitted({ by }: Pick<SignUpWay, 'by'>): boolean {
+  return by === 'organization' || by === 'invitation';
 }
 
-function usernameErrors(
-  given: string | null,
-  isWellFormed: boolean,
-  rule: 'required' | 'optional' | 'off',
-): FieldError[] {
-  const broken = (broke: FieldRule, message: string): FieldError[] => [
-    { field: 'username', rule: broke, message },
-  ];
-  if (given === null) return rule === 'required' ? broken('required', 'is required') : [];
-  if (rule === 'off') return broken('not_used', 'is not used here');
-  return isWellFormed ? [] : broken('invalid_username', USERNAME_RULE);
+function addressTaken(): AuthTunaError {
+  return new AuthTunaError('conflict', { message: 'This email address is taken.', field: 'email' });
 }
-
-/** What proves a person who signs up, for the session that follows. */
-export const PASSWORD_PROOF: Proof = { amr: ['pwd'], assuranceLevel: 1 };

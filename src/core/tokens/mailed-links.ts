@@ -9,7 +9,7 @@ import { canonicalEmail, maskedEmail } from '../identifiers.js';
 import { invalidEmail, whenMissing } from '../refusals.js';
 import { isActive, type UserRow } from '../user.js';
 import type { LiveToken } from './one-time-tokens.js';
-import { type Recipient, standInFor } from './recipient.js';
+import { newcomerAt, type Recipient, standInFor } from './recipient.js';
 
 interface LinkKind {
   /** The page that the link opens, below the path of the auth router. */
@@ -72,7 +72,8 @@ export class MailedLinks {
    * Handles a request for a mail that anybody can make. The same work is done for every address: one without an account gets a token and a
    * mail that goes nowhere.
    *
-   * @param request.recipient the account to write to, or null
+   * @param request.accept whether the account of the address gets the mail; default: every account
+   * @param request.takesNewcomers an address without an account gets a real mail too
    * @param request.issue makes the token and the mail
    */
   async request(request: {
@@ -80,15 +81,19 @@ export class MailedLinks {
     purpose: string;
     address: string;
     actor: Actor;
-    /** Default: the account of the address. */
     accept?: (user: UserRow) => boolean;
+    takesNewcomers?: boolean;
     issue: (recipient: Recipient) => Promise<IssuedMail>;
   }): Promise<void> {
     const { type, purpose, address, actor } = request;
     const mayMail = await this.#core.mailQuota.reserve({ purpose, address, actor });
-    const user = await this.recipientAt(address);
-    const accepted = user !== null && (request.accept?.(user) ?? true) ? user : null;
-    const recipient = accepted ?? standInFor(this.#core, address);
+    const row = await this.#core.db.user.findUnique({ where: { email: address } });
+    const user = row !== null && isActive(row, this.#core.now()) ? row : null;
+    const isAccepted = user !== null && (request.accept?.(user) ?? true);
+    const isNewcomer = row === null && request.takesNewcomers === true;
+    const recipient =
+      (isAccepted ? user : null) ??
+      (isNewcomer ? newcomerAt(this.#core, address) : standInFor(this.#core, address));
     const issued = mayMail ? await request.issue(recipient) : null;
     await this.#core.ledger.commit({
       writes: issued?.writes ?? [],
@@ -96,7 +101,7 @@ export class MailedLinks {
         {
           type,
           actor,
-          ...((issued === null || accepted === null) && { outcome: 'denied' as const }),
+          ...((issued === null || !(isAccepted || isNewcomer)) && { outcome: 'denied' as const }),
           ...(user === null
             ? { data: { email: this.#core.keys.lookup(`login ${address}`), masked: maskedEmail(address) } }
             : { target: { type: 'user', id: user.id } }),

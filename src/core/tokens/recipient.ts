@@ -7,6 +7,8 @@ export interface Recipient {
   username: string | null;
   /** There is nobody to write to. */
   isStandIn?: true;
+  /** No account has the address yet: the mail offers to make one. */
+  isNewcomer?: true;
 }
 
 /**
@@ -19,6 +21,16 @@ export interface Recipient {
 export function standInFor(runtime: Pick<Runtime, 'keys'>, address: string): Recipient {
   const id = `nobody ${runtime.keys.lookup(`nobody ${address}`)}`;
   return { id, email: address, username: null, isStandIn: true };
+}
+
+/**
+ * Somebody who may make an account for an address that has none.
+ *
+ * @param address in its canonical spelling
+ */
+export function newcomerAt(runtime: Pick<Runtime, 'keys'>, address: string): Recipient {
+  const id = `newcomer ${runtime.keys.lookup(`newcomer ${address}`)}`;
+  return { id, email: address, username: null, isNewcomer: true };
 }
 
 /** The part of a mail that says whom it goes to. */

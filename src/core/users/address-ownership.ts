@@ -118,7 +118,7 @@ export class AddressOwnership {
     const now = this.#core.now();
     return this.#core.db.user.update({
       where: { id: user.id, email: user.email },
-      data: { emailVerifiedAt: now, mustChangePassword: false, updatedAt: now },
+      data: { emailVerifiedAt: now, unconfirmedUntil: null, mustChangePassword: false, updatedAt: now },
     });
   }
 }

@@ -1,6 +1,7 @@
 import type { Actor } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { newId } from '../../crypto/random.js';
+import type { Lane } from '../../crypto/work-queue.js';
 import type { ExtraColumns } from '../../db/client.js';
 import type { Change, Write } from '../changes/ledger.js';
 import { canonicalEmail, canonicalUsername, USERNAME_RULE } from '../identifiers.js';
@@ -37,17 +38,19 @@ export interface WithNewUser {
 /**
  * Checks the input, hashes a password that the caller has checked already, and returns the writes. Stores nothing.
  *
+ * @param input.unconfirmedUntil when the account goes unless its address is confirmed or it is used
  * @throws AuthTunaError `invalid_input`
  */
 export async function prepareUser<U extends User>(
   core: UserCore,
-  input: NewUser<U>,
+  input: NewUser<U> & { unconfirmedUntil?: Date },
   actor: Actor,
+  lane?: Lane,
 ): Promise<PreparedUser> {
   const { db, config } = core;
   const email = requireEmail(input.email);
   const username = requireUsername(input.username);
-  const hash = input.password === undefined ? null : await core.passwords.hash(input.password);
+  const hash = input.password === undefined ? null : await core.passwords.hash(input.password, lane);
   requireHostColumns(input.data);
 
   const id = newId(config.random);
@@ -58,6 +61,7 @@ export async function prepareUser<U extends User>(
     email,
     ...username,
     emailVerifiedAt: input.emailVerified === true ? now : null,
+    unconfirmedUntil: input.unconfirmedUntil ?? null,
     createdAt: now,
     updatedAt: now,
   };

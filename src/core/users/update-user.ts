@@ -42,6 +42,7 @@ export async function updateUser<U extends User>(
             ...change.data,
             email,
             emailVerifiedAt: verifiedAt(user, email, change.emailVerified, now),
+            ...(change.emailVerified === true && { unconfirmedUntil: null }),
             updatedAt: now,
             ...(change.username !== undefined && username),
           },

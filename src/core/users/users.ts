@@ -1,5 +1,6 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import type { User } from '../../auth.js';
+import type { Lane } from '../../crypto/work-queue.js';
 import { AuthTunaError } from '../../errors.js';
 import { canonicalEmail, canonicalUsername } from '../identifiers.js';
 import type { Page } from '../page.js';
@@ -145,8 +146,8 @@ export class UserManager<U extends User = User> {
   }
 
   /** @internal */
-  prepare(input: NewUser<U>, actor: Actor): Promise<PreparedUser> {
-    return prepareUser(this.#core, input, actor);
+  prepare(input: NewUser<U> & { unconfirmedUntil?: Date }, actor: Actor, lane?: Lane): Promise<PreparedUser> {
+    return prepareUser(this.#core, input, actor, lane);
   }
 
   /** @internal */

@@ -80,7 +80,7 @@ export async function confirmEmailChange(core: SignInCore, token: string, actor:
     writes: [
       db.user.update({
         where: { id: user.id, email: user.email, deletedAt: null },
-        data: { email: newEmail, emailVerifiedAt: now, updatedAt: now },
+        data: { email: newEmail, emailVerifiedAt: now, unconfirmedUntil: null, updatedAt: now },
       }),
       ...sessions.revokeAllWrites(user, {
         reason: 'email_changed',

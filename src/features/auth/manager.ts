@@ -7,11 +7,13 @@ import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js'
 import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
 import type { LinkPurpose } from '../../core/tokens/mailed-links.js';
 import { type PublicUser, publicUser } from '../../core/user.js';
+import { validate } from '../../core/validate.js';
 import { confirmEmailChange, requestEmailChange, undoEmailChange } from './change-email.js';
 import { changePassword } from './change-password.js';
 import { login } from './login.js';
 import { type RegisterResult, register } from './register.js';
 import { requestPasswordReset, resetPassword } from './reset-password.js';
+import { signUpBody } from './schemas.js';
 import { type CodeChecker, StepUp, type StepUpMethods } from './step-up.js';
 import {
   claimAccount,
@@ -48,7 +50,7 @@ export class AuthManager<U extends User = User> {
    * with `field` for a taken address or username: whether an *address* is taken must not reach a stranger, see {@link AuthManager.register}
    */
   signUp(input: SignUpInput & { password: string }, actor: Actor): Promise<U> {
-    return this.#core.signUp.create(input, actor, { by: 'password' });
+    return this.#core.signUp.create(validate(signUpBody, input), actor, { by: 'password' });
   }
 
   /**

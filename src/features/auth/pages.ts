@@ -7,6 +7,7 @@ import { authOf, currentUser } from '../../http/caller/attach.js';
 import { holderOf } from '../../http/caller/holder.js';
 import { handle } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
+import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages, PageRoute, RouteGuard } from '../../http/route.js';
 import type { MessageName } from '../../templates/template-data.js';
@@ -135,6 +136,7 @@ function entryForms({ views, config, mounts }: HttpKit) {
       'auth/signup',
       () => ({
         username: config.signUp.username,
+        fields: ownFields(config),
         minPasswordLength: config.password.minLength,
         providers: signInMethods.providers,
       }),

@@ -6,10 +6,12 @@ const password = z.string().min(1).max(1024);
 const email = z.string().min(1).max(320);
 const token = z.string().min(1).max(128);
 
+/** Missing values pass: the sign-up itself tells all faults of a form at once. */
 export const signUpBody = z.strictObject({
-  email,
-  username: z.string().min(1).max(128).optional(),
-  password,
+  email: z.string().max(320).default(''),
+  username: z.string().max(128).nullish(),
+  password: z.string().max(1024).default(''),
+  data: z.record(z.string().max(64), z.unknown()).optional(),
 });
 
 export const loginBody = z.strictObject({ login, password, rememberMe: z.boolean().optional() });

@@ -63,7 +63,7 @@ export async function verifyEmail(
     writes: [
       db.user.update({
         where: { id: user.id, email: String(live.data.email), deletedAt: null },
-        data: { emailVerifiedAt: now, updatedAt: now },
+        data: { emailVerifiedAt: now, unconfirmedUntil: null, updatedAt: now },
       }),
     ],
     facts: [{ type: 'user.email_verified', actor, target: { type: 'user', id: user.id } }],

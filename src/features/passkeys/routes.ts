@@ -55,13 +55,9 @@ function registerRoutes({ passkeys, signUp, http }: Context): Route[] {
       forVisitors: { limit: 'signUp', human: 'signup' },
       body: registerOptionsBody,
       answers: { 200: 'what `navigator.credentials.create()` takes' },
-      async run({ req, res, body: { email, ...details }, auth, actor }) {
+      async run({ req, res, body, auth, actor }) {
         if (auth.user !== null) return { json: await passkeys.beginRegistration(auth.user.id, actor) };
-        if (email === undefined)
-          throw new AuthTunaError('invalid_input', {
-            errors: [{ field: 'email', rule: 'required', message: 'is required' }],
-          });
-        return { json: await passkeys.beginSignUp({ email, ...details }, views.browserId(req, res)) };
+        return { json: await passkeys.beginSignUp(body, views.browserId(req, res)) };
       },
     }),
     route({

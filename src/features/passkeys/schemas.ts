@@ -37,8 +37,9 @@ export const authenticationResponse = z.object({
 });
 
 export const registerOptionsBody = z.strictObject({
-  email: z.string().min(1).max(320).optional(),
+  email: z.string().max(320).default(''),
   username: z.string().min(1).max(128).optional(),
+  data: z.record(z.string().max(64), z.unknown()).optional(),
 });
 
 /** What the ceremony is for; left out, the waiting sign-in is completed, else the session raised, else a sign-in made. */

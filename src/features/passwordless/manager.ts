@@ -1,6 +1,7 @@
 import type { Actor } from '../../actor.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import type { SignUpInput } from '../../core/sign-in/sign-up.js';
 import { consumeCode, requestCode } from './email-code.js';
 import { browserCode, consumeLink, inspectLink, type LinkView, requestLink } from './magic-link.js';
 
@@ -13,7 +14,8 @@ export class PasswordlessManager {
   }
 
   /**
-   * Mails a link that signs in, where there is an account; says nothing about it.
+   * Mails a link that signs in. To an address without an account, where sign-up is open, it mails one that makes an account; the caller
+   * learns nothing of either.
    *
    * @param browserId a value that only the asking browser has; the link signs in there, and elsewhere only with `browserCode(browserId)`.
    * Left out, or with `bindToBrowser: false`, the link signs in anywhere.
@@ -40,12 +42,13 @@ export class PasswordlessManager {
   /**
    * Signs in by a link. In the asking browser the token is enough; in another one the code that is shown there is needed.
    *
-   * Who proves the mailbox of an unconfirmed account for the first time gets it without whatever was put on it before.
+   * Who proves the mailbox of an unconfirmed account for the first time gets it without whatever was put on it before. A link for an address
+   * without an account makes one, with `username` and `data` as `auth.signUp` takes them.
    * @throws AuthTunaError `invalid_token`, also after five wrong codes; `invalid_credentials` for a wrong or missing code;
-   * `account_suspended`; of racing callers one succeeds
+   * `account_suspended`; for a sign-up as `auth.signUp`, and the link can be tried again; of racing callers one succeeds
    */
   consumeLink(
-    input: { token: string; code?: string },
+    input: { token: string; code?: string } & Pick<SignUpInput, 'username' | 'data'>,
     actor: Actor,
     options: SignInOptions & { browserId?: string } = {},
   ): Promise<SignInResult> {

@@ -1,7 +1,10 @@
 import type { ErrorRequestHandler, NextFunction, Request, Response } from 'express';
 import { canonicalEmail } from '../../core/identifiers.js';
 import { AuthTunaError } from '../../errors.js';
+import { handle } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
+import { ownFields } from '../../http/pages/own-fields.js';
+import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
 import type { PasswordlessManager } from './manager.js';
 
@@ -9,6 +12,9 @@ import type { PasswordlessManager } from './manager.js';
 export const LINK_SENT = 'link_sent';
 export const CODE_SENT = 'code_sent';
 export const OPENED_LINK = 'magic_link';
+
+/** On a form that asks for a code. */
+const WRONG_CODE = { invalid_credentials: 'invalid_code' };
 
 /** The forms of the passwordless router: routes show them again when a post is refused. */
 export interface PasswordlessForms {
@@ -25,7 +31,8 @@ export function passwordlessPages(
   const { views, config } = http;
   const { magicLink, emailCode } = config.passwordless;
   const at = (path: string) => `${config.paths.auth}/passwordless${path}`;
-  const { link, code, confirm, enterCode } = passwordlessForms(passwordless, http);
+  const { link, code, enterCode } = passwordlessForms(http);
+  const opening = openedForms(passwordless, http);
 
   const linkSent = (req: Request, res: Response, next: NextFunction) => {
     if (!views.wantsPage(req)) return next(); // the route of the same path answers scripts
@@ -41,7 +48,7 @@ export function passwordlessPages(
     canonicalEmail(views.kept(req, CODE_SENT) ?? '') === null
       ? views.redirect(res, views.withReturnTo(at('/code'), views.returnTo(req)))
       : enterCode.show(req, res, next);
-  const opened = [views.takeLink(OPENED_LINK, at('/link/open')), confirm.show, link.problem];
+  const opened = [views.takeLink(OPENED_LINK, at('/link/open')), opening.show, link.problem];
 
   return {
     pages: {
@@ -65,32 +72,53 @@ export function passwordlessPages(
     forms: {
       link: [link.problem],
       code: [code.problem],
-      consumeLink: [confirm.problem, link.problem],
+      consumeLink: [opening.problem, link.problem],
       consumeCode: [enterCode.problem],
     },
   };
 }
 
-function passwordlessForms(passwordless: PasswordlessManager, { views }: HttpKit) {
-  const texts = { invalid_credentials: 'invalid_code' };
+function passwordlessForms({ views }: HttpKit) {
   return {
     link: views.form('passwordless/request', () => ({ kind: 'link' as const }), {
       cures: ['invalid_token', 'forbidden'],
     }),
     code: views.form('passwordless/request', () => ({ kind: 'code' as const }), { cures: ['forbidden'] }),
-    confirm: views.form(
-      'passwordless/confirm',
-      (req) => {
-        const token = views.kept(req, OPENED_LINK);
-        if (token === null) throw new AuthTunaError('invalid_token');
-        return passwordless.inspectLink(token, views.knownBrowserId(req) ?? undefined);
-      },
-      { texts },
-    ),
     enterCode: views.form(
       'passwordless/code',
       (req) => ({ email: canonicalEmail(views.kept(req, CODE_SENT) ?? '') ?? '' }),
-      { texts },
+      { texts: WRONG_CODE },
     ),
+  };
+}
+
+/** The page of an opened link: it signs in, or asks a newcomer for what the account still needs. */
+function openedForms(passwordless: PasswordlessManager, { views, config }: HttpKit): FormView {
+  const inspect = async (req: Request) => {
+    const token = views.kept(req, OPENED_LINK);
+    if (token === null) throw new AuthTunaError('invalid_token');
+    return passwordless.inspectLink(token, views.knownBrowserId(req) ?? undefined);
+  };
+  const confirm = views.form('passwordless/confirm', inspect, { texts: WRONG_CODE });
+  const complete = views.form(
+    'auth/complete',
+    async (req) => ({
+      ...(await inspect(req)),
+      action: '/passwordless/link/consume',
+      provider: null,
+      username: config.signUp.username,
+      fields: ownFields(config),
+    }),
+    { texts: WRONG_CODE, cures: ['forbidden'] },
+  );
+  const formFor = async (req: Request) => ((await inspect(req)).isSignUp ? complete : confirm);
+  return {
+    show: handle(async (req, res, next) => (await formFor(req)).show(req, res, next)),
+    problem: (error, req, res, next) => {
+      formFor(req).then(
+        (form) => form.problem(error, req, res, next),
+        () => next(error), // the link is dead: the next form asks for another
+      );
+    },
   };
 }

@@ -1,7 +1,10 @@
 import type { Actor } from '../../actor.js';
 import type { User } from '../../auth.js';
+import type { Write } from '../../core/changes/ledger.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
+import type { MissingDetail } from '../../core/sign-in/sign-up-rules.js';
 import { isActive, type UserRow } from '../../core/user.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../../errors.js';
@@ -10,6 +13,11 @@ import { type IdentityRow, type LinkedIdentities, orConflict } from './identitie
 import type { ProviderAnswer } from './journey.js';
 import { decideSignIn } from './linking.js';
 import type { OrganizationProviders } from './organizations.js';
+
+/** What a newcomer filled in, and the write that spends the token by which it was asked for. */
+export interface NewcomerDetails extends Pick<SignUpInput, 'username' | 'data'> {
+  spend?: Write;
+}
 
 const AMR = ['social'];
 /** A session that began at an organization's own provider. */
@@ -27,15 +35,19 @@ export class Entering<U extends User = User> {
     this.#organizations = organizations;
   }
 
-  /** {@link SocialManager.finishSignIn} */
+  /**
+   * Signs in, or gives what the account of a newcomer still needs: then nothing is made.
+   *
+   * {@link SocialManager.finishSignIn}
+   */
   async enter(
     provider: SocialProvider,
     answer: ProviderAnswer,
     actor: Actor,
     options: SignInOptions,
-  ): Promise<SignInResult> {
+  ): Promise<SignInResult | { status: 'details_required'; missing: MissingDetail[] }> {
     const { db } = this.#core;
-    const { profile, claims } = answer;
+    const { profile } = answer;
     const known = await db.socialAccount.findUnique({
       where: { provider_subject: { provider: provider.id, subject: profile.subject } },
       include: { user: true },
@@ -65,11 +77,40 @@ export class Entering<U extends User = User> {
       mayLink: await this.#mayLink(provider),
       isDemanded,
     });
+    if (action === 'create' && profile.email !== null) {
+      await this.#core.signUp.requireAdmitted(profile.email, wayOf(provider));
+      const missing = this.#core.signUp.missing({});
+      if (missing.length > 0) return { status: 'details_required', missing };
+      const made = await this.#create(provider, answer, {}, actor);
+      return this.#complete(provider, answer, made, actor, options);
+    }
     const entered = await this.#prepareEntry(action, provider, answer, known, user, actor);
+    return this.#complete(provider, answer, entered, actor, options);
+  }
+
+  /** Makes the account of a newcomer, now that the details are there. {@link SocialManager.completeSignUp} */
+  async enterAnew(
+    provider: SocialProvider,
+    answer: ProviderAnswer,
+    details: NewcomerDetails,
+    actor: Actor,
+    options: SignInOptions,
+  ): Promise<SignInResult> {
+    const made = await this.#create(provider, answer, details, actor);
+    return this.#complete(provider, answer, made, actor, options);
+  }
+
+  async #complete(
+    provider: SocialProvider,
+    { claims }: ProviderAnswer,
+    user: UserRow,
+    actor: Actor,
+    options: SignInOptions,
+  ): Promise<SignInResult> {
     const amr = provider.id.startsWith(SSO_PREFIX) ? SSO_AMR : AMR;
-    await this.#organizations.requireMember(provider.id, entered.email);
-    const result = await this.#core.signIn.complete(entered, { amr, assuranceLevel: 1 }, actor, options);
-    await this.#organizations.applyRoles(provider.id, entered.id, claims);
+    await this.#organizations.requireMember(provider.id, user.email);
+    const result = await this.#core.signIn.complete(user, { amr, assuranceLevel: 1 }, actor, options);
+    await this.#organizations.applyRoles(provider.id, user.id, claims);
     return result;
   }
 
@@ -114,7 +155,6 @@ export class Entering<U extends User = User> {
       ]);
       return owner;
     }
-    if (action === 'create' && profile.email !== null) return this.#create(provider, answer, actor);
     if (action === 'confirm_address' && this.#core.config.signUp.requireVerifiedEmail)
       throw new AuthTunaError('email_not_verified');
     if (action === 'ask_address') throw noAddress(provider, profile);
@@ -144,21 +184,25 @@ export class Entering<U extends User = User> {
   async #create(
     provider: SocialProvider,
     { profile, tokens }: ProviderAnswer,
+    { username, data, spend }: NewcomerDetails,
     actor: Actor,
   ): Promise<UserRow> {
     const { signUp, db } = this.#core;
     const email = profile.email ?? '';
     const { id } = await signUp
-      .create({ email }, actor, {
-        by: provider.ofTenant ? 'organization' : 'provider',
+      .create({ email, username, data }, actor, {
+        ...wayOf(provider),
         isMailboxProved: profile.emailVerified,
         writesFor: (userId) => [
           db.socialAccount.create({ data: this.#identities.newRow(userId, provider, profile, tokens) }),
+          ...(spend === undefined ? [] : [spend]),
         ],
       })
       .catch((error: unknown) => {
         // The same person in two tabs: the second finds what the first made.
-        throw error instanceof AuthTunaError && error.code === 'conflict'
+        throw error instanceof AuthTunaError &&
+          error.code === 'conflict' &&
+          error.details.field !== 'username'
           ? new AuthTunaError('conflict', {
               message: 'This account was made at the same moment. Sign in again.',
             })
@@ -172,6 +216,10 @@ export class Entering<U extends User = User> {
     if (row === null) throw new AuthTunaError('not_found');
     return row;
   }
+}
+
+function wayOf(provider: SocialProvider): Pick<SignUpWay, 'by'> {
+  return { by: provider.ofTenant ? 'organization' : 'provider' };
 }
 
 function noAddress({ name }: SocialProvider, { missingPermission }: Profile): AuthTunaError {

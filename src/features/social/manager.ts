@@ -1,9 +1,11 @@
 import { type Actor, isSystem } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { noticeTo } from '../../core/changes/outbox.js';
+import { whenMissing } from '../../core/refusals.js';
 import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import type { SignUpInput } from '../../core/sign-in/sign-up.js';
 import { isActive } from '../../core/user.js';
 import { hasOtherWayIn } from '../../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../../errors.js';
@@ -13,11 +15,14 @@ import { Entering } from './entering.js';
 import { type LinkedIdentities, type SocialAccount, toAccount } from './identities.js';
 import { type JourneyOptions, Journeys, type ProviderAnswer, type ProviderCallback } from './journey.js';
 import type { OrganizationProviders } from './organizations.js';
+import { type PendingSignUp, PendingSignUps } from './pending-sign-up.js';
 import type { TokenKeeper } from './token-keeper.js';
 
 /** What coming back from a provider led to. */
 export type SocialOutcome =
   | { intent: 'sign_in'; result: SignInResult; returnTo: string }
+  /** A newcomer: the account is made by `completeSignUp`, with the details that are missing. */
+  | { intent: 'sign_up'; pending: PendingSignUp }
   | { intent: 'link'; account: SocialAccount; returnTo: string };
 
 /** What social sign-in is built from, beside the core. */
@@ -36,6 +41,7 @@ export class SocialManager<U extends User = User> {
   readonly #identities: LinkedIdentities;
   readonly #journeys: Journeys;
   readonly #entering: Entering<U>;
+  readonly #pendingSignUps: PendingSignUps;
   readonly #metadata: ProviderMetadata;
   readonly #keeper: TokenKeeper;
   readonly #providers: ReadonlyMap<string, SocialProvider>;
@@ -48,6 +54,7 @@ export class SocialManager<U extends User = User> {
     this.#keeper = keeper;
     this.#journeys = new Journeys(core, metadata);
     this.#entering = new Entering(core, identities, organizations);
+    this.#pendingSignUps = new PendingSignUps(core);
     this.#providers = new Map(core.config.social.providers.map((provider) => [provider.id, provider]));
   }
 
@@ -108,6 +115,7 @@ export class SocialManager<U extends User = User> {
    * Ends a journey to a provider: a sign-in, or a linked identity, whichever was begun.
    *
    * @param options.browser null when the browser brought none
+   * @param options.formBrowser gives a value that only this browser has, and that its next form brings along. Default: `options.browser`
    * @throws AuthTunaError `invalid_token` for anything that is not the one answer this browser waits for, for a canceled consent and for
    * a refused code; `conflict` when somebody signs in as before and links afterwards; `email_not_verified`; `account_suspended`; `forbidden`
    * where sign-up is closed; `invalid_input` when the provider gave no address to make an account of; `unavailable`
@@ -115,10 +123,13 @@ export class SocialManager<U extends User = User> {
   async finishSignIn(
     provider: string,
     callback: ProviderCallback,
-    options: Omit<SignInOptions, 'rememberMe' | 'writes'> & { browser: string | null },
+    options: Omit<SignInOptions, 'rememberMe' | 'writes'> & {
+      browser: string | null;
+      formBrowser?: () => string;
+    },
     actor: Actor,
   ): Promise<SocialOutcome> {
-    const { browser, ...signInOptions } = options;
+    const { browser, formBrowser = () => browser ?? '', ...signInOptions } = options;
     const end = await this.#journeys.end(callback, provider, browser, (id) => this.#provider(id));
     const { flow, answer } = end;
     if (flow.link !== null) {
@@ -129,7 +140,45 @@ export class SocialManager<U extends User = User> {
       ...signInOptions,
       rememberMe: flow.rememberMe,
     });
-    return { intent: 'sign_in', result, returnTo: flow.returnTo };
+    if (result.status !== 'details_required') return { intent: 'sign_in', result, returnTo: flow.returnTo };
+    const { rememberMe, returnTo } = flow;
+    const pending = await this.#pendingSignUps.keep(
+      { provider: end.provider.id, answer, rememberMe, returnTo },
+      formBrowser(),
+      result.missing,
+    );
+    return { intent: 'sign_up', pending };
+  }
+
+  /** What the page of a waiting sign-up says. @throws AuthTunaError `invalid_token` */
+  async inspectSignUp(
+    token: string,
+    browser: string | null,
+  ): Promise<{ email: string; provider: string; name: string | null }> {
+    const { provider, answer } = await this.#pendingSignUps.peek(token, browser);
+    const { email, name } = answer.profile;
+    return { email: email ?? '', provider: (await this.#provider(provider)).name, name };
+  }
+
+  /**
+   * Makes the account of a newcomer whom a provider has proved, with the details that were missing, and signs in.
+   *
+   * @param options.browser the value of `finishSignIn`'s `formBrowser`
+   * @throws AuthTunaError `invalid_token`; as `auth.signUp`, and the token can be used again; as `finishSignIn`
+   */
+  async completeSignUp(
+    { token, ...details }: { token: string } & Pick<SignUpInput, 'username' | 'data'>,
+    options: Omit<SignInOptions, 'rememberMe' | 'writes'> & { browser: string | null },
+    actor: Actor,
+  ): Promise<{ result: SignInResult; returnTo: string }> {
+    const { browser, ...signInOptions } = options;
+    const waiting = await this.#pendingSignUps.peek(token, browser);
+    const { live, answer, rememberMe, returnTo } = waiting;
+    const provider = await this.#provider(waiting.provider);
+    const result = await this.#entering
+      .enterAnew(provider, answer, { ...details, spend: live.spend }, actor, { ...signInOptions, rememberMe })
+      .catch(whenMissing(() => this.#core.tokens.missed(live)));
+    return { result, returnTo };
   }
 
   /** Identities of a user, the oldest first. */

@@ -3,29 +3,73 @@ import type { User } from '../../auth.js';
 import { AuthTunaError } from '../../errors.js';
 import { handle, STATUS } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
+import { ownFields } from '../../http/pages/own-fields.js';
+import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
 import type { SocialManager } from './manager.js';
 
-/** By the reason of a refusal, the text of `errors.*` that says it to somebody who comes back from a provider. */
+/** By the reason of a refusal, or the rule of its field, the text of `errors.*` that says it to somebody who comes back from a provider. */
 const TEXTS: Readonly<Record<string, string>> = {
   canceled: 'social_canceled',
   sign_in_then_link: 'social_sign_in_then_link',
   linked_elsewhere: 'social_linked_elsewhere',
   no_email: 'social_no_email',
   no_permission: 'social_no_permission',
+  sign_up_closed: 'social_sign_up_closed',
+  domain_not_allowed: 'social_domain_not_allowed',
 };
 
-export function socialPages<U extends User>(social: SocialManager<U>, http: HttpKit): FeaturePages {
+/** The name under which a browser keeps the token of a sign-up that waits for further details. */
+export const PROVIDER_SIGN_UP = 'provider_sign_up';
+
+/** The forms of the social router: routes show them again when a post is refused. */
+export interface SocialForms {
+  complete: readonly ErrorRequestHandler[];
+}
+
+export function socialPages<U extends User>(
+  social: SocialManager<U>,
+  http: HttpKit,
+): { pages: FeaturePages; forms: SocialForms } {
+  const complete = completeForm(social, http);
   return {
-    mounted: 'social',
-    signInMethods: {
-      providers: social.providers,
-      organizations: () => social.organizations.hasAny(),
+    pages: {
+      mounted: 'social',
+      signInMethods: {
+        providers: social.providers,
+        organizations: () => social.organizations.hasAny(),
+      },
+      afterStepUp: () => `${http.config.paths.account}/security`,
+      routes: [
+        { path: '/sso/login', show: [organizationPage(social, http)] },
+        { path: '/sign-up', show: [complete.show] },
+      ],
+      onError: [refusedCallback(http)],
     },
-    afterStepUp: () => `${http.config.paths.account}/security`,
-    routes: [{ path: '/sso/login', show: [organizationPage(social, http)] }],
-    onError: [refusedCallback(http)],
+    forms: { complete: [complete.problem] },
   };
+}
+
+/** Asks a newcomer from a provider for what the account still needs. */
+function completeForm<U extends User>(social: SocialManager<U>, { views, config }: HttpKit): FormView {
+  return views.form(
+    'auth/complete',
+    async (req, res) => {
+      const token = views.kept(req, PROVIDER_SIGN_UP);
+      if (token === null) throw new AuthTunaError('invalid_token');
+      const { email, provider } = await social.inspectSignUp(token, views.knownBrowserId(req));
+      views.keep(res, PROVIDER_SIGN_UP, token);
+      return {
+        action: '/social/sign-up',
+        email,
+        provider,
+        needsCode: false,
+        username: config.signUp.username,
+        fields: ownFields(config),
+      };
+    },
+    { cures: ['forbidden'] },
+  );
 }
 
 /** Asks for an address, and leads to the provider of its organization. */
@@ -57,7 +101,8 @@ function refusedCallback({ views }: HttpKit): ErrorRequestHandler {
   return (error, req, res, next) => {
     if (!(error instanceof AuthTunaError) || res.headersSent) return next(error);
     const text =
-      TEXTS[error.details.reason ?? ''] ?? (error.code === 'invalid_token' ? 'social_failed' : null);
+      TEXTS[error.details.reason ?? error.details.errors?.[0]?.rule ?? ''] ??
+      (error.code === 'invalid_token' ? 'social_failed' : null);
     if (text === null || !views.errorPage(req, res, { code: text, status: STATUS[error.code] })) next(error);
   };
 }

@@ -8,8 +8,8 @@ import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { type Call, type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
 import type { ProviderCallback } from './journey.js';
 import type { SocialManager } from './manager.js';
-import { socialPages } from './pages.js';
-import { callbackParameters, linkBody, startQuery } from './schemas.js';
+import { PROVIDER_SIGN_UP, type SocialForms, socialPages } from './pages.js';
+import { callbackParameters, completeBody, linkBody, startQuery } from './schemas.js';
 
 const SIGNED_IN: RouteGuard = { fresh: true };
 const RECENT: RouteGuard = { fresh: true, recent: 'login' };
@@ -20,16 +20,18 @@ export function socialFeature<U extends User>(
   http: HttpKit,
   options: RouterOptions = {},
 ): Feature {
+  const made = options.pages === false ? null : socialPages(social, http);
   const context = {
     social,
     http,
+    forms: made?.forms,
     path: `${http.config.paths.auth}/social`,
     cookie: new JourneyCookie(http.config),
   };
   return {
     name: 'social',
     path: context.path,
-    pages: options.pages === false ? null : socialPages(social, http),
+    pages: made?.pages ?? null,
     crossSitePosts: social.formPostPaths,
     routes: [...journeyRoutes(context), ...linkRoutes(context)],
   };
@@ -41,10 +43,11 @@ interface Context<U extends User> {
   /** `/auth/social`. */
   path: string;
   cookie: JourneyCookie;
+  forms: SocialForms | undefined;
 }
 
 /** To a provider and back. */
-function journeyRoutes<U extends User>({ social, http, path, cookie }: Context<U>): Route[] {
+function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Context<U>): Route[] {
   const { views, config } = http;
   return [
     route({
@@ -69,16 +72,45 @@ function journeyRoutes<U extends User>({ social, http, path, cookie }: Context<U
       method: 'get',
       path: '/:provider/callback',
       summary: 'Where the provider sends the browser back to',
-      answers: { 303: 'to where the person wanted, with the session cookie' },
-      async run({ req, res, param, actor }) {
+      answers: {
+        303: 'to where the person wanted, with the session cookie; or to the page that asks a newcomer for what is missing',
+        202: '`{ status: "details_required", token, missing }` for a script',
+      },
+      async run({ req, res, param, actor, wantsPage }) {
         const outcome = await social.finishSignIn(
           param('provider'),
           callbackOf(req.query),
-          { browser: cookie.read(req), ...(await http.signInOptions(req)) },
+          {
+            browser: cookie.read(req),
+            formBrowser: () => views.browserId(req, res),
+            ...(await http.signInOptions(req)),
+          },
           actor,
         );
+        if (outcome.intent === 'sign_up') {
+          if (!wantsPage) return { json: outcome.pending, status: 202 };
+          views.keep(res, PROVIDER_SIGN_UP, outcome.pending.token);
+          return void views.redirect(res, `${path}/sign-up`);
+        }
         if (outcome.intent === 'link') return void views.redirect(res, outcome.returnTo);
         return { signIn: outcome.result, redirectTo: outcome.returnTo, isNavigation: true };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/sign-up',
+      summary: 'Make the account of a newcomer from a provider, with the details that were missing',
+      limit: 'signUp',
+      body: completeBody,
+      form: { link: PROVIDER_SIGN_UP },
+      answers: { 201: '`{ user }` and the session cookie', 202: '`{ secondFactor: { factors } }`' },
+      forms: forms?.complete,
+      async run({ req, res, body, actor }) {
+        const browser = views.knownBrowserId(req);
+        const options = { browser, ...(await http.signInOptions(req)) };
+        const { result, returnTo } = await social.completeSignUp(body, options, actor);
+        views.forget(res);
+        return { signIn: result, status: 201, redirectTo: returnTo };
       },
     }),
     // A form_post comes from the provider's site, so without our cookies. It is only sent on to our own GET, which has them.

@@ -18,4 +18,10 @@ export const startQuery = z.object({
   email: z.string().min(3).max(320).optional(),
 });
 
+export const completeBody = z.strictObject({
+  token: z.string().min(1).max(128),
+  username: z.string().max(128).optional(),
+  data: z.record(z.string().max(64), z.unknown()).optional(),
+});
+
 export const linkBody = z.strictObject({ returnTo: z.string().max(2048).optional() });

@@ -2,7 +2,7 @@ import express, { type ErrorRequestHandler, type Request, type RequestHandler, t
 import type { Config } from '../../config/config.js';
 import type { Runtime } from '../../core/runtime.js';
 import { AuthTunaError, type ErrorCode } from '../../errors.js';
-import type { FormProblem, PageData, PageName } from '../../templates/template-data.js';
+import type { PageData, PageName } from '../../templates/template-data.js';
 import type { Templates } from '../../templates/templates.js';
 import {
   type CookieSpec,
@@ -18,8 +18,10 @@ import { findAuth } from '../caller/attach.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from '../errors.js';
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from '../guards/csrf.js';
 import { afterBody, BODY_LIMIT, jsonBody } from '../validate.js';
+import { fieldsOfForm, shownAgain } from './forms.js';
+import { formProblem } from './problem-texts.js';
 
-const LINK_SECONDS = 600;
+const LINK_SECONDS = 1800; // as long as a reset link works: a page that stays open must not die before its mail says so
 const MAX_FORM_FIELDS = 64;
 const PRE_SESSION_BYTES = 16;
 const PRE_SESSION_SHAPE = /^[\w-]{22}$/;
@@ -222,11 +224,7 @@ export class Views {
         if (error !== undefined) return next(asAuthTunaError(error) ?? error);
         const { csrfToken, returnTo, ...fields } = (req.body ?? {}) as Record<string, unknown>;
         this.#posted.set(req, { returnTo: this.#safe(returnTo) });
-        req.body = Object.fromEntries(
-          Object.entries(fields)
-            .filter(([, value]) => value !== '')
-            .map(([name, value]) => [name, checkboxes.includes(name) ? true : value]),
-        );
+        req.body = fieldsOfForm(fields, checkboxes);
         const holder = this.#holderOf(req);
         if (holder === null || !this.#formTokens.isValid(csrfToken, holder))
           return next(new AuthTunaError('cross_site_request'));
@@ -318,7 +316,7 @@ export class Views {
     };
   }
 
-  /** Keeps a value for the next pages of this browser, for ten minutes; one at a time. What should not stand in an address goes here. */
+  /** Keeps a value for the next pages of this browser, for half an hour; one at a time. What should not stand in an address goes here. */
   keep(res: Response, name: string, value: string): void {
     const kept = `${name}.${Buffer.from(value, 'utf8').toString('base64url')}`;
     setCookie(res, this.#link, serializeCookie(this.#link, kept, LINK_SECONDS));
@@ -417,49 +415,4 @@ function isAt(req: Request, path: string): boolean {
 function sessionIdOf(req: Request): string | null {
   const auth = findAuth(req);
   return auth?.session?.id ?? auth?.locked?.session.id ?? null;
-}
-
-/** What may stand in a form again after it was refused: no password, no code. */
-function shownAgain(body: unknown): Record<string, unknown> {
-  const secret = /password|code|token/i;
-  return Object.fromEntries(
-    Object.entries((body ?? {}) as Record<string, unknown>).filter(
-      ([name, value]) => !secret.test(name) && (typeof value === 'string' || value === true),
-    ),
-  );
-}
-
-const PASSWORD_TEXTS: Readonly<Record<string, string>> = {
-  too_short: 'password_too_short',
-  too_long: 'password_too_long',
-  common: 'password_breached',
-  breached: 'password_breached',
-  contextual: 'password_contains_context',
-};
-
-function formProblem(error: AuthTunaError, body: unknown, texts: FormViewOptions['texts'] = {}): FormProblem {
-  const code = texts[error.code] ?? summaryOf(error);
-  const fields: Record<string, string> = {};
-  for (const { field, message } of error.details.errors ?? []) fields[field] = fieldText(field, message);
-  if (error.code === 'weak_password') {
-    const field = Object.hasOwn((body ?? {}) as object, 'newPassword') ? 'newPassword' : 'password';
-    return { code, fields: { [field]: PASSWORD_TEXTS[error.details.reason ?? ''] ?? error.message } };
-  }
-  if (error.code === 'conflict' && error.details.field === 'username') fields.username = 'username_taken';
-  return Object.keys(fields).length === 0 ? { code } : { code, fields };
-}
-
-function summaryOf(error: AuthTunaError): string {
-  if (error.code !== 'forbidden') return error.code;
-  return error.details.reason === 'human_check' ? 'human_check' : error.message; // a hook's own sentence
-}
-
-/** The text of a refused field: one of `problems.*` where there is one that fits, the rule itself otherwise. */
-function fieldText(field: string, message: string): string {
-  if (message === 'is required') return 'required';
-  if (message.startsWith('must be one plain')) return 'invalid_email';
-  if (message === 'is your address already') return 'same_email';
-  if (field === 'email' && message.startsWith('addresses of this domain')) return 'domain_not_allowed';
-  if (field === 'username' && message.startsWith('must have')) return 'invalid_username';
-  return 'invalid_input';
 }

@@ -15,6 +15,8 @@ declare global {
 
   /** The options that the snippet is not about: `createAuthTuna({ ...options, session: { … } })`. */
   const options: { baseUrl: string; secrets: string[]; databaseUrl: string };
+  /** A client of the host's own. */
+  const prisma: library.PrismaLike;
   /** Who acts in the snippet. */
   const actor: library.Actor;
   const user: { id: string };

@@ -331,7 +331,11 @@ test('links and codes answer alike for known, unknown and suspended addresses (L
     expect(await ask(path, 'nobody@example.com')).toBe(known);
     expect(await ask(path, 'gone@example.com')).toBe(known);
   }
-  expect(await app.mailsTo('nobody@example.com')).toHaveLength(0);
+  // A link offers to make an account; a code does not.
+  expect((await app.mailsTo('nobody@example.com')).map(({ subject }) => subject)).toEqual([
+    'Create your Harbour account',
+  ]);
+  expect(await app.mailsTo('gone@example.com')).toHaveLength(0);
   expect(user.email).toBe(ADA);
 });
 

@@ -1,0 +1,68 @@
+import type { AuthTunaError, ErrorCode, FieldError, FieldRule } from '../../errors.js';
+import type { FormProblem } from '../../templates/template-data.js';
+
+/** By the rule that a field breaks, its text of `problems.*`; a rule without one has the text `invalid_input`. */
+const RULE_TEXTS: Partial<Readonly<Record<FieldRule, string>>> = {
+  required: 'required',
+  too_short: 'too_short',
+  too_long: 'too_long',
+  too_small: 'too_small',
+  too_large: 'too_large',
+  invalid_email: 'invalid_email',
+  domain_not_allowed: 'domain_not_allowed',
+  invalid_username: 'invalid_username',
+  taken: 'username_taken',
+};
+
+const PASSWORD_TEXTS: Partial<Readonly<Record<FieldRule, string>>> = {
+  too_short: 'password_too_short',
+  too_long: 'password_too_long',
+  common: 'password_breached',
+  breached: 'password_breached',
+  contextual: 'password_contains_context',
+  unchanged: 'same_password',
+};
+
+/** Refusals of one field that have a code of their own. */
+const TAKEN_TEXTS: Readonly<Record<string, string>> = {
+  username: 'username_taken',
+  email: 'email_taken',
+};
+
+/**
+ * What a refused form says, by code and rule and never by the English of a message.
+ *
+ * @param texts texts of `problems.*` that say a code better on this form
+ */
+export function formProblem(
+  error: AuthTunaError,
+  body: unknown,
+  texts: Partial<Record<ErrorCode, string>> = {},
+): FormProblem {
+  const { errors = [], field } = error.details;
+  const isNewPassword = Object.hasOwn((body ?? {}) as object, 'newPassword');
+  const fields: Record<string, string> = {};
+  for (const each of errors) {
+    // A password is checked without knowing what its field is called on this form.
+    const name = each.field === 'password' && isNewPassword ? 'newPassword' : each.field;
+    fields[name] ??= fieldText(each);
+  }
+  if (error.code === 'conflict' && typeof field === 'string' && TAKEN_TEXTS[field] !== undefined)
+    return { code: 'invalid_input', fields: { [field]: TAKEN_TEXTS[field] } };
+  const code = texts[error.code] ?? summaryOf(error);
+  return Object.keys(fields).length === 0 ? { code } : { code, fields };
+}
+
+function summaryOf(error: AuthTunaError): string {
+  if (error.code !== 'forbidden') return error.code;
+  const { reason } = error.details;
+  return reason === 'human_check' || reason === 'sign_up_closed' ? reason : error.message; // a hook's own sentence
+}
+
+/** A text of `problems.*`; for a field of the host's own that its schema refuses, what the schema says. */
+function fieldText({ field, rule, message }: FieldError): string {
+  if (field.startsWith('data.') && rule === 'invalid_format') return message;
+  if (rule === 'unchanged' && field === 'newEmail') return 'same_email';
+  const isPassword = field === 'password' || field === 'newPassword';
+  return (isPassword ? PASSWORD_TEXTS[rule] : undefined) ?? RULE_TEXTS[rule] ?? 'invalid_input';
+}
