@@ -149,6 +149,7 @@ function sendError(req: Request, res: Response, error: AuthTunaError, pages: str
 /** What a body parser or router of Express says, in our words; null for what is none of ours. */
 export function asAuthTunaError(error: unknown): AuthTunaError | null {
   if (error instanceof AuthTunaError) return error;
+  if (error instanceof RefusedWhileReading) return error.refusal;
   const type = error instanceof Error ? (error as { type?: unknown }).type : undefined;
   if (type === 'entity.too.large') return new AuthTunaError('payload_too_large');
   if (type === 'encoding.unsupported' || type === 'charset.unsupported')
@@ -164,6 +165,19 @@ export function asAuthTunaError(error: unknown): AuthTunaError | null {
   if (error instanceof URIError)
     return new AuthTunaError('malformed_request', { message: 'The address could not be decoded.' });
   return null;
+}
+
+/**
+ * A refusal as it passes through a body parser: parsers write a `status` of their own onto the errors of a stream, which an `AuthTunaError`
+ * does not take.
+ */
+export class RefusedWhileReading extends Error {
+  readonly refusal: AuthTunaError;
+
+  constructor(refusal: AuthTunaError) {
+    super(refusal.message, { cause: refusal });
+    this.refusal = refusal;
+  }
 }
 
 /** An async handler for any Express: what it throws, or rejects with, goes to the error handler. */

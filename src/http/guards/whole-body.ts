@@ -1,4 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AuthTunaError } from '../../errors.js';
+import { RefusedWhileReading } from '../errors.js';
 
 /** Whether a request that may change something still has a part of its body on the way. */
 export function isAwaitingBody(req: IncomingMessage): boolean {
@@ -29,8 +31,8 @@ export function holdEndOfBody(
     decision.decideAgain().then(
       () => push.call(req, null),
       (error: unknown) => {
-        if (req.listenerCount('error') > 0) {
-          req.emit('error', error); // a body parser hands it on to the error handler
+        if (error instanceof AuthTunaError && req.listenerCount('error') > 0) {
+          req.emit('error', new RefusedWhileReading(error)); // a body parser hands it on to the error handler
           push.call(req, null);
           return;
         }
