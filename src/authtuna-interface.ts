@@ -17,6 +17,7 @@ import type { UserManager } from './core/users/users.js';
 import type { ExtraColumns, UserOfModel } from './db/client.js';
 import type { EventListener, EventType } from './events.js';
 import type { AccountManager } from './features/account/manager.js';
+import type { AdminRouterOptions } from './features/admin/admin-pages.js';
 import type { ApiKeyManager } from './features/api-keys/manager.js';
 import type { AuthManager } from './features/auth/manager.js';
 import type { BearerManager } from './features/bearer/manager.js';
@@ -99,6 +100,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
     bearer(): Router;
     apiKeys(options?: RouterOptions): Router;
     account(options?: RouterOptions): Router;
+    admin(options?: AdminRouterOptions): Router;
   };
 
   readonly users: UserManager<U>;

@@ -1,4 +1,4 @@
-import type { AuthTuna, GuardedPermission, HostOptions, HostUser } from './authtuna-interface.js';
+import type { AuthTuna, GuardedPermission, Health, HostOptions, HostUser } from './authtuna-interface.js';
 import { parseConfig } from './config/config.js';
 import type { AnyOptions } from './config/options.js';
 import { ScopeManager } from './core/access/scopes.js';
@@ -95,7 +95,14 @@ export function assemble<const O extends AnyOptions>(
   const stepUp = new StepUpGuards(core, features.core.signIn);
   const views = new Views(core, templates);
   const http = createHttpKit(features.core, { ...callers, guards, stepUp, views, mounts });
-  const { mountAll, ...routers } = features.routers(http);
+  const health = async (): Promise<Health> => {
+    try {
+      return { database: 'up', broadcast: broadcast.health, jobs: await jobs.status() };
+    } catch {
+      return { database: 'down', broadcast: broadcast.health, jobs: [] };
+    }
+  };
+  const { mountAll, ...routers } = features.routers(http, { scopes, jobs, mailer, health });
 
   const authTuna: AuthTuna<U, GuardedPermission<O>> = {
     ready: () => readiness.wait(),
@@ -108,13 +115,7 @@ export function assemble<const O extends AnyOptions>(
       core.redis?.close();
       await connection?.close();
     },
-    async health() {
-      try {
-        return { database: 'up', broadcast: broadcast.health, jobs: await jobs.status() };
-      } catch {
-        return { database: 'down', broadcast: broadcast.health, jobs: [] };
-      }
-    },
+    health,
     on(type, listener) {
       if (type !== '*' && !EVENT_TYPES.includes(type))
         throw misconfigured(`on('${type}'): nothing is called that; events are ${EVENT_TYPES.join(', ')}`);

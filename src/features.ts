@@ -10,6 +10,9 @@ import type { Sweep } from './core/sweep.js';
 import { PasswordHasher } from './crypto/password-hash.js';
 import { AccountManager } from './features/account/manager.js';
 import { accountFeature } from './features/account/routes.js';
+import type { AdminRouterOptions } from './features/admin/admin-pages.js';
+import type { AdminParts } from './features/admin/parts.js';
+import { adminFeature } from './features/admin/routes.js';
 import { KeyAuthenticator } from './features/api-keys/authenticator.js';
 import { KeyCredentials } from './features/api-keys/credentials.js';
 import { KeyFormat } from './features/api-keys/format.js';
@@ -79,8 +82,14 @@ export interface Features<U extends User> {
   enrollment: EnrollmentGuard | null;
   /** What finds callers by other credentials than the session cookie. */
   authenticators(requests: RequestReader): readonly Authenticator[];
-  routers(http: HttpKit): AuthTuna<U>['routers'] & { mountAll: AuthTuna<U>['router'] };
+  routers(
+    http: HttpKit,
+    operations: Operations,
+  ): AuthTuna<U>['routers'] & { mountAll: AuthTuna<U>['router'] };
 }
+
+/** What the administration shows besides the managers of features. */
+export type Operations = Pick<AdminParts, 'scopes' | 'jobs' | 'mailer' | 'health'>;
 
 const CODE_COST = 10; // nobody chooses a recovery code, so its 80 bits need no higher cost
 
@@ -141,7 +150,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
       new KeyAuthenticator(core, { format: keyFormat, verifier: keyVerifier, requests }),
       new TokenAuthenticator(core, accessTokens),
     ],
-    routers(http) {
+    routers(http, operations) {
       const { paths } = config;
       const routers = {
         auth(options?: RouterOptions) {
@@ -168,6 +177,11 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
         apiKeys: (options?: RouterOptions) => mount(http, apiKeysFeature(apiKeys, core, http, options)),
         account: (options?: RouterOptions) =>
           mount(http, accountFeature(account, { mfa, passkeys, social }, http, options)),
+        admin: (options?: AdminRouterOptions) =>
+          mount(
+            http,
+            adminFeature({ core: core as unknown as SignInCore, auth, mfa, ...operations }, http, options),
+          ),
       };
       return {
         ...routers,
@@ -180,7 +194,8 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(`${paths.auth}/social`, routers.social(options))
             .use(`${paths.auth}/token`, routers.bearer())
             .use(`${paths.auth}/api-keys`, routers.apiKeys(options))
-            .use(paths.account, routers.account(options)),
+            .use(paths.account, routers.account(options))
+            .use(paths.admin, routers.admin(options)),
       };
     },
   };

@@ -64,6 +64,7 @@ export type { AuthEvent, EventListener, EventType } from './events.js';
 export type { PersonalData, PersonalDataExport } from './features/account/export.js';
 export type { HistoryEntry } from './features/account/history.js';
 export type { AccountManager, OwnSession } from './features/account/manager.js';
+export type { AdminRouterOptions } from './features/admin/admin-pages.js';
 export type {
   ApiKeyManager,
   CreateKeyInput,

@@ -73,7 +73,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   });
 }
 
-/** Two projects below org:acme, one below org:other; three people who hold different things. */
+/** Two projects below org:acme, one below org:other; four people who hold different things. */
 async function seedPeople() {
   if ((await authTuna.users.findByEmail('olive@example.com')) !== null) return;
   for (const node of [
@@ -89,7 +89,9 @@ async function seedPeople() {
   const person = (email) => authTuna.users.create({ email, password, emailVerified: true });
   const olive = await person('olive@example.com');
   const eddie = await person('eddie@example.com');
+  const ada = await person('ada@example.com');
   await person('nora@example.com');
+  await authTuna.roles.assign({ userId: ada.id, role: 'superadmin', scope: 'global' }, SYSTEM);
   await authTuna.roles.assign({ userId: olive.id, role: 'org_admin', scope: 'org:acme' }, SYSTEM);
   await authTuna.roles.assign({ userId: eddie.id, role: 'editor', scope: 'project:42' }, SYSTEM);
 }
@@ -106,6 +108,7 @@ function help() {
   return `AuthTuna quickstart on ${url}
 
 In the browser: ${url}/auth/login (everybody's password: tuna swims in the morning)
+  ada@example.com     superadmin: ${url}/admin
   olive@example.com   org_admin at org:acme, so every project below it
   eddie@example.com   editor at project:42 only
   nora@example.com    holds nothing yet

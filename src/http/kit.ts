@@ -8,6 +8,7 @@ import { sentUser } from '../core/user.js';
 import { BrowserCookie } from './answer/browser-cookie.js';
 import { type CookieSpec, cookieSpec, readCookie } from './answer/cookies.js';
 import { securityHeaders } from './answer/headers.js';
+import { OwnSessionCookie } from './answer/own-session-cookie.js';
 import { type SignInResponse, sendSignIn } from './answer/sign-in-response.js';
 import { findAuth } from './caller/attach.js';
 import type { RequestReader } from './caller/request-facts.js';
@@ -64,6 +65,8 @@ export interface HttpKit {
   writeSession(res: Response, kept: SessionWithToken | null): void;
   /** A user as an answer may hold it: without the columns of the host that it did not list. */
   sentUser(user: object): Record<string, unknown>;
+  /** The session of somebody who acts as another person. */
+  readonly ownSession: OwnSessionCookie;
   /** The answer to every way in, for scripts and forms. */
   sendSignIn(req: Request, res: Response, result: SignInResult, options?: SignInResponse): void;
 }
@@ -142,6 +145,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
         );
     },
     sentUser: (user) => sentUser(user, config.user.publicColumns),
+    ownSession: new OwnSessionCookie(config, sessionCookie, core.sessions),
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),
   };
 }

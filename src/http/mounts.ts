@@ -23,6 +23,7 @@ export class Mounts {
     passkeys: false,
     social: false,
     apiKeys: false,
+    admin: false,
   };
   readonly signInMethods: SignInMethods = {
     magicLink: false,

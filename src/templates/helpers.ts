@@ -49,6 +49,8 @@ export function helpers(
         dateOf(value),
       ),
     iso: (value: unknown) => dateOf(value).toISOString(),
+    /** The day of an ISO 8601 text, for a field of dates; empty for nothing. */
+    day: (value: unknown) => (typeof value === 'string' ? value.slice(0, 10) : ''),
   };
 }
 

@@ -31,7 +31,10 @@ export function createPageRenderer(
         texts.translate(site.locale, titleKey(name, data)) ??
         texts.translate(site.locale, 'errors.other.title'),
       hasProblem: Boolean(problem),
-      styles: ['authtuna.css', 'theme.css'].map(assets.get),
+      impersonation: data.impersonation ?? null,
+      styles: ['authtuna.css', ...(name.startsWith('admin/') ? ['admin.css'] : []), 'theme.css'].map(
+        assets.get,
+      ),
       scripts: SCRIPTS.map(assets.find).filter((script) => script !== null),
     });
   };

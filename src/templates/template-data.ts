@@ -9,6 +9,8 @@ export interface FormProblem {
 interface Page {
   /** One of the languages of `Templates.locales`; otherwise the default one. */
   locale?: string;
+  /** Set while somebody acts as another person: whose account it is, and where a form ends it. */
+  impersonation?: { email: string; action: string; csrfToken: string } | null;
 }
 
 interface Form extends Page {
@@ -43,6 +45,7 @@ export interface MountedPages {
   passkeys: boolean;
   social: boolean;
   apiKeys: boolean;
+  admin: boolean;
 }
 
 export interface PasskeyRow {
@@ -95,6 +98,90 @@ export interface MailRow {
   to: string;
   subject: string;
   at: Date;
+}
+
+/** A page of the host's own in the navigation of the administration. */
+export interface AdminLink {
+  label: string;
+  /** A path of this site. */
+  path: string;
+}
+
+/** What every page of the administration shows around its contents. */
+export interface AdminFrame {
+  path: string;
+  /** The own account. */
+  account: string;
+  links: readonly AdminLink[];
+  /** What the person may do, for what is shown; the routes decide again. */
+  can: {
+    users: boolean;
+    manageUsers: boolean;
+    impersonate: boolean;
+    roles: boolean;
+    manageRoles: boolean;
+    permissions: boolean;
+    managePermissions: boolean;
+    sessions: boolean;
+    audit: boolean;
+  };
+  /** A confirmation of `admin.done` of the texts. */
+  done: string | null;
+}
+
+interface Admin extends Form {
+  admin: AdminFrame;
+}
+
+interface AdminUserRow {
+  id: string;
+  email: string;
+  username: string | null;
+  emailVerifiedAt: Date | null;
+  suspendedAt: Date | null;
+  suspendedUntil: Date | null;
+  suspendedReason: string | null;
+  deletedAt: Date | null;
+  mustChangePassword: boolean;
+  createdAt: Date;
+  lastLoginAt: Date | null;
+  roles: readonly string[];
+}
+
+interface AdminSessionRow {
+  id: string;
+  userId: string;
+  device: string | null;
+  ip: string | null;
+  country: string | null;
+  createdAt: Date;
+  lastSeenAt: Date;
+  impersonatorId: string | null;
+}
+
+interface AdminEntryRow {
+  id: string;
+  at: Date;
+  type: string;
+  outcome: string;
+  reason: string | null;
+  actorId: string | null;
+  impersonatorId: string | null;
+  targetType: string | null;
+  targetId: string | null;
+  scope: string | null;
+  ip: string | null;
+}
+
+interface AdminRole {
+  name: string;
+  description: string | null;
+  level: number | null;
+  permissions: readonly string[];
+  includes: readonly string[];
+  at: readonly string[];
+  mayAssign: readonly string[];
+  origin: string;
 }
 
 /** The texts of the `message` page. */
@@ -217,6 +304,106 @@ export interface PageData {
   };
   'account/history': Form & { mounted: MountedPages; entries: readonly HistoryRow[]; nextUrl: string | null };
   'account/data': Form & { mounted: MountedPages; deletionAt: Date | null; graceDays: number };
+  'admin/overview': Admin & {
+    stats: { users: number; suspended: number; liveSessions: number };
+    charts: readonly {
+      name: string;
+      total: number;
+      width: number;
+      bars: readonly { day: string; count: number; x: number; y: number; height: number }[];
+    }[];
+  };
+  'admin/users': Admin & {
+    users: readonly AdminUserRow[];
+    query: { search?: string; role?: string; scope?: string; status?: string };
+    columns: readonly string[];
+    nextUrl: string | null;
+  };
+  'admin/user-new': Admin & { values: { email?: string; username?: string; emailVerified?: boolean } };
+  'admin/user': Admin & {
+    user: AdminUserRow;
+    isSelf: boolean;
+    mayManage: boolean;
+    columns: readonly string[];
+    assignments: readonly { role: string; scope: string; expiresAt: Date | null }[];
+    assignable: readonly string[];
+    factors: readonly string[];
+    resetAt: Date | null;
+    sessions: readonly AdminSessionRow[];
+    entries: readonly AdminEntryRow[];
+  };
+  'admin/roles': Admin & {
+    roles: readonly AdminRole[];
+    matrix: readonly { name: string; cells: readonly { name: string; may: boolean }[] }[];
+    values: Readonly<Record<string, string>>;
+  };
+  'admin/role': Admin & {
+    role: AdminRole;
+    others: readonly string[];
+    holders: readonly { id: string; email: string }[];
+  };
+  'admin/permissions': Admin & {
+    permissions: readonly { name: string; description: string | null; tool: string | null }[];
+    nextUrl: string | null;
+    values: Readonly<Record<string, string>>;
+  };
+  'admin/scopes': Admin & {
+    parent: string;
+    above: readonly string[];
+    scopes: readonly { id: string; name: string | null; ownerId: string | null }[];
+    nextUrl: string | null;
+    values: Readonly<Record<string, string>>;
+  };
+  'admin/why': Admin & {
+    values: { user: string; permission: string; scope: string };
+    email: string | null;
+    answer: {
+      allowed: boolean;
+      reason: string;
+      chain: readonly string[];
+      grants: readonly { role: string; scope: string; through: string }[];
+    } | null;
+  };
+  'admin/sessions': Admin & {
+    sessions: readonly (AdminSessionRow & { email: string })[];
+    nextUrl: string | null;
+  };
+  'admin/mails': Admin & {
+    mails: readonly {
+      id: string;
+      template: string;
+      to: string | null;
+      createdAt: Date;
+      sentAt: Date | null;
+      deadAt: Date | null;
+      attempts: number;
+      lastError: string | null;
+    }[];
+    status: 'waiting' | 'dead' | 'sent';
+    nextUrl: string | null;
+  };
+  'admin/jobs': Admin & {
+    jobs: readonly {
+      name: string;
+      everySeconds: number;
+      isRunning: boolean;
+      lastRunAt: Date | null;
+      lastNote: string | null;
+    }[];
+    database: string;
+    broadcast: string;
+  };
+  'admin/throttles': Admin & {
+    waits: readonly { id: string; failures: number; consecutive: number; blockedUntil: Date; seenAt: Date }[];
+    nextUrl: string | null;
+  };
+  'admin/audit': Admin & {
+    entries: readonly (AdminEntryRow & { data: string | null })[];
+    values: Readonly<Record<string, string>>;
+    /** The filter as a query. */
+    query: string;
+    nextUrl: string | null;
+  };
   'social/organization': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
   'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
   message: Page & { message: MessageName; continueUrl?: string | null };

@@ -51,7 +51,7 @@ const ASKS_FOR_HUMANS: ReadonlySet<PageName> = new Set([
 /** What a page is rendered from, without what is filled in for every page. */
 export type PageInput<N extends PageName> = Omit<
   PageData[N],
-  'locale' | 'csrfToken' | 'problem' | 'returnTo'
+  'locale' | 'csrfToken' | 'problem' | 'returnTo' | 'impersonation'
 > &
   Partial<Pick<PageData[N], Extract<keyof PageData[N], 'problem' | 'returnTo'>>>;
 
@@ -163,9 +163,18 @@ export class Views {
       problem: null,
       ...(FORMLESS.has(name) ? {} : { csrfToken: this.csrfToken(req, res), returnTo: this.returnTo(req) }),
       ...data,
+      impersonation: this.#impersonationOf(req, res),
       locale: this.templates.localeFor(req.headers['accept-language']),
     } as unknown as PageData[N]);
     res.status(status).type('html').send(html);
+  }
+
+  /** What every page says while somebody acts as another person. */
+  #impersonationOf(req: Request, res: Response): { email: string; action: string; csrfToken: string } | null {
+    const auth = findAuth(req);
+    if (auth?.session?.impersonatorId == null || auth.user === null) return null;
+    const action = `${this.#config.paths.admin}/impersonation/end`;
+    return { email: auth.user.email, action, csrfToken: this.csrfToken(req, res) };
   }
 
   /** Lets the forms on the page of this answer be redirected to these origins: providers, where an account is linked. */

@@ -1,0 +1,130 @@
+import { z } from 'zod';
+import { oneLine } from '../../core/validate.js';
+
+const cursor = z.string().min(1).max(300).optional();
+const limit = z.coerce.number().optional();
+const scope = z.string().min(1).max(200);
+const name = z.string().min(1).max(100);
+const id = z.string().min(1).max(512);
+const page = { cursor, limit };
+/** A confirmation that a page shows; see `admin.done` of the texts. */
+const done = { done: z.string().max(300).optional() };
+const reason = oneLine(500);
+const moment = z
+  .string()
+  .max(40)
+  .transform((text, context) => {
+    const date = new Date(text);
+    if (Number.isNaN(date.getTime()))
+      context.addIssue({ code: 'custom', message: 'must be a date such as 2030-01-31' });
+    return date;
+  });
+/** Names separated by spaces, commas or lines, as a form sends them, or a list. */
+const names = z.union([
+  z.array(name).max(200),
+  z
+    .string()
+    .max(10_000)
+    .transform((text) => text.split(/[\s,]+/).filter((part) => part !== '')),
+]);
+const level = z.union([
+  z.int().min(0).max(100),
+  z.null(),
+  z.literal('none').transform(() => null),
+  z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number from 0 to 100')
+    .transform(Number),
+]);
+
+export const pageQuery = z.strictObject({ ...page, ...done });
+export const nothing = z.strictObject({ ...done });
+export const usersQuery = z.strictObject({
+  ...page,
+  ...done,
+  search: z.string().max(64).optional(),
+  role: z.string().max(100).optional(),
+  scope: z.string().max(200).optional(),
+  status: z.enum(['active', 'suspended', 'deleted', '']).optional(),
+});
+export const userBody = z.strictObject({
+  email: z.string().min(1).max(512),
+  username: z.string().min(1).max(128).nullable().optional(),
+  password: z.string().min(1).max(1024).optional(),
+  emailVerified: z.boolean().optional(),
+  data: z.record(z.string(), z.unknown()).optional(),
+});
+export const userChangeBody = z.strictObject({
+  email: z.string().min(1).max(512).optional(),
+  username: z.string().min(1).max(128).nullable().optional(),
+  emailVerified: z.boolean().optional(),
+  data: z.record(z.string(), z.unknown()).optional(),
+});
+export const suspendBody = z.strictObject({ reason, until: moment.optional() });
+export const reasonBody = z.strictObject({ reason });
+export const optionalReasonBody = z.strictObject({ reason: reason.optional() });
+export const assignmentBody = z.strictObject({ role: name, scope, expiresAt: moment.optional() });
+export const assignmentQuery = z.strictObject({ role: name, scope });
+export const roleBody = z.strictObject({
+  name,
+  description: z.string().max(500).optional(),
+  level: level.optional(),
+  permissions: names.optional(),
+  includes: names.optional(),
+  at: names.optional(),
+});
+export const roleChangeBody = z.strictObject({
+  description: z.string().max(500).nullable().optional(),
+  level: level.optional(),
+  includes: names.optional(),
+  at: names.optional(),
+});
+export const permissionNameBody = z.strictObject({ permission: name });
+export const roleNameBody = z.strictObject({ role: name });
+export const permissionBody = z.strictObject({
+  name,
+  description: z.string().max(500).optional(),
+  tool: z.string().max(100).optional(),
+});
+export const permissionChangeBody = z.strictObject({
+  description: z.string().max(500).nullable().optional(),
+  tool: z.string().max(100).nullable().optional(),
+});
+export const scopesQuery = z.strictObject({ ...page, ...done, parent: z.string().max(200).optional() });
+export const scopeBody = z.strictObject({
+  id: scope,
+  parent: scope.nullable().optional(),
+  name: oneLine(200).optional(),
+  ownerId: z.string().min(1).max(64).nullable().optional(),
+});
+export const scopeMoveBody = z.strictObject({ parent: scope.nullable() });
+export const whyQuery = z.strictObject({
+  user: z.string().max(512).optional(),
+  permission: z.string().max(100).optional(),
+  scope: z.string().max(200).optional(),
+});
+export const mailsQuery = z.strictObject({
+  ...page,
+  ...done,
+  status: z.enum(['waiting', 'dead', 'sent']).optional(),
+});
+export const statsQuery = z.strictObject({
+  ...done,
+  days: z.coerce.number().int().min(1).max(90).optional(),
+});
+const auditFilter = {
+  type: z.string().max(100).optional(),
+  actor: id.optional().or(z.literal('')),
+  target: id.optional().or(z.literal('')),
+  scope: z.string().max(200).optional(),
+  within: z.string().max(200).optional(),
+  outcome: z.enum(['success', 'failure', 'denied', '']).optional(),
+  from: z.union([z.literal(''), moment]).optional(),
+  to: z.union([z.literal(''), moment]).optional(),
+  q: z.string().max(64).optional(),
+};
+export const auditQuery = z.strictObject({ ...page, ...auditFilter });
+export const auditExportQuery = z.strictObject({
+  ...auditFilter,
+  format: z.enum(['jsonl', 'csv']).default('jsonl'),
+});

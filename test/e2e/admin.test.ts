@@ -1,0 +1,122 @@
+import { mkdirSync } from 'node:fs';
+import axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { SYSTEM } from '../../src/index.js';
+import { PASSWORD, startApp } from '../support/app.js';
+import { launchChromium } from '../support/chromium.js';
+
+const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
+const HOSTILE = `"><img src=x onerror=alert(1)>`;
+
+/** The page as people see it: on a phone and a desk, light and dark; each time axe looks too. */
+async function look(page: Page, name: string): Promise<void> {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  for (const width of [360, 1280]) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await page.screenshot({
+        path: `${SCREENSHOTS}admin-${name}-${width}-${colorScheme}.png`,
+        fullPage: true,
+      });
+      const overflow = await page.evaluate(
+        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+      );
+      expect([name, width, overflow]).toEqual([name, width, 0]);
+      await page.evaluate(`${axe.source}; 0`);
+      const violations = await page.evaluate(
+        "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
+      );
+      expect([name, width, colorScheme, violations]).toEqual([name, width, colorScheme, []]);
+    }
+  }
+}
+
+test('an administrator walks through the dashboard: every page, and a person from creation to erasure (AD-1, AD-2, AD-3, AD-5)', async () => {
+  const { url, authTuna, clock } = await startApp({ appName: 'Harbour' });
+  const root = await authTuna.users.create({
+    email: 'root@example.com',
+    password: PASSWORD,
+    emailVerified: true,
+  });
+  await authTuna.roles.assign({ userId: root.id, role: 'superadmin', scope: 'global' }, SYSTEM);
+  await authTuna.scopes.register({ id: 'org:acme', name: HOSTILE }, SYSTEM);
+  const page = await (await (await launchChromium()).newContext()).newPage();
+  const complaints: string[] = [];
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  page.on('dialog', (dialog) => {
+    complaints.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+
+  await page.goto(`${url}/admin/users`); // leads through the sign-in and comes back
+  await page.fill('[name=login]', 'root@example.com');
+  await page.fill('[name=password]', PASSWORD);
+  await page.press('[name=password]', 'Enter');
+  await page.waitForURL(`${url}/admin/users`);
+
+  await page.click('text=New person');
+  await page.fill('[name=email]', 'ada@example.com');
+  await page.click('main button:has-text("New person")');
+  await page.waitForSelector('text=Created.');
+  const person = page.url().split('?')[0] ?? '';
+  await page.click('summary:has-text("Give a role")');
+  await page.fill('#role', 'org_member');
+  await page.fill('#scope', 'org:acme');
+  await page.click('main button:has-text("Give a role")');
+  await page.waitForSelector('text=The role is given.');
+  // By keyboard alone: the disclosure opens with Enter, the form is sent with Enter.
+  await page.focus('summary:has-text("Suspend")');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(HOSTILE);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('text=Suspended; all sessions have ended.');
+  await look(page, 'user');
+  await page.click('summary:has-text("Lift the suspension")');
+  await page.click('main button:has-text("Lift the suspension")');
+  await page.waitForSelector('text=The suspension is lifted.');
+
+  await page.click('summary:has-text("Act as this person")');
+  await page.fill('#impersonate-reason', 'ticket 4711');
+  await page.click('main button:has-text("Act as this person")');
+  await page.goto(`${url}/account/security`);
+  await page.waitForSelector('text=You are acting as');
+  await look(page, 'impersonated');
+  await page.click('button:has-text("Stop")');
+  await page.waitForURL(person);
+
+  clock.advance({ minutes: 11 });
+  await page.click('summary:has-text("Erase for good")');
+  await page.click('main button:has-text("Erase for good")');
+  await page.waitForURL(/step-up/);
+  await page.fill('[name=password]', PASSWORD);
+  await page.press('[name=password]', 'Enter');
+  await page.waitForURL(person);
+  await page.click('summary:has-text("Erase for good")');
+  await page.click('main button:has-text("Erase for good")');
+  await page.waitForSelector('text=Removed for good.');
+
+  for (const [name, path] of Object.entries({
+    overview: '/admin/stats',
+    users: '/admin/users',
+    'user-new': '/admin/new-user',
+    roles: '/admin/roles',
+    role: '/admin/roles/admin',
+    permissions: '/admin/permissions',
+    scopes: '/admin/scopes',
+    why: '/admin/why?user=root@example.com&permission=users:read&scope=org:acme',
+    sessions: '/admin/sessions',
+    mails: '/admin/mails',
+    throttles: '/admin/throttles',
+    jobs: '/admin/jobs',
+    audit: '/admin/audit',
+    history: '/account/history',
+    data: '/account/data',
+  })) {
+    await page.goto(url + path);
+    await look(page, name);
+  }
+  expect(complaints).toEqual([]);
+}, 300_000);
