@@ -13,6 +13,9 @@ export interface Profile {
   missingPermission?: string;
 }
 
+/** The scopes of an OpenID provider. */
+export const OPENID = ['openid', 'email', 'profile'];
+
 /** The claims of an ID token or of UserInfo. */
 export type Claims = Readonly<Record<string, unknown>>;
 

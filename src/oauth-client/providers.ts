@@ -1,11 +1,7 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { SignJWT } from 'jose';
-import { AuthTunaError, misconfigured } from '../errors.js';
 import {
-  type Claims,
   defineProvider,
+  OPENID,
   object,
-  type ProfileSource,
   type ProviderOptions,
   type ProviderRow,
   type SocialProvider,
@@ -14,47 +10,14 @@ import {
   text,
 } from './provider.js';
 
+export { type AppleOptions, apple } from './apple.js';
+export { type GoogleOptions, google } from './google.js';
+export { type MicrosoftOptions, microsoft } from './microsoft.js';
+
 /*
  * The table of providers. Endpoints are those that the provider documents. Everything else in a row is a peculiarity of the provider, and a
  * comment names it.
  */
-
-const OPENID = ['openid', 'email', 'profile'];
-
-const GOOGLE: ProviderRow = {
-  id: 'google',
-  name: 'Google',
-  endpoints: {
-    authorization: 'https://accounts.google.com/o/oauth2/v2/auth',
-    token: 'https://oauth2.googleapis.com/token',
-    revocation: 'https://oauth2.googleapis.com/revoke',
-    issuer: 'https://accounts.google.com',
-    jwks: 'https://www.googleapis.com/oauth2/v3/certs',
-  },
-  scopes: OPENID,
-  offline: { parameters: { access_type: 'offline', prompt: 'consent' } },
-  profile: ({ claims }) => standardClaims(claims),
-};
-
-export interface GoogleOptions extends ProviderOptions {
-  /** Which question Google asks: `select_account` offers all accounts of the browser, `consent` asks for the consent again. */
-  prompt?: string;
-  /** Lets in accounts of this Google Workspace domain only (`acme.com`), or of any Workspace domain (`*`). */
-  hd?: string;
-}
-
-/** `hd` in the request only narrows Google's list of accounts, and everybody can change it there; the claim of the ID token decides. */
-function requireHostedDomain(expected: string, claims: Claims): void {
-  const domain = text(claims.hd);
-  if (domain !== null && (expected === '*' || domain.toLowerCase() === expected.toLowerCase())) return;
-  throw new AuthTunaError('forbidden', {
-    message:
-      expected === '*'
-        ? 'Sign in with the Google account of your organization.'
-        : `Sign in with a Google account of ${expected}.`,
-    reason: 'foreign_domain',
-  });
-}
 
 const GITHUB: ProviderRow = {
   id: 'github',
@@ -101,110 +64,6 @@ const GITHUB: ProviderRow = {
     body: JSON.stringify({ access_token: accessToken }),
   }),
 };
-
-const MICROSOFT_HOST = 'https://login.microsoftonline.com';
-const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-export interface MicrosoftOptions extends ProviderOptions {
-  /** A tenant's GUID, or `common` (default), `organizations`, `consumers`. */
-  tenant?: string;
-}
-
-const microsoftRow = (tenant: string): ProviderRow => ({
-  id: 'microsoft',
-  name: 'Microsoft',
-  endpoints: {
-    authorization: `${MICROSOFT_HOST}/${tenant}/oauth2/v2.0/authorize`,
-    token: `${MICROSOFT_HOST}/${tenant}/oauth2/v2.0/token`,
-    jwks: `${MICROSOFT_HOST}/${tenant}/discovery/v2.0/keys`,
-    // The endpoints for all tenants issue tokens in the name of the person's own tenant.
-    issuer: ({ tid }) =>
-      GUID.test(String(tid)) && (!GUID.test(tenant) || tid === tenant)
-        ? `${MICROSOFT_HOST}/${tid}/v2.0`
-        : 'no tenant',
-  },
-  scopes: OPENID,
-  offline: { scopes: ['offline_access'] },
-  profile({ claims }) {
-    const email = text(claims.email);
-    const tenantId = text(claims.tid);
-    const objectId = text(claims.oid);
-    return {
-      // `oid` is permanent within a tenant only, so the tenant is part of the subject.
-      subject: tenantId === null || objectId === null ? '' : `${tenantId}/${objectId}`,
-      email,
-      // The administrators of any tenant can write any address there ("nOAuth"); only this optional claim says that the domain is theirs.
-      emailVerified: email !== null && claims.xms_edov === true,
-      name: text(claims.name),
-    };
-  },
-});
-
-export interface AppleOptions extends Omit<ProviderOptions, 'clientSecret'> {
-  teamId: string;
-  keyId: string;
-  /** The text of the key's `.p8` file. In an environment variable, `\n` may stand for a line break. */
-  privateKey: string;
-}
-
-const APPLE_SECRET_SECONDS = 300; // Apple allows six months; each secret is made for one request
-
-const APPLE: ProviderRow = {
-  id: 'apple',
-  name: 'Apple',
-  endpoints: {
-    authorization: 'https://appleid.apple.com/auth/authorize',
-    token: 'https://appleid.apple.com/auth/token',
-    revocation: 'https://appleid.apple.com/auth/revoke',
-    issuer: 'https://appleid.apple.com',
-    jwks: 'https://appleid.apple.com/auth/keys',
-  },
-  scopes: ['openid', 'email', 'name'],
-  // Apple sends name and address by form_post only.
-  parameters: { response_mode: 'form_post' },
-  formPost: true,
-  profile({ claims, user }) {
-    const email = text(claims.email);
-    return {
-      subject: text(claims.sub) ?? '',
-      email,
-      // Documented as "a string or a Boolean".
-      emailVerified: email !== null && (claims.email_verified === true || claims.email_verified === 'true'),
-      name: appleName(user),
-    };
-  },
-};
-
-/** Reads Apple's private key. @throws AuthTunaError `misconfigured` for everything that is not one */
-function appleKey(privateKey: unknown): KeyObject {
-  const refuse = (problem: string) =>
-    misconfigured(
-      `apple({ privateKey }): ${problem}; give the text of the .p8 file that Apple let you download, from -----BEGIN PRIVATE KEY----- on`,
-    );
-  if (typeof privateKey !== 'string' || privateKey.trim() === '') throw refuse('is missing');
-  // Files of environment variables often hold the key on one line, in quotes.
-  const lines = privateKey.replaceAll('\\r', '').replaceAll('\\n', '\n');
-  const [pem = ''] = /-----BEGIN .*-----END [A-Z ]*-----/s.exec(lines) ?? [];
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(pem);
-  } catch {
-    throw refuse('is not a private key in PEM form'); // without the cause, which could quote the key
-  }
-  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
-    throw refuse('is not a key on the curve P-256, which ES256 needs');
-  return key;
-}
-
-function appleName(user: string | null): string | null {
-  try {
-    const { firstName, lastName } = object(object(JSON.parse(user ?? '{}')).name);
-    const parts = [text(firstName), text(lastName)].filter((part) => part !== null);
-    return parts.length === 0 ? null : parts.join(' ');
-  } catch {
-    return null;
-  }
-}
 
 const FACEBOOK_GRAPH = 'https://graph.facebook.com/v23.0';
 
@@ -353,48 +212,8 @@ const SPOTIFY: ProviderRow = {
   },
 };
 
-/** Sign in with Google. `hd` is also checked in the ID token. */
-export const google = ({ prompt, hd, ...options }: GoogleOptions): SocialProvider => {
-  const parameters = {
-    ...options.parameters,
-    ...(prompt !== undefined && { prompt }),
-    ...(hd !== undefined && { hd }),
-  };
-  const provider = defineProvider(GOOGLE, { ...options, parameters });
-  const expected = parameters.hd;
-  if (expected === undefined) return provider;
-  return Object.freeze({
-    ...provider,
-    profile(source: ProfileSource) {
-      requireHostedDomain(expected, source.claims);
-      return provider.profile(source);
-    },
-  });
-};
 /** Sign in with GitHub: only the primary, verified address is believed. */
 export const github = (options: ProviderOptions): SocialProvider => defineProvider(GITHUB, options);
-/** Sign in with Microsoft, work and personal accounts. Addresses count as unverified unless the `xms_edov` claim is configured. */
-export const microsoft = (options: MicrosoftOptions): SocialProvider =>
-  defineProvider(microsoftRow(options.tenant ?? 'common'), options);
-/** Sign in with Apple. The client secret is a token that is signed for each request. */
-export const apple = (options: AppleOptions): SocialProvider => {
-  const { teamId, keyId, clientId } = options;
-  const key = appleKey(options.privateKey);
-  return Object.freeze({
-    ...defineProvider(APPLE, { ...options, clientSecret: '' }),
-    async clientSecret(now: Date) {
-      const issuedAt = Math.floor(now.getTime() / 1000);
-      return new SignJWT()
-        .setProtectedHeader({ alg: 'ES256', kid: keyId })
-        .setIssuer(teamId)
-        .setSubject(clientId)
-        .setAudience('https://appleid.apple.com')
-        .setIssuedAt(issuedAt)
-        .setExpirationTime(issuedAt + APPLE_SECRET_SECONDS)
-        .sign(key);
-    },
-  });
-};
 /** Sign in with Facebook. Addresses count as unverified. */
 export const facebook = (options: ProviderOptions): SocialProvider => defineProvider(FACEBOOK, options);
 /** Sign in with GitLab.com; for a GitLab on your own server use `oidc()`. */
