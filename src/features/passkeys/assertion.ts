@@ -63,11 +63,10 @@ export async function finishAssertion(
   actor: Actor,
   options: SignInOptions,
 ): Promise<PasskeyOutcome> {
-  const { clientDataJSON } = response.response;
   const binding = await bindingOf(core, holder);
   const { client } = await consumeChallenge(
     core,
-    clientDataJSON,
+    response,
     'webauthn.get',
     purposeOf(holder),
     binding,

@@ -35,7 +35,7 @@ export async function issueChallenge(
  */
 export async function consumeChallenge(
   core: Core,
-  clientDataJSON: string,
+  { response }: { response: { clientDataJSON: string } },
   type: 'webauthn.create' | 'webauthn.get',
   purpose: string,
   browser: string,
@@ -43,7 +43,7 @@ export async function consumeChallenge(
 ): Promise<{ client: ClientData; live: LiveToken }> {
   let token = '';
   try {
-    const client = readClientData(clientDataJSON, type, core.config.passkeys);
+    const client = readClientData(response.clientDataJSON, type, core.config.passkeys);
     token = `${client.challenge.slice(0, ID_CHARACTERS)}.${client.challenge.slice(ID_CHARACTERS)}`;
     const live = await core.tokens.peek(token, purpose, { browser });
     await core.ledger.commit({ writes: [live.spend], facts: [] });

@@ -48,16 +48,8 @@ export async function finishRegistration(
   name: string | undefined,
 ): Promise<{ passkey: Passkey; session: SessionWithToken | null }> {
   const user = await requireOwn(core, userId, actor);
-  const { clientDataJSON } = response.response;
   const browser = actor.sessionId ?? userId;
-  const { client, live } = await consumeChallenge(
-    core,
-    clientDataJSON,
-    'webauthn.create',
-    PURPOSE,
-    browser,
-    actor,
-  );
+  const { client, live } = await consumeChallenge(core, response, 'webauthn.create', PURPOSE, browser, actor);
   if (live.data.userId !== userId) throw refused('wrong_challenge');
   const made = await verifiedPasskey(core, response, client, String(live.data.userHandle), name, actor);
   if ((await core.db.passkey.count({ where: { userId } })) >= MAX_PER_USER) throw tooMany();

@@ -33,15 +33,7 @@ export async function finishSignUp(
   actor: Actor,
   name: string | undefined,
 ): Promise<{ details: SignUpInput; way: SignUpWay & { proof: Proof } }> {
-  const { clientDataJSON } = response.response;
-  const { client, live } = await consumeChallenge(
-    core,
-    clientDataJSON,
-    'webauthn.create',
-    PURPOSE,
-    browser,
-    actor,
-  );
+  const { client, live } = await consumeChallenge(core, response, 'webauthn.create', PURPOSE, browser, actor);
   const { userHandle, details } = live.data;
   const made = await verifiedPasskey(core, response, client, String(userHandle), name, actor);
   return {
