@@ -89,6 +89,7 @@ export interface AuthTunaClient {
 
 const SUPERSEDED_MS = 250;
 
+// Long: one object whose methods share the state of one page.
 /**
  * The browser's side: requests that survive the renewal of a cookie, and the ceremonies of passkeys.
  *

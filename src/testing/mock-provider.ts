@@ -56,8 +56,10 @@ const PEOPLE: readonly MockPerson[] = [
 ];
 const TOKEN_SECONDS = 300;
 
+// Long: a whole provider with one handler for each endpoint; no part of it is used elsewhere.
 /**
- * An OpenID provider of one's own machine, for development and tests: it signs in as whoever is picked on its page, without a password.
+ * An OpenID provider on the own machine, for development and tests: its page lists people and signs in the one that is picked, without a
+ * password.
  *
  * It listens on loopback and its issuer is `http:`, so an instance whose `baseUrl` is https refuses it at start.
  *
