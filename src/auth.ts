@@ -3,7 +3,7 @@ import type { Actor } from './actor.js';
 /** A person who can sign in, or an account for a program. */
 export interface User {
   id: string;
-  /** `person`, or `service` for an account to which nobody signs in: it acts by its API keys. */
+  /** `person`, or `service` for an account that cannot sign in and acts by its API keys. */
   kind: string;
   /** Lower-cased, its domain as A-label. */
   email: string;

@@ -72,7 +72,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   csrf(): RequestHandler;
   /**
    * The token for a form of the host's own that posts to one of our routes, in a hidden field called `csrfToken`. It belongs to the session, or
-   * to this browser for an hour before there is one, by a cookie that the same answer sets. The answer is for nobody's cache.
+   * to this browser for an hour before there is one, by a cookie that the same answer sets. The answer has `Cache-Control: no-store`.
    *
    * @throws AuthTunaError `misconfigured` without `session()` before it
    */

@@ -41,6 +41,7 @@ export function createAuthTuna<const O extends AnyOptions>(
   return assemble(options).authTuna;
 }
 
+// Long: it builds everything once, in the order in which a reader needs it.
 /** @internal An AuthTuna with the core that it was built from, for commands. */
 export function assemble<const O extends AnyOptions>(
   options: O,

@@ -91,8 +91,10 @@ export interface Features<U extends User> {
 /** What the administration shows besides the managers of features. */
 export type Operations = Pick<AdminParts, 'scopes' | 'jobs' | 'mailer' | 'health'>;
 
-const CODE_COST = 10; // nobody chooses a recovery code, so its 80 bits need no higher cost
+const CODE_COST = 10; // recovery codes are random, so their 80 bits need no higher cost
 
+// Long: it builds every feature once, in order, with what each is given.
+/** Builds the features over a core. */
 export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMailbox | null): Features<U> {
   const { config } = base;
   // First what sign-in asks of features, over the core alone …

@@ -17,7 +17,7 @@ import { hostModelName } from './db/schema/model-names.js';
 import { parseModels } from './db/schema/schema-text.js';
 import type { Guards } from './http/guards/guards.js';
 
-const START_MS = 30_000; // a first start writes more than a request ever does, and nobody waits for it at a page
+const START_MS = 30_000; // a first start writes more than any request, and no page waits for it
 
 /** What a start works with. */
 export interface Start {

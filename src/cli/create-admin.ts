@@ -31,7 +31,7 @@ export const createAdmin: Command = {
         });
       const existing = await authTuna.users.findByEmail(email);
       const row = existing === null ? null : await core.users.row(existing.id);
-      // Without a way in there is nothing to take over: whoever comes first proves the mailbox.
+      // Without a way to sign in there is nothing to take over: the first person to sign in must prove the mailbox.
       const isUnproved =
         row !== null &&
         row.emailVerifiedAt === null &&
@@ -39,7 +39,7 @@ export const createAdmin: Command = {
       let userId = existing?.id;
       if (isUnproved) {
         console.error(
-          `${row.email} has an account, but nobody has proved that address: the account may be a stranger's. It gets a new password, and every other way in is removed.`,
+          `${row.email} has an account, but its address was never proved: a stranger may have made it. It gets a new password, and every other way in is removed.`,
         );
         await core.ownership.claimFor(row, await newPassword(values['password-stdin']), SYSTEM);
       }

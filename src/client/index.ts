@@ -58,7 +58,7 @@ export interface AuthTunaClient {
   passkeys: {
     /** Whether this browser knows passkeys at all. */
     isSupported(): boolean;
-    /** Adds a passkey to the account of whoever is signed in. */
+    /** Adds a passkey to the account of the signed-in user. */
     register(options?: { name?: string }): Promise<{ passkey: ClientPasskey; recoveryCodesLeft: number }>;
     /** Makes an account that has a passkey and no password. */
     signUp(details: {

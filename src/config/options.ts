@@ -340,7 +340,7 @@ export interface AuthTunaOptions {
   audit?: {
     /** Days after which entries of the audit log are removed, 30 to 36 500. Default 400. */
     retentionDays?: number;
-    /** Told of each seal once it is stored, to keep it where nobody who can write to the database can write. A failure is logged. */
+    /** Called with each seal once it is stored. Keep it in a place that writers to the database cannot change. A failure is logged. */
     onSeal?: (seal: SealReceipt) => MaybePromise<void>;
   };
   permissions?: PermissionCatalog;

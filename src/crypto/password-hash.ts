@@ -12,7 +12,7 @@ import { type Lane, WorkQueue } from './work-queue.js';
  * import verify too, but never for an input of more than 72 bytes, and so do those of `foreignComparison`.
  *
  * Every comparison takes as long as one of today's cost, so that its time does not say which passwords were imported. Work runs on native
- * threads through a bounded queue with two lanes, so that a flood of strangers exhausts no memory and keeps nobody out who is known.
+ * threads through a bounded queue with two lanes, so that a flood of strangers exhausts no memory and does not keep known users out.
  * @see NIST SP 800-63B-4 3.1.1.2; OWASP Password Storage; docs/requirements.md PW-2 to PW-5, DO-1
  */
 export class PasswordHasher {
@@ -76,7 +76,7 @@ export class PasswordHasher {
       return matches && Buffer.byteLength(password, 'utf8') > 72 ? 'too_long' : matches;
     }
     const key = this.#keys.find('pepper', parsed.kid);
-    // The pepper of this hash is gone from the list: nobody can sign in with it, and the time spent must not say so.
+    // The pepper of this hash is gone from the list: no password matches it, and the time spent must not reveal that.
     const input = this.#prehash(password, key ?? this.#keys.current('pepper'));
     const matches = await this.#queue.inLane(lane, () => this.#compareBcrypt(input, parsed.bcryptHash));
     return key !== null && matches;

@@ -84,8 +84,8 @@ function inTurn(execute: Client['execute'], turns: Turns): Client['execute'] {
 }
 
 /**
- * A statement on a file runs on the thread of everything else, and each is followed by the next without leaving it: a sign-in of twenty would
- * hold up whoever is answered from memory. So statements give way to the rest of the event loop when they have had it for `TURN_MS`.
+ * A statement on a file blocks the event loop, and the next statement follows it at once: the twenty statements of a sign-in would hold up
+ * the requests that are answered from memory. So statements let the rest of the event loop run after `TURN_MS`.
  */
 class Turns {
   #began: number | null = null;

@@ -5,7 +5,7 @@ import { PrismaClient } from './generated/postgresql/client.js';
 
 const LIMIT_MS = 2000; // docs/requirements.md DB-1: slower than this counts as down
 const DEFAULT_CONNECTIONS = 10;
-const MIGRATION_LOCK = 4_812_960_573; // any number that nobody else uses
+const MIGRATION_LOCK = 4_812_960_573; // any number that no other program uses
 
 /**
  * Opens a PostgreSQL database (`postgresql://user:password@host/name`).

@@ -23,7 +23,7 @@ export interface RouteGuard {
   recent?: 'login' | 'factor';
   /** Asks the database although the method is safe. */
   fresh?: true;
-  /** Permissions that the user must hold at `global`, all of them. Nobody passes while they act as another person. */
+  /** Permissions that the user must hold at `global`, all of them. A user who acts as another person is refused. */
   permission?: string | readonly string[];
   /** A change that may be made while acting as another person; every other one is refused then. */
   impersonated?: 'allowed';
@@ -46,7 +46,7 @@ export interface Call<B = undefined, Q = undefined> {
   readonly param: (name: string) => string;
   readonly auth: RequestAuth;
   readonly actor: Actor;
-  /** The signed-in user. @throws AuthTunaError why nobody is signed in */
+  /** The signed-in user. @throws AuthTunaError the reason why the request has no user */
   readonly user: Express.User;
   /** Whether the answer is a page: pages are mounted, and a form was posted or a browser opened the address. */
   readonly wantsPage: boolean;

@@ -114,7 +114,7 @@ export class Delivery {
     if (typeof result === 'object') return this.#putOff(row, lockedUntil, result);
     await db.outboxMessage.updateMany({
       where: { id: row.id, lockedUntil },
-      // The links in it are worth something to a thief, and to nobody else from now on.
+      // From now on the links in it would serve a thief only.
       data: { sentAt: this.#runtime.now(), sealed: '', lockedUntil: null, lastError: null },
     });
     return result;

@@ -243,6 +243,6 @@ async function refused(
   return place.role.isRanked || isSystem(place.actor)
     ? new AuthTunaError('forbidden')
     : new AuthTunaError('forbidden', {
-        message: `The role ${place.role.name} has no level, so that nobody outranks it: give it a level, or name it in mayAssign of another role.`,
+        message: `The role ${place.role.name} has no level, so no user outranks it: give it a level, or name it in mayAssign of another role.`,
       });
 }

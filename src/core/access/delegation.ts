@@ -120,7 +120,7 @@ export function outranks(standing: Standing, target: Grants): boolean {
     .concat(
       target.catalog.owner.roles.filter((role) => role.isRanked && chain.owners.includes(target.userId)),
     );
-  return from.rank > -1 && roles.every((role) => from.isAbove(role)); // a person without a rank is above nobody, not even a person without roles
+  return from.rank > -1 && roles.every((role) => from.isAbove(role)); // a person without a rank is above no other, not even above a person without roles
 }
 
 function above(chain: Chain, index: number): Chain {

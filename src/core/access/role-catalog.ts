@@ -171,7 +171,7 @@ export class RoleCatalog {
 
   /**
    * What of a set counts at a place with these scopes at and above it. A role that a scope defined for itself counts there and below only:
-   * when a place is moved away from below it, whoever edits that role no longer speaks for the place.
+   * when a place is moved away from below it, an editor of that role no longer decides for the place.
    */
   within(set: RoleSet, above: readonly string[]): RoleSet {
     const present = set.owners.filter((owner) => above.includes(owner));

@@ -19,7 +19,7 @@ import {
 
 /** A feature that keeps something about a scope. */
 export interface ScopeDependent {
-  /** Whether anything is kept about the scope: then nobody else may register its name. */
+  /** Whether anything is stored about the scope. If so, another user may not register its name. */
   isUsing(scope: string): Promise<boolean>;
   /** The writes that remove all of it, for the batch that removes the scope. */
   removeAt(scope: string): Promise<Write[]>;

@@ -71,7 +71,7 @@ export class SuperadminGuard {
     });
   }
 
-  /** Whether nobody who can act would be left without this user. */
+  /** Whether this user is the only superadmin who can act. */
   async isLast(user: Pick<User, 'id' | 'suspendedAt'>): Promise<boolean> {
     const held = user.suspendedAt === null ? await this.heldBy(user.id) : 0;
     if (held === 0) return false;
@@ -118,7 +118,7 @@ export class SuperadminGuard {
     ];
   }
 
-  /** Suspension changes what counts, so it must still be as it was read; nobody who is deleted becomes one. */
+  /** Suspension changes what counts, so it must still be as it was read. A deleted user does not become a superadmin. */
   #unchanged(user: Pick<User, 'id' | 'suspendedAt'>): Write {
     return this.#core.db.user.update({
       where: { id: user.id, suspendedAt: user.suspendedAt, deletedAt: null },

@@ -34,7 +34,7 @@ export function sealMac(key: Key, seal: SealContents): string {
   return macOf(key, ['seal', number, previous, from, to, count, sha256(contents)]);
 }
 
-/** Vouches for the removal of the entries of a seal: nobody without the key can make entries look removed by age. */
+/** Vouches for the removal of the entries of a seal: without the key, entries cannot be made to look removed by age. */
 export function prunedMac(key: Key, seal: Pick<SealRow, 'number' | 'mac'>): string {
   return macOf(key, ['pruned', seal.number, seal.mac]);
 }

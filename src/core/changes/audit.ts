@@ -85,7 +85,7 @@ export class AuditManager {
         requestId: printable(actor.requestId),
         data: fact.data === undefined ? null : JSON.stringify(fact.data, printableText),
       },
-      select: { id: true }, // nobody reads the others, and every column that comes back costs time
+      select: { id: true }, // the other columns are not read, and each that comes back costs time
     });
   }
 
@@ -121,7 +121,7 @@ export class AuditManager {
   /**
    * Compares every sealed entry with what it was when it was sealed, and names the first that was edited, deleted, inserted or moved.
    *
-   * Entries of the last minute are not sealed yet. Whoever holds the secret can make seals: keep them elsewhere with `audit.onSeal`, and
+   * Entries of the last minute are not sealed yet. A holder of the secret can make seals: keep them elsewhere with `audit.onSeal`, and
    * hand one in as `seal`.
    * @see docs/requirements.md AU-4
    */

@@ -66,8 +66,8 @@ export function accountChanged(): AuthTunaError {
 }
 
 /**
- * The language of the browser, where whoever sits there reads the mail: a user who changes what is their own, or somebody without a session,
- * who is taken for the owner of the address that they name. Whoever acts on another's account, or as another, says nothing about the language
+ * The language of the browser, when the person at the browser reads the mail: a user who changes their own account, or a person without a session,
+ * who is taken for the owner of the address that they name. A person who acts on the account of another, or as another, says nothing about the language
  * of that one. A mail that goes to somebody else than its cause says so: `languages: null`.
  */
 function languagesOf([fact]: readonly Fact[]): string | null {

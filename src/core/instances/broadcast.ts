@@ -37,7 +37,7 @@ export function channelOf(runtime: Runtime): Channel | null {
  *
  * Only an optimization: what is lost costs latency, because nothing is trusted longer than `session.recheckSeconds`. The connection is
  * proven by sending a message around to itself every five seconds. After an interruption everything in memory is dropped on this side, and
- * on the others when something could not be sent. Messages carry a MAC, so that nobody else on the bus can empty the caches.
+ * on the others when something could not be sent. Messages carry a MAC, so that another program on the bus cannot empty the caches.
  */
 export class Broadcast implements Bus {
   readonly #runtime: Runtime;
@@ -118,7 +118,7 @@ export class Broadcast implements Bus {
     if (this.#isStopped || this.#open !== opened) return;
     this.#failures = 0;
     this.#health = { ...this.#health, isUp: true, since: this.#runtime.now() };
-    this.#runtime.invalidation.receive(['all']); // whatever was said while nobody listened
+    this.#runtime.invalidation.receive(['all']); // messages that were sent in the meantime are lost
     if (this.#hasMissed) {
       this.#hasMissed = false;
       await this.publish(['all']);

@@ -132,7 +132,7 @@ export class JobManager {
     const stop = new AbortController();
     const answer = this.#runWithLease(job, stop, options);
     const settled = answer.then((note) => note ?? '');
-    settled.catch(() => {}); // whoever called answers for it
+    settled.catch(() => {}); // the caller handles the error
     this.#underWay.set(job.name, { answer: settled, stop });
     try {
       return await answer;
@@ -178,7 +178,7 @@ export class JobManager {
     }
   }
 
-  /** Takes the lease if nobody holds it; when, or null. */
+  /** Takes the lease if it is free. Returns the time, or null when another instance holds it. */
   async #take(job: Job, options: { onlyIfDue: boolean }): Promise<Date | null> {
     const { db } = this.#runtime;
     const now = this.#runtime.now();
@@ -207,7 +207,7 @@ export class JobManager {
   }
 }
 
-/** An end that no lease can have was written by a clock that was wrong, and binds nobody. */
+/** An end that no lease can have was written by a wrong clock and is ignored. */
 function isHeld({ expiresAt }: { expiresAt: Date }, now: Date): boolean {
   return expiresAt > now && expiresAt <= after(now, LEASE_SECONDS + MAX_SKEW_SECONDS);
 }

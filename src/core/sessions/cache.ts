@@ -21,7 +21,7 @@ export class VerifiedSession {
   readonly generation: number;
   /** How many invalidations there had been when the read behind it began. */
   readonly readAt: number;
-  /** Of the tree of scopes when the row was read; it says which chains still hold for whoever acts on that very read. */
+  /** Of the tree of scopes when the row was read; it says which chains still hold for a request that acts on that read. */
   readonly scopesVersion: number;
   /** Milliseconds; when its cookie was last replaced for good, 0 for never. */
   readonly hardRotatedAt: number;
@@ -90,12 +90,12 @@ const MAX_SHARED_TEXTS = 5000;
 const MAX_TOKEN = 4096;
 const LANES = 4;
 const PRIME = 0x01000193; // FNV
-const KEY_LENGTH = 12; // of the signature's end: 72 bits that nobody guesses, and what V8 copies without a detour
+const KEY_LENGTH = 12; // of the signature's end: 72 bits cannot be guessed, and V8 copies them without a detour
 
 /**
  * What is known about sessions without asking the database: verified ones by their cookie, and ended ones by id.
  *
- * An entry is found by the end of the signature of a token that passed every check. Whoever can present that has seen the cookie, so what
+ * An entry is found by the end of the signature of a token that passed every check. A sender of that has seen the cookie, so what
  * stands before it is compared by a plain fingerprint, and keeping the 400 characters is not needed.
  */
 export class SessionCache {

@@ -1,4 +1,4 @@
-/** An object kept small while nobody looks at it: times as numbers, lists of texts shared. */
+/** An object in a small form for memory: times as numbers, lists of texts shared. */
 export type Packed<T> = { readonly [K in keyof T]: unknown } & { readonly of?: T };
 
 const MAX_SHARED = 1000;
@@ -35,7 +35,7 @@ export class Packer<T extends object> {
     return packed as Packed<T>;
   }
 
-  /** The object again, new at every call, so that whoever changes it changes nothing that is kept. */
+  /** Returns a fresh copy, so callers may change it. */
   unpack(packed: Packed<T>): T {
     const object: Record<string, unknown> = { ...packed };
     for (const key of this.#times) {

@@ -4,14 +4,14 @@ import type { VerifiedSession } from './cache.js';
 import type { RequestFacts } from './devices.js';
 import type { SessionVerifier } from './verifier.js';
 
-const SHARE = 0.3; // of `recheckSeconds`: how long before its end whoever comes has the session looked at again
+const SHARE = 0.3; // of `recheckSeconds`: how long before its end a request has the session checked again
 const WAIT_SHARE = 0.02; // of `recheckSeconds`: how long the first of a group waits for others
 const MAX_GROUP = 50; // what is read at once is also taken apart at once, while nothing else runs
 
 /**
  * Looks at remembered sessions again shortly before they may no longer be believed, many in one query.
  *
- * Whoever is here all the time is answered from memory all the time, and a look costs a fifth of what it costs alone. Nothing is believed
+ * Active sessions are checked again in the background, in batches, so their requests never wait. Batched, a check costs a fifth. Nothing is believed
  * for longer: what is read counts from when it was read, and where nothing could be read the next request asks for itself.
  */
 export class RefreshAhead {
@@ -70,7 +70,7 @@ export class RefreshAhead {
     try {
       await this.#verifier.lookAhead(token, verified, request);
     } catch (error) {
-      // Where the database does not answer, whoever comes after `recheckSeconds` is told; anything else nobody would hear of.
+      // When the database does not answer, the first request after `recheckSeconds` says so. Other errors would go unnoticed.
       if (!(error instanceof AuthTunaError && error.code === 'unavailable'))
         this.#runtime.config.logger.error('A session could not be looked at ahead of time.', { error });
     }

@@ -126,7 +126,7 @@ export class SessionTokens {
   }
 
   /**
-   * A number from 0 up to 1 for this generation that nobody can know who lacks the key; it moves the moment of the next rotation. 0 when the
+   * A number from 0 up to 1 for this generation, which cannot be known without the key. It moves the moment of the next rotation. 0 when the
    * key of the salt is no longer configured.
    */
   rotationShare(sessionId: string, generation: number, salt: string): number {

@@ -188,7 +188,7 @@ export class SessionWrites {
         },
         data: { revokedAt: now, revokedReason: options.reason },
       }),
-      // Whoever is signed out everywhere does not go on as another person either.
+      // A user who is signed out everywhere stops acting as another person too.
       db.session.updateMany({
         where: { impersonatorId: user.id, revokedAt: null },
         data: { revokedAt: now, revokedReason: options.reason },

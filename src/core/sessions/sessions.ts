@@ -25,7 +25,7 @@ const NO_REQUEST: RequestFacts = {
   mayRotate: false,
 };
 
-/** Devices that are signed in, and ending them. */
+/** The sessions of users: creating, listing, changing and ending them. */
 export class SessionManager {
   readonly #writes: SessionWrites;
   readonly #core: Runtime & {
@@ -50,7 +50,7 @@ export class SessionManager {
   }
 
   /**
-   * Signs a user in without asking for anything: for scripts and tests. Whoever proves something goes through a sign-in instead.
+   * Signs a user in without asking for anything: for scripts and tests. A person who proves something goes through `SignIn.complete` instead.
    *
    * @param amr how the user proved it, RFC 8176 values
    * @throws AuthTunaError `not_found`, `account_suspended`; `forbidden` for a service account

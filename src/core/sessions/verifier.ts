@@ -31,6 +31,7 @@ export type SessionVerdict =
 const BEARER = 'bearer'; // the kind of a session of tokens
 const MAX_ATTEMPTS = 3;
 
+// Long: every step from a cookie to its session, in the order of docs/sessions.md.
 /**
  * Decides what a session cookie is worth: reads its row, has `rotation.ts` judge it, and carries out the ruling.
  *
@@ -132,7 +133,7 @@ export class SessionVerifier {
   }
 
   /**
-   * Looks again at a session that is still remembered, so that whoever shows its cookie next need not wait. Only where nothing is due: what
+   * Checks a session again that is still remembered, so that its next request need not wait. Only where nothing is due: what
    * needs an answer to carry a cookie, or says that a cookie is old or a session over, is left to the next request.
    *
    * @throws AuthTunaError `unavailable`; what was remembered stays as it was

@@ -35,7 +35,7 @@ type Authenticator = 'login' | 'email-code';
  * - After 100 failures in a row the account's password, or its mailed codes, are closed to unknown devices; its owner gets a mail that opens
  *   both again.
  * - A known device has ten failures of its own and passes by all of this: neither strangers nor neighbors can keep the owner out.
- * - A network that fails at many different names is slowed for new ones, whoever they belong to.
+ * - A network that fails at many different names is slowed for new ones, of any account.
  * @see NIST SP 800-63B-4 3.2.2; docs/requirements.md 3.10, LG-4 to LG-8
  */
 export class SignInThrottle {
@@ -53,9 +53,9 @@ export class SignInThrottle {
    * Counts a guess at a password.
    *
    * @param login as it was typed
-   * @param user whose it is; null for nobody's
+   * @param user the user of that name; null when there is none
    * @param browserCookie the value of the `at_device` cookie
-   * @throws AuthTunaError `rate_limited`, alike for a name that somebody has and one that nobody has; `unavailable` when it cannot be counted
+   * @throws AuthTunaError `rate_limited`, alike whether an account has the name or not; `unavailable` when it cannot be counted
    */
   async admit(
     login: string,
@@ -84,9 +84,9 @@ export class SignInThrottle {
    * Counts a guess at a live mailed code. There are no delays: each code takes five guesses, and a day has few codes.
    *
    * @param address in its canonical spelling
-   * @param user whose it is; null for nobody's
+   * @param user the user of that address; null when there is none
    * @param browserCookie the value of the `at_device` cookie
-   * @throws AuthTunaError `rate_limited`, alike for an address that somebody has and one that nobody has; `unavailable` when it cannot be counted
+   * @throws AuthTunaError `rate_limited`, alike whether an account has the address or not; `unavailable` when it cannot be counted
    */
   async admitEmailCode(
     address: string,
@@ -99,12 +99,12 @@ export class SignInThrottle {
     return async () => this.#forget(user === null ? [] : emailCodeKeys(user), browser);
   }
 
-  /** The write that forgets the failures of an account's mailed codes: for a link of its mailbox, which nobody guesses. */
+  /** The write that forgets the failures of an account's mailed codes: for a link from its mailbox, which cannot be guessed. */
   emailCodeWrite(user: Pick<UserRow, 'id'>): Write {
     return this.#core.throttle.clear(...emailCodeKeys(user));
   }
 
-  /** The writes that forget an account's failures of every kind: for whoever proves its mailbox, by the mail that opens a closed one or by a reset. */
+  /** The writes that forget an account's failures of every kind: for a user who proves the mailbox, by the mail that opens a closed account or by a reset. */
   unlockWrites(user: Pick<UserRow, 'id'>): Write[] {
     return [this.#core.throttle.clear(...passwordKeys(user), ...emailCodeKeys(user))];
   }
@@ -182,7 +182,7 @@ export class SignInThrottle {
         {
           template: 'account-locked',
           ...mailTo(owner),
-          languages: null, // whoever guesses is not known to be the owner
+          languages: null, // the guesser may be a stranger
           data: { name: owner.username, link, expiresInSeconds },
         },
       ],
@@ -213,7 +213,7 @@ function emailCodeKeys({ id }: Pick<UserRow, 'id'>): string[] {
   return [closingKey('email-code', `user ${id}`)];
 }
 
-/** The one spelling of what was typed, as accounts are found by it; what can be nobody's name is counted as it is. */
+/** The one spelling of what was typed, as accounts are found by it; a text that can be no name is counted as it is. */
 function canonicalLogin(login: string): string {
   const known = login.includes('@') ? canonicalEmail(login) : canonicalUsername(login)?.username;
   return known ?? login.trim().toLowerCase();

@@ -121,7 +121,7 @@ export class OneTimeTokens {
   }
 
   /**
-   * Whose a link is that gives a user a former address back. Not the user's id alone: whoever stole the account must not kill the owner's way
+   * The subject of a link that undoes a change of address. Not the user's id alone: a thief of the account must not be able to end the owner's way
    * back by changing the password, or the address once more.
    */
   undoSubject(user: { id: string; email: string }): string {

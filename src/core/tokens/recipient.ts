@@ -5,7 +5,7 @@ export interface Recipient {
   id: string;
   email: string;
   username: string | null;
-  /** There is nobody to write to. */
+  /** There is no account to write to. */
   isStandIn?: true;
   /** No account has the address yet: the mail offers to make one. */
   isNewcomer?: true;

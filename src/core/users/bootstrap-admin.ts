@@ -12,7 +12,7 @@ const LINK_SECONDS = 86_400; // an operator reads mail once a day
  * Makes the configured address the first superadmin while there is none, and sends it a link to set a password; without mail the link is
  * printed, once. Of several instances that start together one does it.
  *
- * An account with that address that nobody has proved may be a stranger's: everything that was put on it is removed.
+ * An account whose address was never proved may have been made by a stranger. Everything that was put on it is removed.
  */
 export async function bootstrapAdmin<U extends User>(
   core: Core<U> & { links: MailedLinks; ownership: AddressOwnership },
@@ -82,7 +82,7 @@ export async function bootstrapAdmin<U extends User>(
   }
   if (isUnproved && existed)
     config.logger.warn(
-      'The bootstrap address had an account that nobody had proved. Its password, sessions and other ways in were removed.',
+      'The bootstrap address had an account whose address was never proved. Its password, sessions and other ways in were removed.',
     );
   // To the terminal and not to the log, which outlives the moment.
   if (options.printLink)

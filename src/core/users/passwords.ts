@@ -50,7 +50,7 @@ export class PasswordManager {
   /**
    * Sets a password and ends every session and mailed link of the user.
    *
-   * For scripts: over HTTP nobody chooses another person's password. An actor other than `SYSTEM` is the user, or holds `users:manage` and
+   * For scripts: no route lets a user choose the password of another. An actor other than `SYSTEM` is the user, or holds `users:manage` and
    * outranks them.
    * @throws AuthTunaError `weak_password` with `reason`; `not_found`; `unauthenticated`; `forbidden`; `conflict` when the account changed meanwhile
    */

@@ -3,12 +3,12 @@ import { AuthTunaError } from '../../errors.js';
 import { outranks, Standing } from '../access/delegation.js';
 import type { Core } from '../core.js';
 
-/** The kind of users to whom nobody signs in. */
+/** The kind of user that cannot sign in. */
 export const SERVICE = 'service';
 
 /**
  * Checks that an actor may look after a service account and hold its keys: `apikeys:manage` at the organization that owns it, and a rank there
- * above every role that the account holds there or above. Whoever has a key of the account acts with those roles.
+ * above every role that the account holds there or above. A holder of a key of the account acts with those roles.
  *
  * @throws AuthTunaError `unauthenticated`, `forbidden`
  */

@@ -4,7 +4,7 @@ import type { Runtime } from '../runtime.js';
 export const SSO_PREFIX = 'sso-';
 
 /**
- * Whether a user could still sign in without one of their passkeys or linked identities, so that nobody takes their last way in away.
+ * Whether a user could still sign in without one of their passkeys or linked identities, so that a user does not remove their last way to sign in.
  *
  * A password, another passkey, or another identity counts, the last only at a provider that is still configured or an organization's own. A
  * mailbox does not: links by mail may be turned off, and forgetting a password is for those who had one.

@@ -18,7 +18,7 @@ export class AccountDeletions {
     this.#core = core;
   }
 
-  /** When the account is erased; null where nobody asked for it. */
+  /** When the account is erased; null when its deletion was not requested. */
   async effectiveAt(userId: string): Promise<Date | null> {
     const row = await this.#core.db.accountDeletion.findUnique({ where: { userId } });
     return row?.effectiveAt ?? null;

@@ -116,7 +116,7 @@ export class AccountManager<U extends User = User> {
   }
 
   /**
-   * Everything that is kept of a person, as JSON: columns of the user, and a part for each subject. No secret and nobody else is in it.
+   * Everything that is kept of a person, as JSON: columns of the user, and a part for each subject. It has no secrets and no data of other people.
    *
    * @throws AuthTunaError `not_found`; `forbidden` for an actor who is neither the person nor, with `users:manage`, above them
    * @see docs/requirements.md PR-3
@@ -125,7 +125,7 @@ export class AccountManager<U extends User = User> {
     return exportData(this.#core, this.#sources, userId, actor);
   }
 
-  /** When the account is erased; null where nobody asked for it. */
+  /** When the account is erased; null when its deletion was not requested. */
   deletionAt(userId: string): Promise<Date | null> {
     return this.#deletions.effectiveAt(userId);
   }

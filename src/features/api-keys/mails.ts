@@ -16,7 +16,7 @@ function pageOf({ config }: Runtime): string {
   return `${config.baseUrl}${config.paths.auth}/api-keys/manage`;
 }
 
-/** Tells a person of a new key. For a service account nobody is told: who makes the key looks after the account. */
+/** Tells a person of a new key. A service account gets no mail: the person who makes the key looks after the account. */
 export function createdMail(
   runtime: Runtime,
   owner: UserRow,

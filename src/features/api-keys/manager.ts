@@ -32,7 +32,7 @@ export class ApiKeyManager {
   }
 
   /**
-   * Makes a key. Only its owner may, and `SYSTEM`: whoever sees the key can act as its owner.
+   * Makes a key. Only its owner may, and `SYSTEM`, because a person who sees the key can act as its owner.
    *
    * @param input.kind default `secret`; `master` takes no grants, of which an account has 5; `publishable` only names its owner and passes no
    *   guard; `test` is refused on https

@@ -7,7 +7,7 @@ import { AuthTunaError } from '../../errors.js';
 import { noKey } from './api-key.js';
 
 /**
- * The owner of a key that is to be made or replaced, if the actor may hold it: whoever sees the key can act as its owner. So the owner may, and
+ * The owner of a key that is to be made or replaced, if the actor may hold it: a person who sees the key can act as its owner. So the owner may, and
  * `SYSTEM`; and for a service account, who looks after it.
  *
  * @throws AuthTunaError `unauthenticated`; `forbidden`, also for an actor that came with an API key; `not_found`; `account_suspended`

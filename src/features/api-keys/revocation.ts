@@ -43,7 +43,7 @@ export async function revokeLeakedKey(
     {
       type: 'api_key.revoked',
       reason: 'leaked',
-      // Whoever holds the key need not be its owner, and is nobody that the audit log should name as such.
+      // The holder of the key need not be its owner, so the audit log must not name the owner as the actor.
       actor: { ...SYSTEM, ip: actor.ip, userAgent: actor.userAgent },
       target: { type: 'api_key', id: row.id },
       data: { userId: row.userId },

@@ -169,7 +169,7 @@ export class AuthManager<U extends User = User> {
   }
 
   /**
-   * Sets a new password by the token of a mail. Ends every session and every other mailed link, signs nobody in and leaves second factors as
+   * Sets a new password by the token of a mail. Ends every session and every other mailed link, does not sign the user in, and leaves second factors as
    * they are; an address that was never confirmed is confirmed by it, and loses what was put on the account before.
    *
    * @throws AuthTunaError `invalid_token`; `weak_password`; of racing callers one succeeds
@@ -201,7 +201,7 @@ export class AuthManager<U extends User = User> {
   /**
    * Gives an account its former address back, by the token that was mailed there, and ends every session and the way back to every later
    * address. What was put on the account since the session began that asked for the change goes with it: password, second factors, passkeys,
-   * linked identities. An older password must be changed at the next sign-in. Where nobody had proved the former address, everything goes.
+   * linked identities. An older password must be changed at the next sign-in. Where the former address was never proved, all of them go.
    *
    * @throws AuthTunaError `invalid_token`; `conflict` when another account has the address by now
    */

@@ -70,7 +70,7 @@ export class StepUp {
     });
     if (session === null || !isActive(session.user, this.#core.now()))
       throw new AuthTunaError('session_revoked');
-    if (session.impersonatorId !== null) throw new AuthTunaError('forbidden'); // whoever acts as another cannot prove to be them
+    if (session.impersonatorId !== null) throw new AuthTunaError('forbidden'); // a user who acts as another person cannot prove to be that person
     const { user } = session;
     const asked = await this.methodsOf(user.id);
     const factors = await this.#core.signIn.factorsOf(user.id);

@@ -16,7 +16,7 @@ export class FactorCodes {
   readonly #core: Core;
   readonly #hasher: PasswordHasher;
 
-  /** @param hasher for recovery codes: nobody chooses them, so their hash may cost less than a password's */
+  /** @param hasher for recovery codes: they are random, so their hash may cost less than that of a password */
   constructor(core: Core, hasher: PasswordHasher) {
     this.#core = core;
     this.#hasher = hasher;
@@ -26,7 +26,7 @@ export class FactorCodes {
    * Checks a code and says what must be stored with what it allows. Failures are counted per user, whatever they were for.
    *
    * A recovery code names its row, so that no guess costs more than one hash. It has 80 random bits, more than any number of tries guesses,
-   * so a hundred wrong codes do not close it, and it opens the app's codes again. A mail does not: whoever failed so often knows the password,
+   * so a hundred wrong codes do not close it, and it opens the app's codes again. A mail does not: after so many failures the guesser knows the password,
    * and the mailbox may be all that is missing.
    * @throws AuthTunaError `invalid_credentials`, `rate_limited`
    * @see NIST SP 800-63B-4 3.1.2.2, 3.2.2; docs/requirements.md TO-4, LG-5
@@ -107,7 +107,7 @@ export class FactorCodes {
     };
   }
 
-  /** The user hears of it when the failures are more than a slip: whoever gets this far knows the password. */
+  /** Mails the user after more failures than typing errors explain, because the guesser knows the password. */
   async #recordFailure(
     user: UserRow,
     factor: 'totp' | 'recovery_codes',
@@ -129,7 +129,7 @@ export class FactorCodes {
       ],
       mails:
         tries === TELL_AFTER_FAILURES || isLast
-          ? // Whoever guesses is not known to be the user, and does not choose the language.
+          ? // The guesser may be a stranger, so their browser does not choose the language of the mail.
             [{ template: 'factor-failed', to, data: { ...data, factor, isClosed: isLast }, languages: null }]
           : [],
     });

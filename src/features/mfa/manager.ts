@@ -68,7 +68,7 @@ export class MfaManager {
    * Begins enrollment of an authenticator app; it is no factor until a code confirms it, within ten minutes.
    *
    * Each call makes a seed of its own. What another tab of the same session shows stays good beside it; what another session began is void,
-   * so that nobody confirms a seed that somebody else has seen.
+   * so that a user never confirms a seed that another person has seen.
    * @throws AuthTunaError `forbidden` for another's; `not_found` for no such user; `conflict` when an app is enrolled already
    */
   beginTotp(userId: string, actor: Actor): Promise<TotpEnrollment> {
@@ -183,7 +183,7 @@ export class MfaManager {
    * Removes every factor of somebody who has lost them: for `SYSTEM` at once, for an administrator in 72 hours, unless the user stops it
    * by the link that is mailed.
    *
-   * Needs `users:manage` and a rank above the user's. Nobody can read or set the factors of others.
+   * Needs `users:manage` and a rank above the user's. No user can read or set the factors of another.
    * @returns when it takes effect
    * @throws AuthTunaError `forbidden`, `not_found`; `conflict` when it was asked for already
    * @see NIST SP 800-63B-4 4.2; docs/requirements.md MB-5

@@ -21,7 +21,7 @@ export class EnrollmentPolicy {
     this.#core = core;
   }
 
-  /** False where no option requires a factor of anybody, so that nobody is asked about. */
+  /** False when no option requires a second factor, so no user needs to be looked up. */
   get isConfigured(): boolean {
     const { requiredForRoles, policy } = this.#core.config.mfa;
     return requiredForRoles.length > 0 || policy !== undefined;
@@ -29,7 +29,7 @@ export class EnrollmentPolicy {
 
   /** Whether the caller must set up a second factor before anything else. */
   async isDue(auth: Auth, grants: Grants): Promise<boolean> {
-    // A service account has nobody who could set one up, and no way in that would ask for it.
+    // A service account cannot set up a second factor, and no way to use it asks for one.
     return (
       auth.user !== null &&
       auth.user.kind !== 'service' &&

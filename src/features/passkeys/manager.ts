@@ -99,7 +99,7 @@ export class PasskeyManager {
   /**
    * Ends a ceremony: signs in, completes a sign-in that waits for its second factor, or raises the session.
    *
-   * An authenticator whose counter went back may have been copied: alone it signs nobody in.
+   * An authenticator whose counter went back may have been copied. Alone it is not enough to sign in.
    * @throws AuthTunaError `invalid_credentials` with `failure`; `invalid_token` when the waiting sign-in is over; `account_suspended`
    */
   finishSignIn(

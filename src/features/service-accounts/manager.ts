@@ -36,7 +36,7 @@ interface Row {
 const WITH_USER = { user: { select: { suspendedAt: true, deletedAt: true } } } as const;
 
 /**
- * Accounts for programs. An organization owns them, so they stay when the person who made them leaves. Nobody signs in to them: they have no
+ * Accounts for programs. An organization owns them, so they stay when the person who made them leaves. They cannot sign in: they have no
  * password, no session and no second factor, and act by their API keys alone.
  *
  * Everything needs `apikeys:manage` at the organization.

@@ -49,6 +49,6 @@ export function decideSignIn(situation: Situation): LinkingAction {
   if (account === 'none') return 'create';
   if (address === 'claimed') return 'confirm_address';
   if (account === 'proven' && (mayLink || isDemanded)) return 'link_and_enter';
-  // An unproven account may be a stranger's trap: joining it as it is would share it with whoever set its password.
+  // A stranger may have made an account with this address. Entering it as it is would share it with the stranger, who knows its password.
   return account === 'unproven' && isDemanded ? 'claim_and_enter' : 'sign_in_then_link';
 }

@@ -173,7 +173,7 @@ export class SsoConnectionManager {
    *
    * Their accounts, which they can enter no other way from then on, are entered by equal addresses as if `linkVerifiedEmails` were set. Who
    * could delete the organization (`org:delete` at the scope) may still sign in otherwise, with a second factor, so that a provider that is
-   * gone locks nobody out for good; the audit log says when that happened.
+   * gone does not lock a user out for good; the audit log says when that happened.
    * @throws AuthTunaError `conflict` for a domain that is not proved; `not_found`; `forbidden`
    */
   requireSso(id: string, name: string, required: boolean, actor: Actor): Promise<SsoDomain> {

@@ -72,7 +72,7 @@ export class MappedRoles {
       });
   }
 
-  /** A role that is gone by now, or the last owner's, keeps nobody from signing in. */
+  /** Skips a role that no longer exists, and that of the last owner: neither may keep a user from signing in. */
   async #moveRole(move: 'assign' | 'unassign', userId: string, role: string, scope: string): Promise<void> {
     await this.#core.roles[move]({ userId, role, scope }, SYSTEM).catch((error: unknown) => {
       if (!(error instanceof AuthTunaError) || error.code === 'unavailable') throw error;

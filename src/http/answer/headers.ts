@@ -30,7 +30,7 @@ export function contentSecurityPolicy(further: Readonly<Record<string, readonly 
 const HSTS = 'max-age=31536000; includeSubDomains'; // one year, ASVS 5.0 V3.4.1
 
 /**
- * Headers that tell browsers to load nothing foreign, to be framed by nobody and to stay on https.
+ * Headers that tell browsers to load nothing from other sites, to show the page in no frame, and to stay on https.
  *
  * @see ASVS 5.0 V3.4; docs/requirements.md HD-1
  */

@@ -7,7 +7,7 @@ import { RequestAuth } from './request-auth.js';
  * Where the `RequestAuth` of a request is kept: on its list of raw headers.
  *
  * Express changes the prototype of every request, so that V8 gives each one a shape of its own, and a property added to it afterwards copies
- * that whole shape: a route that answers at once loses 4 % for each. Lists of headers all share their shape, nobody replaces them, and
+ * that whole shape: a route that answers at once loses 4 % for each. Lists of headers all share their shape, are never replaced, and
  * nothing that walks them meets a symbol. (A `WeakMap` costs more, in garbage collection.)
  */
 const AUTH = Symbol.for('authtuna.auth'); // for two copies of the library in one process, whose apps share one Express
@@ -108,7 +108,7 @@ export function authOf(req: Request): RequestAuth {
 /**
  * The user of a request behind `requireUser()` or another guard.
  *
- * @throws AuthTunaError `unauthenticated` when nobody is signed in, `misconfigured` when `session()` was not mounted before
+ * @throws AuthTunaError `unauthenticated` when the request has no user, `misconfigured` when `session()` was not mounted before
  */
 export function currentUser(req: Request): Express.User {
   const auth = authOf(req);

@@ -141,7 +141,7 @@ export class RequestAuth implements Auth {
     return this.#req === req || this.#req.headers === req.headers;
   }
 
-  /** @internal Why nobody is signed in. */
+  /** @internal The reason why the request has no user. */
   get refusal(): AuthTunaError {
     return new AuthTunaError(this.#refusal.code);
   }

@@ -94,7 +94,7 @@ export class SessionMiddleware implements AuthContext {
   ): void {
     attachAuth(req, new RequestAuth(this, req, authenticator, answer, isLatest));
     if (answer instanceof Refusal) return;
-    // What a signed-in person is shown is for nobody else; a host may say otherwise for an answer of its own.
+    // Caches must not keep the answers to a signed-in user. A host may set another header for an answer of its own.
     // Names in small letters: Node makes them small otherwise, which takes three times as long.
     res.setHeader('cache-control', 'no-store');
     const vary = res.getHeader('vary');

@@ -96,7 +96,7 @@ export class Upgrades {
     return this.#authOf(req, found);
   };
 
-  /** Destroys the sockets that are still open: nobody would notice the end of their sessions any more. */
+  /** Destroys the sockets that are still open, because the end of their sessions would no longer be noticed. */
   close(): void {
     this.#isClosed = true;
     this.#unsubscribe();

@@ -28,7 +28,7 @@ export interface GuardOptions extends UserGuardOptions {
   scopeType?: string;
   /** Default: all permissions, any role. */
   match?: 'all' | 'any';
-  /** 404 instead of 403, where existence itself is nobody's business. */
+  /** Answers 404 instead of 403, so that the answer does not reveal that the resource exists. */
   hide?: boolean;
 }
 
@@ -74,7 +74,7 @@ export class Guards {
   };
 
   /**
-   * The user holds the permission (or, with `match: 'any'`, one of several) at the scope of the request. 401 when nobody is signed in, 403
+   * The user holds the permission (or, with `match: 'any'`, one of several) at the scope of the request. 401 without a user, 403
    * when it is not held, 503 when it cannot be decided.
    */
   requirePermission = (
@@ -142,7 +142,7 @@ export class Guards {
     });
   }
 
-  /** Decides by who is calling. Whom another instance in the process signed in is nobody here: this one looks for itself. */
+  /** Decides by the caller. A caller that another AuthTuna in this process found does not count: this one finds its own. */
   #onAuth(decide: (auth: RequestAuth, req: Request, next: NextFunction) => void): RequestHandler {
     const guard: RequestHandler = (req, res, next) => {
       try {

@@ -72,7 +72,7 @@ function onlyVisitors(guard: RequestHandler): RequestHandler {
   return (req, res, next) => (isVisitor(req) ? guard(req, res, next) : next());
 }
 
-/** A session that waits for a step-up, or was ended, makes no visitor: nobody signs up by mistake. */
+/** A session that waits for a step-up, or was ended, makes no visitor, so a user does not sign up a second time by mistake. */
 function isVisitor(req: Request): boolean {
   const auth = authOf(req);
   return auth.user === null && auth.locked === null;

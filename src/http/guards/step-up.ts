@@ -82,7 +82,7 @@ export class StepUpGuards {
     const auth = authOf(req);
     await auth.refresh(); // a copy of a cookie that was raised since must not pass from memory
     if (auth.user === null) throw auth.refusal;
-    // A key is kept somewhere, not held by a person; and whoever acts as another cannot prove to be them.
+    // A key proves no person. A user who acts as another person cannot prove to be that person.
     if (auth.session === null || auth.session.impersonatorId !== null) throw new AuthTunaError('forbidden');
     return auth;
   }

@@ -148,7 +148,7 @@ export class Views {
     return req.accepts(['json', 'html']) === 'html';
   }
 
-  /** Renders a page in the visitor's language, with a strict policy, for nobody's cache. */
+  /** Renders a page in the visitor's language, with a strict policy and `Cache-Control: no-store`. */
   page<N extends PageName>(req: Request, res: Response, name: N, data: PageInput<N>, status = 200): void {
     this.#headers(req, res, () => {});
     const targets = this.#formTargets.get(res);
@@ -420,7 +420,7 @@ function isAt(req: Request, path: string): boolean {
   return req.originalUrl.split('?', 1)[0] === path;
 }
 
-/** A session that waits for a step-up counts: the form that cures it is shown to nobody else. */
+/** A session that waits for a step-up counts too, because only such a session is shown the form for it. */
 function sessionIdOf(req: Request): string | null {
   const auth = findAuth(req);
   return auth?.session?.id ?? auth?.locked?.session.id ?? null;

@@ -62,9 +62,9 @@ test('a stranger who signed up with the bootstrap address before is not made sup
   );
   const user = await authTuna.users.findByEmail('boss@example.com');
   expect(await authTuna.access.hasRole(user?.id ?? '', 'superadmin')).toBe(true);
-  expect(logger.lines.some(({ message }) => message.includes('had an account that nobody had proved'))).toBe(
-    true,
-  );
+  expect(
+    logger.lines.some(({ message }) => message.includes('had an account whose address was never proved')),
+  ).toBe(true);
   expect((await stranger.post('/me/x', {})).status).toBe(401);
   clock.advance({ seconds: 11 });
   expect((await stranger.get('/me')).status).toBe(401);
