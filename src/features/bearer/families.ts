@@ -1,5 +1,6 @@
 import type { Actor } from '../../actor.js';
 import { SYSTEM } from '../../actor.js';
+import { InOrder } from '../../core/concurrency/in-order.js';
 import type { Core } from '../../core/core.js';
 import type { RefreshClaims } from '../../core/sessions/refresh-token.js';
 import type { SessionRow } from '../../core/sessions/session-row.js';
@@ -29,6 +30,8 @@ export interface Renewed {
  */
 export class RefreshFamilies {
   readonly #core: Core;
+  /** Requests of one family go one after the other in this process: after the first, the others need no write. */
+  readonly #inOrder = new InOrder();
 
   constructor(core: Core) {
     this.#core = core;
@@ -43,6 +46,18 @@ export class RefreshFamilies {
   async renew(token: string, clientId: string, actor: Actor): Promise<Renewed> {
     const claims = this.#core.refreshTokens.parse(token);
     if (claims === null) throw new AuthTunaError('invalid_token');
+    const outcome = await this.#inOrder.run(claims.sessionId, () =>
+      this.#use(claims, clientId, actor).catch((error: unknown) => {
+        // Given on instead of thrown: the request of a thief must not fail those of the owner that wait behind it.
+        if (error instanceof AuthTunaError && error.code === 'invalid_token') return error;
+        throw error;
+      }),
+    );
+    if (outcome instanceof AuthTunaError) throw outcome;
+    return outcome;
+  }
+
+  async #use(claims: RefreshClaims, clientId: string, actor: Actor): Promise<Renewed> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const row = await this.#live(claims.sessionId);
       if (row === null || row.clientId !== clientId) throw new AuthTunaError('invalid_token');
