@@ -18,10 +18,43 @@ export async function measure({ databases, log, short, peersOnly }) {
     }
     lines.push([name, ...cells]);
   }
+  const mutual = peersOnly ? [] : [`${await mutualRoles(short ? 50 : 200)}`];
   return [
+    ...mutual,
     table(['', ...sizes.map((size) => `${whole(size)} assignments`)], lines),
     'AuthTuna walks from the document to the organization itself; CASL and casbin know no tree and are handed the organization.',
   ].join('\n\n');
+}
+
+/** Whether an administrator may assign one of many roles that may all assign one another: the hardest question about roles. */
+async function mutualRoles(count) {
+  const { RoleCatalog } = await import('../dist/core/access/role-catalog.js');
+  const { mayAssign, Standing } = await import('../dist/core/access/delegation.js');
+  const { Grants, GLOBAL_CHAIN } = await import('../dist/core/access/grants.js');
+  const ids = Array.from({ length: count }, (_, index) => `role${index}`);
+  const row = (id, level, permission, mayAssignIds) => ({
+    id,
+    name: id,
+    ownedBy: '',
+    description: null,
+    level,
+    at: '',
+    origin: 'database',
+    permissions: [{ permission }],
+    includes: [],
+    mayAssign: mayAssignIds.map((assignableId) => ({ assignableId })),
+  });
+  const catalog = new RoleCatalog(1, [
+    row('root', 100, '*', []),
+    ...ids.map((id) => row(id, 10, 'a:b', ids)),
+  ]);
+  const grants = new Grants('ada', [{ roleId: 'root', scope: 'global', expiresAt: null }], catalog, 0);
+  const decide = () => mayAssign(new Standing(grants, GLOBAL_CHAIN), catalog.find('role0'));
+  const begin = performance.now();
+  if (!decide()) throw new Error('the decision was wrong');
+  const first = performance.now() - begin;
+  const perSecond = opsPerSecond(decide, 200);
+  return `Deciding who may assign one of ${count} roles that may all assign one another: ${first.toFixed(2)} ms the first time, ${(1000 / perSecond).toFixed(2)} ms from then on.`;
 }
 
 function opsPerSecond(decide, milliseconds) {

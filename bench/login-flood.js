@@ -4,7 +4,7 @@ import { atRate, saturate } from './support/load.js';
 import { milliseconds, table } from './support/report.js';
 import { inRounds, medianOf } from './support/rounds.js';
 
-export const title = 'Latency of /me while eight logins are always queued';
+export const title = 'Latency of /me while eight logins are always queued, and while 1,000 are';
 
 /** Hashing takes every core; do people who are already signed in notice? Two hundred requests a second, on all cores. */
 export async function measure({ databases, log, short, peersOnly, names }) {
@@ -24,6 +24,26 @@ export async function measure({ databases, log, short, peersOnly, names }) {
       return result;
     },
   );
+  const waiting = short ? 100 : 1000;
+  const crowds = await inRounds(
+    rows.filter(({ server }) => server === 'authtuna' || server === 'bare'),
+    { databases, log, settings, ...form },
+    async (server, _row, seconds) => {
+      const [result] = await Promise.all([
+        atRate(server.port, server.requests.me, { perSecond: 200, seconds }),
+        saturate(server.port, server.requests.login, { seconds, connections: waiting, mayRefuse: true }),
+      ]);
+      return result;
+    },
+  );
+  return [
+    latencies(entries),
+    `While ${waiting} sign-ins wait, most of which are refused with 503:`,
+    latencies(crowds),
+  ].join('\n\n');
+}
+
+function latencies(entries) {
   return table(
     ['', 'p50 ms', 'p99 ms'],
     entries.map((entry) => [

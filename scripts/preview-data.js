@@ -796,6 +796,18 @@ export const mailSamples = [
   page('api-key-expiring', 'service', { ...notice, ...key, account: 'CI', expiresAt: at(-6) }),
   page('social-linked', 'plain', { ...notice, provider: 'Google' }),
   page('social-unlinked', 'plain', { ...notice, provider: 'Google' }),
+  page('email-change-undone', 'plain', {
+    name: notice.name,
+    to: notice.to,
+    link: notice.link,
+    effectiveAt: new Date('2030-01-04T12:00:00Z'),
+  }),
+  page('sso-domain-lapsed', 'plain', {
+    name: notice.name,
+    to: notice.to,
+    link: notice.link,
+    domain: 'acme.example',
+  }),
   page('account-locked', 'plain', { ...expiring, expiresInSeconds: 3600 }),
   page('magic-link-sign-up', 'plain', { ...expiring, expiresInSeconds: 600, activity }),
   page('magic-link', 'plain', { ...expiring, expiresInSeconds: 600, activity }),

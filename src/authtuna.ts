@@ -3,6 +3,7 @@ import { parseConfig } from './config/config.js';
 import type { AnyOptions } from './config/options.js';
 import { ScopeManager } from './core/access/scopes.js';
 import { auditJobs } from './core/changes/audit-sealing.js';
+import type { SealedColumn } from './core/changes/reseal.js';
 import { createCore } from './core/core.js';
 import { Broadcast } from './core/instances/broadcast.js';
 import { cleanUp } from './core/instances/clean-up.js';
@@ -45,7 +46,11 @@ export function createAuthTuna<const O extends AnyOptions>(
 /** @internal An AuthTuna with the core that it was built from, for commands. */
 export function assemble<const O extends AnyOptions>(
   options: O,
-): { authTuna: AuthTuna<HostUser<O>, GuardedPermission<O>>; core: SignInCore<HostUser<O>> } {
+): {
+  authTuna: AuthTuna<HostUser<O>, GuardedPermission<O>>;
+  core: SignInCore<HostUser<O>>;
+  sealed: readonly SealedColumn[];
+} {
   type U = HostUser<O>;
   const { config, devMailbox } = withDevMailbox(parseConfig(options));
   warnOfDefaultDatabase(config, options);
@@ -158,5 +163,5 @@ export function assemble<const O extends AnyOptions>(
     mailer,
     ...features.managers,
   };
-  return { authTuna, core: features.core };
+  return { authTuna, core: features.core, sealed: features.sealed };
 }

@@ -70,6 +70,7 @@ export const EVENT_TYPES = [
   'sso_domain.verified',
   'sso_domain.updated',
   'sso_domain.removed',
+  'sso_domain.lapsed',
   'api_key.created',
   'api_key.rotated',
   'api_key.revoked',

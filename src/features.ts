@@ -2,6 +2,7 @@ import { Router } from 'express';
 import type { User } from './auth.js';
 import type { AuthTuna } from './authtuna-interface.js';
 import type { ScopeDependent } from './core/access/scopes.js';
+import type { SealedColumn } from './core/changes/reseal.js';
 import type { Core } from './core/core.js';
 import type { Job } from './core/instances/jobs.js';
 import { createSignIn, type SignInCore } from './core/sign-in/create-sign-in.js';
@@ -35,6 +36,7 @@ import { MfaManager } from './features/mfa/manager.js';
 import { EnrollmentPolicy } from './features/mfa/policy.js';
 import { mfaFeature } from './features/mfa/routes.js';
 import { trustedBrowserSweep, unconfirmedAppSweep } from './features/mfa/sweep.js';
+import { SEALED_SEEDS } from './features/mfa/totp.js';
 import { PasskeyFactor } from './features/passkeys/factor.js';
 import { PasskeyManager } from './features/passkeys/manager.js';
 import { passkeysFeature } from './features/passkeys/routes.js';
@@ -44,9 +46,11 @@ import { ServiceAccountManager } from './features/service-accounts/manager.js';
 import { LinkedIdentities } from './features/social/identities.js';
 import { SocialManager } from './features/social/manager.js';
 import { socialFeature } from './features/social/routes.js';
-import { TokenKeeper } from './features/social/token-keeper.js';
+import { SEALED_TOKENS, TokenKeeper } from './features/social/token-keeper.js';
 import { SsoDirectory } from './features/sso/directory.js';
+import { DomainRecords } from './features/sso/domain-records.js';
 import { SsoConnectionManager } from './features/sso/manager.js';
+import { SEALED_CLIENT_SECRETS } from './features/sso/provider.js';
 import { ssoFeature } from './features/sso/routes.js';
 import type { Authenticator } from './http/caller/authenticators.js';
 import type { RequestReader } from './http/caller/request-facts.js';
@@ -78,6 +82,8 @@ export interface Features<U extends User> {
   scopeDependents: readonly ScopeDependent[];
   /** What the clean-up removes from the tables of features. */
   sweeps: readonly Sweep[];
+  /** What features keep sealed. */
+  sealed: readonly SealedColumn[];
   /** Null while no option requires a second factor of anybody. */
   enrollment: EnrollmentGuard | null;
   /** What finds callers by other credentials than the session cookie. */
@@ -107,7 +113,8 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const metadata = new ProviderMetadata(base);
   const keeper = new TokenKeeper(base, metadata);
   const identities = new LinkedIdentities(base, keeper);
-  const directory = new SsoDirectory(base, secondFactors);
+  const records = new DomainRecords(base);
+  const directory = new SsoDirectory(base, secondFactors, records);
   const core = createSignIn(base, {
     secondFactors,
     credentials: [identities, secondFactors, new KeyCredentials(base)],
@@ -121,7 +128,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const passkeys = new PasskeyManager(core);
   const passwordless = new PasswordlessManager(core);
   const social = new SocialManager<U>(core, { metadata, keeper, identities, organizations: directory });
-  const sso = new SsoConnectionManager(core, metadata, directory);
+  const sso = new SsoConnectionManager(core, metadata, directory, records);
   const keyFormat = new KeyFormat(core.keys, config.random, config.apiKeys.prefix);
   const keyVerifier = new KeyVerifier(core, keyFormat);
   const apiKeys = new ApiKeyManager(core, keyFormat, keyVerifier);
@@ -142,11 +149,14 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   return {
     core,
     managers: { account, apiKeys, auth, bearer, mfa, passkeys, passwordless, serviceAccounts, social, sso },
-    jobs: [...account.jobs, expiryJob(core)],
+    jobs: [records.job, ...account.jobs, expiryJob(core)],
     scopeDependents: [directory, serviceAccounts],
     sweeps: [trustedBrowserSweep(base), unconfirmedAppSweep(base), endedKeySweep(base)],
+    sealed: [SEALED_SEEDS, SEALED_TOKENS, SEALED_CLIENT_SECRETS],
     enrollment: policy.isConfigured
-      ? new EnrollmentGuard(config.paths.auth, (requestAuth, grants) => policy.isDue(requestAuth, grants))
+      ? new EnrollmentGuard(config.paths.auth, (requestAuth, grants) =>
+          policy.isDue(requestAuth.beforeEnrollment, grants),
+        )
       : null,
     authenticators: (requests) => [
       new KeyAuthenticator(core, { format: keyFormat, verifier: keyVerifier, requests }),

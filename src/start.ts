@@ -7,7 +7,7 @@ import { AuditManager } from './core/changes/audit.js';
 import { Ledger } from './core/changes/ledger.js';
 import type { SignInCore } from './core/sign-in/create-sign-in.js';
 import { bootstrapAdmin } from './core/users/bootstrap-admin.js';
-import { type AnyPrisma, type DbOptions, guardDb } from './db/client.js';
+import { type AnyPrisma, type Db, type DbOptions, guardDb } from './db/client.js';
 import type { DatabaseConnection } from './db/connection.js';
 import { columnsOf } from './db/host-user.js';
 import { checkTables, migrate } from './db/migrate.js';
@@ -15,6 +15,7 @@ import { checkClientSchema } from './db/schema/check-client.js';
 import { schemaOfClient } from './db/schema/client-schema.js';
 import { hostModelName } from './db/schema/model-names.js';
 import { parseModels } from './db/schema/schema-text.js';
+import { AuthTunaError } from './errors.js';
 import type { Guards } from './http/guards/guards.js';
 
 const START_MS = 30_000; // a first start writes more than any request, and no page waits for it
@@ -49,6 +50,7 @@ export async function prepareDatabase<U extends User>(
     await connection.prepare();
     await migrate(connection);
   }
+  await requireWritable(patient.db);
   await seed(patient, new Ledger(patient, new AuditManager(patient)), new RoleStore(patient));
   await warnOfUnknownNames(core, roleStore, {
     permissions: guards.named.permissions,
@@ -56,6 +58,31 @@ export async function prepareDatabase<U extends User>(
   });
   await hasher.warmUp();
   await bootstrapAdmin(core, { printLink });
+}
+
+/**
+ * Writes nothing, as a write: a database that can only be read would let people in who are signed in, and fail at the next sign-in.
+ *
+ * @throws AuthTunaError `unavailable`
+ */
+async function requireWritable({ counter }: Db): Promise<void> {
+  try {
+    await counter.updateMany({ where: { name: 'roles_version' }, data: { value: { increment: 0 } } });
+  } catch (error) {
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+      if (!/read.?only/i.test(cause.message)) continue;
+      throw new AuthTunaError(
+        'unavailable',
+        {},
+        {
+          cause: new Error('The database can only be read. Give the app the right to write.', {
+            cause: error,
+          }),
+        },
+      );
+    }
+    throw error;
+  }
 }
 
 export function warnOfDefaultDatabase({ isSecure, logger }: Config, options: AnyOptions): void {

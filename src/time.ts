@@ -21,3 +21,9 @@ export async function inTime<T>(subject: string, limitMs: number, work: () => Pr
     clearTimeout(timer);
   }
 }
+
+/**
+ * How far the clocks of instances may differ. A stored time that lies further ahead than anything could have set it was written by a clock that
+ * was wrong, and is not believed.
+ */
+export const MAX_SKEW_SECONDS = 300;

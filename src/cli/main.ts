@@ -8,11 +8,13 @@ import { importUsers } from './import/import.js';
 import { init } from './init.js';
 import { migrateDatabase } from './migrate.js';
 import { newSecret } from './new-secret.js';
+import { secrets } from './secrets.js';
 import { why } from './why.js';
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   'new-secret': newSecret,
   migrate: migrateDatabase,
+  secrets,
   'create-admin': createAdmin,
   why,
   import: importUsers,

@@ -5,8 +5,8 @@ export interface RateLimit {
 }
 
 /**
- * The limits that the library itself sets, each for one address (IPv6: its /64) unless said otherwise. Guesses at a password or code have
- * a throttle of their own beside them, which is no option.
+ * The limits that the library itself sets, each for one address (IPv6: its /64) unless said otherwise. Those of `NETWORK_LIMITED` allow five
+ * times as much to the network around the address. Guesses at a password or code have a throttle of their own beside them, which is no option.
  *
  * | name | limits | default |
  * | --- | --- | --- |
@@ -30,3 +30,7 @@ export const RATE_LIMITS = {
   mailPurpose: { limit: 5, windowSeconds: 86_400 },
 } as const;
 export type RateLimitName = keyof typeof RATE_LIMITS;
+
+/** Limits that a network has as well (/24, IPv6 /48): one customer line has 256 or more of the /64 that count as one address. */
+export const NETWORK_LIMITED: ReadonlySet<string> = new Set(['signUp', 'mailRequest', 'mailToken']);
+export const NETWORK_FACTOR = 5; // a network is many people, and rarely more than five busy ones at once

@@ -30,7 +30,12 @@ const aProvider = z.custom<SocialProvider>(
 
 const path = z
   .string()
-  .regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth');
+  .regex(/^\/[\w~.-]+(\/[\w~.-]+)*$/, 'must begin with one slash and not end with one: /auth')
+  // Browsers and Express resolve these differently, so that a cookie or link would be for another path than the router.
+  .refine(
+    (value) => !value.split('/').some((part) => /^\.{1,2}$/.test(part)),
+    'must not have . or .. as a part',
+  );
 
 const color = z
   .string()

@@ -44,7 +44,7 @@ export interface Core<U extends User = User> extends Runtime {
   readonly sessions: SessionManager;
   readonly tokens: OneTimeTokens;
   readonly hasher: PasswordHasher;
-  /** Strangers who sign in or sign up, a few at a time, with all that they ask of the database. */
+  /** Strangers who sign in, and newcomers who sign up with a password, a few at a time, with all that they ask of the database. */
   readonly strangers: WorkQueue;
   readonly passwords: PasswordManager;
   readonly users: UserManager<U>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isStorableText, UNSTORABLE } from '../db/client.js';
 import { AuthTunaError, brokenRule, type FieldError } from '../errors.js';
 
 /** A schema for a name that pages and mails show: trimmed, one line, without marks that change the direction of text. */
@@ -17,6 +18,8 @@ export function oneLine(max: number): z.ZodString {
  * @throws AuthTunaError `invalid_input` with `errors` by field
  */
 export function validate<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
+  const unstorable = unstorableIn(input, '', MAX_DEPTH);
+  if (unstorable.length > 0) throw new AuthTunaError('invalid_input', { errors: unstorable });
   const result = schema.safeParse(input ?? {});
   if (result.success) return result.data;
   const errors = result.error.issues.flatMap((issue): FieldError[] =>
@@ -29,6 +32,22 @@ export function validate<S extends z.ZodType>(schema: S, input: unknown): z.outp
       : [{ field: issue.path.join('.'), ...brokenRule(issue, valueAt(input, issue.path)) }],
   );
   throw new AuthTunaError('invalid_input', { errors });
+}
+
+const MAX_DEPTH = 8; // no schema of ours is deeper, so what lies below is refused as it is
+
+/** What no field may hold, whatever its schema: texts that cannot be stored, and the one name that has a meaning of its own in an object. */
+function unstorableIn(value: unknown, field: string, depth: number): FieldError[] {
+  if (typeof value === 'string')
+    return isStorableText(value)
+      ? []
+      : [{ field, rule: 'invalid_format', message: `must not hold ${UNSTORABLE}` }];
+  if (typeof value !== 'object' || value === null || depth === 0) return [];
+  return Object.entries(value).flatMap(([key, inner]): FieldError[] => {
+    if (key === '__proto__' || !isStorableText(key))
+      return [{ field, rule: 'unknown_field', message: 'has a field whose name cannot be used' }];
+    return unstorableIn(inner, field === '' ? key : `${field}.${key}`, depth - 1);
+  });
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {

@@ -2,14 +2,15 @@ import { AuthTunaError } from '../errors.js';
 
 /**
  * Who the work is for. `known`: people who have shown something already, such as a session, a mailed token, or a browser in which they signed
- * in before. `stranger`: everybody else.
+ * in before. `stranger`: everybody else who signs in. `newcomer`: people who sign up, since anybody can do that any number of times.
  */
-export type Lane = 'known' | 'stranger';
+export type Lane = 'known' | 'stranger' | 'newcomer';
 
 /** How many of each lane may wait. Beyond that one more is refused before it costs anything. */
-const PLACES: Readonly<Record<Lane, number>> = { known: 256, stranger: 256 };
+const PLACES: Readonly<Record<Lane, number>> = { known: 256, stranger: 256, newcomer: 256 };
 const MAX_WAIT_MS = 3000; // beyond this the browser's user has pressed the button again
-const STRANGERS_TURN = 4; // every fourth turn is a stranger's, so that no lane waits for ever
+const STRANGERS_TURN = 4; // every fourth turn is a stranger's, so that no lane waits for ever …
+const NEWCOMERS_TURN = 8; // … and every second one of these is a newcomer's
 
 interface Waiting {
   start(): void;
@@ -17,10 +18,14 @@ interface Waiting {
 
 /**
  * Runs at most `concurrency` pieces of work at once. Strangers, however many, take nothing from people who are known but every fourth turn,
- * and are refused rather than piled up.
+ * and are refused rather than piled up; newcomers come after strangers in the same way.
  */
 export class WorkQueue {
-  readonly #waiting: Readonly<Record<Lane, Waiting[]>> = { known: [], stranger: [] };
+  readonly #waiting: Readonly<Record<Lane, Waiting[]>> = {
+    known: [],
+    stranger: [],
+    newcomer: [],
+  };
   #free: number;
   #turn = 0;
 
@@ -46,9 +51,15 @@ export class WorkQueue {
   }
 
   #next(): Waiting | undefined {
-    this.#turn = (this.#turn + 1) % STRANGERS_TURN;
-    const { known, stranger } = this.#waiting;
-    return this.#turn === 0 ? (stranger.shift() ?? known.shift()) : (known.shift() ?? stranger.shift());
+    this.#turn = (this.#turn + 1) % NEWCOMERS_TURN;
+    const { known, stranger, newcomer } = this.#waiting;
+    const inOrder =
+      this.#turn === 0
+        ? [newcomer, stranger, known]
+        : this.#turn === STRANGERS_TURN
+          ? [stranger, known, newcomer]
+          : [known, stranger, newcomer];
+    return inOrder.find((lane) => lane.length > 0)?.shift();
   }
 
   #wait(lane: Waiting[], places: number): Promise<void> {

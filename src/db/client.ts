@@ -134,7 +134,7 @@ export function isMissing(error: unknown): boolean {
  *
  * - An `undefined` anywhere in the arguments, or no `where` where one is due, is a TypeError before the database is asked:
  *   a client without `strictUndefinedChecks` turns `deleteMany({ where: { id: undefined } })` into "every row".
- * - A zero byte in a text is `invalid_input`: PostgreSQL would fail as if it were down, SQLite would store it.
+ * - A zero byte or half a surrogate pair in a text is `invalid_input`: see {@link isStorableText}.
  * - A unique violation and a missing row pass through as Prisma's errors; see {@link isUniqueViolation}, {@link isMissing}.
  * - A row that refers to one that is gone is `conflict`, with the reason `reference_gone`.
  * - Everything else that fails, and a call longer than `timeoutMs` (2000), is `unavailable` with the error as cause.
@@ -237,10 +237,20 @@ function asKnown(error: unknown): unknown {
 function refuseUndefined(value: object, call: string, path: string): void {
   for (const [key, inner] of Object.entries(value)) {
     if (inner === undefined) throw new TypeError(`${call}${path}${key} is undefined`);
-    if (typeof inner === 'string' && inner.includes('\0'))
-      throw new AuthTunaError('invalid_input', { message: 'No text may hold a zero byte.' });
+    if (typeof inner === 'string' && !isStorableText(inner))
+      throw new AuthTunaError('invalid_input', { message: `No text may hold ${UNSTORABLE}.` });
     if (isContainer(inner)) refuseUndefined(inner, call, `${path}${key}.`);
   }
+}
+
+export const UNSTORABLE = 'a zero byte or half a character';
+
+/**
+ * Whether a text is one that every database stores and gives back as it is. PostgreSQL fails at a zero byte as if it were down, and both
+ * databases turn a lone surrogate into U+FFFD, so that two different texts become one.
+ */
+export function isStorableText(text: string): boolean {
+  return !/[\0\p{Surrogate}]/u.test(text);
 }
 
 function isContainer(value: unknown): value is object {

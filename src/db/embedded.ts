@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 import { AuthTunaError, misconfigured } from '../errors.js';
@@ -27,7 +27,7 @@ export function openSqlite(url: string): DatabaseConnection {
   }
   if (isFile) mkdirSync(dirname(pathOf(url)), { recursive: true });
 
-  const adapter = isFile ? new FileAdapter(url) : new PrismaLibSql({ url });
+  const adapter = isFile ? new FileAdapter(url, resolve(pathOf(url))) : new PrismaLibSql({ url });
   const client = new PrismaClient({ adapter });
   const sql = new PrismaLibSql({ url }).createClient({ url, timeout: BUSY_TIMEOUT_MS });
   const waiter = new LockWaiter(sql, WRITE_PROBE);

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 import { BUSY_TIMEOUT_MS, isBusy, LockWaiter, READ_PROBE, reopen, WRITE_PROBE } from './lock-waiter.js';
+import { OpenFile } from './open-file.js';
 
 const LIMIT_MS = 2000; // docs/requirements.md DB-1: slower than this counts as down
 const TURN_MS = 1; // longer than most statements take
@@ -12,12 +13,15 @@ const TURN_MS = 1; // longer than most statements take
 export class FileAdapter extends PrismaLibSql {
   readonly #turns = new Turns();
   readonly #reads: ReadAdapter;
+  readonly #file: OpenFile;
   /** Prisma connects again by itself when something is asked after the end; nothing would close that. */
   isClosed = false;
 
-  constructor(url: string) {
+  /** @param path of the file, absolute */
+  constructor(url: string, path: string) {
     super({ url, timeout: BUSY_TIMEOUT_MS });
-    this.#reads = new ReadAdapter(url, this.#turns);
+    this.#file = new OpenFile(path);
+    this.#reads = new ReadAdapter(url, this.#turns, this.#file);
   }
 
   override async connect() {
@@ -45,9 +49,12 @@ export class FileAdapter extends PrismaLibSql {
     const waiter = new LockWaiter(client, WRITE_PROBE);
     const executeNow: Client['execute'] = client.execute.bind(client);
     const execute = inTurn(executeNow, this.#turns);
-    client.execute = ((...statement: Parameters<Client['execute']>) =>
-      waiter.run(LIMIT_MS, () => execute(...statement))) as Client['execute'];
+    client.execute = (async (...statement: Parameters<Client['execute']>) => {
+      this.#file.check();
+      return waiter.run(LIMIT_MS, () => execute(...statement));
+    }) as Client['execute'];
     client.transaction = async () => {
+      this.#file.check();
       await waiter.run(LIMIT_MS, () => execute('BEGIN IMMEDIATE'));
       return new Batch(client, executeNow, this.#turns) as unknown as Transaction;
     };
@@ -58,18 +65,22 @@ export class FileAdapter extends PrismaLibSql {
 /** The connection of a {@link FileAdapter} for reads. */
 class ReadAdapter extends PrismaLibSql {
   readonly #turns: Turns;
+  readonly #file: OpenFile;
 
-  constructor(url: string, turns: Turns) {
+  constructor(url: string, turns: Turns, file: OpenFile) {
     super({ url, timeout: BUSY_TIMEOUT_MS });
     this.#turns = turns;
+    this.#file = file;
   }
 
   override createClient(config: ClientConfig) {
     const client = super.createClient(config);
     const waiter = new LockWaiter(client, READ_PROBE);
     const execute = inTurn(client.execute.bind(client), this.#turns);
-    client.execute = ((...statement: Parameters<Client['execute']>) =>
-      waiter.run(LIMIT_MS, () => execute(...statement))) as Client['execute'];
+    client.execute = (async (...statement: Parameters<Client['execute']>) => {
+      this.#file.check();
+      return waiter.run(LIMIT_MS, () => execute(...statement));
+    }) as Client['execute'];
     return client;
   }
 }

@@ -98,6 +98,8 @@ export interface Route<
   forms?: readonly ErrorRequestHandler[] | undefined;
   /** Another site may post here: the answer sends the browser on to a GET of ours and does nothing else. */
   isCrossSite?: true;
+  /** It waits for another server, such as a provider: it may take 30 s instead of 8. */
+  asksOthers?: true;
   run(call: Call<OutputOf<B>, OutputOf<Q>>): RouteAnswer | Promise<RouteAnswer>;
 }
 

@@ -9,12 +9,14 @@ import { generate } from '../../src/cli/generate.js';
 import { init } from '../../src/cli/init.js';
 import { migrateDatabase } from '../../src/cli/migrate.js';
 import { newSecret } from '../../src/cli/new-secret.js';
+import { secrets } from '../../src/cli/secrets.js';
 import { why } from '../../src/cli/why.js';
 import { shippedMigrations } from '../../src/db/migrate.js';
 import { readShippedSchema } from '../../src/db/schema/shipped.js';
 import { SYSTEM } from '../../src/index.js';
 import { SECRET, startApp } from '../support/app.js';
 import { emptyDatabase, freshDatabase, openDatabase } from '../support/database.js';
+import { enrolTotp } from '../support/factors.js';
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -215,4 +217,50 @@ test('audit verify exits with 1 and names the entry that was changed, audit expo
     ['export', '--format', 'xml'],
   ])
     await expect(run(audit, ...wrong)).rejects.toMatchObject({ code: 'invalid_input' });
+});
+
+test('secrets rotate seals again what an older secret sealed, names the database, and can be run again', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const [old, newest] = [SECRET, 'b7tY5nR8cJ2hL6pD4sF0gAZk3vQ9xW1m'];
+  const before = await startApp({}, { database });
+  const { browser, user } = await before.signedIn();
+  const totp = await enrolTotp(before, browser);
+  useDatabase(database.url);
+  vi.stubEnv('AUTHTUNA_SECRETS', `${newest},${old}`);
+  const json = async () => JSON.parse((await run(secrets, 'rotate', '--json')).out);
+  const first = await json();
+  expect(first).toMatchObject({
+    sealed: { 'authenticator apps': 1, 'provider tokens': 0, 'client secrets': 0, 'waiting mails': 0 },
+    unreadable: 0,
+    remaining: { passwords: 1, sessions: 1 },
+  });
+  expect(first.database).toContain(database.dialect === 'sqlite' ? 'file:' : 'postgresql://127.0.0.1');
+  expect(first.database).not.toMatch(/:[^/@]+@/);
+  expect((await json()).sealed['authenticator apps']).toBe(0);
+  const { out, code } = await run(secrets, 'rotate');
+  expect(code).toBe(0);
+  expect(out).toMatch(/^Database: .+\nSealed again .+: 0 authenticator apps/);
+  expect((await run(secrets)).code).toBe(2);
+
+  // The app opens without the old secret; what was hashed with it does not.
+  const after = await startApp({ secrets: [newest] }, { database, clock: before.clock });
+  before.clock.advance({ seconds: 30 });
+  await after.authTuna.passwords.set(user.id, 'another long password 9', SYSTEM);
+  const half = after.browser();
+  await half.post('/auth/login', { login: user.email, password: 'another long password 9' });
+  expect((await half.post('/auth/mfa/verify', { code: totp.nextCode() })).status).toBe(200);
+});
+
+test('secrets rotate says so when a value can be opened by none of the secrets', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const before = await startApp({}, { database });
+  await enrolTotp(before, (await before.signedIn()).browser);
+  useDatabase(database.url);
+  vi.stubEnv('AUTHTUNA_SECRETS', 'b7tY5nR8cJ2hL6pD4sF0gAZk3vQ9xW1m');
+  expect(await run(secrets, 'rotate')).toMatchObject({
+    code: 1,
+    out: expect.stringContaining('1 values cannot be opened'),
+  });
 });

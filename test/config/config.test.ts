@@ -43,6 +43,12 @@ test('a missing, short, repeated or sample secret stops the start, with a senten
   );
 });
 
+test('a path of a router has no part that a browser resolves', () => {
+  for (const auth of ['/auth/../x', '/..', '/./auth', '/auth/.'])
+    expect(problemOf({ paths: { auth } }), auth).toContain('paths.auth');
+  expect(problemOf({ paths: { auth: '/a/.well-known/..x' } })).toBe('none');
+});
+
 test('every problem is named at once, with what to write instead', () => {
   const problem = problemOf({
     baseUrl: 'http://app.example.com',

@@ -67,3 +67,19 @@ test('work that fails gives its turn to the next', async () => {
   await expect(failing).rejects.toThrow('failed');
   expect(await next).toBe('done');
 });
+
+test('newcomers come after everybody, but for every eighth turn (LG-6)', async () => {
+  const queue = new WorkQueue(1);
+  const running = task();
+  const first = queue.inLane('newcomer', running.work);
+  const order: string[] = [];
+  const waiting = (['newcomer', 'stranger', 'known'] as const).flatMap((lane) =>
+    Array.from({ length: 10 }, () => queue.inLane(lane, async () => void order.push(lane))),
+  );
+  await settled();
+  running.end();
+  await Promise.all([first, ...waiting]);
+  const known = ['known', 'known', 'known'];
+  expect(order.slice(0, 9)).toEqual([...known, 'stranger', ...known, 'newcomer', 'known']);
+  expect(order.slice(-6)).toEqual(Array(6).fill('newcomer'));
+});

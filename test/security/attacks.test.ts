@@ -7,6 +7,7 @@ import { enrolTotp, json } from '../support/factors.js';
 import { type MailedApp, startMailedApp, tokenIn } from '../support/mailed-app.js';
 
 const OWNER = 'owner@example.com';
+const THIEFS = 'the words of a mailbox thief';
 const NEW_PASSWORD = 'another long enough passphrase';
 const CONFIRM = '/auth/change-email/confirm';
 const UNDO = '/auth/change-email/undo';
@@ -54,7 +55,7 @@ test('an administrator who sets an address ends every way back to a former one (
   expect((await app.authTuna.users.get(user.id)).email).toBe(OWNER);
 });
 
-test('a passkey and an app that were added in the session that took the address go with it, older ones stay (EM-10)', async () => {
+test('a passkey that was added in the session that took the address lets nobody in once it is taken back, and goes after 72 hours; older ones stay (EM-10)', async () => {
   const app = await startMailedApp();
   const { browser: owner, user } = await app.signedIn(OWNER);
   const before = await addPasskey(app, owner);
@@ -68,8 +69,58 @@ test('a passkey and an app that were added in the session that took the address 
 
   expect((await app.browser().post(UNDO, { token })).status).toBe(200);
   expect((await signInWith(app, since)).status).toBe(401);
-  expect((await app.authTuna.mfa.status(user.id)).totp).toBe(false);
+  // The thief knows the old password perhaps; it is gone.
+  expect((await app.browser().post('/auth/login', { login: OWNER, password: PASSWORD })).status).toBe(401);
   expect((await signInWith(app, before)).status).toBe(200);
+  app.clock.advance({ hours: 73 });
+  expect((await signInWith(app, before)).status).toBe(200);
+  expect((await signInWith(app, since)).status).toBe(401);
+  expect((await app.authTuna.mfa.status(user.id)).totp).toBe(false);
+  expect(await app.authTuna.passkeys.list(user.id)).toHaveLength(1);
+});
+
+/** An owner who set up an app and moved away from a mailbox in one session, and a thief who reads that mailbox. */
+async function lostMailbox(app: MailedApp) {
+  const { browser: owner, user } = await app.signedIn(OWNER);
+  const totp = await enrolTotp(app, owner);
+  const token = await moveTo(app, owner, OWNER, 'new@example.com');
+  const thief = app.browser();
+  expect((await thief.post(UNDO, { token })).status).toBe(200);
+  const reset = async () => {
+    app.clock.advance({ minutes: 2 });
+    await thief.post('/auth/forgot-password', { email: OWNER });
+    const link = tokenIn(await app.mailTo(OWNER), '/auth/reset-password');
+    expect((await thief.post('/auth/reset-password', { token: link, newPassword: THIEFS })).status).toBe(200);
+    return thief.post('/auth/login', { login: OWNER, password: THIEFS });
+  };
+  return { user, totp, thief, reset };
+}
+
+test('who reads a former mailbox gets no further by taking an address back: the factor is asked for (EM-9, EM-10)', async () => {
+  const app = await startMailedApp();
+  const { user, totp, reset } = await lostMailbox(app);
+  expect((await reset()).status).toBe(202);
+  expect(await app.authTuna.mfa.status(user.id)).toMatchObject({ totp: true });
+  // The owner is told at the address that was theirs, and stops it.
+  const stop = tokenIn(await app.mailTo('new@example.com'), '/auth/mfa/reset/cancel');
+  expect((await app.browser().post('/auth/mfa/reset/cancel', { token: stop })).status).toBe(200);
+  app.clock.advance({ days: 30 });
+  expect((await reset()).status).toBe(202);
+  expect(await app.authTuna.mfa.status(user.id)).toMatchObject({ totp: true, resetAt: null });
+  // An administrator decides between the two.
+  await app.authTuna.mfa.reset(user.id, SYSTEM);
+  expect(await app.authTuna.mfa.status(user.id)).toMatchObject({ totp: false });
+  expect(totp.recoveryCodes.length).toBeGreaterThan(0);
+});
+
+test('who takes an address back and has the factor goes on with both (EM-10)', async () => {
+  const app = await startMailedApp();
+  const { user, totp, thief: self, reset } = await lostMailbox(app);
+  expect((await reset()).status).toBe(202);
+  app.clock.advance({ seconds: 30 });
+  expect((await self.post('/auth/mfa/verify', { code: totp.nextCode() })).status).toBe(200);
+  app.clock.advance({ days: 4 });
+  expect(await app.authTuna.mfa.status(user.id)).toMatchObject({ totp: true });
 });
 
 test('who gets an address back that was never proved finds nothing on the account that a stranger left (EM-11)', async () => {

@@ -1,5 +1,5 @@
 import { type Actor, SYSTEM } from '../../src/index.js';
-import { TestClock } from '../../src/testing/index.js';
+import { TestClock, TestMailbox } from '../../src/testing/index.js';
 import { PASSWORD, startApp } from './app.js';
 import { CLIENT, type Person, startOpenIdProvider } from './openid-provider.js';
 
@@ -15,10 +15,15 @@ export const BOB: Person = {
 export async function startAcme(options: { linkVerifiedEmails?: boolean; verified?: boolean } = {}) {
   const records = new Map<string, string[][]>();
   const idp = await startOpenIdProvider(BOB);
+  const dns = { isDown: false };
+  const mailbox = new TestMailbox();
   const app = await startApp(
     {
+      mail: { from: 'auth@example.com', transport: mailbox },
+      signUp: { requireVerifiedEmail: false },
       social: {
         resolveTxt: async (name) => {
+          if (dns.isDown) throw new Error('ESERVFAIL');
           const found = records.get(name);
           if (found === undefined) throw new Error('ENOTFOUND');
           return found;
@@ -74,5 +79,19 @@ export async function startAcme(options: { linkVerifiedEmails?: boolean; verifie
     const back = await idp.visit(start.headers.get('location') ?? '');
     return { answer: await browser.get(back.slice(app.url.length)), browser };
   };
-  return { ...app, idp, owner, actor, connection, connections, domain, records, prove, signIn, enter };
+  return {
+    ...app,
+    idp,
+    dns,
+    mailbox,
+    owner,
+    actor,
+    connection,
+    connections,
+    domain,
+    records,
+    prove,
+    signIn,
+    enter,
+  };
 }

@@ -1,4 +1,4 @@
-import { type Actor, isSystem } from '../../actor.js';
+import { type Actor, isSystem, requireUnrestricted } from '../../actor.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Page, PageQuery } from '../page.js';
 import type { Runtime } from '../runtime.js';
@@ -63,10 +63,14 @@ export class Access {
     return grants !== null && chain !== null && grants.holdsRole(role, chain);
   }
 
-  /** @throws AuthTunaError `unauthenticated` for an actor without a user; `forbidden` when the permission is not held */
+  /**
+   * @throws AuthTunaError `unauthenticated` for an actor without a user; `forbidden` when the permission is not held;
+   *   `password_change_required` and `enrollment_required` for an actor who must do that first
+   */
   async require(actor: Actor, permission: string, scope = 'global'): Promise<void> {
     if (isSystem(actor)) return;
     if (actor.userId === null) throw new AuthTunaError('unauthenticated');
+    await requireUnrestricted(actor);
     if (!(await this.can(actor.userId, permission, scope))) throw new AuthTunaError('forbidden');
   }
 

@@ -31,6 +31,14 @@ interface Place {
   actor: Actor;
 }
 
+/** Where an assignment comes from other than from a person's own choice. */
+export interface AssignmentSource {
+  /** The provider whose claims say it: `sso-<id>` */
+  source: string;
+  /** The role must be this one: the name alone may mean another role by now. */
+  roleId: string;
+}
+
 type Row = { userId: string; roleId: string; scope: string };
 
 const LAST_SUPERADMIN = 'The last superadmin stays.';
@@ -40,11 +48,13 @@ export async function assign(
   core: RoleCore,
   assignment: { userId: string; role: string; scope: string; expiresAt?: Date | null },
   actor: Actor,
+  from?: AssignmentSource,
 ): Promise<void> {
   const { userId, scope } = assignment;
   const expiresAt = assignment.expiresAt ?? null;
   const isRow = await isRegistered(core, scope);
   const { catalog, role, chain } = await locateRoleAt(core, assignment.role, scope);
+  if (from !== undefined && role.id !== from.roleId) throw noRole(assignment.role);
   const place = { userId, scope, isRow, role, catalog, actor };
   requireFits(core, place, expiresAt);
   const standing = await standingAt(core, actor, chain);
@@ -65,7 +75,13 @@ export async function assign(
     await core.ledger.commit({
       writes: [
         core.db.roleAssignment.create({
-          data: { ...row, assignedById: actor.userId, assignedAt: core.now(), expiresAt },
+          data: {
+            ...row,
+            assignedById: actor.userId,
+            source: from?.source ?? null,
+            assignedAt: core.now(),
+            expiresAt,
+          },
         }),
         ...(makesSuperadmin(place, expiresAt) ? superadmins.added(user, seen) : []),
         ...unchanged(core, place),
@@ -131,10 +147,12 @@ export async function unassign(
   core: RoleCore,
   assignment: { userId: string; role: string; scope: string },
   actor: Actor,
+  from?: AssignmentSource,
 ): Promise<void> {
   const { userId, scope } = assignment;
   const isRow = await isRegistered(core, scope);
   const { catalog, role, chain } = await locateRoleAt(core, assignment.role, scope);
+  if (from !== undefined && role.id !== from.roleId) throw noRole(assignment.role);
   const place = { userId, scope, isRow, role, catalog, actor };
   const standing = await standingAt(core, actor, chain);
   if (standing !== null && actor.userId !== userId) {
@@ -177,7 +195,7 @@ export async function assignmentsOf({ db, now }: RoleCore, userId: string): Prom
     include: { role: { select: { name: true } } },
     orderBy: [{ scope: 'asc' }, { assignedAt: 'asc' }],
   });
-  return rows.map(({ roleId: _id, role, ...row }) => ({ ...row, role: role.name }));
+  return rows.map(({ roleId: _id, source: _source, role, ...row }) => ({ ...row, role: role.name }));
 }
 
 /** {@link RoleManager.assignableBy} */

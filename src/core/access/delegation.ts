@@ -64,8 +64,9 @@ export class Standing {
         return false;
       }
       for (const id of next.assignable) {
+        if (seen.has(id) || this.#covered.has(id) || this.#assignable.has(id)) continue;
         const handedOn = this.actor.catalog.byId(id);
-        if (handedOn === null || seen.has(id) || this.#covered.has(id) || this.#assignable.has(id)) continue;
+        if (handedOn === null) continue;
         seen.add(id);
         pending.push(handedOn);
       }

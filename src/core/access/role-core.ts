@@ -1,4 +1,4 @@
-import { type Actor, isSystem } from '../../actor.js';
+import { type Actor, isSystem, requireUnrestricted } from '../../actor.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { AuditManager } from '../changes/audit.js';
@@ -64,6 +64,7 @@ export async function freshChain({ scopeTree }: RoleCore, scope: string): Promis
 
 /** What an actor holds; not for `SYSTEM`. @throws AuthTunaError `unauthenticated`; `forbidden` for one who is suspended */
 export async function grantsOfActor({ access }: RoleCore, actor: Actor): Promise<Grants> {
+  await requireUnrestricted(actor);
   const grants = actor.userId === null ? null : await access.grantsOf(actor.userId);
   if (grants === null) throw new AuthTunaError(actor.userId === null ? 'unauthenticated' : 'forbidden');
   return grants;

@@ -2,7 +2,14 @@ import { type Actor, SYSTEM } from '../../actor.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import type { PublicUser } from '../user.js';
-import { assign, assignableBy, assignmentsOf, type RoleAssignment, unassign } from './assignments.js';
+import {
+  type AssignmentSource,
+  assign,
+  assignableBy,
+  assignmentsOf,
+  type RoleAssignment,
+  unassign,
+} from './assignments.js';
 import type { Role } from './role-catalog.js';
 import { locateRoleAt, noRole, type RoleCore } from './role-core.js';
 import { createRole, deleteRole, updateRole } from './role-edits.js';
@@ -138,6 +145,20 @@ export class RoleManager {
    */
   unassign(assignment: { userId: string; role: string; scope: string }, actor: Actor): Promise<void> {
     return unassign(this.#core, assignment, actor);
+  }
+
+  /** @internal As `assign` and `unassign`, for what the claims of a provider say. */
+  assignFrom(from: AssignmentSource, assignment: Parameters<typeof assign>[1], actor: Actor): Promise<void> {
+    return assign(this.#core, assignment, actor, from);
+  }
+
+  /** @internal */
+  unassignFrom(
+    from: AssignmentSource,
+    assignment: Parameters<typeof unassign>[1],
+    actor: Actor,
+  ): Promise<void> {
+    return unassign(this.#core, assignment, actor, from);
   }
 
   /** What a user holds. What has expired is left out, cleaned up or not. */

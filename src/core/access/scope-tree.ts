@@ -4,7 +4,7 @@ import { inTime } from '../../time.js';
 import { Batcher } from '../concurrency/batcher.js';
 import type { Runtime } from '../runtime.js';
 import { type Chain, GLOBAL_CHAIN } from './grants.js';
-import { isScope } from './scope-name.js';
+import { isScope, parseScope } from './scope-name.js';
 
 /** A place in the tree of scopes. */
 export interface ScopeNode {
@@ -95,6 +95,8 @@ export class ScopeTree {
     if (known !== undefined) return known;
     const changes = this.#changes;
     const nodes = await this.#likelyNodesOf(scope);
+    // Of all levels together: a function of the host that is slow at each of them must not hold the request sixteen times as long.
+    const deadline = performance.now() + RESOLVE_MS;
     const scopes: string[] = [];
     const owners: (string | null)[] = [];
     let isOurs = true; // what a resolver says, or may say later, no version tells of
@@ -106,7 +108,7 @@ export class ScopeTree {
         );
         return null;
       }
-      const node: Node = nodes.get(next) ?? (await this.#nodeOf(next));
+      const node: Node = nodes.get(next) ?? (await this.#nodeOf(next, deadline));
       isOurs &&= node.isRow || this.#resolvers.length === 0;
       scopes.push(next);
       owners.push(node.ownerId ?? null);
@@ -124,13 +126,13 @@ export class ScopeTree {
     return new Map(await Promise.all(chain.map(async (each) => [each, await this.#nodeOf(each)] as const)));
   }
 
-  async #nodeOf(scope: string): Promise<Node> {
+  async #nodeOf(scope: string, deadline?: number): Promise<Node> {
     if (scope === 'global') return { isRow: true };
     const row = await this.rowOf(scope);
     if (row !== null && (row.registeredById === null || this.#resolvers.length === 0))
       return { ...row, isRow: true };
     // A user who registers the next id of the host's table must not keep its real owner out.
-    const told = await this.resolve(scope);
+    const told = await this.resolve(scope, deadline);
     return told === null && row !== null ? { ...row, isRow: true } : { ...told, isRow: false };
   }
 
@@ -144,10 +146,10 @@ export class ScopeTree {
     return (await this.#nodeOf(scope)).parent ?? null;
   }
 
-  /** What the host's own tables know of a scope, or null. */
-  async resolve(scope: string): Promise<ScopeParents | null> {
+  /** What the host's own tables know of a scope, or null. @param deadline of `performance.now()`; default: 2 s from now */
+  async resolve(scope: string, deadline = performance.now() + RESOLVE_MS): Promise<ScopeParents | null> {
     for (const resolver of this.#resolvers) {
-      const node = await ask(resolver, scope);
+      const node = await this.#ask(resolver, scope, deadline);
       if (node === null) continue;
       if (node.parent !== undefined && node.parent !== null && !isScope(node.parent)) {
         throw new AuthTunaError(
@@ -159,6 +161,27 @@ export class ScopeTree {
       return node;
     }
     return null;
+  }
+
+  /** The host's function may throw at once, never answer, or give nothing where null is meant. */
+  async #ask(resolver: ScopeResolver, scope: string, deadline: number): Promise<ScopeParents | null> {
+    const limitMs = Math.max(1, Math.ceil(deadline - performance.now()));
+    try {
+      return (await inTime('resolveScope', limitMs, async () => resolver.resolve(scope))) ?? null;
+    } catch (cause) {
+      this.#runtime.config.logger.error(
+        'resolveScope did not answer for a scope, so access to it is denied.',
+        {
+          type: parseScope(scope)?.type,
+          error: cause,
+        },
+      );
+      throw new AuthTunaError(
+        'unavailable',
+        { reason: 'resolve_scope_failed', retryAfterSeconds: 1 },
+        { cause },
+      );
+    }
   }
 
   /** A clock that is put back: what was remembered by the later time would count again when that comes. */
@@ -181,15 +204,6 @@ export function toNode(row: {
   name: string | null;
 }): ScopeNode {
   return { id: row.id, parent: row.parentId, ownerId: row.ownerId, name: row.name };
-}
-
-/** The host's function may throw at once, never answer, or give nothing where null is meant. */
-async function ask(resolver: ScopeResolver, scope: string): Promise<ScopeParents | null> {
-  try {
-    return (await inTime('resolveScope', RESOLVE_MS, async () => resolver.resolve(scope))) ?? null;
-  } catch (cause) {
-    throw new AuthTunaError('unavailable', { reason: 'resolve_scope_failed' }, { cause });
-  }
 }
 
 interface NodeRow extends ScopeNode {

@@ -33,6 +33,8 @@ export interface MailData {
   'email-change-confirm': WithExpiringLink & { newEmail: string };
   'email-changed-old': WithExpiringLink & { newEmail: string; activity: Activity };
   'email-changed-new': Notice;
+  /** To the address that the account no longer has; `link` keeps the second factors, which go at `effectiveAt`. */
+  'email-change-undone': WithLink & { effectiveAt: Date };
   'new-device': Notice;
   'session-stolen': Notice;
   'factor-added': Notice & { factor: 'totp' | 'recovery_codes' };
@@ -55,6 +57,7 @@ export interface MailData {
   'api-key-expiring': WithLink & { keyName: string; expiresAt: Date; account: ServiceAccountName };
   'social-linked': Notice & { provider: string };
   'social-unlinked': Notice & { provider: string };
+  'sso-domain-lapsed': WithLink & { domain: string };
   'account-locked': WithExpiringLink;
   'magic-link': WithExpiringLink & { activity: Activity };
   /** To an address without an account: the link offers to make one. */

@@ -1,7 +1,7 @@
 import { newId } from '../../crypto/random.js';
 import { isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { after } from '../../time.js';
+import { after, MAX_SKEW_SECONDS } from '../../time.js';
 import type { Runtime } from '../runtime.js';
 
 /** Work that is done again and again, by one of all instances at a time. */
@@ -26,7 +26,6 @@ export interface JobStatus {
 }
 
 const LEASE_SECONDS = 60; // how long a crashed holder keeps others out
-const MAX_SKEW_SECONDS = 300; // between the clocks of instances
 const RENEW_MS = 15_000; // several chances to renew before others step in
 const FIRST_LOOK_SECONDS = 60; // a process that starts looks within a minute whether something is overdue
 const MAX_NOTE = 500;

@@ -1,4 +1,5 @@
 import type { RateLimit } from '../../config/rate-limits.js';
+import { MAX_SKEW_SECONDS } from '../../time.js';
 
 /** A limit whose uses are also kept apart from each other. */
 export interface SpacedLimit extends RateLimit {
@@ -47,14 +48,22 @@ export function endOf(tenth: number, limit: RateLimit): number {
   return (tenth + 1 + TENTHS) * ((limit.windowSeconds * 1000) / TENTHS);
 }
 
+/** Whether a tenth counts at this moment. One that a clock made while it was far ahead binds nobody. */
+function counts(tenth: number, limit: RateLimit, now: number): boolean {
+  return endOf(tenth, limit) > now && tenth <= tenthOf(now + MAX_SKEW_SECONDS * 1000, limit);
+}
+
 export function currentUses(state: string | null, limit: RateLimit, now: number): Uses {
   const uses = state === null ? { last: 0, tenths: [] } : (JSON.parse(state) as Uses);
-  return { last: uses.last, tenths: uses.tenths.filter(([tenth]) => endOf(tenth, limit) > now) };
+  return {
+    last: uses.last > now + MAX_SKEW_SECONDS * 1000 ? 0 : uses.last,
+    tenths: uses.tenths.filter(([tenth]) => counts(tenth, limit, now)),
+  };
 }
 
 export function currentSightings(state: string | null, limit: RateLimit, now: number): Sightings {
   const sightings = state === null ? {} : (JSON.parse(state) as Sightings);
-  return Object.fromEntries(Object.entries(sightings).filter(([, tenth]) => endOf(tenth, limit) > now));
+  return Object.fromEntries(Object.entries(sightings).filter(([, tenth]) => counts(tenth, limit, now)));
 }
 
 /** The tenth after whose end there is room for a new sighting; null for now. */

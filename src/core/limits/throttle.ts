@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { type Db, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
-import { after } from '../../time.js';
+import { after, MAX_SKEW_SECONDS } from '../../time.js';
 import type { Write } from '../changes/ledger.js';
 import { InOrder } from '../concurrency/in-order.js';
 import type { Runtime } from '../runtime.js';
@@ -79,7 +79,7 @@ const MAX_ROUNDS = 200; // every lost round is somebody else's step towards the 
  */
 export class Throttle {
   readonly #runtime: Runtime;
-  readonly #waits = new LRUCache<string, { until: number; isClosed: boolean; believedUntil: number }>({
+  readonly #waits = new LRUCache<string, { until: number; isClosed: boolean; believedFrom: number }>({
     max: REMEMBERED_KEYS,
   });
   /** What has failures, as far as is known here. Anything else is counted as the first, and asked about only where it turns out not to be. */
@@ -155,12 +155,13 @@ export class Throttle {
       for (const { id, key, policy, row } of tries) {
         if (row === null) continue;
         const isClosed = policy.maxConsecutive !== undefined && row.consecutive >= policy.maxConsecutive;
-        if (!isClosed && row.blockedUntil <= now) continue;
-        const until = isClosed ? await this.#waitOfClosed(row, policy, now) : row.blockedUntil;
+        const isWaiting = isBlocked(row, policy, now);
+        if (!isClosed && !isWaiting) continue;
+        const until = isClosed && !isWaiting ? await this.#waitOfClosed(row, policy, now) : row.blockedUntil;
         return { key, verdict: this.#refuse(id, until, isClosed, now) };
       }
 
-      const stored = await this.#store(tries, now);
+      const stored = await this.#store(tries);
       for (const { id } of waiting) this.#failed.set(id, true);
       waiting = waiting.slice(stored);
       const last = tries.at(-1);
@@ -173,7 +174,7 @@ export class Throttle {
   }
 
   /** Stores tries in their order, up to one whose row is no longer as it was read; how many it stored. */
-  async #store(tries: readonly Try[], now: Date): Promise<number> {
+  async #store(tries: readonly Try[]): Promise<number> {
     const { db } = this.#runtime;
     if (tries.length > 1 && tries.every(({ row }) => row === null)) {
       const data = tries.map(({ id, next }) => ({ key: id, ...next }));
@@ -185,11 +186,8 @@ export class Throttle {
         if (!(await isStored(db.throttle.create({ data: { key: id, ...next }, select: { key: true } }))))
           break;
       } else {
-        const { key, failures, consecutive, seenAt } = row;
-        const { count } = await db.throttle.updateMany({
-          where: { key, failures, consecutive, seenAt, blockedUntil: { lte: now } },
-          data: next,
-        });
+        // Only while the row is as it was read, when no wait was running.
+        const { count } = await db.throttle.updateMany({ where: row, data: next });
         if (count !== 1) break;
       }
       stored += 1;
@@ -198,8 +196,7 @@ export class Throttle {
   }
 
   #refuse(id: string, until: Date, isClosed: boolean, now: Date): ThrottleVerdict {
-    const believedUntil = now.getTime() + REMEMBER_SECONDS * 1000;
-    this.#waits.set(id, { until: until.getTime(), isClosed, believedUntil });
+    this.#waits.set(id, { until: until.getTime(), isClosed, believedFrom: now.getTime() });
     return { allowed: false, retryAfterSeconds: secondsUntil(until.getTime(), now), isClosed };
   }
 
@@ -208,7 +205,6 @@ export class Throttle {
    * who guesses does not learn that the hundred are up.
    */
   async #waitOfClosed(row: ThrottleRow, policy: ThrottlePolicy, now: Date): Promise<Date> {
-    if (row.blockedUntil > now) return row.blockedUntil;
     const blockedUntil = after(now, policy.maxDelaySeconds);
     await this.#runtime.db.throttle.updateMany({
       where: { key: row.key, blockedUntil: row.blockedUntil },
@@ -219,7 +215,9 @@ export class Throttle {
 
   #remembered(id: string, now: Date): ThrottleVerdict | null {
     const wait = this.#waits.get(id);
-    if (wait === undefined || wait.until <= now.getTime() || wait.believedUntil <= now.getTime()) return null;
+    if (wait === undefined || wait.until <= now.getTime()) return null;
+    const age = now.getTime() - wait.believedFrom;
+    if (age < 0 || age >= REMEMBER_SECONDS * 1000) return null;
     return { allowed: false, retryAfterSeconds: secondsUntil(wait.until, now), isClosed: wait.isClosed };
   }
 
@@ -231,6 +229,11 @@ export class Throttle {
 /** 429 with the wait in whole seconds. */
 export function rateLimited(retryAfterSeconds: number): AuthTunaError {
   return new AuthTunaError('rate_limited', { retryAfterSeconds });
+}
+
+/** Whether a wait is running. One that is longer than any was begun by a clock that was wrong, and binds nobody. */
+function isBlocked({ blockedUntil }: ThrottleRow, { maxDelaySeconds }: ThrottlePolicy, now: Date): boolean {
+  return blockedUntil > now && blockedUntil <= after(now, maxDelaySeconds + MAX_SKEW_SECONDS);
 }
 
 /** False when somebody else was first. */

@@ -29,6 +29,8 @@ export class VerifiedSession {
   fingerprint = 0;
   /** Whether its row is being looked at again ahead of time, or need not be. */
   isLookedAtAgain: boolean;
+  /** @internal Milliseconds; when its cookie was last shown here. The row says it only every few minutes. */
+  usedAt = 0;
   readonly #cache: SessionCache;
   readonly #session: Packed<Session>;
   readonly #user: Packed<PublicUser>;
@@ -85,6 +87,9 @@ export class VerifiedSession {
   }
 }
 
+/** Topics that ask every instance to write down when the sessions of a user were last used there. */
+export const USES = 'uses:';
+
 const MAX_SESSIONS = 50_000;
 const MAX_SHARED_TEXTS = 5000;
 const MAX_TOKEN = 4096;
@@ -135,9 +140,21 @@ export class SessionCache {
     const verified = this.#entryOf(token);
     if (verified === undefined || now >= verified.trustedUntil) return undefined;
     if (verified.trustedUntil - now > this.#trustedMs) return undefined; // the clock was put back
-    return verified.fingerprint === this.#fingerprint(token) && !this.isStale(verified)
-      ? verified
-      : undefined;
+    if (verified.fingerprint !== this.#fingerprint(token) || this.isStale(verified)) return undefined;
+    verified.usedAt = now;
+    return verified;
+  }
+
+  /** When the remembered sessions of a user were last used here, by session id; in milliseconds. */
+  lastUsesOf(userId: string): Map<string, number> {
+    const uses = new Map<string, number>();
+    for (const half of [this.#old, this.#young]) {
+      for (const verified of half.values()) {
+        if (verified.userId !== userId) continue;
+        uses.set(verified.sessionId, Math.max(verified.usedAt, uses.get(verified.sessionId) ?? 0));
+      }
+    }
+    return uses;
   }
 
   /** Puts what was read ahead of time in the place of what it was read for, unless something newer is there by now. */
@@ -154,6 +171,7 @@ export class SessionCache {
       this.#turnedAt = now;
     }
     verified.fingerprint = this.#fingerprint(token);
+    verified.usedAt = now;
     this.#young.set(token.slice(-KEY_LENGTH), verified);
   }
 
@@ -188,6 +206,7 @@ export class SessionCache {
   }
 
   forget(topics: readonly Topic[], now: number): void {
+    if (topics.every((topic) => topic.startsWith(USES))) return; // a question, after which everything is as it was
     this.#log.note(topics, now);
   }
 

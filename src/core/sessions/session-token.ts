@@ -101,7 +101,7 @@ export class SessionTokens {
     if (!ID.test(sid)) return null; // PostgreSQL refuses text with a zero byte
     if (!Number.isInteger(gen) || !Number.isInteger(iat) || !Number.isInteger(exp)) return null;
     const seconds = now / 1000;
-    if ((exp as number) <= seconds - SKEW_SECONDS || (iat as number) > seconds + SKEW_SECONDS) return null;
+    if ((exp as number) <= seconds - SKEW_SECONDS) return null;
     return {
       sessionId: sid,
       userId: sub,

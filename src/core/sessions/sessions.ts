@@ -1,4 +1,4 @@
-import { type Actor, isSystem, SYSTEM } from '../../actor.js';
+import { type Actor, isSystem, requireUnrestricted, SYSTEM } from '../../actor.js';
 import type { Session } from '../../auth.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -9,6 +9,7 @@ import type { Ledger } from '../changes/ledger.js';
 import { noUser } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import { isActive } from '../user.js';
+import { USES } from './cache.js';
 import type { RequestFacts } from './devices.js';
 import type { RefreshTokens } from './refresh-token.js';
 import { type SessionRow, toSession } from './session-row.js';
@@ -47,6 +48,12 @@ export class SessionManager {
   ) {
     this.#core = core;
     this.#writes = new SessionWrites(core);
+    core.invalidation.subscribe((topics) => {
+      for (const topic of topics) {
+        if (!topic.startsWith(USES)) continue;
+        this.#writeUses(topic.slice(USES.length)).catch(() => {}); // the row says it within minutes anyway
+      }
+    });
   }
 
   /**
@@ -228,7 +235,10 @@ export class SessionManager {
       where: unended(userId, this.#core.now()),
       take: maxPerUser + 1,
     });
+    // The other instances write down how lately sessions were used there before the next sign-in takes one away.
+    if (count >= maxPerUser) this.#core.invalidation.publish([USES + userId]);
     if (count <= maxPerUser) return;
+    await this.#writeUses(userId);
     const surplus = (await this.#live(userId)).slice(maxPerUser).map((row) => row.id);
     if (surplus.length === 0) return;
     await this.#core.ledger.commit({
@@ -251,9 +261,22 @@ export class SessionManager {
     });
   }
 
+  /** Writes down when the sessions of a user were last used here: rows say it only every few minutes, too coarse to tell which one is in use. */
+  async #writeUses(userId: string): Promise<void> {
+    const { db, verifier } = this.#core;
+    for (const [id, usedAt] of verifier.cache.lastUsesOf(userId)) {
+      const lastSeenAt = new Date(usedAt);
+      await db.session.updateMany({
+        where: { id, lastSeenAt: { lt: lastSeenAt }, revokedAt: null },
+        data: { lastSeenAt },
+      });
+    }
+  }
+
   async #requireManage(actor: Actor, ownerId: string): Promise<void> {
     // Who may not manage sessions learns nothing about whose session an id is.
     if (actor.userId === null) throw new AuthTunaError('unauthenticated');
+    await requireUnrestricted(actor);
     if (!(await this.#core.access.can(actor.userId, 'sessions:manage')))
       throw new AuthTunaError('not_found', { message: 'There is no such session.' });
     await this.#core.access.requireAbove(actor, ownerId, 'sessions:manage');

@@ -1,6 +1,7 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import { isMissing, type UserFilter } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
+import { after } from '../../time.js';
 import type { Fact } from '../changes/audit.js';
 import type { Write } from '../changes/ledger.js';
 import { type Mail, noticeTo } from '../changes/outbox.js';
@@ -15,6 +16,8 @@ export type SecondFactorName = 'totp' | 'recovery_code' | 'passkey';
 
 /** One kind of second factor. The feature that owns its rows says who has enrolled, and how its rows are removed. */
 export interface SecondFactor extends CredentialStore {
+  /** Whether one was added since a moment. */
+  hasAdded(userId: string, since: Date): Promise<boolean>;
   /** A condition on users that is true for everybody of whom `factorsOf` may say something. It is asked about no others. */
   readonly concerns: UserFilter;
   /** The ways in which this user can pass; empty for a user who has not enrolled. */
@@ -40,11 +43,19 @@ export interface FactorChange {
 
 const RESET = 'factors_reset';
 
+/** Whose a link is that stops the removal of factors after an address was given back. A reset of the password by the former mailbox ends all other links. */
+export function holdSubject(userId: string): string {
+  return `hold ${userId}`;
+}
+
+export const RESET_SECONDS = 72 * 3600; // NIST SP 800-63B-4 4.2: time for the owner to object
+
 /**
  * The second factors of users, whichever feature keeps them: who has enrolled, which browser is trusted, and what ends when a factor is
  * added or removed.
  */
 export class SecondFactors implements CredentialStore {
+  readonly isFactor = true;
   readonly #core: Core;
   readonly #factors: readonly SecondFactor[];
 
@@ -71,7 +82,7 @@ export class SecondFactors implements CredentialStore {
     const reset = await db.factorReset.findUnique({ where: { userId } });
     if (reset !== null && reset.effectiveAt <= this.#core.now()) {
       await this.#takeEffect(userId, reset);
-      return [];
+      if (reset.addedSince === null) return [];
     }
     const found = (await Promise.all(this.#factors.map((factor) => factor.factorsOf(userId)))).flat();
     return found.every((factor) => factor === 'recovery_code') ? [] : found; // codes stand in for a factor and are none
@@ -119,10 +130,45 @@ export class SecondFactors implements CredentialStore {
     ];
   }
 
+  /**
+   * For a batch that gives a former address back: factors that were added since a moment go in 72 hours, unless somebody stops that.
+   *
+   * Of two people, one has the former mailbox and the other has the factor, and nothing tells which one is the owner. So a mail alone removes
+   * no factor at once, and a passkey that was added since lets nobody in alone.
+   *
+   * @returns null where no factor was added since
+   */
+  async holdAdded(userId: string, since: Date): Promise<{ write: Write; effectiveAt: Date } | null> {
+    const added = await Promise.all(this.#factors.map((factor) => factor.hasAdded(userId, since)));
+    if (!added.includes(true)) return null;
+    const now = this.#core.now();
+    const effectiveAt = after(now, RESET_SECONDS);
+    const data = { requestedById: null, createdAt: now, effectiveAt, addedSince: since };
+    return {
+      effectiveAt,
+      write: this.#core.db.factorReset.upsert({
+        where: { userId },
+        create: { userId, ...data },
+        update: data,
+      }),
+    };
+  }
+
+  /** Whether a factor of that age proves nothing alone for now, because an address was given back. */
+  async isOnHold(userId: string, createdAt: Date): Promise<boolean> {
+    const reset = await this.#core.db.factorReset.findUnique({ where: { userId } });
+    return reset !== null && reset.addedSince !== null && createdAt >= reset.addedSince;
+  }
+
+  /** The write that ends such a hold: somebody proved a factor and, before it, the mailbox or a password set by it. */
+  endHold(userId: string): Write {
+    return this.#core.db.factorReset.deleteMany({ where: { userId, addedSince: { not: null } } });
+  }
+
   /** Removes every factor of a user now, ends their sessions and tells them. @throws AuthTunaError `not_found`, `conflict` */
   async reset(userId: string, actor: Actor): Promise<void> {
     const { db, sessions } = this.#core;
-    await this.#commitReset(userId, actor, (user) => [
+    await this.#commitReset(userId, actor, null, (user) => [
       db.factorReset.deleteMany({ where: { userId } }),
       ...sessions.revokeAllWrites(user, { reason: RESET }),
     ]);
@@ -130,10 +176,11 @@ export class SecondFactors implements CredentialStore {
 
   async #takeEffect(
     userId: string,
-    reset: { effectiveAt: Date; requestedById: string | null },
+    reset: { effectiveAt: Date; requestedById: string | null; addedSince: Date | null },
   ): Promise<void> {
     const { db } = this.#core;
-    await this.#commitReset(userId, { ...SYSTEM, userId: reset.requestedById }, () => [
+    const { requestedById, addedSince } = reset;
+    await this.#commitReset(userId, { ...SYSTEM, userId: requestedById }, addedSince, () => [
       db.factorReset.delete({ where: { userId, effectiveAt: reset.effectiveAt } }), // once, however many ask at this moment
       // The epoch stays: the caller is often the very sign-in that this lets in, and it has read the user already.
       db.session.updateMany({
@@ -143,7 +190,12 @@ export class SecondFactors implements CredentialStore {
     ]);
   }
 
-  async #commitReset(userId: string, actor: Actor, endings: (user: UserRow) => Write[]): Promise<void> {
+  async #commitReset(
+    userId: string,
+    actor: Actor,
+    addedSince: Date | null,
+    endings: (user: UserRow) => Write[],
+  ): Promise<void> {
     const { db, ledger, tokens, throttle } = this.#core;
     const user = await db.user.findUnique({ where: { id: userId } });
     if (user === null) throw noUser();
@@ -151,9 +203,10 @@ export class SecondFactors implements CredentialStore {
     try {
       await ledger.commit({
         writes: [
-          ...this.#factors.flatMap((factor) => factor.removeAll(userId)),
+          ...this.#factors.flatMap((factor) => factor.removeAll(userId, addedSince ?? undefined)),
           ...endings(user),
           tokens.revokeAll(userId, ['cancel_factor_reset']),
+          tokens.revokeAll(holdSubject(userId)),
           throttle.clear(codesKey(userId)),
         ],
         facts: [

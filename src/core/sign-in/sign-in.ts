@@ -247,7 +247,12 @@ export class SignIn {
     return this.complete(pending.user, { amr, assuranceLevel: 2 }, actor, {
       ...options,
       rememberMe: pending.rememberMe,
-      writes: [pending.spend, ...proof.writes, ...(options.writes ?? [])],
+      writes: [
+        pending.spend,
+        ...proof.writes,
+        this.secondFactors.endHold(pending.user.id),
+        ...(options.writes ?? []),
+      ],
       facts: [...proof.facts, ...(options.facts ?? [])],
       mails: [...proof.mails, ...(options.mails ?? [])],
     }).catch(whenMissing(() => new AuthTunaError('invalid_credentials')));

@@ -5,6 +5,8 @@ import type { UserRow } from '../user.js';
 
 /** A kind of credential beside password and sessions. Its feature says how to remove it. */
 export interface CredentialStore {
+  /** True for second factors, which no mail alone removes. */
+  readonly isFactor?: true;
   /** The writes that remove all credentials of a user, or those that were added since a moment. */
   removeAll(userId: string, since?: Date): Write[];
   /** Whether its credentials end too when the password is set by a mailed link: somebody may have made them who was not the owner. */
@@ -42,13 +44,16 @@ export class AddressOwnership {
       .flatMap((store) => store.removeAll(user.id));
   }
 
-  /** The writes for a batch that gives a former address back: they remove credentials added since a moment, or all without one. */
-  removeAdded(userId: string, since?: Date): Write[] {
+  /**
+   * The writes for a batch that gives a former address back: they remove the password, which a thief may know, and the identities that were
+   * linked since a moment. Second factors stay: see `SecondFactors.holdAdded`.
+   */
+  removeAdded(userId: string, since: Date): Write[] {
     return [
-      ...this.#credentials.flatMap((store) => store.removeAll(userId, since)),
-      this.#core.db.password.deleteMany({
-        where: { userId, ...(since !== undefined && { changedAt: { gte: since } }) },
-      }),
+      ...this.#credentials
+        .filter((store) => store.isFactor !== true)
+        .flatMap((store) => store.removeAll(userId, since)),
+      this.#core.db.password.deleteMany({ where: { userId } }),
     ];
   }
 

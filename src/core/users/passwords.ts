@@ -1,13 +1,13 @@
 import type { Actor } from '../../actor.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import type { Lane } from '../../crypto/work-queue.js';
-import { isMissing } from '../../db/client.js';
+import { isMissing, isStorableText, UNSTORABLE } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { inTime } from '../../time.js';
 import type { Access } from '../access/access.js';
 import type { Ledger, Write } from '../changes/ledger.js';
 import { noticeTo } from '../changes/outbox.js';
-import { noUser } from '../refusals.js';
+import { invalid, noUser } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import type { SessionManager } from '../sessions/sessions.js';
 import type { OneTimeTokens } from '../tokens/one-time-tokens.js';
@@ -113,6 +113,7 @@ export class PasswordManager {
 
   /** Checks a password against every rule. @throws AuthTunaError `weak_password` with `reason` and the sentence for the person */
   async check(password: string, context: PasswordContext): Promise<void> {
+    if (!isStorableText(password)) throw invalid('password', 'invalid_format', `must not hold ${UNSTORABLE}`);
     const { minLength, isBreached } = this.#core.config.password;
     const words = [
       this.#core.config.appName,

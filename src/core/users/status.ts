@@ -1,4 +1,4 @@
-import type { Actor } from '../../actor.js';
+import { type Actor, requireUnrestricted } from '../../actor.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { EventType } from '../../events.js';
@@ -50,6 +50,7 @@ export async function unsuspendUser(core: UserCore, id: string, reason: string, 
 
 /** {@link UserManager.delete} */
 export async function deleteUser(core: UserCore, id: string, actor: Actor): Promise<void> {
+  await requireUnrestricted(actor);
   if (actor.userId !== id) await core.access.requireAbove(actor, id, 'users:manage');
   const { user, superadmins, seen, held } = await observed(core, id);
   const now = core.now();

@@ -1,4 +1,4 @@
-import type { Actor } from '../../actor.js';
+import { type Actor, requireUnrestricted } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { type ExtraColumns, isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -24,6 +24,7 @@ export async function updateUser<U extends User>(
   change: UserChange<U>,
   actor: Actor,
 ): Promise<void> {
+  await requireUnrestricted(actor);
   if (actor.userId !== id) await core.access.requireAbove(actor, id, 'users:manage');
   // A user cannot confirm their own address by saying so; changing it is for the mailed link.
   else if (change.emailVerified !== undefined || change.email !== undefined)

@@ -2,6 +2,7 @@ import type { Actor } from '../../actor.js';
 import { activityOf, noticeTo } from '../../core/changes/outbox.js';
 import { invalid, noUser } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import { holdSubject } from '../../core/sign-in/second-factors.js';
 import type { LiveToken } from '../../core/tokens/one-time-tokens.js';
 import { standInFor } from '../../core/tokens/recipient.js';
 import { type PublicUser, publicUser, type UserRow } from '../../core/user.js';
@@ -126,11 +127,20 @@ async function issueUndo(core: SignInCore, user: UserRow, sessionId: string | nu
 
 /** {@link AuthManager.undoEmailChange} */
 export async function undoEmailChange(core: SignInCore, token: string, actor: Actor): Promise<void> {
-  const { db, links, ownership, sessions, tokens } = core;
+  const { db, links, ownership, sessions, tokens, secondFactors } = core;
   const live = await links.peek(token, 'undo_email_change');
   const user = await accountOf(core, live);
   const now = core.now();
-  const addedSince = new Date(String(live.data.addedSince));
+  // Where the former address was never proved, everything on the account may be another person's.
+  const addedSince = new Date(live.data.wasProved === true ? String(live.data.addedSince) : 0);
+  const held = await secondFactors.holdAdded(user.id, addedSince);
+  const stop =
+    held === null
+      ? null
+      : await links.issue('cancel_factor_reset', user, {
+          subject: holdSubject(user.id),
+          data: { userId: user.id },
+        });
   await links.spend(live, {
     writes: [
       db.user.update({
@@ -138,17 +148,30 @@ export async function undoEmailChange(core: SignInCore, token: string, actor: Ac
         data: {
           email: String(live.data.oldEmail),
           emailVerifiedAt: now,
-          mustChangePassword: true,
+          mustChangePassword: false,
           updatedAt: now,
         },
       }),
-      ...ownership.removeAdded(user.id, live.data.wasProved === true ? addedSince : undefined),
+      ...ownership.removeAdded(user.id, addedSince),
+      ...(held === null ? [] : [held.write]),
       // Otherwise a thief who passed through two addresses could take the account back from the first of them.
       tokens.revokeUndos(user.id, new Date(String(live.data.changedAt))),
       ...sessions.revokeAllWrites(user, { reason: 'email_change_undone' }),
       tokens.revokeAll(user.id),
+      ...(stop?.writes ?? []),
     ],
     facts: [{ type: 'user.email_change_undone', actor, target: { type: 'user', id: user.id } }],
+    mails:
+      held === null || stop === null
+        ? []
+        : [
+            {
+              template: 'email-change-undone',
+              to: user.email,
+              languages: null,
+              data: { name: user.username, effectiveAt: held.effectiveAt, link: stop.link },
+            },
+          ],
     invalidates: [`user:${user.id}`],
   });
 }

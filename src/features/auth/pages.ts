@@ -125,7 +125,7 @@ function entryForms({ views, config, mounts }: HttpKit) {
       async () => ({
         methods: {
           ...signInMethods,
-          organizations: await signInMethods.organizations(),
+          organizations: await askOrLeaveOut(signInMethods.organizations),
           rememberMe: config.session.rememberMe,
           signUp: config.signUp.enabled,
         },
@@ -239,4 +239,14 @@ function unverified({ views, config }: HttpKit): ErrorRequestHandler {
 
 function isDone(message: unknown): message is DoneMessage {
   return typeof message === 'string' && Object.hasOwn(DONE, message);
+}
+
+/** Without a database the form is shown all the same: people who cannot sign in for a minute need no error page. */
+async function askOrLeaveOut(ask: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof AuthTunaError && error.code === 'unavailable') return false;
+    throw error;
+  }
 }

@@ -7,6 +7,8 @@ import { AuthTunaError } from '../../errors.js';
 import { after } from '../../time.js';
 
 const PURPOSE = 'cancel_factor_reset';
+/** The end of a hold that was stopped: the factors stay, and so does the hold, until an administrator or a sign-in with both decides. */
+const STOPPED = new Date('9999-01-01T00:00:00Z');
 
 /**
  * Getting somebody back in who has lost every factor, in time enough for them to say that they have not.
@@ -24,7 +26,7 @@ export class FactorResets {
   /** When a removal that was asked for takes effect; null when none was. */
   async effectiveAt(userId: string): Promise<Date | null> {
     const row = await this.#core.db.factorReset.findUnique({ where: { userId } });
-    return row?.effectiveAt ?? null;
+    return row === null || row.effectiveAt.getTime() === STOPPED.getTime() ? null : row.effectiveAt;
   }
 
   /** {@link MfaManager.reset} */
@@ -42,6 +44,8 @@ export class FactorResets {
     await this.#core.ledger
       .commit({
         writes: [
+          // A hold after an address was given back is decided by this; another request is not.
+          this.#core.db.factorReset.deleteMany({ where: { userId, addedSince: { not: null } } }),
           this.#core.db.factorReset.create({
             data: { userId, requestedById: actor.userId, createdAt: now, effectiveAt },
           }),
@@ -58,26 +62,32 @@ export class FactorResets {
 
   /** {@link MfaManager.cancelReset} */
   async cancelByLink(token: string, actor: Actor): Promise<void> {
-    const live = await this.#core.links.peek(token, PURPOSE);
-    await this.#stop(live.subject, actor, [live.spend]).catch(
+    const { db, links, now } = this.#core;
+    const live = await links.peek(token, PURPOSE);
+    const userId = typeof live.data.userId === 'string' ? live.data.userId : live.subject;
+    const row = await db.factorReset.findUnique({ where: { userId } });
+    const where = { userId, effectiveAt: { gt: now() } };
+    // Who reads the former mailbox, and who has the factor: neither gets in with that alone.
+    const ending =
+      row === null || row.addedSince === null
+        ? db.factorReset.delete({ where })
+        : db.factorReset.update({ where, data: { effectiveAt: STOPPED } });
+    await this.#stop(userId, actor, [live.spend, ending]).catch(
       whenMissing(() => new AuthTunaError('invalid_token')),
     );
   }
 
   /** @throws AuthTunaError `not_found` */
   async cancel(userId: string, actor: Actor): Promise<void> {
-    await this.#stop(userId, actor, []).catch(whenMissing(() => new AuthTunaError('not_found')));
+    const where = { userId, effectiveAt: { gt: this.#core.now() } };
+    await this.#stop(userId, actor, [this.#core.db.factorReset.delete({ where })]).catch(
+      whenMissing(() => new AuthTunaError('not_found')),
+    );
   }
 
   #stop(userId: string, actor: Actor, writes: readonly Write[]): Promise<void> {
     return this.#core.ledger.commit({
-      writes: [
-        ...writes,
-        this.#core.db.factorReset.delete({
-          where: { userId, effectiveAt: { gt: this.#core.now() } },
-        }),
-        this.#core.tokens.revokeAll(userId, [PURPOSE]),
-      ],
+      writes: [...writes, this.#core.tokens.revokeAll(userId, [PURPOSE])],
       facts: [{ type: 'factor.reset_canceled', actor, target: { type: 'user', id: userId } }],
     });
   }

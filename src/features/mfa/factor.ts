@@ -44,6 +44,11 @@ export class CodeFactor implements SecondFactor {
     return [this.#core.db.trustedDevice.deleteMany({ where: { userId } })];
   }
 
+  async hasAdded(userId: string, since: Date): Promise<boolean> {
+    const added = { confirmedAt: { gte: since } };
+    return (await this.#core.db.totp.count({ where: { userId, ...added } })) > 0;
+  }
+
   removeAll(userId: string, since?: Date): Write[] {
     const { db } = this.#core;
     if (since !== undefined) {

@@ -56,7 +56,7 @@ function statusRoute({ mfa, policy }: Context): Route {
       const { isRequired, graceEndsAt } =
         auth.grants === null || !policy.isConfigured
           ? { isRequired: false, graceEndsAt: null }
-          : await policy.requirementFor(user, auth.grants, auth);
+          : await policy.requirementFor(user, auth.grants, auth.beforeEnrollment);
       return { json: { ...(await mfa.status(user.id)), required: isRequired, graceEndsAt } };
     },
   });

@@ -1,5 +1,6 @@
 import { generateURI, ScureBase32Plugin, verifySync } from 'otplib';
 import { renderSVG } from 'uqr';
+import type { SealedColumn } from '../../core/changes/reseal.js';
 import type { Random } from '../../crypto/random.js';
 
 const SEED_BYTES = 20; // 160 bits, RFC 4226 section 4 R6
@@ -52,3 +53,11 @@ export function stepOf(seed: string, code: string, now: Date): number | null {
 export function seedPlace(id: string): string[] {
   return ['Totp', 'sealed', id];
 }
+
+/** The seeds of authenticator apps. */
+export const SEALED_SEEDS: SealedColumn = {
+  model: 'totp',
+  column: 'sealed',
+  name: 'authenticator apps',
+  place: seedPlace,
+};

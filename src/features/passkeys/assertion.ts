@@ -76,7 +76,10 @@ export async function finishAssertion(
     where: { credentialId: response.id },
     include: { user: true },
   });
-  if (row === null) throw await refuse(core, 'unknown_credential', actor);
+  const isUsable =
+    row !== null &&
+    (holder.kind !== 'sign_in' || !(await core.secondFactors.isOnHold(row.userId, row.createdAt)));
+  if (!isUsable) throw await refuse(core, 'unknown_credential', actor);
   const { user } = row;
   const verified = await verifyAuthentication(response, client.challenge, core.config.passkeys, row, {
     requireUserVerification: holder.kind !== 'second_factor',

@@ -20,6 +20,10 @@ export class PasskeyFactor implements SecondFactor {
     return (await this.#core.db.passkey.count({ where: { userId } })) > 0 ? ['passkey'] : [];
   }
 
+  async hasAdded(userId: string, since: Date): Promise<boolean> {
+    return (await this.#core.db.passkey.count({ where: { userId, createdAt: { gte: since } } })) > 0;
+  }
+
   removeAll(userId: string, since?: Date): Write[] {
     return [
       this.#core.db.passkey.deleteMany({

@@ -52,6 +52,8 @@ export class Entering<U extends User = User> {
       where: { provider_subject: { provider: provider.id, subject: profile.subject } },
       include: { user: true },
     });
+    if (known === null && profile.email !== null)
+      await this.#organizations.lookAgain(provider.id, profile.email);
     // Before anything is said about an account: an organization learns nothing about addresses that are not its own.
     const demanded =
       known === null && profile.email !== null

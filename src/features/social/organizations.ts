@@ -20,6 +20,8 @@ export interface OrganizationProviders {
   mayLink(provider: string): Promise<boolean>;
   /** What is demanded of the address's domain, or null. @throws AuthTunaError `forbidden` for an address outside the connection's domains */
   requireMember(provider: string, email: string): Promise<Discovery | null>;
+  /** Looks again whether the organization still has the domain of an address, before somebody enters by its provider for the first time. */
+  lookAgain(provider: string, email: string): Promise<void>;
   applyRoles(provider: string, userId: string, claims: Readonly<Record<string, unknown>>): Promise<void>;
   /** The refusal that leads to the organization's own provider. */
   demand(discovery: Discovery): AuthTunaError;

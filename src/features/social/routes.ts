@@ -53,6 +53,7 @@ function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Co
     route({
       method: 'get',
       path: '/:provider/login',
+      asksOthers: true,
       summary: "Send the browser to a provider; `sso` finds an organization's own by `email`",
       limit: 'social',
       query: startQuery,
@@ -71,6 +72,7 @@ function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Co
     route({
       method: 'get',
       path: '/:provider/callback',
+      asksOthers: true,
       summary: 'Where the provider sends the browser back to',
       answers: {
         303: 'to where the person wanted, with the session cookie; or to the page that asks a newcomer for what is missing',
@@ -117,6 +119,7 @@ function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Co
     route({
       method: 'post',
       path: '/:provider/callback',
+      asksOthers: true,
       summary: 'The same for a provider that answers by a form',
       isCrossSite: true,
       body: callbackParameters,
@@ -151,6 +154,7 @@ function linkRoutes<U extends User>({ social, http, cookie }: Context<U>): Route
     route({
       method: 'post',
       path: '/:provider/link',
+      asksOthers: true,
       summary: 'Begin to link an identity',
       guard: RECENT,
       limit: { name: 'social', like: 'social', by: 'user' },

@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
+import type { SealedColumn } from '../../core/changes/reseal.js';
 import type { Runtime } from '../../core/runtime.js';
 import { AuthTunaError } from '../../errors.js';
 import type { ProviderMetadata } from '../../oauth-client/metadata.js';
@@ -168,3 +169,11 @@ function withdrawn(provider: SocialProvider): AuthTunaError {
     reason: 'provider_tokens_withdrawn',
   });
 }
+
+/** The tokens of providers that the host asked to keep. */
+export const SEALED_TOKENS: SealedColumn = {
+  model: 'socialAccount',
+  column: 'tokens',
+  name: 'provider tokens',
+  place: (id) => placeOf({ id }),
+};

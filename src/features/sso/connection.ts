@@ -19,7 +19,7 @@ export interface SsoConnection {
   issuer: string;
   clientId: string;
   rolesClaim: string | null;
-  /** Value of the claim -> role at the scope. */
+  /** Value of the claim -> role at the scope. A role that was deleted is left out, whatever is called the same by now. */
   roleMapping: Record<string, string>;
   linkVerifiedEmails: boolean;
   createdAt: Date;
@@ -48,7 +48,10 @@ export interface SsoConnectionInput {
   clientSecret?: string;
   /** The claim that carries groups, for example `groups`. */
   rolesClaim?: string;
-  /** Value of the claim -> role at the scope; given and taken at each sign-in. The actor must be allowed to assign each of them. */
+  /**
+   * Value of the claim -> role at the scope; given and taken at each sign-in, by what the actor may do then. The actor must be allowed to
+   * assign each of them, and answers for a change of `rolesClaim` or `clientId` in the same way.
+   */
   roleMapping?: Readonly<Record<string, string>>;
   /** Whether a person of a verified domain enters the account that has verified the same address. Default false. */
   linkVerifiedEmails?: boolean;
@@ -73,11 +76,14 @@ export async function findConnection({ db }: Core, provider: string): Promise<Co
   });
 }
 
-/** A connection that the actor may manage. @throws AuthTunaError `not_found`, `forbidden` */
+/** A connection that the actor may manage. @throws AuthTunaError `not_found`, also for a connection that is not the actor's to see */
 export async function managedConnection(core: Core, id: string, actor: Actor): Promise<ConnectionRow> {
   const row = await findConnection(core, SSO_PREFIX + id);
   if (row === null) throw noConnection();
-  await requireManage(core, actor, row.scope);
+  await requireManage(core, actor, row.scope).catch((error: unknown) => {
+    // Another answer would tell which ids are connections of other organizations.
+    throw error instanceof AuthTunaError && error.code === 'forbidden' ? noConnection() : error;
+  });
   return row;
 }
 
@@ -135,13 +141,13 @@ export function canonicalDomain(name: string): string | null {
   return isDomain ? ascii : null;
 }
 
-/** Value of the claim -> role. */
-export function mappingOf(row: { roleMapping: string }): Record<string, string> {
+/** Value of the claim -> id of the role. */
+export function roleIdsOf(row: { roleMapping: string }): Record<string, string> {
   return JSON.parse(row.roleMapping) as Record<string, string>;
 }
 
-/** The public form of a connection. */
-export function toConnection(row: ConnectionRow): SsoConnection {
+/** The public form of a connection. @param roleMapping with the names of the roles */
+export function toConnection(row: ConnectionRow, roleMapping: Record<string, string>): SsoConnection {
   const { id, scope, name, issuer, clientId, rolesClaim, linkVerifiedEmails, createdAt, updatedAt } = row;
   return {
     id,
@@ -151,7 +157,7 @@ export function toConnection(row: ConnectionRow): SsoConnection {
     issuer,
     clientId,
     rolesClaim,
-    roleMapping: mappingOf(row),
+    roleMapping,
     linkVerifiedEmails,
     createdAt,
     updatedAt,

@@ -10,11 +10,9 @@ import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../../errors.js';
 import type { SocialProvider } from '../../oauth-client/provider.js';
 import { domainOf, findConnection } from './connection.js';
+import { type DomainRecords, OWNER_PERMISSION } from './domain-records.js';
 import { MappedRoles } from './mapped-roles.js';
 import { toProvider } from './provider.js';
-
-/** The permission of owners of an organization that its administrators lack. */
-const BYPASS_PERMISSION = 'org:delete';
 
 /** Where people of a domain sign in. */
 export interface Discovery {
@@ -29,9 +27,11 @@ export class SsoDirectory implements SignInGate, ScopeDependent {
   readonly #core: Core;
   readonly #secondFactors: SecondFactors;
   readonly #roles: MappedRoles;
+  readonly #records: DomainRecords;
 
-  constructor(core: Core, secondFactors: SecondFactors) {
+  constructor(core: Core, secondFactors: SecondFactors, records: DomainRecords) {
     this.#core = core;
+    this.#records = records;
     this.#secondFactors = secondFactors;
     this.#roles = new MappedRoles(core);
   }
@@ -97,6 +97,14 @@ export class SsoDirectory implements SignInGate, ScopeDependent {
         reason: 'foreign_domain',
       });
     return found;
+  }
+
+  /** Looks at the record of an address's domain once more, for somebody who enters by a connection for the first time. */
+  async lookAgain(provider: string, email: string): Promise<void> {
+    const domain = domainOf(email);
+    if (domain === null || !provider.startsWith(SSO_PREFIX)) return;
+    const row = await this.#core.db.ssoDomain.findUnique({ where: { verifiedDomain: domain } });
+    if (row !== null && SSO_PREFIX + row.connectionId === provider) await this.#records.isStillProved(row);
   }
 
   /** Gives and takes the mapped roles by the claims of today. Roles that no claim is mapped to are left alone. */
@@ -174,7 +182,7 @@ export class SsoDirectory implements SignInGate, ScopeDependent {
   /** The connection, if the user could switch its demand off for good, and so may bypass it; null otherwise. */
   async #mayBypass(provider: string, userId: string): Promise<{ id: string; scope: string } | null> {
     const row = await findConnection(this.#core, provider);
-    const isOwner = row !== null && (await this.#core.access.can(userId, BYPASS_PERMISSION, row.scope));
+    const isOwner = row !== null && (await this.#core.access.can(userId, OWNER_PERMISSION, row.scope));
     return isOwner ? { id: row.id, scope: row.scope } : null;
   }
 }

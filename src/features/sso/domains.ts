@@ -1,9 +1,7 @@
-import { resolveTxt } from 'node:dns/promises';
 import type { Actor } from '../../actor.js';
 import type { Core } from '../../core/core.js';
 import { invalid } from '../../core/refusals.js';
 import { AuthTunaError } from '../../errors.js';
-import { inTime } from '../../time.js';
 import {
   type ConnectionRow,
   canonicalDomain,
@@ -14,16 +12,18 @@ import {
   type SsoDomain,
   toDomain,
 } from './connection.js';
+import type { DomainRecords } from './domain-records.js';
 
 const CHALLENGE_BYTES = 20; // 160 bits: no zone holds such a value by chance
-const DNS_LIMIT_MS = 5000;
 
 /** The e-mail domains of connections, and their proof by DNS. */
 export class SsoDomains {
   readonly #core: Core;
+  readonly #records: DomainRecords;
 
-  constructor(core: Core) {
+  constructor(core: Core, records: DomainRecords) {
     this.#core = core;
+    this.#records = records;
   }
 
   /** {@link SsoConnectionManager.addDomain} */
@@ -38,6 +38,7 @@ export class SsoDomains {
       challenge,
       verifiedDomain: null,
       verifiedAt: null,
+      checkedAt: null,
       required: false,
       createdAt: this.#core.now(),
     };
@@ -55,13 +56,14 @@ export class SsoDomains {
   async verify(id: string, name: string, actor: Actor): Promise<SsoDomain> {
     const { row, domain } = await this.#domain(id, name, actor);
     const { record } = toDomain(domain);
-    const published = await this.#lookUp(record.name);
+    const published = (await this.#records.lookUp(record.name)) ?? [];
     if (!published.includes(record.value))
       throw new AuthTunaError('conflict', {
         message: `The TXT record ${record.name} does not hold ${record.value} yet. A new record can take an hour to be seen.`,
         reason: 'record_not_found',
       });
-    const verified = { verifiedDomain: domain.domain, verifiedAt: this.#core.now() };
+    const now = this.#core.now();
+    const verified = { verifiedDomain: domain.domain, verifiedAt: now, checkedAt: now };
     const holder = await this.#core.db.ssoDomain.findUnique({
       where: { verifiedDomain: domain.domain },
       include: { connection: { select: { scope: true } } },
@@ -77,7 +79,7 @@ export class SsoDomains {
           : [
               ssoDomain.update({
                 where: { ...keyOf(former), verifiedDomain: former.domain },
-                data: { verifiedDomain: null, verifiedAt: null, required: false },
+                data: { verifiedDomain: null, verifiedAt: null, checkedAt: null, required: false },
               }),
             ]),
         ssoDomain.update({ where: keyOf(domain), data: verified }),
@@ -129,17 +131,6 @@ export class SsoDomains {
     if (domain === undefined)
       throw new AuthTunaError('not_found', { message: 'The connection has no such domain.' });
     return { row, domain };
-  }
-
-  /** The values of a TXT record; empty when there is none, or no answer within 5 s. */
-  async #lookUp(name: string): Promise<string[]> {
-    const ask = this.#core.config.social.resolveTxt ?? resolveTxt;
-    try {
-      // A long value is cut into pieces of 255 bytes.
-      return (await inTime('DNS', DNS_LIMIT_MS, () => ask(name))).map((pieces) => pieces.join(''));
-    } catch {
-      return [];
-    }
   }
 }
 

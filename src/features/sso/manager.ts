@@ -3,15 +3,17 @@ import { isScope } from '../../core/access/scope-name.js';
 import type { Core } from '../../core/core.js';
 import { invalid } from '../../core/refusals.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
+import { validate } from '../../core/validate.js';
 import { newId } from '../../crypto/random.js';
 import { isAllowedUrl } from '../../net/outbound.js';
 import { rulesFor } from '../../oauth-client/client-runtime.js';
 import type { ProviderMetadata } from '../../oauth-client/metadata.js';
 import {
+  type ConnectionRow,
   commitToConnection,
   managedConnection,
-  mappingOf,
   requireManage,
+  roleIdsOf,
   type SsoConnection,
   type SsoConnectionChange,
   type SsoConnectionInput,
@@ -19,9 +21,11 @@ import {
   toConnection,
 } from './connection.js';
 import type { Discovery, SsoDirectory } from './directory.js';
+import type { DomainRecords } from './domain-records.js';
 import { SsoDomains } from './domains.js';
-import { MappedRoles } from './mapped-roles.js';
+import { MappedRoles, makerIdOf, namesIn } from './mapped-roles.js';
 import { sealSecret, toProvider } from './provider.js';
+import { connectionBody, connectionChangeBody } from './schemas.js';
 
 /**
  * OpenID connections of organizations: who may sign in there is decided by e-mail domains that the organization has proved by DNS.
@@ -35,12 +39,12 @@ export class SsoConnectionManager {
   readonly #roles: MappedRoles;
   readonly #domains: SsoDomains;
 
-  constructor(core: Core, metadata: ProviderMetadata, directory: SsoDirectory) {
+  constructor(core: Core, metadata: ProviderMetadata, directory: SsoDirectory, records: DomainRecords) {
     this.#core = core;
     this.#directory = directory;
     this.#metadata = metadata;
     this.#roles = new MappedRoles(core);
-    this.#domains = new SsoDomains(core);
+    this.#domains = new SsoDomains(core, records);
   }
 
   /**
@@ -48,11 +52,12 @@ export class SsoConnectionManager {
    *
    * @throws AuthTunaError `forbidden` without `org:manage` there or for a role the actor may not assign; `invalid_input`; `unavailable`
    */
-  async create(input: SsoConnectionInput, actor: Actor): Promise<SsoConnection> {
+  async create(newConnection: SsoConnectionInput, actor: Actor): Promise<SsoConnection> {
+    const input = validate(connectionBody, newConnection);
     if (!isScope(input.scope) || input.scope === 'global')
       throw invalid('scope', 'invalid_scope', 'must be a scope such as org:acme');
     await requireManage(this.#core, actor, input.scope);
-    await this.#roles.requireMayMap(input.roleMapping, input.scope, actor);
+    const roleMapping = await this.#roles.resolve(input.roleMapping ?? {}, input.scope, actor);
     const id = newId(this.#core.config.random);
     const now = this.#core.now();
     const row = {
@@ -63,7 +68,8 @@ export class SsoConnectionManager {
       clientId: input.clientId,
       clientSecret: sealSecret(this.#core, id, input.clientSecret),
       rolesClaim: input.rolesClaim ?? null,
-      roleMapping: JSON.stringify(input.roleMapping ?? {}),
+      roleMapping: JSON.stringify(roleMapping),
+      mappedById: makerIdOf(actor),
       linkVerifiedEmails: input.linkVerifiedEmails === true,
       createdAt: now,
       updatedAt: now,
@@ -79,9 +85,9 @@ export class SsoConnectionManager {
     return this.get(id, actor);
   }
 
-  /** @throws AuthTunaError `not_found`, `forbidden` */
+  /** @throws AuthTunaError `not_found`, also for an actor who may not manage the connection */
   async get(id: string, actor: Actor): Promise<SsoConnection> {
-    return toConnection(await managedConnection(this.#core, id, actor));
+    return this.#describe(await managedConnection(this.#core, id, actor));
   }
 
   /** Those of a scope, the oldest first. @throws AuthTunaError `forbidden` */
@@ -92,24 +98,29 @@ export class SsoConnectionManager {
       include: { domains: true },
       orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
     });
-    return rows.map(toConnection);
+    return Promise.all(rows.map((row) => this.#describe(row)));
   }
 
-  /** @throws AuthTunaError `not_found`, `forbidden` */
-  async update(id: string, change: SsoConnectionChange, actor: Actor): Promise<SsoConnection> {
+  /** @throws AuthTunaError `not_found` */
+  async update(id: string, changes: SsoConnectionChange, actor: Actor): Promise<SsoConnection> {
+    const change = validate(connectionChangeBody, changes);
     const row = await managedConnection(this.#core, id, actor);
-    const present = mappingOf(row);
+    const present = roleIdsOf(row);
     // Another claim, or another client's claims, give the present roles to other people.
-    if (Object.keys(change).some((key) => ['roleMapping', 'rolesClaim', 'clientId'].includes(key)))
-      await this.#roles.requireMayMap({ ...(change.roleMapping ?? present) }, row.scope, actor);
-    if (change.roleMapping !== undefined) {
-      const kept = new Set(Object.values(change.roleMapping));
-      await this.#roles.take(
-        row,
-        Object.values(present).filter((role) => !kept.has(role)),
-      );
-    }
-    const { name, clientId, clientSecret, rolesClaim, roleMapping, linkVerifiedEmails } = change;
+    const isMappedAnew = Object.keys(change).some((key) =>
+      ['roleMapping', 'rolesClaim', 'clientId'].includes(key),
+    );
+    const names = namesIn(present, await this.#core.roleStore.current());
+    const mapping = isMappedAnew
+      ? await this.#roles.resolve(change.roleMapping ?? names, row.scope, actor)
+      : present;
+    const kept = new Set(Object.values(mapping));
+    await this.#roles.take(
+      row,
+      Object.values(present).filter((role) => !kept.has(role)),
+      actor,
+    );
+    const { name, clientId, clientSecret, rolesClaim, linkVerifiedEmails } = change;
     await commitToConnection(this.#core, row, actor, {
       type: 'sso_connection.updated',
       writes: [
@@ -120,7 +131,7 @@ export class SsoConnectionManager {
             ...(clientId !== undefined && { clientId }),
             ...(clientSecret !== undefined && { clientSecret: sealSecret(this.#core, id, clientSecret) }),
             ...(rolesClaim !== undefined && { rolesClaim }),
-            ...(roleMapping !== undefined && { roleMapping: JSON.stringify(roleMapping) }),
+            ...(isMappedAnew && { roleMapping: JSON.stringify(mapping), mappedById: makerIdOf(actor) }),
             ...(linkVerifiedEmails !== undefined && { linkVerifiedEmails }),
             updatedAt: this.#core.now(),
           },
@@ -133,11 +144,11 @@ export class SsoConnectionManager {
   /**
    * Removes a connection with its domains, the identities that came by it and the roles that their claims gave; the accounts stay.
    *
-   * @throws AuthTunaError `not_found`, `forbidden`
+   * @throws AuthTunaError `not_found`
    */
   async delete(id: string, actor: Actor): Promise<void> {
     const row = await managedConnection(this.#core, id, actor);
-    await this.#roles.take(row, Object.values(mappingOf(row)));
+    await this.#roles.take(row, Object.values(roleIdsOf(row)), actor);
     await commitToConnection(this.#core, row, actor, {
       type: 'sso_connection.deleted',
       writes: [
@@ -151,7 +162,7 @@ export class SsoConnectionManager {
    * Claims an e-mail domain; nothing comes of it before `verifyDomain`.
    *
    * @returns the TXT record to publish
-   * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`; `conflict` when it is claimed here already
+   * @throws AuthTunaError `invalid_input`, `not_found`; `conflict` when it is claimed here already
    */
   addDomain(id: string, name: string, actor: Actor): Promise<SsoDomain> {
     return this.#domains.add(id, name, actor);
@@ -162,7 +173,7 @@ export class SsoConnectionManager {
    *
    * A domain that another connection has proved stays there as long as that one's record is still published; without it, the domain has
    * changed hands and moves.
-   * @throws AuthTunaError `conflict` while the record is not found, and when the domain is another connection's; `not_found`; `forbidden`
+   * @throws AuthTunaError `conflict` while the record is not found, and when the domain is another connection's; `not_found`
    */
   verifyDomain(id: string, name: string, actor: Actor): Promise<SsoDomain> {
     return this.#domains.verify(id, name, actor);
@@ -174,13 +185,13 @@ export class SsoConnectionManager {
    * Their accounts, which they can enter no other way from then on, are entered by equal addresses as if `linkVerifiedEmails` were set. Who
    * could delete the organization (`org:delete` at the scope) may still sign in otherwise, with a second factor, so that a provider that is
    * gone does not lock a user out for good; the audit log says when that happened.
-   * @throws AuthTunaError `conflict` for a domain that is not proved; `not_found`; `forbidden`
+   * @throws AuthTunaError `conflict` for a domain that is not proved; `not_found`
    */
   requireSso(id: string, name: string, required: boolean, actor: Actor): Promise<SsoDomain> {
     return this.#domains.requireSso(id, name, required, actor);
   }
 
-  /** @throws AuthTunaError `not_found`, `forbidden` */
+  /** @throws AuthTunaError `not_found` */
   removeDomain(id: string, name: string, actor: Actor): Promise<void> {
     return this.#domains.remove(id, name, actor);
   }
@@ -191,5 +202,9 @@ export class SsoConnectionManager {
    */
   discover(email: string): Promise<Discovery | null> {
     return this.#directory.discover(email);
+  }
+
+  async #describe(row: ConnectionRow): Promise<SsoConnection> {
+    return toConnection(row, namesIn(roleIdsOf(row), await this.#core.roleStore.current()));
   }
 }

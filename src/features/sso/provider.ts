@@ -1,5 +1,8 @@
+import type { SealedColumn } from '../../core/changes/reseal.js';
 import type { Core } from '../../core/core.js';
+import { invalid } from '../../core/refusals.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
+import { isStorableText, UNSTORABLE } from '../../db/client.js';
 import { oidcProvider } from '../../oauth-client/oidc.js';
 import {
   type Claims,
@@ -31,6 +34,8 @@ export function toProvider({ vault }: Core, row: ConnectionRow): SocialProvider 
 
 /** The client secret as it is stored; null for a public client. */
 export function sealSecret({ vault }: Core, id: string, secret: string | undefined): string | null {
+  if (secret !== undefined && !isStorableText(secret))
+    throw invalid('clientSecret', 'invalid_format', `must not hold ${UNSTORABLE}`);
   return secret === undefined ? null : vault.seal(secret, placeOf(id));
 }
 
@@ -48,3 +53,11 @@ function ofDomains(claims: Claims, verified: ReadonlySet<string>): Profile {
 function placeOf(id: string): string[] {
   return ['SsoConnection', 'clientSecret', id];
 }
+
+/** The client secrets of connections. */
+export const SEALED_CLIENT_SECRETS: SealedColumn = {
+  model: 'ssoConnection',
+  column: 'clientSecret',
+  name: 'client secrets',
+  place: placeOf,
+};

@@ -8,6 +8,7 @@ const READ: { guard: RouteGuard } = { guard: { fresh: true } };
 const CHANGE = {
   guard: { fresh: true, recent: 'login' },
   limit: { name: 'social', like: 'social', by: 'user' },
+  asksOthers: true,
 } as const;
 
 /** Connections of organizations to their own providers, at `/auth/social/connections`. The manager decides who may. */

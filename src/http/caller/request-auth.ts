@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
-import type { Actor } from '../../actor.js';
+import { type Actor, restrictedActor } from '../../actor.js';
 import type { ApiKey, Auth, Session } from '../../auth.js';
 import type { Access } from '../../core/access/access.js';
 import type { Chain, Grants } from '../../core/access/grants.js';
@@ -99,33 +99,70 @@ export class RequestAuth implements Auth {
   }
 
   get actor(): Actor {
-    this.#actor ??= this.#context.actorOf(this.#req, this.#caller);
+    if (this.#actor === null) {
+      const actor = this.#context.actorOf(this.#req, this.#caller);
+      const mayBeRestricted =
+        this.mustChangePassword || (this.#caller !== null && this.#context.enrollment !== null);
+      this.#actor = mayBeRestricted ? restrictedActor(actor, () => this.#restriction()) : actor;
+    }
     return this.#actor;
   }
 
   async can(permission: string, scope = 'global'): Promise<boolean> {
     await this.#ensureTrusted();
+    return (await this.#restriction()) === undefined && this.#holds(permission, scope);
+  }
+
+  async hasRole(role: string, scope = 'global'): Promise<boolean> {
+    await this.#ensureTrusted();
+    return (await this.#restriction()) === undefined && this.#holdsRole(role, scope);
+  }
+
+  async require(permission: string, scope = 'global'): Promise<void> {
+    await this.#ensureTrusted();
+    const isAllowed = await this.#holds(permission, scope);
+    if (this.#caller === null) throw this.refusal;
+    const restriction = await this.#restriction();
+    if (restriction !== undefined) throw restriction;
+    if (!isAllowed) throw new AuthTunaError('forbidden');
+  }
+
+  /** @internal For the host's function that says who must have a second factor: what is held, whether or not a factor is due. */
+  get beforeEnrollment(): Auth {
+    const { method, user, session, apiKey } = this;
+    const holds = (permission: string, scope = 'global') => this.#holds(permission, scope);
+    return {
+      method,
+      user,
+      session,
+      apiKey,
+      actor: this.#context.actorOf(this.#req, this.#caller),
+      can: holds,
+      hasRole: (role, scope = 'global') => this.#holdsRole(role, scope),
+      require: async (permission, scope) => {
+        if (!(await holds(permission, scope))) throw new AuthTunaError('forbidden');
+      },
+    };
+  }
+
+  /** Why the user may do nothing for now but choose a new password, or set up a second factor; undefined otherwise. */
+  #restriction(): AuthTunaError | undefined | Promise<AuthTunaError | undefined> {
+    if (this.mustChangePassword) return new AuthTunaError('password_change_required');
+    return this.#context.enrollment?.refusalOf(this);
+  }
+
+  async #holds(permission: string, scope: string): Promise<boolean> {
     const grants = this.#caller?.grants;
     if (grants === undefined || !isPermissionName(permission)) return false;
     const chain = await this.chainOf(scope, { fresh: false });
     return chain !== null && grants.allow(permission, chain);
   }
 
-  async hasRole(role: string, scope = 'global'): Promise<boolean> {
-    await this.#ensureTrusted();
+  async #holdsRole(role: string, scope: string): Promise<boolean> {
     const grants = this.#caller?.grants;
     if (grants === undefined) return false;
     const chain = await this.chainOf(scope, { fresh: false });
     return chain !== null && grants.holdsRole(role, chain);
-  }
-
-  async require(permission: string, scope = 'global'): Promise<void> {
-    const isAllowed = await this.can(permission, scope);
-    if (this.#caller === null) throw this.refusal;
-    if (this.mustChangePassword) throw new AuthTunaError('password_change_required');
-    const mustEnroll = await this.#context.enrollment?.refusalOf(this);
-    if (mustEnroll !== undefined) throw mustEnroll;
-    if (!isAllowed) throw new AuthTunaError('forbidden');
   }
 
   /** @internal Whether this instance of the library found out who is calling; the people of another one are none of its own. */

@@ -1,6 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express';
 import type { Config } from '../../config/config.js';
-import type { RateLimit, RateLimitName } from '../../config/rate-limits.js';
+import {
+  NETWORK_FACTOR,
+  NETWORK_LIMITED,
+  type RateLimit,
+  type RateLimitName,
+} from '../../config/rate-limits.js';
 import type { RateLimiter, RateVerdict } from '../../core/limits/rate-limiter.js';
 import { rateLimited } from '../../core/limits/throttle.js';
 import { misconfigured } from '../../errors.js';
@@ -35,8 +40,7 @@ export function createRateLimit(
   return (name, { by = 'ip', ...options } = {}) => {
     const limit = limitOf(config, name, options);
     return (req, res, next) => {
-      const key = `route ${name} ${callerOf(req, requests, by)}`;
-      limiter.take(key, limit).then((verdict) => {
+      takeAll(limiter, keysOf(name, limit, req, requests, by)).then((verdict) => {
         writeHeaders(res, name, limit, verdict);
         next(verdict.allowed ? undefined : rateLimited(verdict.resetSeconds));
       }, next);
@@ -62,9 +66,34 @@ function limitOf(config: Config, name: string, options: Partial<RateLimit>): Rat
   return { limit, windowSeconds };
 }
 
-function callerOf(req: Request, requests: RequestReader, by: 'ip' | 'user'): string {
+/** What a request is counted under: the caller, and for some limits the network around the caller, which may do more. */
+function keysOf(
+  name: string,
+  limit: RateLimit,
+  req: Request,
+  requests: RequestReader,
+  by: 'ip' | 'user',
+): { key: string; limit: RateLimit }[] {
   const userId = by === 'user' ? findAuth(req)?.user?.id : undefined;
-  return userId === undefined ? networkKeys(requests.ipOf(req)).host : `user ${userId}`;
+  if (userId !== undefined) return [{ key: `route ${name} user ${userId}`, limit }];
+  const { host, network } = networkKeys(requests.ipOf(req));
+  const own = { key: `route ${name} ${host}`, limit };
+  if (!NETWORK_LIMITED.has(name) || host === network) return [own];
+  return [own, { key: `route ${name} ${network}`, limit: { ...limit, limit: limit.limit * NETWORK_FACTOR } }];
+}
+
+/** The verdict of the first limit that refuses; that of the caller's own when none does. */
+async function takeAll(
+  limiter: RateLimiter,
+  [own, ...others]: readonly { key: string; limit: RateLimit }[],
+): Promise<RateVerdict> {
+  if (own === undefined) throw new TypeError('a request is counted under at least one key');
+  const verdict = await limiter.take(own.key, own.limit);
+  for (const { key, limit } of verdict.allowed ? others : []) {
+    const further = await limiter.take(key, limit);
+    if (!further.allowed) return further;
+  }
+  return verdict;
 }
 
 /** Several limits on one route each add their own item. */

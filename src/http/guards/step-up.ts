@@ -3,6 +3,7 @@ import type { Runtime } from '../../core/runtime.js';
 import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
 import type { SignIn } from '../../core/sign-in/sign-in.js';
 import { AuthTunaError } from '../../errors.js';
+import { MAX_SKEW_SECONDS } from '../../time.js';
 import { authOf } from '../caller/attach.js';
 import type { RequestAuth } from '../caller/request-auth.js';
 import type { Views } from '../pages/views.js';
@@ -48,7 +49,9 @@ export class StepUpGuards {
       if (factors.length > 0 && session.assuranceLevel < 2)
         throw this.#challenge('second_factor_required', factors, withinSeconds);
       const ageSeconds = (this.#runtime.now().getTime() - session.authenticatedAt.getTime()) / 1000;
-      if (ageSeconds > withinSeconds) throw this.#challenge('recent_login_required', factors, withinSeconds);
+      // A proof from the future was made while a clock was wrong, and would count as recent until that time comes.
+      if (ageSeconds > withinSeconds || ageSeconds < -MAX_SKEW_SECONDS)
+        throw this.#challenge('recent_login_required', factors, withinSeconds);
       if (methods !== undefined && !methods.some((method) => session.amr.includes(method)))
         throw this.#challenge('recent_login_required', factors, withinSeconds, methods);
     });

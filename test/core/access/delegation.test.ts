@@ -413,3 +413,37 @@ class State {
 function draftOf(role: CompiledRole): RoleDraft {
   return { level: role.level, permissions: [], includes: [], mayAssign: [] };
 }
+
+test('deciding who may assign looks at each edge once, where 250 roles may all assign one another', () => {
+  const count = 250;
+  const ids = Array.from({ length: count }, (_, index) => `role${index}`);
+  const row = (id: string, level: number, permissions: string[], mayAssign: string[]): RoleRow => ({
+    id,
+    name: id,
+    ownedBy: '',
+    description: null,
+    level,
+    at: '',
+    origin: 'database',
+    permissions: permissions.map((permission) => ({ permission })),
+    includes: [],
+    mayAssign: mayAssign.map((assignableId) => ({ assignableId })),
+  });
+  class CountingCatalog extends RoleCatalog {
+    asked = 0;
+    override byId(id: string): CompiledRole | null {
+      this.asked += 1;
+      return super.byId(id);
+    }
+  }
+  const rows = [row('root', 100, ['*'], []), ...ids.map((id) => row(id, 10, ['a:b'], ids))];
+  const catalog = new CountingCatalog(1, rows);
+  const held = [{ roleId: 'root', scope: 'global', expiresAt: null }];
+  const standing = new Standing(new Grants('ada', held, catalog, 0), GLOBAL_CHAIN);
+  catalog.asked = 0;
+  const role = (id: string) => catalog.find(id) as CompiledRole;
+  expect(mayAssign(standing, role('role0'))).toBe(true);
+  expect(catalog.asked).toBeLessThanOrEqual(count);
+  expect(ids.every((id) => mayAssign(standing, role(id)))).toBe(true);
+  expect(catalog.asked).toBeLessThanOrEqual(2 * count);
+});

@@ -289,11 +289,15 @@ test('connections are managed by who may manage the organization, with roles the
   const mallory: Actor = { userId: user.id, ip: null, userAgent: null };
   const input = { scope: 'org:acme', name: 'X', issuer: idp.issuer, clientId: 'x' };
   for (const attempt of [
-    () => connections.create(input, mallory),
     () => connections.update(connection.id, { clientId: 'x' }, mallory),
     () => connections.delete(connection.id, mallory),
     () => connections.addDomain(connection.id, 'example.com', mallory),
     () => connections.requireSso(connection.id, 'acme.example', true, mallory),
+  ]) {
+    await expect(attempt()).rejects.toMatchObject({ code: 'not_found' });
+  }
+  for (const attempt of [
+    () => connections.create(input, mallory),
     () => connections.create({ ...input, roleMapping: { all: 'superadmin' } }, actor),
     () => connections.update(connection.id, { roleMapping: { all: 'admin' } }, actor),
   ]) {

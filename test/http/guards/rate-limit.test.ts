@@ -13,6 +13,26 @@ import { startRuntime } from '../../support/runtime.js';
 
 const from = (ip: string) => ({ headers: { 'x-forwarded-for': ip } });
 
+test('sign-ups, requests for mails and their links are limited by network too, at five times the limit of an address (PX-2)', async () => {
+  const limit = { limit: 1, windowSeconds: 600 };
+  const app = await startApp({
+    trustedProxies: 1,
+    rateLimits: { signUp: limit, mailRequest: limit, mailToken: limit },
+  });
+  const routes = [
+    ['/auth/signup', { email: 'not an address' }],
+    ['/auth/forgot-password', { email: 'ada@example.com' }],
+    ['/auth/reset-password', { token: 'x' }],
+  ] as const;
+  for (const [path, body] of routes) {
+    const statusFrom = async (ip: string) => (await app.browser().post(path, body, from(ip))).status;
+    for (let host = 0; host < 5; host += 1)
+      expect(await statusFrom(`2001:db8:77:10${host}::1`), path).not.toBe(429);
+    expect(await statusFrom('2001:db8:77:1ff::1'), path).toBe(429);
+    expect(await statusFrom('2001:db8:78:1ff::1'), path).not.toBe(429);
+  }
+}, 60_000);
+
 describe('the limiter', () => {
   const LIMIT = { limit: 10, windowSeconds: 100 };
 
