@@ -205,7 +205,7 @@ test('the token leaves the address at once and nothing else sees it (EM-7, D46)'
   expect(first.headers.get('cache-control')).toBe('no-store');
   const cookie = first.headers.getSetCookie().find((line) => line.startsWith('at_link=')) ?? '';
   expect(cookie).toContain('HttpOnly');
-  expect(cookie).toContain('Max-Age=600');
+  expect(cookie).toContain('Max-Age=1800');
   const page = await browser.get('/auth/reset-password', { headers: { accept: 'text/html' } });
   expect(page.headers.get('referrer-policy')).toBe('no-referrer');
   expect(page.headers.get('cache-control')).toBe('no-store');
