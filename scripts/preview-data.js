@@ -106,6 +106,49 @@ const mounted = {
   social: true,
   apiKeys: true,
   admin: true,
+  orgs: true,
+};
+
+const invited = {
+  csrfToken: 'token',
+  organization: 'Acme',
+  role: 'org_member',
+  email: 'a***@e***.com',
+  signInUrl: '/auth/login',
+  signUpUrl: '/auth/signup',
+};
+
+const organization = {
+  csrfToken: 'token',
+  mounted,
+  organization: { id: '1', slug: 'acme', name: 'Acme' },
+  search: '',
+  members: [
+    {
+      id: '1',
+      email: 'olive@example.com',
+      username: 'olive',
+      roles: 'org_owner',
+      since: new Date('2030-01-01T12:00:00Z'),
+      isSelf: true,
+    },
+    {
+      id: '2',
+      email: 'mia@example.com',
+      username: null,
+      roles: 'org_member',
+      since: new Date('2030-01-02T12:00:00Z'),
+      isSelf: false,
+    },
+  ],
+  hasMore: true,
+  invitations: [
+    { id: '3', email: 'new@example.com', role: 'org_member', expiresAt: new Date('2030-01-08T12:00:00Z') },
+  ],
+  projects: [{ id: '4', name: 'Sardine' }],
+  teams: [{ id: '5', name: 'Blue' }],
+  roles: ['org_admin', 'org_member'],
+  may: { manage: true, delete: true, invite: true, remove: true, addProject: true, addTeam: true },
 };
 const frame = {
   path: '/admin',
@@ -515,6 +558,42 @@ export const pageSamples = [
   page('api-keys/issued', 'new', issuedKey),
   page('api-keys/issued', 'replaced', { ...issuedKey, previousUntil: at(-1) }),
   page('api-keys/issued', 'hostile', { ...issuedKey, name: HOSTILE, key: HOSTILE }),
+  page('orgs/list', 'member', {
+    ...form,
+    mounted,
+    organizations: [{ id: '1', slug: 'acme', name: 'Acme' }],
+    joinable: [{ id: '2', slug: 'other', name: 'Other & Sons' }],
+    mayFound: true,
+    nextCursor: null,
+  }),
+  page('orgs/list', 'nobody', {
+    ...form,
+    mounted,
+    organizations: [],
+    joinable: [],
+    mayFound: false,
+    nextCursor: null,
+  }),
+  page('orgs/organization', 'owner', organization),
+  page('orgs/organization', 'member', {
+    ...organization,
+    organization: { id: '1', slug: 'acme', name: HOSTILE },
+    roles: [],
+    invitations: [],
+    projects: [],
+    teams: [],
+    may: {
+      manage: false,
+      delete: false,
+      invite: false,
+      remove: false,
+      addProject: false,
+      addTeam: false,
+    },
+  }),
+  page('orgs/accept', 'accept', { ...invited, state: 'accept' }),
+  page('orgs/accept', 'visitor', { ...invited, state: 'sign_in' }),
+  page('orgs/accept', 'other', { ...invited, state: 'other_account', signUpUrl: null }),
   page('account/security', 'safe', security),
   page('account/security', 'new', {
     ...security,
@@ -537,6 +616,7 @@ export const pageSamples = [
       social: false,
       apiKeys: false,
       admin: false,
+      orgs: false,
     },
     providers: [],
     sessions: [{ ...sessions[0], device: null }],
@@ -810,6 +890,13 @@ export const mailSamples = [
   }),
   page('account-locked', 'plain', { ...expiring, expiresInSeconds: 3600 }),
   page('magic-link-sign-up', 'plain', { ...expiring, expiresInSeconds: 600, activity }),
+  page('invitation', 'plain', {
+    ...expiring,
+    expiresInSeconds: 604_800,
+    organization: 'Acme',
+    inviter: 'olive',
+    message: 'Welcome to the team.',
+  }),
   page('magic-link', 'plain', { ...expiring, expiresInSeconds: 600, activity }),
   page('email-code', 'plain', { ...base, code: '482 913', expiresInSeconds: 600, activity }),
 ];

@@ -22,6 +22,10 @@ import type { ApiKeyManager } from './features/api-keys/manager.js';
 import type { AuthManager } from './features/auth/manager.js';
 import type { BearerManager } from './features/bearer/manager.js';
 import type { MfaManager } from './features/mfa/manager.js';
+import type { OrgManager } from './features/orgs/manager.js';
+import type { ProjectManager } from './features/orgs/projects.js';
+import type { ResourceManager } from './features/orgs/resources.js';
+import type { TeamManager } from './features/orgs/teams.js';
 import type { PasskeyManager } from './features/passkeys/manager.js';
 import type { PasswordlessManager } from './features/passwordless/manager.js';
 import type { ServiceAccountManager } from './features/service-accounts/manager.js';
@@ -101,6 +105,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
     apiKeys(options?: RouterOptions): Router;
     account(options?: RouterOptions): Router;
     admin(options?: AdminRouterOptions): Router;
+    orgs(options?: RouterOptions): Router;
   };
 
   readonly users: UserManager<U>;
@@ -125,6 +130,10 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly social: SocialManager<U>;
   /** Connections of organizations to their own providers. */
   readonly sso: SsoConnectionManager;
+  readonly orgs: OrgManager;
+  readonly projects: ProjectManager;
+  readonly teams: TeamManager;
+  readonly resources: ResourceManager;
   readonly mailer: Mailer;
 }
 

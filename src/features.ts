@@ -37,6 +37,15 @@ import { EnrollmentPolicy } from './features/mfa/policy.js';
 import { mfaFeature } from './features/mfa/routes.js';
 import { trustedBrowserSweep, unconfirmedAppSweep } from './features/mfa/sweep.js';
 import { SEALED_SEEDS } from './features/mfa/totp.js';
+import { OrgDirectory } from './features/orgs/directory.js';
+import { readableBelow } from './features/orgs/lists.js';
+import { OrgManager } from './features/orgs/manager.js';
+import { OrgPolicyGate } from './features/orgs/policy-gate.js';
+import { ProjectManager } from './features/orgs/projects.js';
+import { ResourceManager } from './features/orgs/resources.js';
+import { orgsFeature } from './features/orgs/routes.js';
+import { oldSlugSweep } from './features/orgs/sweep.js';
+import { TeamManager } from './features/orgs/teams.js';
 import { PasskeyFactor } from './features/passkeys/factor.js';
 import { PasskeyManager } from './features/passkeys/manager.js';
 import { passkeysFeature } from './features/passkeys/routes.js';
@@ -75,6 +84,10 @@ export interface Features<U extends User> {
     | 'serviceAccounts'
     | 'social'
     | 'sso'
+    | 'orgs'
+    | 'projects'
+    | 'teams'
+    | 'resources'
   >;
   /** What features do again and again. */
   jobs: readonly Job[];
@@ -84,8 +97,7 @@ export interface Features<U extends User> {
   sweeps: readonly Sweep[];
   /** What features keep sealed. */
   sealed: readonly SealedColumn[];
-  /** Null while no option requires a second factor of anybody. */
-  enrollment: EnrollmentGuard | null;
+  enrollment: EnrollmentGuard;
   /** What finds callers by other credentials than the session cookie. */
   authenticators(requests: RequestReader): readonly Authenticator[];
   routers(
@@ -118,7 +130,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const core = createSignIn(base, {
     secondFactors,
     credentials: [identities, secondFactors, new KeyCredentials(base)],
-    gates: [directory],
+    gates: [directory, new OrgPolicyGate(base)],
   });
 
   // … then what is built with sign-in.
@@ -145,19 +157,41 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
     { name: 'linkedAccounts', of: (userId) => social.list(userId) },
     { name: 'apiKeys', of: (userId) => apiKeys.ofUser(userId) },
   ]);
+  const scopeDependents = [directory, serviceAccounts, new OrgDirectory(core)];
+  const orgs = new OrgManager(core, scopeDependents);
+  const projects = new ProjectManager(core, scopeDependents, (userId, orgId) =>
+    readableBelow(core, userId, 'project', `org:${orgId}`),
+  );
+  const teams = new TeamManager(core, scopeDependents, (userId, parent) =>
+    readableBelow(core, userId, 'team', parent),
+  );
+  const resources = new ResourceManager(core, scopeDependents);
 
   return {
     core,
-    managers: { account, apiKeys, auth, bearer, mfa, passkeys, passwordless, serviceAccounts, social, sso },
+    managers: {
+      account,
+      apiKeys,
+      auth,
+      bearer,
+      mfa,
+      passkeys,
+      passwordless,
+      serviceAccounts,
+      social,
+      sso,
+      orgs,
+      projects,
+      teams,
+      resources,
+    },
     jobs: [records.job, ...account.jobs, expiryJob(core)],
-    scopeDependents: [directory, serviceAccounts],
-    sweeps: [trustedBrowserSweep(base), unconfirmedAppSweep(base), endedKeySweep(base)],
+    scopeDependents,
+    sweeps: [trustedBrowserSweep(base), unconfirmedAppSweep(base), endedKeySweep(base), oldSlugSweep(base)],
     sealed: [SEALED_SEEDS, SEALED_TOKENS, SEALED_CLIENT_SECRETS],
-    enrollment: policy.isConfigured
-      ? new EnrollmentGuard(config.paths.auth, (requestAuth, grants) =>
-          policy.isDue(requestAuth.beforeEnrollment, grants),
-        )
-      : null,
+    enrollment: new EnrollmentGuard(config.paths.auth, (requestAuth, grants) =>
+      policy.concerns(grants) ? policy.isDue(requestAuth.beforeEnrollment, grants) : false,
+    ),
     authenticators: (requests) => [
       new KeyAuthenticator(core, { format: keyFormat, verifier: keyVerifier, requests }),
       new TokenAuthenticator(core, accessTokens),
@@ -194,6 +228,8 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             http,
             adminFeature({ core: core as unknown as SignInCore, auth, mfa, ...operations }, http, options),
           ),
+        orgs: (options?: RouterOptions) =>
+          mount(http, orgsFeature({ core, orgs, projects, teams }, http, options)),
       };
       return {
         ...routers,
@@ -207,7 +243,8 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(`${paths.auth}/token`, routers.bearer())
             .use(`${paths.auth}/api-keys`, routers.apiKeys(options))
             .use(paths.account, routers.account(options))
-            .use(paths.admin, routers.admin(options)),
+            .use(paths.admin, routers.admin(options))
+            .use(paths.orgs, routers.orgs(options)),
       };
     },
   };

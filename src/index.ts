@@ -29,7 +29,14 @@ export type { Access, Explanation } from './core/access/access.js';
 export { definePermissions, type PermissionOf } from './core/access/definitions.js';
 export type { Permission, PermissionManager } from './core/access/permissions.js';
 export type { Role } from './core/access/role-catalog.js';
-export type { RoleAssignment, RoleChange, RoleInput, RoleManager } from './core/access/roles.js';
+export type {
+  Holder,
+  RoleAssignment,
+  RoleChange,
+  RoleInput,
+  RoleManager,
+  TeamAssignment,
+} from './core/access/roles.js';
 export type { ScopeNode } from './core/access/scope-tree.js';
 export type { ScopeManager } from './core/access/scopes.js';
 export type {
@@ -76,6 +83,13 @@ export type { BearerManager, Introspection, TokenResponse } from './features/bea
 export type { TotpEnrollment } from './features/mfa/authenticator-app.js';
 export type { MfaManager, MfaStatus } from './features/mfa/manager.js';
 export type { TrustedDevice } from './features/mfa/trusted-browsers.js';
+export type { Invitation, InvitationQuery } from './features/orgs/invitations.js';
+export type { OrgManager, OrgQuery } from './features/orgs/manager.js';
+export type { Member, MemberQuery } from './features/orgs/members.js';
+export type { Organization, OrgPolicy } from './features/orgs/organization.js';
+export type { Project, ProjectManager, ProjectQuery } from './features/orgs/projects.js';
+export type { Resource, ResourceManager, ResourceQuery } from './features/orgs/resources.js';
+export type { Team, TeamManager, TeamQuery } from './features/orgs/teams.js';
 export type { Passkey, PasskeyManager } from './features/passkeys/manager.js';
 export type { PasswordlessManager } from './features/passwordless/manager.js';
 export type { ServiceAccount, ServiceAccountManager } from './features/service-accounts/manager.js';

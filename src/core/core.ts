@@ -72,7 +72,7 @@ export function createCore<U extends User>(config: Config, db: Db): Core<U> {
 
   const sessionTokens = new SessionTokens(runtime.keys, config.origin);
   const refreshTokens = new RefreshTokens(runtime.keys);
-  const verifier = new SessionVerifier(runtime, sessionTokens, ledger, audit, roleStore);
+  const verifier = new SessionVerifier(runtime, sessionTokens, ledger, audit, roleStore, access.teams);
   const sessions = new SessionManager({
     ...runtime,
     ledger,

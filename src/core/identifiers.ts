@@ -40,6 +40,24 @@ export function canonicalEmail(input: string): string | null {
   return isHost && address.length <= MAX_EMAIL_BYTES ? address : null;
 }
 
+/** The domain of an address, in its canonical spelling; null for anything that is no address. */
+export function domainOf(email: string): string | null {
+  const at = email.lastIndexOf('@');
+  return at < 1 ? null : canonicalDomain(email.slice(at + 1));
+}
+
+/** Lower-case A-labels, at least two of them; null for anything else. */
+export function canonicalDomain(name: string): string | null {
+  const ascii = domainToASCII(name.trim().normalize('NFKC')).replace(/\.$/, '');
+  const labels = ascii.split('.');
+  const isDomain =
+    ascii.length <= 253 &&
+    labels.length > 1 &&
+    labels.every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(label)) &&
+    !/^\d+$/.test(labels.at(-1) ?? '');
+  return isDomain ? ascii : null;
+}
+
 /** `a***@e***.com`: enough to recognize one's own address, too little to learn another's. */
 export function maskedEmail(email: string): string {
   const at = email.lastIndexOf('@');

@@ -24,6 +24,7 @@ export class Mounts {
     social: false,
     apiKeys: false,
     admin: false,
+    orgs: false,
   };
   readonly signInMethods: SignInMethods = {
     magicLink: false,

@@ -20,7 +20,7 @@ export interface TemplatesOptions {
   locale?: string;
   /** Shown in the forms that strangers use. */
   humanCheckWidget?: WidgetElement;
-  paths?: { auth?: string; account?: string; assets?: string };
+  paths?: { auth?: string; account?: string; orgs?: string; assets?: string };
 }
 
 /** What every template can say about the site, as `site`. */
@@ -33,6 +33,7 @@ export interface Site {
   homeUrl: string;
   auth: string;
   account: string;
+  orgs: string;
   locale: string;
   colors: ReturnType<typeof mailColors>;
 }
@@ -53,6 +54,7 @@ export function createSite(options: TemplatesOptions, texts: Texts): (locale: st
     homeUrl: options.baseUrl,
     auth: options.paths?.auth ?? '/auth',
     account: options.paths?.account ?? '/account',
+    orgs: options.paths?.orgs ?? '/orgs',
     locale: locale !== undefined && texts.has(locale) ? locale : texts.defaultLocale,
     colors: mailColors(options.brand),
   });

@@ -46,6 +46,7 @@ export interface MountedPages {
   social: boolean;
   apiKeys: boolean;
   admin: boolean;
+  orgs: boolean;
 }
 
 export interface PasskeyRow {
@@ -91,6 +92,12 @@ export interface HistoryRow {
   isOwn: boolean;
   ip: string | null;
   device: string | null;
+}
+
+export interface OrgLink {
+  id: string;
+  slug: string;
+  name: string;
 }
 
 export interface MailRow {
@@ -403,6 +410,50 @@ export interface PageData {
     /** The filter as a query. */
     query: string;
     nextUrl: string | null;
+  };
+  'orgs/list': Form & {
+    mounted: MountedPages;
+    organizations: readonly OrgLink[];
+    joinable: readonly OrgLink[];
+    mayFound: boolean;
+    nextCursor: string | null;
+    values?: { name?: string };
+  };
+  'orgs/organization': Form & {
+    mounted: MountedPages;
+    organization: OrgLink;
+    search: string;
+    members: readonly {
+      id: string;
+      email: string;
+      username: string | null;
+      roles: string;
+      since: Date;
+      isSelf: boolean;
+    }[];
+    hasMore: boolean;
+    invitations: readonly { id: string; email: string; role: string; expiresAt: Date }[];
+    projects: readonly { id: string; name: string }[];
+    teams: readonly { id: string; name: string }[];
+    /** The names of the roles that the visitor may give. */
+    roles: readonly string[];
+    may: {
+      manage: boolean;
+      delete: boolean;
+      invite: boolean;
+      remove: boolean;
+      addProject: boolean;
+      addTeam: boolean;
+    };
+    values?: { email?: string; name?: string };
+  };
+  'orgs/accept': Form & {
+    organization: string;
+    role: string;
+    email: string;
+    state: 'accept' | 'sign_in' | 'other_account';
+    signInUrl: string | null;
+    signUpUrl: string | null;
   };
   'social/organization': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
   'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };

@@ -3,6 +3,7 @@ import { SYSTEM } from '../../src/actor.js';
 import { type Config, parseConfig } from '../../src/config/config.js';
 import type { Access } from '../../src/core/access/access.js';
 import { RoleStore } from '../../src/core/access/role-store.js';
+import { TeamHoldings } from '../../src/core/access/team-holdings.js';
 import { AuditManager } from '../../src/core/changes/audit.js';
 import { Ledger } from '../../src/core/changes/ledger.js';
 import { createRuntime } from '../../src/core/runtime.js';
@@ -157,7 +158,14 @@ class World {
     for (let i = 0; i < (variant.instances ?? 4); i += 1)
       this.#instances.push(this.#boot((this.random.next() - 0.5) * 4000));
     const { runtime, ledger, tokens, audit } = this.#parts(0);
-    const verifier = new SessionVerifier(runtime, tokens, ledger, audit, new RoleStore(runtime));
+    const verifier = new SessionVerifier(
+      runtime,
+      tokens,
+      ledger,
+      audit,
+      new RoleStore(runtime),
+      new TeamHoldings(runtime),
+    );
     this.#sessions = new SessionManager({
       ...runtime,
       ledger,
@@ -192,7 +200,14 @@ class World {
     return {
       now,
       config,
-      verifier: new SessionVerifier(runtime, tokens, ledger, audit, new RoleStore(runtime)),
+      verifier: new SessionVerifier(
+        runtime,
+        tokens,
+        ledger,
+        audit,
+        new RoleStore(runtime),
+        new TeamHoldings(runtime),
+      ),
       forget: () => runtime.invalidation.receive(['all']),
     };
   }

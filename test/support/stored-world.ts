@@ -37,6 +37,9 @@ export async function storeWorld(client: unknown, world: World): Promise<void> {
       data: world.roles.flatMap(({ id, mayAssign }) => mayAssign.map((row) => ({ assignerId: id, ...row }))),
     }),
     db.roleAssignment.createMany({ data: world.assignments.map((row) => ({ ...row, assignedAt: at })) }),
+    db.teamAssignment.deleteMany({}),
+    db.teamAssignment.createMany({ data: world.teams.map((row) => ({ ...row, assignedAt: at })) }),
+    db.counter.update({ where: { name: 'teams_version' }, data: { value: { increment: 1 } } }),
     db.scopeNode.createMany({
       data: [...world.parents].map(([id, parentId]) => ({
         id,

@@ -10,6 +10,8 @@ export interface World {
   parents: Map<string, string | null>;
   owners: Map<string, string>;
   assignments: (AssignmentRow & { userId: string })[];
+  /** What teams hold. */
+  teams: (AssignmentRow & { teamId: string })[];
 }
 
 export const NOW = Date.parse('2030-01-01T00:00:00.000Z');
@@ -60,7 +62,7 @@ const assignmentParts = fc.record({
 });
 
 /** `*` only where `withStar`: a world in which somebody holds everything has little left to take. */
-export function worlds(options: { withStar: boolean }): fc.Arbitrary<World> {
+export function worlds(options: { withStar: boolean; withTeams?: boolean }): fc.Arbitrary<World> {
   const entries = options.withStar ? ENTRIES : ENTRIES.filter((entry) => entry !== '*');
   return fc
     .record({
@@ -71,6 +73,7 @@ export function worlds(options: { withStar: boolean }): fc.Arbitrary<World> {
       }),
       owners: fc.array(fc.option(nat, { nil: null, freq: 1 }), { maxLength: SCOPES.length }),
       assignments: fc.array(assignmentParts, { maxLength: 10 }),
+      teams: fc.array(assignmentParts, { maxLength: options.withTeams === true ? 5 : 0 }),
       // Somebody who can do much somewhere, or most changes would be refused.
       boss: fc.option(fc.record({ scope: nat, entries: fc.array(nat, { maxLength: 3 }) }), { freq: 5 }),
     })
@@ -120,6 +123,17 @@ export function worlds(options: { withStar: boolean }): fc.Arbitrary<World> {
           return [`${row.userId} ${row.roleId} ${row.scope}`, row] as const;
         }),
       );
+      const teams = new Map(
+        parts.teams.map((entry) => {
+          const row = {
+            teamId: pick(['1', '11'], entry.user),
+            roleId: pick(ids, entry.role),
+            scope: pick(['global', ...SCOPES], entry.scope),
+            expiresAt: entry.expires === null ? null : new Date(NOW + entry.expires * 1000),
+          };
+          return [`${row.teamId} ${row.roleId} ${row.scope}`, row] as const;
+        }),
+      );
       const { boss } = parts;
       if (boss !== null) {
         const role = roles[1] as RoleRow;
@@ -141,7 +155,14 @@ export function worlds(options: { withStar: boolean }): fc.Arbitrary<World> {
         };
         assignments.set(`${row.userId} ${row.roleId} ${row.scope}`, row);
       }
-      return { now: NOW, roles, parents, owners, assignments: [...assignments.values()] };
+      return {
+        now: NOW,
+        roles,
+        parents,
+        owners,
+        assignments: [...assignments.values()],
+        teams: [...teams.values()],
+      };
     });
 }
 
@@ -188,11 +209,13 @@ function covers(entry: string, permission: string): boolean {
   );
 }
 
-/** The roles held at exactly one scope: assigned and not over, or by owning. */
+/** The roles held at exactly one scope: assigned and not over, held by a team that the person is in, or by owning. */
 export function heldAt(world: World, userId: string, scope: string): string[] {
-  const assigned = world.assignments
-    .filter((row) => row.userId === userId && row.scope === scope)
-    .filter((row) => row.expiresAt === null || row.expiresAt.getTime() > world.now)
+  const counts = (row: AssignmentRow) => row.expiresAt === null || row.expiresAt.getTime() > world.now;
+  const own = world.assignments.filter((row) => row.userId === userId && counts(row));
+  const isIn = (teamId: string) => own.some((row) => row.scope === `team:${teamId}`);
+  const assigned = [...own, ...world.teams.filter((row) => counts(row) && isIn(row.teamId))]
+    .filter((row) => row.scope === scope)
     .map((row) => row.roleId);
   return world.owners.get(scope) === userId ? [...assigned, 'r0'] : assigned;
 }

@@ -11,13 +11,14 @@ import type { AssignmentRow } from './role-catalog.js';
 import type { RoleStore } from './role-store.js';
 import { isPermissionName } from './scope-name.js';
 import type { ScopeTree } from './scope-tree.js';
+import { TeamHoldings, withTeams } from './team-holdings.js';
 
 export type { Explanation } from './explain.js';
 
 /**
  * The one decision, and every question that follows from it.
  *
- * `can` is true exactly when some unexpired assignment or ownership of the user, at the scope, at one of its ancestors or at `global`,
+ * `can` is true exactly when some unexpired assignment or ownership of the user, or of a team of theirs, at the scope, at one of its ancestors or at `global`,
  * has a role that contains the permission. Unknown or suspended users, malformed names and circles are denied.
  * A database or resolver that fails is `unavailable`, never yes.
  */
@@ -26,12 +27,15 @@ export class Access {
   readonly #roles: RoleStore;
   readonly #scopes: ScopeTree;
   readonly #lists: ListCore;
+  /** @internal */
+  readonly teams: TeamHoldings;
 
   constructor(runtime: Runtime, roles: RoleStore, scopes: ScopeTree) {
     this.#runtime = runtime;
     this.#roles = roles;
     this.#scopes = scopes;
     this.#lists = { ...runtime, scopeTree: scopes };
+    this.teams = new TeamHoldings(runtime);
   }
 
   async can(userId: string, permission: string, scope = 'global'): Promise<boolean> {
@@ -120,26 +124,27 @@ export class Access {
 
   /** What a user has been given, as of now; null for one who is unknown, suspended or deleted. */
   async grantsOf(userId: string): Promise<Grants | null> {
-    const [user, catalog] = await Promise.all([
+    const [user, { catalog, teamsVersion }] = await Promise.all([
       this.#runtime.db.user.findUnique({
         where: { id: userId },
         include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } },
       }),
-      this.#roles.current(),
+      this.#roles.currentWithTeams(),
     ]);
     const now = this.#runtime.now();
-    return user === null || !isActive(user, now)
-      ? null
-      : new Grants(userId, user.assignments, catalog, now.getTime());
+    if (user === null || !isActive(user, now)) return null;
+    const holdings = await this.teams.of(user.assignments, teamsVersion);
+    return new Grants(userId, withTeams(user.assignments, holdings), catalog, now.getTime());
   }
 
   /** As `grantsOf`, but also for people who are suspended: their standing still counts when somebody acts upon them. */
   async standingOf(userId: string): Promise<Grants> {
-    const [assignments, catalog] = await Promise.all([
+    const [assignments, { catalog, teamsVersion }] = await Promise.all([
       this.#runtime.db.roleAssignment.findMany({ where: { userId } }) as Promise<AssignmentRow[]>,
-      this.#roles.current(),
+      this.#roles.currentWithTeams(),
     ]);
-    return new Grants(userId, assignments, catalog, this.#runtime.now().getTime());
+    const holdings = await this.teams.of(assignments, teamsVersion);
+    return new Grants(userId, withTeams(assignments, holdings), catalog, this.#runtime.now().getTime());
   }
 
   /**

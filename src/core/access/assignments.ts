@@ -1,15 +1,25 @@
-import { type Actor, isSystem } from '../../actor.js';
-import { isMissing, isUniqueViolation } from '../../db/client.js';
-import { AuthTunaError } from '../../errors.js';
-import type { Fact } from '../changes/audit.js';
-import type { Write } from '../changes/ledger.js';
-import { invalid, noUser } from '../refusals.js';
+import type { Actor } from '../../actor.js';
+import { isUniqueViolation } from '../../db/client.js';
+import {
+  type AssignmentSource,
+  explain,
+  factOf,
+  makesSuperadmin,
+  notHeld,
+  type Place,
+  planAssign,
+  planUnassign,
+  refused,
+  unchanged,
+} from './assignment-plans.js';
 import { mayAssign, outranks } from './delegation.js';
-import type { CompiledRole, RoleCatalog } from './role-catalog.js';
-import { asConflict, freshChain, locateRoleAt, noRole, type RoleCore, standingAt } from './role-core.js';
-import { isScope, parseScope } from './scope-name.js';
-import { SuperadminGuard, superadminRoles } from './superadmins.js';
-import { rolesUnchanged, scopeStays } from './versions.js';
+import { countingOrg, hasOneOwner, LAST_OWNER, ownerAdded, ownerRemoved, userStays } from './org-owners.js';
+import { asConflict, freshChain, type RoleCore, standingAt } from './role-core.js';
+import { parseScope } from './scope-name.js';
+import { SuperadminGuard } from './superadmins.js';
+import { mayGiveTeamRoles, mayTakeTeamRoles } from './team-rights.js';
+
+export type { AssignmentSource } from './assignment-plans.js';
 
 export interface RoleAssignment {
   userId: string;
@@ -20,28 +30,7 @@ export interface RoleAssignment {
   expiresAt: Date | null;
 }
 
-/** The role and the place of an assignment, as they were when it was decided. */
-interface Place {
-  userId: string;
-  scope: string;
-  /** Whether the scope was registered, read before everything else. */
-  isRow: boolean;
-  role: CompiledRole;
-  catalog: RoleCatalog;
-  actor: Actor;
-}
-
-/** Where an assignment comes from other than from a person's own choice. */
-export interface AssignmentSource {
-  /** The provider whose claims say it: `sso-<id>` */
-  source: string;
-  /** The role must be this one: the name alone may mean another role by now. */
-  roleId: string;
-}
-
 type Row = { userId: string; roleId: string; scope: string };
-
-const LAST_SUPERADMIN = 'The last superadmin stays.';
 
 /** {@link RoleManager.assign} */
 export async function assign(
@@ -50,59 +39,14 @@ export async function assign(
   actor: Actor,
   from?: AssignmentSource,
 ): Promise<void> {
-  const { userId, scope } = assignment;
-  const expiresAt = assignment.expiresAt ?? null;
-  const isRow = await isRegistered(core, scope);
-  const { catalog, role, chain } = await locateRoleAt(core, assignment.role, scope);
-  if (from !== undefined && role.id !== from.roleId) throw noRole(assignment.role);
-  const place = { userId, scope, isRow, role, catalog, actor };
-  requireFits(core, place, expiresAt);
-  const standing = await standingAt(core, actor, chain);
-  if (standing !== null && !mayAssign(standing, role)) throw await refused(core, 'role.assigned', place);
-
-  const superadmins = new SuperadminGuard(core);
-  const seen = await superadmins.observe();
-  const user = await core.db.user.findUnique({ where: { id: userId } });
-  if (user === null || user.deletedAt !== null) throw noUser();
-  if (user.kind === 'service' && superadminRoles(catalog).has(role.id))
-    throw invalid(
-      'userId',
-      'not_used',
-      'a service account cannot be superadmin: nobody could end it in time',
-    );
-  const row = { userId, roleId: role.id, scope };
+  const { place, change, refusalOf } = await planAssign(core, assignment, actor, from);
   try {
-    await core.ledger.commit({
-      writes: [
-        core.db.roleAssignment.create({
-          data: {
-            ...row,
-            assignedById: actor.userId,
-            source: from?.source ?? null,
-            assignedAt: core.now(),
-            expiresAt,
-          },
-        }),
-        ...(makesSuperadmin(place, expiresAt) ? superadmins.added(user, seen) : []),
-        ...unchanged(core, place),
-      ],
-      facts: [factOf('role.assigned', place, { expiresAt })],
-      invalidates: [`user:${userId}`],
-    });
+    await core.ledger.commit(change);
   } catch (error) {
-    if (!isUniqueViolation(error)) throw await explain(core, error, place);
-    await changeEnd(core, row, expiresAt, place);
+    if (!isUniqueViolation(error)) throw await refusalOf(error);
+    const row = { userId: place.userId, roleId: place.role.id, scope: place.scope };
+    await changeEnd(core, row, assignment.expiresAt ?? null, place);
   }
-}
-
-/** Whether the role may be held there and so long. @throws AuthTunaError `invalid_input` */
-function requireFits(core: RoleCore, { role, scope }: Place, expiresAt: Date | null): void {
-  if (role.at.length > 0 && !role.at.includes(parseScope(scope)?.type ?? ''))
-    throw invalid('scope', 'invalid_scope', `${role.name} can be assigned at ${role.at.join(', ')} only`);
-  if (expiresAt !== null && !(expiresAt > core.now()))
-    throw invalid('expiresAt', 'in_past', 'must be in the future');
-  if (expiresAt !== null && role.name === 'superadmin' && role.ownedBy === '')
-    throw invalid('expiresAt', 'not_used', 'superadmin has no end; take it away instead');
 }
 
 /** Assigning again changes only when an assignment ends. To let it end earlier is to take it away. */
@@ -119,13 +63,21 @@ async function changeEnd(core: RoleCore, row: Row, expiresAt: Date | null, place
   const endsEarlier = expiresAt !== null && expiresAt.getTime() < (existing.expiresAt?.getTime() ?? Infinity);
   if (endsEarlier && place.actor.userId !== row.userId) {
     const standing = await standingAt(core, place.actor, await freshChain(core, row.scope));
-    if (standing !== null && !outranks(standing, await core.access.standingOf(row.userId)))
-      throw await refused(core, 'role.assigned', place);
+    const target = await core.access.standingOf(row.userId);
+    const may =
+      standing === null ||
+      (outranks(standing, target) && (await mayTakeTeamRoles(core, standing.actor, row.scope, target)));
+    if (!may) throw await refused(core, 'role.assigned', place);
   }
   const [was, is] = [makesSuperadmin(place, existing.expiresAt), makesSuperadmin(place, expiresAt)];
+  const [owned, owns] = await Promise.all([
+    countingOrg(core.db, { ...place, expiresAt: existing.expiresAt }),
+    countingOrg(core.db, { ...place, expiresAt }),
+  ]);
   await core.ledger
     .commit({
       writes: [
+        ...(owns === null ? [] : [userStays(core.db, row.userId)]),
         core.db.roleAssignment.update({
           where: { ...where, expiresAt: existing.expiresAt },
           data: { expiresAt },
@@ -133,12 +85,15 @@ async function changeEnd(core: RoleCore, row: Row, expiresAt: Date | null, place
         ...(was && !is ? superadmins.removed(user, seen) : []),
         ...(is && !was ? superadmins.added(user, seen) : []),
         ...unchanged(core, place),
+        ...(owned !== null && owns === null ? [ownerRemoved(core.db, owned)] : []),
+        ...(owns !== null && owned === null ? [ownerAdded(core.db, owns)] : []),
       ],
       facts: [factOf('role.assigned', place, { expiresAt })],
       invalidates: [`user:${row.userId}`],
     })
     .catch(async (error: unknown) => {
-      throw await explain(core, error, place);
+      const isLastOwner = owned !== null && owns === null && (await hasOneOwner(core.db, row.scope));
+      throw isLastOwner ? asConflict(error, LAST_OWNER) : await explain(core, error, place);
     });
 }
 
@@ -149,43 +104,10 @@ export async function unassign(
   actor: Actor,
   from?: AssignmentSource,
 ): Promise<void> {
-  const { userId, scope } = assignment;
-  const isRow = await isRegistered(core, scope);
-  const { catalog, role, chain } = await locateRoleAt(core, assignment.role, scope);
-  if (from !== undefined && role.id !== from.roleId) throw noRole(assignment.role);
-  const place = { userId, scope, isRow, role, catalog, actor };
-  const standing = await standingAt(core, actor, chain);
-  if (standing !== null && actor.userId !== userId) {
-    const target = await core.access.standingOf(userId);
-    if (!mayAssign(standing, role) || !outranks(standing, target))
-      throw await refused(core, 'role.unassigned', place);
-  }
-  const superadmins = new SuperadminGuard(core);
-  const seen = await superadmins.observe();
-  const where = { userId_roleId_scope: { userId, roleId: role.id, scope } };
-  const [user, existing] = await Promise.all([
-    core.db.user.findUnique({ where: { id: userId } }),
-    core.db.roleAssignment.findUnique({ where }),
-  ]);
-  if (user === null) throw noUser();
-  if (existing === null) throw notHeld(place);
-  const wasSuperadmin = makesSuperadmin(place, existing.expiresAt);
-  try {
-    await core.ledger.commit({
-      writes: [
-        core.db.roleAssignment.delete({ where: { ...where, expiresAt: existing.expiresAt } }),
-        ...(wasSuperadmin ? superadmins.removed(user, seen) : []),
-        ...unchanged(core, place),
-      ],
-      facts: [factOf('role.unassigned', place)],
-      invalidates: [`user:${userId}`],
-    });
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    if ((await core.db.roleAssignment.findUnique({ where })) === null) throw notHeld(place);
-    const isLast = wasSuperadmin && (await superadmins.isLast(user));
-    throw asConflict(error, isLast ? LAST_SUPERADMIN : undefined);
-  }
+  const { change, refusalOf } = await planUnassign(core, assignment, actor, from);
+  await core.ledger.commit(change).catch(async (error: unknown) => {
+    throw await refusalOf(error);
+  });
 }
 
 /** {@link RoleManager.assignmentsOf} */
@@ -204,6 +126,7 @@ export async function assignableBy(core: RoleCore, actor: Actor, scope: string):
   const catalog = await core.roleStore.current();
   const standing = await standingAt(core, actor, chain);
   const type = parseScope(scope)?.type ?? '';
+  if (standing !== null && !(await mayGiveTeamRoles(core, standing.actor, scope))) return [];
   return (
     [...catalog.all()]
       .filter((role) => role.at.length === 0 || role.at.includes(type))
@@ -213,54 +136,4 @@ export async function assignableBy(core: RoleCore, actor: Actor, scope: string):
       .map((role) => role.name)
       .sort()
   );
-}
-
-/** Whether an assignment counts among those of which one must always be left. */
-function makesSuperadmin({ catalog, role, scope }: Place, expiresAt: Date | null): boolean {
-  return scope === 'global' && expiresAt === null && superadminRoles(catalog).has(role.id);
-}
-
-/** What the assignment was decided by, for its batch: the roles, where they decide who is a superadmin, and the node of the scope. */
-function unchanged({ db }: RoleCore, { scope, isRow, catalog }: Place): Write[] {
-  if (scope === 'global') return [rolesUnchanged(db, catalog.version)];
-  return isRow ? [scopeStays(db, scope)] : [];
-}
-
-async function isRegistered({ scopeTree }: RoleCore, scope: string): Promise<boolean> {
-  return isScope(scope) && scope !== 'global' && (await scopeTree.rowOf(scope)) !== null;
-}
-
-/** Why a batch missed: what the assignment was decided by is gone or has changed. */
-async function explain(core: RoleCore, error: unknown, { catalog, role, userId }: Place): Promise<unknown> {
-  const isReferenceGone = error instanceof AuthTunaError && error.details.reason === 'reference_gone';
-  if (!isMissing(error) && !isReferenceGone) return error;
-  if ((await core.roleStore.current()).byId(role.id) === null) return noRole(catalog.describe(role).name);
-  const user = await core.db.user.findUnique({ where: { id: userId } });
-  return user === null || user.deletedAt !== null ? noUser() : asConflict(error);
-}
-
-function notHeld({ role, scope }: Place): AuthTunaError {
-  return new AuthTunaError('not_found', { message: `The user does not hold ${role.name} at ${scope}.` });
-}
-
-function factOf(
-  type: 'role.assigned' | 'role.unassigned',
-  { userId, scope, role, actor }: Place,
-  data: Readonly<Record<string, unknown>> = {},
-): Fact {
-  return { type, actor, target: { type: 'user', id: userId }, scope, data: { role: role.name, ...data } };
-}
-
-/** The refusal, recorded: an attempt to give or take a role is worth knowing afterwards. */
-async function refused(
-  core: RoleCore,
-  type: 'role.assigned' | 'role.unassigned',
-  place: Place,
-): Promise<AuthTunaError> {
-  await core.audit.record({ ...factOf(type, place), outcome: 'denied' });
-  return place.role.isRanked || isSystem(place.actor)
-    ? new AuthTunaError('forbidden')
-    : new AuthTunaError('forbidden', {
-        message: `The role ${place.role.name} has no level, so no user outranks it: give it a level, or name it in mayAssign of another role.`,
-      });
 }

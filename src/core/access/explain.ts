@@ -9,7 +9,7 @@ export interface Explanation {
   /** The scopes that were looked at, from the one asked about up to `global`. */
   chain: string[];
   /** The roles that say yes, and where they are held. */
-  grants: { role: string; scope: string; through: 'assignment' | 'ownership' }[];
+  grants: { role: string; scope: string; through: 'assignment' | 'ownership' | 'team'; team?: string }[];
   /** One sentence. */
   reason: string;
 }
@@ -38,7 +38,12 @@ export async function explain(
   const first = found[0];
   if (first === undefined)
     return denied(`No role held at ${looked.join(', ')} contains ${permission}.`, looked);
-  const how = first.through === 'ownership' ? 'by owning' : 'at';
+  const how =
+    first.through === 'ownership'
+      ? 'by owning'
+      : first.through === 'team'
+        ? `through the team ${first.team} at`
+        : 'at';
   return {
     allowed: true,
     chain: looked,
@@ -51,7 +56,14 @@ function saying(grants: Grants, permission: string, chain: Chain): Explanation['
   return chain.scopes.flatMap((scope, index) => {
     const assigned = (grants.heldAt(chain, index)?.roles ?? [])
       .filter((role) => holds(role.permissions, permission))
-      .map((role) => ({ role: role.name, scope, through: 'assignment' as const }));
+      .flatMap((role): Explanation['grants'] => {
+        const teams = grants.teamsGiving(role.id, scope);
+        const isOwn = grants.isAssigned(role.id, scope);
+        return [
+          ...(isOwn ? [{ role: role.name, scope, through: 'assignment' as const }] : []),
+          ...teams.map((team) => ({ role: role.name, scope, through: 'team' as const, team })),
+        ];
+      });
     const owns = chain.owners[index] === grants.userId && grants.catalog.owner.allows(permission);
     return owns ? [...assigned, { role: 'owner', scope, through: 'ownership' as const }] : assigned;
   });

@@ -22,6 +22,9 @@ export class Grants {
   readonly #held: ReadonlyMap<string, RoleSet>;
   /** Permissions and patterns outside which nothing is allowed; null for no limit. */
   readonly #limit: ReadonlySet<string> | null;
+  /** What is held through teams, for explanations; and what is the person's own of the same roles at the same places. */
+  readonly #throughTeams: readonly AssignmentRow[];
+  readonly #own: ReadonlySet<string>;
 
   /** @param limit permissions and patterns of a credential that may do no more than these, whatever its user holds */
   constructor(
@@ -40,6 +43,16 @@ export class Grants {
     );
     this.#held = catalog.heldBy(current);
     this.#limit = limit === null ? null : new Set(limit);
+    this.#throughTeams = current.filter(({ team }) => team !== undefined);
+    const shared = new Set(this.#throughTeams.map(placeOf));
+    this.#own = new Set(
+      shared.size === 0
+        ? []
+        : current
+            .filter(({ team }) => team === undefined)
+            .map(placeOf)
+            .filter((place) => shared.has(place)),
+    );
   }
 
   /** The roles held exactly at a scope, not those above it. */
@@ -50,6 +63,18 @@ export class Grants {
   /** The scopes at which something is held. */
   get scopes(): readonly string[] {
     return [...this.#held.keys()];
+  }
+
+  /** The teams through which a role is held at a scope. */
+  teamsGiving(roleId: string, scope: string): string[] {
+    return this.#throughTeams.flatMap((row) =>
+      row.roleId === roleId && row.scope === scope && row.team !== undefined ? [row.team] : [],
+    );
+  }
+
+  /** Whether a role that is held at a scope is the person's own, and not a team's alone. */
+  isAssigned(roleId: string, scope: string): boolean {
+    return this.teamsGiving(roleId, scope).length === 0 || this.#own.has(placeOf({ roleId, scope }));
   }
 
   /** The one decision: some role held at the scope or above it contains the permission. */
@@ -102,6 +127,10 @@ export class Grants {
   assignedAnywhere(): CompiledRole[] {
     return this.scopes.flatMap((scope) => this.at(scope)?.roles ?? []);
   }
+}
+
+function placeOf({ roleId, scope }: Pick<AssignmentRow, 'roleId' | 'scope'>): string {
+  return `${roleId} ${scope}`;
 }
 
 export const GLOBAL_CHAIN: Chain = Object.freeze({ scopes: ['global'], owners: [null] });

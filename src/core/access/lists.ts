@@ -7,6 +7,7 @@ import { idReaders } from './host-ids.js';
 import type { CompiledRole, RoleCatalog } from './role-catalog.js';
 import { isPermissionName, parseScope } from './scope-name.js';
 import type { ScopeTree } from './scope-tree.js';
+import { scopeOfTeam } from './team-holdings.js';
 
 /** What the lists are made from. */
 export interface ListCore extends Runtime {
@@ -80,18 +81,32 @@ export async function usersWith(
     );
   const owners = catalog.owner.allows(permission) ? chain.owners.filter((id) => id !== null) : [];
   const held = { OR: roles.map((role) => ({ roleId: role.id, scope: { in: placesOf(role) } })) };
-  const assigned = { assignments: { some: { AND: [held, notEnded(core)] } } };
-  return activeUsers(core, { OR: [{ id: { in: owners } }, assigned] }, query);
+  return activeUsers(core, { OR: [{ id: { in: owners } }, ...(await holding(core, held))] }, query);
 }
 
 /** {@link Access.holdersOf} */
-export function holdersOf(
+export async function holdersOf(
   core: ListCore,
   roleId: string,
   scope: string,
   query: PageQuery,
 ): Promise<Page<PublicUser>> {
-  return activeUsers(core, { assignments: { some: { roleId, scope, ...notEnded(core) } } }, query);
+  return activeUsers(core, { OR: await holding(core, { roleId, scope }) }, query);
+}
+
+/** The conditions of users who hold such a role: themselves, or by being in a team that holds it. */
+async function holding(core: ListCore, held: object): Promise<object[]> {
+  const counts = notEnded(core);
+  const rows = await core.db.teamAssignment.findMany({
+    where: { AND: [held, counts] },
+    distinct: ['teamId'],
+    select: { teamId: true },
+  });
+  const teams = rows.map(({ teamId }) => scopeOfTeam(teamId));
+  return [
+    { assignments: { some: { AND: [held, counts] } } },
+    { assignments: { some: { scope: { in: teams }, ...counts } } },
+  ];
 }
 
 /** The condition of an assignment that counts now. */

@@ -67,6 +67,8 @@ export interface AssignmentRow {
   roleId: string;
   scope: string;
   expiresAt: Date | null;
+  /** The team through which it is held; none for a role of the person's own. */
+  team?: string;
 }
 
 /** All roles at one version, compiled. Replaced as a whole when a role changes; nothing in it is ever altered. */
@@ -164,7 +166,7 @@ export class RoleCatalog {
     for (const { scope, roleId } of assignments) {
       const ids = idsByScope.get(scope);
       if (ids === undefined) idsByScope.set(scope, [roleId]);
-      else ids.push(roleId);
+      else if (!ids.includes(roleId)) ids.push(roleId);
     }
     return new Map([...idsByScope].map(([scope, ids]) => [scope, this.setOf(ids)]));
   }

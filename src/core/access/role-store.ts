@@ -12,6 +12,8 @@ export class RoleStore {
   #catalog: RoleCatalog | null = null;
   /** Of the tree of scopes when `#catalog` was last confirmed. */
   #scopesVersion = 0;
+  /** Of what teams hold, at the same time. */
+  #teamsVersion = 0;
   /** When the counter last said that `#catalog` is current; milliseconds. */
   #confirmedAt = -Infinity;
   /** Counts what may have changed roles, so that an answer that was under way meanwhile confirms nothing. */
@@ -28,22 +30,36 @@ export class RoleStore {
   }
 
   /**
-   * The roles and the version of the tree of scopes as they were at most `withinMs` ago, and when that was. Nothing is read when they were
+   * The roles and the versions of the tree of scopes and of teams as they were at most `withinMs` ago, and when that was. Nothing is read when they were
    * asked about since.
    */
-  async recent(withinMs: number): Promise<{ catalog: RoleCatalog; scopesVersion: number; at: number }> {
+  async recent(
+    withinMs: number,
+  ): Promise<{ catalog: RoleCatalog; scopesVersion: number; teamsVersion: number; at: number }> {
     const now = this.#runtime.now().getTime();
     const age = now - this.#confirmedAt;
     if (this.#catalog !== null && age >= 0 && age < withinMs)
-      return { catalog: this.#catalog, scopesVersion: this.#scopesVersion, at: this.#confirmedAt };
+      return {
+        catalog: this.#catalog,
+        scopesVersion: this.#scopesVersion,
+        teamsVersion: this.#teamsVersion,
+        at: this.#confirmedAt,
+      };
     const changes = this.#changes;
     const versions = await readVersions(this.#runtime.db);
     const catalog = await this.#ofVersion(versions.roles);
     if (changes === this.#changes && catalog === this.#catalog) {
       this.#confirmedAt = now;
       this.#scopesVersion = versions.scopes;
+      this.#teamsVersion = versions.teams;
     }
-    return { catalog, scopesVersion: versions.scopes, at: now };
+    return { catalog, scopesVersion: versions.scopes, teamsVersion: versions.teams, at: now };
+  }
+
+  /** The roles and the version of what teams hold, as of now. */
+  async currentWithTeams(): Promise<{ catalog: RoleCatalog; teamsVersion: number }> {
+    const versions = await readVersions(this.#runtime.db);
+    return { catalog: await this.#ofVersion(versions.roles), teamsVersion: versions.teams };
   }
 
   /** The roles as of now: one row is read, and all roles only when they changed. */

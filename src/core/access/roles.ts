@@ -15,9 +15,19 @@ import { locateRoleAt, noRole, type RoleCore } from './role-core.js';
 import { createRole, deleteRole, updateRole } from './role-edits.js';
 import { addPermission, allowAssign, disallowAssign, removePermission } from './role-entries.js';
 import type { RoleChange, RoleInput } from './role-input.js';
+import {
+  assignmentsOfTeam,
+  assignToTeam,
+  type TeamAssignment,
+  unassignFromTeam,
+} from './team-assignments.js';
 
 export type { RoleAssignment } from './assignments.js';
 export type { RoleChange, RoleInput } from './role-input.js';
+export type { TeamAssignment } from './team-assignments.js';
+
+/** Who holds a role: a person, or a team by its id without `team:`. */
+export type Holder = { userId: string } | { team: string };
 
 /**
  * Roles, and the people who hold them. An actor other than `SYSTEM` can pass on only what they hold, below their own rank; docs/access.md has
@@ -124,17 +134,22 @@ export class RoleManager {
   }
 
   /**
-   * Gives a user a role at a scope. Assigning it again changes only when it ends.
+   * Gives a user, or everybody in a team, a role at a scope. Assigning it again changes only when it ends.
+   *
+   * A person is in a team while they hold a role exactly at `team:<id>`. To give somebody such a role is to give them all that the team holds,
+   * and needs the right to.
    *
    * @throws AuthTunaError `not_found` for an unknown user or role; `invalid_input` for a scope that is none, or of a type the role is not for,
    * or an end in the past; `forbidden` when the actor may not grant this role at this scope; `conflict` when a role, or the scope, changed at
    * the same moment
    */
   assign(
-    assignment: { userId: string; role: string; scope: string; expiresAt?: Date | null },
+    assignment: Holder & { role: string; scope: string; expiresAt?: Date | null },
     actor: Actor,
   ): Promise<void> {
-    return assign(this.#core, assignment, actor);
+    return 'team' in assignment
+      ? assignToTeam(this.#core, assignment, actor)
+      : assign(this.#core, assignment, actor);
   }
 
   /**
@@ -143,8 +158,10 @@ export class RoleManager {
    * @throws AuthTunaError `not_found` when it is not held there; `forbidden` when the actor may not, or does not outrank the holder;
    * `conflict` for the last superadmin, and when a role, or the scope, changed at the same moment
    */
-  unassign(assignment: { userId: string; role: string; scope: string }, actor: Actor): Promise<void> {
-    return unassign(this.#core, assignment, actor);
+  unassign(assignment: Holder & { role: string; scope: string }, actor: Actor): Promise<void> {
+    return 'team' in assignment
+      ? unassignFromTeam(this.#core, assignment, actor)
+      : unassign(this.#core, assignment, actor);
   }
 
   /** @internal As `assign` and `unassign`, for what the claims of a provider say. */
@@ -161,9 +178,14 @@ export class RoleManager {
     return unassign(this.#core, assignment, actor, from);
   }
 
-  /** What a user holds. What has expired is left out, cleaned up or not. */
+  /** What a user holds, without what their teams hold. What has expired is left out, cleaned up or not. */
   assignmentsOf(userId: string): Promise<RoleAssignment[]> {
     return assignmentsOf(this.#core, userId);
+  }
+
+  /** What a team holds, and so everybody in it. What has expired is left out. */
+  assignmentsOfTeam(team: string): Promise<TeamAssignment[]> {
+    return assignmentsOfTeam(this.#core, team);
   }
 
   /** The names of the roles that an actor may assign at a scope. */
@@ -171,7 +193,7 @@ export class RoleManager {
     return assignableBy(this.#core, actor, scope);
   }
 
-  /** The people who hold a role exactly at a scope. */
+  /** The people who hold a role exactly at a scope, themselves or through a team. */
   async usersWith(name: string, scope: string, query: PageQuery = {}): Promise<Page<PublicUser>> {
     const { role } = await locateRoleAt(this.#core, name, scope);
     return this.#core.access.holdersOf(role.id, scope, query);

@@ -4,6 +4,9 @@ import { mayLetIn, outranks, Standing } from './delegation.js';
 import type { Chain } from './grants.js';
 import { notEnded } from './lists.js';
 import { grantsOfActor, type RoleCore } from './role-core.js';
+import { holdersNotBelow, mayEndTeams, teamsHolding } from './team-rights.js';
+
+const CHUNK = 500; // scopes in one query
 
 /**
  * Checks that an actor may hang the scope of `chain` below `above`. To hang it there is to give it to all who hold something above the new
@@ -25,27 +28,41 @@ export async function requireMayMove(
 }
 
 /**
- * Checks that an actor may remove the scope of `chain`: everybody else who holds something there must be below the actor.
+ * Checks that an actor may remove the scope of `chain`, or it and those below it: everybody else who holds something there must be below the
+ * actor.
  *
+ * @param scopes all that go; default the scope alone
  * @throws AuthTunaError `forbidden`
  */
-export async function requireMayRemove(core: RoleCore, actor: Actor, chain: Chain): Promise<void> {
+export async function requireMayRemove(
+  core: RoleCore,
+  actor: Actor,
+  chain: Chain,
+  scopes: readonly string[] = chain.scopes.slice(0, 1),
+): Promise<void> {
   const standing = new Standing(await grantsOfActor(core, actor), chain);
-  await requireMayTake(core, standing, chain.scopes.slice(0, 1));
+  for (let begin = 0; begin < scopes.length; begin += CHUNK)
+    await requireMayTake(core, standing, scopes.slice(begin, begin + CHUNK));
+  if (!(await mayEndTeams(core, actor, scopes))) throw outrankedBy();
 }
 
 async function requireMayLetInAt(
-  { db }: RoleCore,
+  core: RoleCore,
   standing: Standing,
   gained: readonly string[],
   above: Chain,
 ): Promise<void> {
-  const assigned = await db.roleAssignment.findMany({
+  const assigned = await core.db.roleAssignment.findMany({
     where: { scope: { in: [...gained] } },
     distinct: ['roleId'],
     select: { roleId: true },
   });
-  const ids = new Set(assigned.map(({ roleId }) => roleId));
+  const ofTeams = await core.db.teamAssignment.findMany({
+    where: { scope: { in: [...gained] } },
+    distinct: ['roleId'],
+    select: { roleId: true },
+  });
+  const ids = new Set([...assigned, ...ofTeams].map(({ roleId }) => roleId));
   const arriving = [...standing.actor.catalog.all()].filter(
     (role) =>
       ids.has(role.id) ||
@@ -75,8 +92,12 @@ async function requireMayTake(core: RoleCore, standing: Standing, lost: readonly
       ) || target.assignedAnywhere().some((role) => defined.has(role));
     if (isConcerned && !outranks(standing, target)) throw outrankedBy();
   }
+  const owners = await ownersOf(core, standing, lost);
+  if (owners.length > 0 && standing.rank === -1) throw outrankedBy();
+  const concerned = [...new Set([...chain.scopes, ...lost])];
   const counts = notEnded(core);
   const notBelow = roles.filter((role) => !standing.isAbove(role)).map(({ id }) => id);
+  const losing = [...lost, ...(await teamsHolding(core, { scope: { in: [...lost] } }))];
   const some = (where: object) => ({ assignments: { some: { ...where, ...counts } } });
   const found = await core.db.user.findFirst({
     where: {
@@ -85,8 +106,8 @@ async function requireMayTake(core: RoleCore, standing: Standing, lost: readonly
       OR: [
         {
           AND: [
-            some({ scope: { in: [...lost] } }),
-            some({ scope: { in: [...chain.scopes] }, roleId: { in: notBelow } }),
+            { OR: [some({ scope: { in: losing } }), { id: { in: owners } }] },
+            await holdersNotBelow(core, standing, concerned),
           ],
         },
         {
@@ -100,6 +121,22 @@ async function requireMayTake(core: RoleCore, standing: Standing, lost: readonly
     select: { id: true },
   });
   if (found !== null) throw outrankedBy();
+}
+
+/** The other people who own scopes below that of the chain, of those that go. */
+async function ownersOf(
+  { db }: RoleCore,
+  { actor, chain }: Standing,
+  lost: readonly string[],
+): Promise<string[]> {
+  const below = lost.filter((scope) => !chain.scopes.includes(scope));
+  if (below.length === 0) return [];
+  const rows = await db.scopeNode.findMany({
+    where: { id: { in: below }, ownerId: { not: null } },
+    distinct: ['ownerId'],
+    select: { ownerId: true },
+  });
+  return rows.flatMap(({ ownerId }) => (ownerId === null || ownerId === actor.userId ? [] : [ownerId]));
 }
 
 function outrankedBy(): AuthTunaError {

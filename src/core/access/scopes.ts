@@ -1,20 +1,20 @@
 import type { Actor } from '../../actor.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import type { RoleCore } from './role-core.js';
+import type { ScopeDependent } from './scope-dependent.js';
 import {
   moveScope,
   notAScope,
   registerScope,
   removeScope,
-  requireChain,
   requireNode,
-  type ScopeDependent,
   type ScopeInput,
 } from './scope-edits.js';
 import { isScope } from './scope-name.js';
+import { requireChain } from './scope-nodes.js';
 import { type ScopeNode, toNode } from './scope-tree.js';
 
-export type { ScopeDependent } from './scope-edits.js';
+export type { ScopeDependent } from './scope-dependent.js';
 
 /** Changes of the tree of scopes: registering, moving and removing nodes. */
 export class ScopeManager {
@@ -46,7 +46,7 @@ export class ScopeManager {
    * changes of the tree kept coming first
    */
   move(id: string, parent: string | null, actor: Actor): Promise<void> {
-    return moveScope(this.#core, id, parent, actor);
+    return moveScope(this.#core, this.#dependents, id, parent, actor);
   }
 
   /**

@@ -12,7 +12,14 @@ import { isPermissionName } from './scope-name.js';
 import { SHIPPED_PERMISSIONS, SHIPPED_ROLES } from './shipped.js';
 import { SuperadminGuard } from './superadmins.js';
 
-const COUNTERS = ['roles_version', 'scopes_version', 'scope_moves', 'superadmin', 'superadmin_changes'];
+const COUNTERS = [
+  'roles_version',
+  'scopes_version',
+  'scope_moves',
+  'teams_version',
+  'superadmin',
+  'superadmin_changes',
+];
 const ATTEMPTS = 5;
 
 /**

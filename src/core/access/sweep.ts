@@ -1,13 +1,14 @@
 import type { Runtime } from '../runtime.js';
 import { inBatches, type Sweep } from '../sweep.js';
 
-/** Role assignments that expired. */
+/** Role assignments that expired, of people and of teams. */
 export function assignmentSweep({ db }: Runtime): Sweep {
   return {
     removes: 'assignments',
-    run: ({ endedBefore, signal }) =>
-      inBatches(signal, (limit) =>
-        db.roleAssignment.deleteMany({ where: { expiresAt: { lt: endedBefore } }, limit }),
-      ),
+    async run({ endedBefore, signal }) {
+      const where = { expiresAt: { lt: endedBefore } };
+      const ofPeople = await inBatches(signal, (limit) => db.roleAssignment.deleteMany({ where, limit }));
+      return ofPeople + (await inBatches(signal, (limit) => db.teamAssignment.deleteMany({ where, limit })));
+    },
   };
 }

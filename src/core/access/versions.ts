@@ -3,13 +3,16 @@ import type { Db } from '../../db/client.js';
 const ROLES = 'roles_version';
 const SCOPES = 'scopes_version';
 const MOVES = 'scope_moves';
+const TEAMS = 'teams_version';
 
-/** How often the roles and the tree of scopes have changed; by this a process knows whether what it remembers of either still holds. */
+/** How often the roles, the tree of scopes and the roles of teams have changed; by this a process knows whether what it remembers of either still holds. */
 export interface Versions {
   roles: number;
   scopes: number;
   /** How often nodes changed places: moves, removals, and registrations below a name that was no row. */
   moves: number;
+  /** How often what teams hold has changed. */
+  teams: number;
 }
 
 /** The write that tells every process to compile the roles again; it belongs into every batch that changes a role. */
@@ -52,9 +55,14 @@ export function movesUnchanged(db: Db, version: number) {
   return db.counter.update({ where: { name: MOVES, value: version }, data: { value: { increment: 0 } } });
 }
 
+/** The write that tells every process to ask again what teams hold; it belongs into every batch that changes that. */
+export function teamsChanged(db: Db) {
+  return db.counter.update({ where: { name: TEAMS }, data: { value: { increment: 1 } } });
+}
+
 /** All as of now, in one query. */
 export async function readVersions(db: Db): Promise<Versions> {
-  const rows = await db.counter.findMany({ where: { name: { in: [ROLES, SCOPES, MOVES] } } });
+  const rows = await db.counter.findMany({ where: { name: { in: [ROLES, SCOPES, MOVES, TEAMS] } } });
   const of = (name: string) => rows.find((row) => row.name === name)?.value ?? 0;
-  return { roles: of(ROLES), scopes: of(SCOPES), moves: of(MOVES) };
+  return { roles: of(ROLES), scopes: of(SCOPES), moves: of(MOVES), teams: of(TEAMS) };
 }

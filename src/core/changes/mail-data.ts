@@ -62,6 +62,8 @@ export interface MailData {
   'magic-link': WithExpiringLink & { activity: Activity };
   /** To an address without an account: the link offers to make one. */
   'magic-link-sign-up': WithExpiringLink & { activity: Activity };
+  /** `inviter` is how the person who invites is called; null for a script. `message` is theirs. */
+  invitation: WithExpiringLink & { organization: string; inviter: string | null; message: string | null };
   'email-code': Mail & { code: string; expiresInSeconds: number; activity: Activity };
 }
 export type MailName = keyof MailData;

@@ -1,5 +1,6 @@
-import type { RoleCatalog } from '../access/role-catalog.js';
+import type { AssignmentRow, RoleCatalog } from '../access/role-catalog.js';
 import type { RoleStore } from '../access/role-store.js';
+import { type TeamHoldings, withTeams } from '../access/team-holdings.js';
 import { Batcher } from '../concurrency/batcher.js';
 import type { Runtime } from '../runtime.js';
 import type { SessionCache } from './cache.js';
@@ -10,6 +11,8 @@ const ROLES_SHARE = 0.1; // of `recheckSeconds`: with thousands of sessions to c
 /** A session's row as one read found it. */
 export interface SessionRead {
   row: LoadedSession;
+  /** The user's assignments, with what their teams hold. */
+  held: readonly AssignmentRow[];
   catalog: RoleCatalog;
   /** Of the tree of scopes. */
   scopesVersion: number;
@@ -26,7 +29,7 @@ export class SessionReader {
   readonly #rows: Batcher<SessionRead>;
   readonly #recheckMs: number;
 
-  constructor(runtime: Runtime, cache: SessionCache, roles: RoleStore) {
+  constructor(runtime: Runtime, cache: SessionCache, roles: RoleStore, teams: TeamHoldings) {
     this.#runtime = runtime;
     this.#cache = cache;
     this.#recheckMs = runtime.config.session.recheckSeconds * 1000;
@@ -34,7 +37,7 @@ export class SessionReader {
     this.#rows = new Batcher(async (ids, isLatest) => {
       const readAt = cache.invalidations;
       const now = runtime.now().getTime();
-      const [rows, { catalog, scopesVersion, at }] = await Promise.all([
+      const [rows, { catalog, scopesVersion, teamsVersion, at }] = await Promise.all([
         runtime.db.session.findMany({
           where: { id: { in: ids } },
           include: {
@@ -44,7 +47,16 @@ export class SessionReader {
         roles.recent(isLatest ? 0 : this.#recheckMs * ROLES_SHARE),
       ]);
       const startedAt = Math.min(now, at);
-      return new Map(rows.map((row) => [row.id, { row, catalog, scopesVersion, readAt, startedAt }]));
+      const holdings = await teams.of(
+        rows.flatMap(({ user }) => user.assignments),
+        teamsVersion,
+      );
+      return new Map(
+        rows.map((row) => {
+          const held = withTeams(row.user.assignments, holdings);
+          return [row.id, { row, held, catalog, scopesVersion, readAt, startedAt }];
+        }),
+      );
     });
   }
 

@@ -51,6 +51,7 @@ export class SessionWrites {
       fingerprint?: string;
       lifetimeSeconds?: number;
       bearer?: BearerTerms;
+      maxSeconds?: number;
     } = {},
   ): { write: Write; result: SessionWithToken } {
     const { config } = this.#core;
@@ -76,7 +77,10 @@ export class SessionWrites {
       contestedAt: null,
       createdAt: now,
       lastSeenAt: now,
-      absoluteExpiresAt: after(now, options.lifetimeSeconds ?? absoluteSeconds),
+      absoluteExpiresAt: after(
+        now,
+        Math.min(options.lifetimeSeconds ?? absoluteSeconds, options.maxSeconds ?? Infinity),
+      ),
       idleSeconds,
       persistent,
       authenticatedAt: now,

@@ -1,6 +1,7 @@
 import { AuthTunaError, type ErrorCode } from '../../errors.js';
 import { Grants } from '../access/grants.js';
 import type { RoleStore } from '../access/role-store.js';
+import type { TeamHoldings } from '../access/team-holdings.js';
 import type { AuditManager } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';
@@ -57,12 +58,13 @@ export class SessionVerifier {
     ledger: Ledger,
     audit: AuditManager,
     roles: RoleStore,
+    teams: TeamHoldings,
   ) {
     this.#runtime = runtime;
     this.#tokens = tokens;
     this.#recheckMs = runtime.config.session.recheckSeconds * 1000;
     this.cache = new SessionCache(runtime.config.session.recheckSeconds, runtime.now().getTime());
-    this.#reader = new SessionReader(runtime, this.cache, roles);
+    this.#reader = new SessionReader(runtime, this.cache, roles, teams);
     this.#generations = new Generations(runtime, tokens);
     this.#devices = new SessionDevices(runtime, ledger);
     this.#holders = new SessionHolders(runtime, ledger, audit);
@@ -279,9 +281,9 @@ export class SessionVerifier {
     now: Date,
     cookie: { isCurrent: boolean },
   ): VerifiedSession {
-    const { row, catalog } = read;
+    const { row, catalog, held } = read;
     const limit = row.tokenScope?.split(' ') ?? null;
-    const grants = new Grants(row.userId, row.user.assignments, catalog, now.getTime(), limit);
+    const grants = new Grants(row.userId, held, catalog, now.getTime(), limit);
     const recheckAt = read.startedAt + this.#recheckMs;
     const endsAt = Math.min(
       row.absoluteExpiresAt.getTime(),

@@ -70,6 +70,8 @@ export interface SignInGate {
 export interface GateVerdict {
   /** A second factor must be proved, also in a browser in which it otherwise need not be. */
   needsSecondFactor?: boolean;
+  /** The session ends after so many seconds, where the options would let it last longer. */
+  sessionMaxSeconds?: number;
   /** Recorded with the session that comes of it. */
   facts?: readonly Fact[];
 }
@@ -166,7 +168,16 @@ export class SignIn {
     verdicts: readonly GateVerdict[],
   ): Promise<SignInResult> {
     const { db, sessions, ledger } = this.#core;
-    const { write, result } = sessions.prepare(user, proof, { ...actor, userId: user.id }, options);
+    const maxSeconds = Math.min(...verdicts.map(({ sessionMaxSeconds = Infinity }) => sessionMaxSeconds));
+    const { write, result } = sessions.prepare(
+      user,
+      proof,
+      { ...actor, userId: user.id },
+      {
+        ...options,
+        maxSeconds,
+      },
+    );
     const now = this.#core.now();
     const presented = options.presentedSessionIds ?? [];
     await ledger.commit({

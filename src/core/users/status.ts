@@ -2,6 +2,7 @@ import { type Actor, requireUnrestricted } from '../../actor.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { EventType } from '../../events.js';
+import { LAST_OWNER, ownershipsEnded, soleOwnership } from '../access/org-owners.js';
 import { SuperadminGuard } from '../access/superadmins.js';
 import { accountChanged, type Write } from '../changes/ledger.js';
 import { invalid, noUser } from '../refusals.js';
@@ -56,10 +57,11 @@ export async function deleteUser(core: UserCore, id: string, actor: Actor): Prom
   const now = core.now();
   await commit(core, user, { type: 'user.deleted', actor }, [
     ...(held > 0 ? superadmins.removed(user, seen, held) : superadmins.unaffected(seen)),
+    core.db.user.update({ where: { id, deletedAt: null }, data: { deletedAt: now, updatedAt: now } }),
+    ...(await ownershipsEnded(core.db, await core.roleStore.current(), id)),
     core.db.roleAssignment.deleteMany({ where: { userId: id } }),
     ...core.sessions.revokeAllWrites(user, { reason: 'deleted' }),
     core.tokens.revokeAll(id),
-    core.db.user.update({ where: { id, deletedAt: null }, data: { deletedAt: now, updatedAt: now } }),
   ]);
 }
 
@@ -103,7 +105,11 @@ async function commit(
     });
   } catch (error) {
     if (!isMissing(error)) throw error;
-    if (!(await new SuperadminGuard(core).isLast(user))) throw accountChanged();
-    throw new AuthTunaError('conflict', { message: 'The last superadmin stays.' });
+    if (await new SuperadminGuard(core).isLast(user))
+      throw new AuthTunaError('conflict', { message: 'The last superadmin stays.' });
+    const isDeletion = fact.type === 'user.deleted';
+    const orgId = isDeletion ? await soleOwnership(core.db, await core.roleStore.current(), user.id) : null;
+    if (orgId !== null) throw new AuthTunaError('conflict', { message: LAST_OWNER, orgId });
+    throw accountChanged();
   }
 }

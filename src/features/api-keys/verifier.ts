@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { withTeams } from '../../core/access/team-holdings.js';
 import { Batcher } from '../../core/concurrency/batcher.js';
 import type { Core } from '../../core/core.js';
 import type { Topic } from '../../core/invalidation.js';
@@ -98,7 +99,7 @@ export class KeyVerifier {
     const { db, roleStore, now } = this.#core;
     const readAt = this.#log.count;
     const asked = now().getTime();
-    const [rows, { catalog, scopesVersion, at }] = await Promise.all([
+    const [rows, { catalog, scopesVersion, teamsVersion, at }] = await Promise.all([
       db.apiKey.findMany({
         where: { id: { in: ids } },
         include: {
@@ -109,7 +110,17 @@ export class KeyVerifier {
       roleStore.recent(isLatest ? 0 : this.#trustedMs * ROLES_SHARE),
     ]);
     const startedAt = Math.min(asked, at);
-    return new Map(rows.map((row) => [row.id, { row, catalog, scopesVersion, readAt, startedAt }]));
+    const holdings = await this.#core.access.teams.of(
+      rows.flatMap(({ user }) => user.assignments),
+      teamsVersion,
+    );
+    return new Map(
+      rows.map((row) => {
+        const assignments = [...withTeams(row.user.assignments, holdings)];
+        const withAll = { ...row, user: { ...row.user, assignments } };
+        return [row.id, { row: withAll, catalog, scopesVersion, readAt, startedAt }];
+      }),
+    );
   }
 
   async #judge(id: string, hash: string, read: KeyRead | null): Promise<VerifiedKey | null> {

@@ -13,7 +13,7 @@ export interface Requirement {
   isDue: boolean;
 }
 
-/** Who must have a second factor: holders of some roles, and whom the host's function says. */
+/** Who must have a second factor: holders of some roles, members of some organizations, and whom the host's function says. */
 export class EnrollmentPolicy {
   readonly #core: SignInCore;
 
@@ -21,10 +21,10 @@ export class EnrollmentPolicy {
     this.#core = core;
   }
 
-  /** False when no option requires a second factor, so no user needs to be looked up. */
-  get isConfigured(): boolean {
+  /** False where neither an option nor an organization can require a factor of a person with these grants. */
+  concerns(grants: Grants): boolean {
     const { requiredForRoles, policy } = this.#core.config.mfa;
-    return requiredForRoles.length > 0 || policy !== undefined;
+    return requiredForRoles.length > 0 || policy !== undefined || orgIdsOf(grants).length > 0;
   }
 
   /** Whether the caller must set up a second factor before anything else. */
@@ -41,7 +41,9 @@ export class EnrollmentPolicy {
   async requirementFor(user: User, grants: Grants, auth: Auth): Promise<Requirement> {
     const { policy, graceDays } = this.#core.config.mfa;
     const isRequired =
-      this.#holdsRequiredRole(grants) || (policy !== undefined && (await policy(user, auth)) === 'required');
+      this.#holdsRequiredRole(grants) ||
+      (await this.#isDemandedByOrg(grants)) ||
+      (policy !== undefined && (await policy(user, auth)) === 'required');
     if (!isRequired) return { isRequired, graceEndsAt: null, isDue: false };
     const hasFactor =
       (await this.#core.signIn.factorsOf(user.id)).length > 0 ||
@@ -66,6 +68,14 @@ export class EnrollmentPolicy {
     );
   }
 
+  /** Whether an organization in which a role is held requires a second factor of its members. */
+  async #isDemandedByOrg(grants: Grants): Promise<boolean> {
+    const ids = orgIdsOf(grants);
+    if (ids.length === 0) return false;
+    const where = { requireSecondFactor: true, id: { in: ids } };
+    return (await this.#core.db.organization.findFirst({ where, select: { id: true } })) !== null;
+  }
+
   /** From when the days of grace count: the first time it was seen to be required. It never begins again. */
   async #requiredSince(userId: string): Promise<Date> {
     const { db } = this.#core;
@@ -80,4 +90,8 @@ export class EnrollmentPolicy {
       return this.#requiredSince(userId);
     }
   }
+}
+
+function orgIdsOf(grants: Grants): string[] {
+  return grants.scopes.filter((scope) => scope.startsWith('org:')).map((scope) => scope.slice('org:'.length));
 }

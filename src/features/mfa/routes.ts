@@ -54,7 +54,7 @@ function statusRoute({ mfa, policy }: Context): Route {
     },
     async run({ auth, user }) {
       const { isRequired, graceEndsAt } =
-        auth.grants === null || !policy.isConfigured
+        auth.grants === null || !policy.concerns(auth.grants)
           ? { isRequired: false, graceEndsAt: null }
           : await policy.requirementFor(user, auth.grants, auth.beforeEnrollment);
       return { json: { ...(await mfa.status(user.id)), required: isRequired, graceEndsAt } };

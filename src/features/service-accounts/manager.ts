@@ -125,10 +125,13 @@ export class ServiceAccountManager implements ScopeDependent {
     return (await this.#core.db.serviceAccount.count({ where: { scope } })) > 0;
   }
 
-  /** @internal The writes that delete all accounts of an organization that is removed; their keys and roles go along. */
-  async removeAt(scope: string): Promise<Write[]> {
+  /** @internal The writes that delete all accounts of organizations that are removed; their keys and roles go along. */
+  async removeAt(scopes: readonly string[]): Promise<Write[]> {
     const { db } = this.#core;
-    const rows = await db.serviceAccount.findMany({ where: { scope }, select: { userId: true } });
+    const rows = await db.serviceAccount.findMany({
+      where: { scope: { in: [...scopes] } },
+      select: { userId: true },
+    });
     const ids = rows.map(({ userId }) => userId);
     return ids.length === 0 ? [] : [db.user.deleteMany({ where: { id: { in: ids }, kind: SERVICE } })];
   }

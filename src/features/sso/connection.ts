@@ -1,4 +1,3 @@
-import { domainToASCII } from 'node:url';
 import type { Actor } from '../../actor.js';
 import type { Fact } from '../../core/changes/audit.js';
 import type { Write } from '../../core/changes/ledger.js';
@@ -121,24 +120,6 @@ export function commitToConnection(
     })
     .catch(whenMissing(noConnection))
     .catch(whenTaken(domainTaken));
-}
-
-/** The domain of an address, in its canonical spelling; null for anything that is no address. */
-export function domainOf(email: string): string | null {
-  const at = email.lastIndexOf('@');
-  return at < 1 ? null : canonicalDomain(email.slice(at + 1));
-}
-
-/** Lower-case A-labels, at least two of them; null for anything else. */
-export function canonicalDomain(name: string): string | null {
-  const ascii = domainToASCII(name.trim().normalize('NFKC')).replace(/\.$/, '');
-  const labels = ascii.split('.');
-  const isDomain =
-    ascii.length <= 253 &&
-    labels.length > 1 &&
-    labels.every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(label)) &&
-    !/^\d+$/.test(labels.at(-1) ?? '');
-  return isDomain ? ascii : null;
 }
 
 /** Value of the claim -> id of the role. */

@@ -2,6 +2,7 @@ import type { Actor } from '../../actor.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
+import { domainOf } from '../../core/identifiers.js';
 import type { Proof } from '../../core/sessions/session-writes.js';
 import type { SecondFactors } from '../../core/sign-in/second-factors.js';
 import type { GateVerdict, SignInGate } from '../../core/sign-in/sign-in.js';
@@ -9,7 +10,7 @@ import type { UserRow } from '../../core/user.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../../errors.js';
 import type { SocialProvider } from '../../oauth-client/provider.js';
-import { domainOf, findConnection } from './connection.js';
+import { findConnection } from './connection.js';
 import { type DomainRecords, OWNER_PERMISSION } from './domain-records.js';
 import { MappedRoles } from './mapped-roles.js';
 import { toProvider } from './provider.js';
@@ -117,14 +118,17 @@ export class SsoDirectory implements SignInGate, ScopeDependent {
     return (await this.#core.db.ssoConnection.count({ where: { scope } })) > 0;
   }
 
-  /** The writes that remove what hangs on a scope, when the scope is removed. */
-  async removeAt(scope: string): Promise<Write[]> {
+  /** The writes that remove what hangs on scopes, when the scopes are removed. */
+  async removeAt(scopes: readonly string[]): Promise<Write[]> {
     const { db } = this.#core;
-    const rows = await db.ssoConnection.findMany({ where: { scope }, select: { id: true } });
+    const rows = await db.ssoConnection.findMany({
+      where: { scope: { in: [...scopes] } },
+      select: { id: true },
+    });
     const providers = rows.map(({ id }) => SSO_PREFIX + id);
     return [
       db.socialAccount.deleteMany({ where: { provider: { in: providers } } }),
-      db.ssoConnection.deleteMany({ where: { scope } }),
+      db.ssoConnection.deleteMany({ where: { scope: { in: [...scopes] } } }),
     ];
   }
 

@@ -1,10 +1,10 @@
 import type { Actor } from '../../actor.js';
 import type { Core } from '../../core/core.js';
+import { canonicalDomain } from '../../core/identifiers.js';
 import { invalid } from '../../core/refusals.js';
 import { AuthTunaError } from '../../errors.js';
 import {
   type ConnectionRow,
-  canonicalDomain,
   commitToConnection,
   type DomainRow,
   domainTaken,

@@ -1,5 +1,6 @@
 import type { SealedColumn } from '../../core/changes/reseal.js';
 import type { Core } from '../../core/core.js';
+import { domainOf } from '../../core/identifiers.js';
 import { invalid } from '../../core/refusals.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { isStorableText, UNSTORABLE } from '../../db/client.js';
@@ -10,7 +11,7 @@ import {
   type SocialProvider,
   standardClaims,
 } from '../../oauth-client/provider.js';
-import { type ConnectionRow, domainOf } from './connection.js';
+import type { ConnectionRow } from './connection.js';
 
 /** The provider that a connection stands for. */
 export function toProvider({ vault }: Core, row: ConnectionRow): SocialProvider {

@@ -5,11 +5,11 @@ import type { EnrollmentCheck, RequestAuth } from '../caller/request-auth.js';
 /** Keeps users who must have a second factor, and have none, to the routes that set one up. Asked once per look at a session's row. */
 export class EnrollmentGuard implements EnrollmentCheck {
   readonly #authPath: string;
-  readonly #isDue: (auth: RequestAuth, grants: Grants) => Promise<boolean>;
+  readonly #isDue: (auth: RequestAuth, grants: Grants) => boolean | Promise<boolean>;
   /** By what a session was found to hold; a new look at the row makes a new one. */
   readonly #known = new WeakMap<Grants, boolean>();
 
-  constructor(authPath: string, isDue: (auth: RequestAuth, grants: Grants) => Promise<boolean>) {
+  constructor(authPath: string, isDue: (auth: RequestAuth, grants: Grants) => boolean | Promise<boolean>) {
     this.#authPath = authPath;
     this.#isDue = isDue;
   }
@@ -19,10 +19,12 @@ export class EnrollmentGuard implements EnrollmentCheck {
     if (grants === null) return undefined;
     const known = this.#known.get(grants);
     if (known !== undefined) return known ? enrollmentRequired(this.#authPath) : undefined;
-    return this.#isDue(auth, grants).then((isDue) => {
+    const settled = (isDue: boolean) => {
       this.#known.set(grants, isDue);
       return isDue ? enrollmentRequired(this.#authPath) : undefined;
-    });
+    };
+    const answer = this.#isDue(auth, grants);
+    return typeof answer === 'boolean' ? settled(answer) : answer.then(settled);
   }
 }
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
 import { Grants } from '../../../src/core/access/grants.js';
 import { RoleCatalog } from '../../../src/core/access/role-catalog.js';
+import { withTeams } from '../../../src/core/access/team-holdings.js';
 import { type Actor, AuthTunaError, SYSTEM } from '../../../src/index.js';
 import { startApp } from '../../support/app.js';
 import { freshDatabase, openDatabase } from '../../support/database.js';
@@ -31,14 +32,17 @@ test('the decision agrees with a naive reading of the rule, for 10,000 random wo
   const answers = { yes: 0, no: 0 };
   fc.assert(
     fc.property(
-      worlds({ withStar: true }),
+      worlds({ withStar: true, withTeams: true }),
       fc.array(question, { minLength: 5, maxLength: 20 }),
       (world, questions) => {
         const catalog = new RoleCatalog(1, world.roles);
         for (const [userId, permission, scope] of questions) {
           const grants = new Grants(
             userId,
-            world.assignments.filter((row) => row.userId === userId),
+            withTeams(
+              world.assignments.filter((row) => row.userId === userId),
+              new Map(['1', '11'].map((id) => [id, world.teams.filter(({ teamId }) => teamId === id)])),
+            ),
             catalog,
             world.now,
           );
@@ -74,7 +78,7 @@ test('can, canAll, explain, hasRole, scopesWith, usersWith and whereFor give the
   const { access } = authTuna;
   await fc.assert(
     fc.asyncProperty(
-      worlds({ withStar: true }),
+      worlds({ withStar: true, withTeams: true }),
       fc.constantFrom(...USERS),
       fc.constantFrom(...RIGHTS),
       async (world, userId, permission) => {
@@ -97,6 +101,7 @@ test('can, canAll, explain, hasRole, scopesWith, usersWith and whereFor give the
           const alone: World = {
             ...world,
             owners: new Map(),
+            teams: [],
             assignments: [{ userId, roleId: role?.id ?? '', scope: grant.scope, expiresAt: null }],
           };
           expect(closure.length).toBeGreaterThan(0);
@@ -201,11 +206,11 @@ test('whereFor matches no row when nothing is held, also inside the conditions o
 test('I-4: hundreds of sequences through the managers give nobody what nobody of them could have given', async () => {
   const { authTuna, store } = await storedWorlds();
   const group = USERS.slice(0, 3);
-  const step = fc.tuple(fc.nat(11), fc.nat(9_999), fc.nat(9_999), fc.nat(9_999), fc.nat(9_999));
+  const step = fc.tuple(fc.nat(14), fc.nat(9_999), fc.nat(9_999), fc.nat(9_999), fc.nat(9_999));
   let permitted = 0;
   await fc.assert(
     fc.asyncProperty(
-      worlds({ withStar: false }),
+      worlds({ withStar: false, withTeams: true }),
       fc.array(step, { minLength: 6, maxLength: 14 }),
       async (world, sequence) => {
         await store(world);
@@ -249,6 +254,13 @@ test('I-4: hundreds of sequences through the managers give nobody what nobody of
             () => scopes.move(pick(SCOPES, c), scope, actor),
             () => scopes.register({ id: pick(SCOPES, c), parent: scope, ownerId: actor.userId }, actor),
             () => scopes.remove(pick(SCOPES, c), actor),
+            () => roles.assign({ team: pick(['1', '11'], c), role: name, scope }, actor),
+            () => roles.unassign({ team: pick(['1', '11'], c), role: name, scope }, actor),
+            () =>
+              roles.assign(
+                { userId: pick(group, c), role: name, scope: pick(['team:1', 'team:11'], d) },
+                actor,
+              ),
           ];
           try {
             await (changes[kind] as () => Promise<unknown>)();
@@ -285,7 +297,7 @@ function couldBeGiven(world: World, group: readonly string[], permission: string
     const unbound = world.roles.map((role) => ({ ...role, ownedBy: '' }));
     const asHeld = [...found].map((roleId) => ({ userId: 'group', roleId, scope: place, expiresAt: null }));
     return oracle(
-      { ...world, roles: unbound, owners: new Map(), assignments: asHeld },
+      { ...world, roles: unbound, owners: new Map(), teams: [], assignments: asHeld },
       'group',
       permission,
       scope,

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { AuthTuna } from '../../../src/authtuna-interface.js';
 import { parseConfig } from '../../../src/config/config.js';
 import { RoleStore } from '../../../src/core/access/role-store.js';
+import { TeamHoldings } from '../../../src/core/access/team-holdings.js';
 import { AuditManager } from '../../../src/core/changes/audit.js';
 import { Ledger } from '../../../src/core/changes/ledger.js';
 import { createRuntime } from '../../../src/core/runtime.js';
@@ -646,7 +647,14 @@ test('the memory is bounded: of 55,000 sessions within V the latest 20,000 are r
   const audit = new AuditManager(runtime);
   const ledger = new Ledger(runtime, audit);
   const tokens = new SessionTokens(runtime.keys, config.origin);
-  const verifier = new SessionVerifier(runtime, tokens, ledger, audit, new RoleStore(runtime));
+  const verifier = new SessionVerifier(
+    runtime,
+    tokens,
+    ledger,
+    audit,
+    new RoleStore(runtime),
+    new TeamHoldings(runtime),
+  );
   const userAgent = 'Firefox';
   const now = clock.now();
   db.users.set('ada', { id: 'ada', sessionEpoch: 0, suspendedAt: null, deletedAt: null });

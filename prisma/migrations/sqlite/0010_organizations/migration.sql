@@ -1,0 +1,105 @@
+-- CreateTable
+CREATE TABLE "TeamAssignment" (
+    "teamId" TEXT NOT NULL,
+    "roleId" TEXT NOT NULL,
+    "scope" TEXT NOT NULL,
+    "assignedById" TEXT,
+    "assignedAt" DATETIME NOT NULL,
+    "expiresAt" DATETIME,
+
+    PRIMARY KEY ("teamId", "roleId", "scope"),
+    CONSTRAINT "TeamAssignment_roleId_fkey" FOREIGN KEY ("roleId") REFERENCES "Role" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "Organization" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "slug" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "metadata" TEXT NOT NULL DEFAULT '{}',
+    "requireSecondFactor" BOOLEAN NOT NULL DEFAULT false,
+    "sessionMaxSeconds" INTEGER,
+    "allowedEmailDomains" TEXT NOT NULL DEFAULT '',
+    "joinByDomain" BOOLEAN NOT NULL DEFAULT false,
+    "ownerCount" INTEGER NOT NULL DEFAULT 0,
+    "createdAt" DATETIME NOT NULL,
+    "updatedAt" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "OrganizationSlug" (
+    "slug" TEXT NOT NULL PRIMARY KEY,
+    "orgId" TEXT NOT NULL,
+    "expiresAt" DATETIME NOT NULL,
+    CONSTRAINT "OrganizationSlug_orgId_fkey" FOREIGN KEY ("orgId") REFERENCES "Organization" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+
+-- CreateTable
+CREATE TABLE "OrganizationProject" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "orgId" TEXT NOT NULL,
+    "slug" TEXT NOT NULL,
+    "name" TEXT NOT NULL,
+    "metadata" TEXT NOT NULL DEFAULT '{}',
+    "createdAt" DATETIME NOT NULL,
+    "updatedAt" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "OrganizationResource" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "type" TEXT NOT NULL,
+    "createdAt" DATETIME NOT NULL
+);
+
+-- CreateTable
+CREATE TABLE "OrganizationInvitation" (
+    "id" TEXT NOT NULL PRIMARY KEY,
+    "scope" TEXT NOT NULL,
+    "email" TEXT NOT NULL,
+    "role" TEXT NOT NULL,
+    "invitedById" TEXT,
+    "message" TEXT,
+    "createdAt" DATETIME NOT NULL,
+    "sentAt" DATETIME NOT NULL,
+    "expiresAt" DATETIME NOT NULL,
+    "acceptedAt" DATETIME,
+    "revokedAt" DATETIME,
+    "openFor" TEXT
+);
+
+-- CreateIndex
+CREATE INDEX "TeamAssignment_scope_idx" ON "TeamAssignment"("scope");
+
+-- CreateIndex
+CREATE INDEX "TeamAssignment_roleId_scope_idx" ON "TeamAssignment"("roleId", "scope");
+
+-- CreateIndex
+CREATE INDEX "TeamAssignment_expiresAt_idx" ON "TeamAssignment"("expiresAt");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "Organization_slug_key" ON "Organization"("slug");
+
+-- CreateIndex
+CREATE INDEX "OrganizationSlug_orgId_idx" ON "OrganizationSlug"("orgId");
+
+-- CreateIndex
+CREATE INDEX "OrganizationSlug_expiresAt_idx" ON "OrganizationSlug"("expiresAt");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "OrganizationProject_orgId_slug_key" ON "OrganizationProject"("orgId", "slug");
+
+-- CreateIndex
+CREATE INDEX "OrganizationResource_type_idx" ON "OrganizationResource"("type");
+
+-- CreateIndex
+CREATE UNIQUE INDEX "OrganizationInvitation_openFor_key" ON "OrganizationInvitation"("openFor");
+
+-- CreateIndex
+CREATE INDEX "OrganizationInvitation_scope_createdAt_idx" ON "OrganizationInvitation"("scope", "createdAt");
+
+-- CreateIndex
+CREATE INDEX "OrganizationInvitation_email_idx" ON "OrganizationInvitation"("email");
+
+-- CreateIndex
+CREATE INDEX "OrganizationInvitation_expiresAt_idx" ON "OrganizationInvitation"("expiresAt");

@@ -1,0 +1,162 @@
+import { type Actor, isSystem } from '../../actor.js';
+import { isMissing } from '../../db/client.js';
+import { AuthTunaError } from '../../errors.js';
+import type { EventType } from '../../events.js';
+import type { Write } from '../changes/ledger.js';
+import { outranks, Standing } from './delegation.js';
+import type { Grants } from './grants.js';
+import { countingOrg, hasOneOwner, LAST_OWNER, ownerAssignments, ownerRemoved } from './org-owners.js';
+import type { CompiledRole } from './role-catalog.js';
+import { asConflict, freshChain, grantsOfActor, type RoleCore } from './role-core.js';
+import { teamOf } from './team-holdings.js';
+import { mayTakeTeamRoles } from './team-rights.js';
+import { scopesChanged } from './versions.js';
+
+const CHUNK = 500; // scopes in one statement
+
+/** What a person holds at a scope and below it. */
+interface Holding {
+  assignments: { roleId: string; scope: string; expiresAt: Date | null }[];
+  /** Registered scopes that they own. */
+  owned: string[];
+}
+
+/**
+ * Takes from a person everything that they hold at a scope and below it: roles, and the ownership of registered scopes, which have no owner
+ * then. Scopes that only `resolveScope` knows are found by the roles held there.
+ *
+ * @param more what else happens in the same batch
+ * @throws AuthTunaError `not_found` when nothing is held there; `forbidden` for an actor who does not outrank all of it, unless it is the
+ * person's own; `conflict` for the last owner of an organization
+ */
+export async function withdraw(
+  core: RoleCore,
+  { userId, scope }: { userId: string; scope: string },
+  actor: Actor,
+  type: EventType,
+  more: readonly Write[] = [],
+): Promise<void> {
+  const { db } = core;
+  const chain = await freshChain(core, scope);
+  const [target, holding] = await Promise.all([
+    core.access.standingOf(userId),
+    holdingBelow(core, userId, scope),
+  ]);
+  if (holding.assignments.length === 0 && holding.owned.length === 0) throw new AuthTunaError('not_found');
+  if (!isSystem(actor) && actor.userId !== userId) {
+    const standing = new Standing(await grantsOfActor(core, actor), chain);
+    const teams = [...new Set(holding.assignments.map((row) => row.scope))].filter(
+      (at) => teamOf(at) !== null,
+    );
+    let may = mayTakeAll(standing, target, holding);
+    for (const team of teams) may &&= await mayTakeTeamRoles(core, standing.actor, team, target);
+    if (!may) {
+      await core.audit.record({
+        type,
+        actor,
+        outcome: 'denied',
+        target: { type: 'user', id: userId },
+        scope,
+      });
+      throw new AuthTunaError('forbidden');
+    }
+  }
+  const { catalog } = target;
+  const counted = await Promise.all(
+    holding.assignments.map(async (row) => {
+      const role = catalog.byId(row.roleId);
+      return role === null ? null : countingOrg(db, { ...row, role });
+    }),
+  );
+  const ownerships = holding.assignments.filter((_row, index) => counted[index] !== null);
+  try {
+    await core.ledger.commit({
+      writes: [
+        ...ownerships.map(({ roleId, scope: at, expiresAt }) =>
+          db.roleAssignment.delete({
+            where: { userId_roleId_scope: { userId, roleId, scope: at }, expiresAt },
+          }),
+        ),
+        // An owner's role is taken with its count only.
+        ...chunks(holding.assignments.map((row) => row.scope)).map((some) =>
+          db.roleAssignment.deleteMany({
+            where: { userId, scope: { in: some }, NOT: ownerAssignments(catalog) },
+          }),
+        ),
+        ...(holding.owned.length === 0
+          ? []
+          : [
+              ...chunks(holding.owned).map((some) =>
+                db.scopeNode.updateMany({
+                  where: { id: { in: some }, ownerId: userId },
+                  data: { ownerId: null },
+                }),
+              ),
+              scopesChanged(db),
+            ]),
+        ...more,
+        ...counted.flatMap((orgId) => (orgId === null ? [] : [ownerRemoved(db, orgId)])),
+      ],
+      facts: [
+        {
+          type,
+          actor,
+          target: { type: 'user', id: userId },
+          scope,
+          data: {
+            roles: holding.assignments.slice(0, 50).map((row) => ({
+              role: catalog.byId(row.roleId)?.name ?? row.roleId,
+              scope: row.scope,
+            })),
+            owned: holding.owned.slice(0, 50),
+          },
+        },
+      ],
+      invalidates: [`user:${userId}`, ...holding.owned.slice(0, 1).map((owned) => `scope:${owned}`)],
+    });
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    const lone = await Promise.all(ownerships.map((row) => hasOneOwner(db, row.scope)));
+    throw asConflict(error, lone.includes(true) ? LAST_OWNER : undefined);
+  }
+}
+
+/** Found from the person's side: people hold few things, and the tree below may be large or only the host's. */
+async function holdingBelow(core: RoleCore, userId: string, scope: string): Promise<Holding> {
+  const [assignments, nodes] = await Promise.all([
+    core.db.roleAssignment.findMany({
+      where: { userId },
+      select: { roleId: true, scope: true, expiresAt: true },
+    }),
+    core.db.scopeNode.findMany({ where: { ownerId: userId }, select: { id: true } }),
+  ]);
+  const scopes = [...new Set([...assignments.map((row) => row.scope), ...nodes.map(({ id }) => id)])];
+  const isBelow = new Map(
+    await Promise.all(
+      scopes.map(async (each) => {
+        const chain = await core.scopeTree.chainOf(each, { fresh: true });
+        return [each, each === scope || chain?.scopes.includes(scope) === true] as const;
+      }),
+    ),
+  );
+  return {
+    assignments: assignments.filter((row) => isBelow.get(row.scope)),
+    owned: nodes.map(({ id }) => id).filter((id) => isBelow.get(id)),
+  };
+}
+
+/** Whether the actor's rank at the scope is above the person's there, and above every role that would be taken below. */
+function mayTakeAll(standing: Standing, target: Grants, holding: Holding): boolean {
+  const below = holding.assignments.flatMap(({ roleId }): CompiledRole[] => {
+    const role = target.catalog.byId(roleId);
+    return role === null ? [] : [role];
+  });
+  return outranks(standing, target) && below.every((role) => standing.isAbove(role));
+}
+
+function chunks(scopes: readonly string[]): string[][] {
+  const all = [...new Set(scopes)];
+  const parts: string[][] = [];
+  for (let begin = 0; begin < all.length; begin += CHUNK) parts.push(all.slice(begin, begin + CHUNK));
+  return parts;
+}

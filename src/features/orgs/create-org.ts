@@ -1,0 +1,92 @@
+import { type Actor, isSystem } from '../../actor.js';
+import { userStays } from '../../core/access/org-owners.js';
+import { addNode } from '../../core/access/scope-nodes.js';
+import type { Core } from '../../core/core.js';
+import { noUser } from '../../core/refusals.js';
+import { newId } from '../../crypto/random.js';
+import { isMissing, isUniqueViolation } from '../../db/client.js';
+import { AuthTunaError, misconfigured } from '../../errors.js';
+import { type OrgRow, requireOrg, scopeOf } from './organization.js';
+import { requireFreeSlug, slugOf, slugTaken } from './slugs.js';
+
+export interface OrgInput {
+  name: string;
+  slug?: string | undefined;
+  metadata?: Readonly<Record<string, unknown>> | undefined;
+  ownerId?: string | undefined;
+}
+
+/** {@link OrgManager.create} */
+export async function createOrg(core: Core, input: OrgInput, actor: Actor): Promise<OrgRow> {
+  await core.access.require(actor, 'org:create');
+  if (input.ownerId !== undefined && input.ownerId !== actor.userId && !isSystem(actor))
+    throw new AuthTunaError('forbidden');
+  const ownerId = input.ownerId ?? actor.userId;
+  const owner = ownerId === null ? null : await core.db.user.findUnique({ where: { id: ownerId } });
+  if (ownerId !== null && (owner === null || owner.deletedAt !== null)) throw noUser();
+  const ownerRole = (await core.roleStore.current()).find('org_owner');
+  if (ownerRole === null) throw misconfigured('The role org_owner is missing: call ready() first');
+
+  const { db, config } = core;
+  const id = newId(config.random);
+  const scope = scopeOf(id);
+  const now = core.now();
+  const slug = await freeSlugFor(core, input);
+  const row = {
+    id,
+    slug,
+    name: input.name,
+    metadata: JSON.stringify(input.metadata ?? {}),
+    ownerCount: ownerId === null ? 0 : 1,
+    createdAt: now,
+    updatedAt: now,
+  };
+  const node = { id: scope, parentId: null, ownerId: null, name: input.name, registeredById: null };
+  await addNode(core, node, () => ({
+    writes: [
+      ...(ownerId === null
+        ? []
+        : [
+            userStays(db, ownerId),
+            db.roleAssignment.create({
+              data: {
+                userId: ownerId,
+                roleId: ownerRole.id,
+                scope,
+                assignedById: actor.userId,
+                assignedAt: now,
+              },
+            }),
+          ]),
+      db.organizationSlug.deleteMany({ where: { slug, expiresAt: { lte: now } } }),
+      db.organization.create({ data: row }),
+    ],
+    facts: [
+      {
+        type: 'org.created',
+        actor,
+        target: { type: 'org', id },
+        scope,
+        data: { name: row.name, slug, ownerId },
+      },
+    ],
+    invalidates: ownerId === null ? [] : [`user:${ownerId}`],
+  })).catch((error: unknown) => {
+    throw isUniqueViolation(error) ? slugTaken() : isMissing(error) ? noUser() : error;
+  });
+  return requireOrg(core, id);
+}
+
+/** The slug that was asked for, or one made of the name. @throws AuthTunaError `conflict` for one that is taken */
+async function freeSlugFor(core: Core, { name, slug }: OrgInput): Promise<string> {
+  if (slug !== undefined) {
+    await requireFreeSlug(core, slug, null);
+    return slug;
+  }
+  const { random } = core.config;
+  const plain = slugOf(name, random, true);
+  return requireFreeSlug(core, plain, null).then(
+    () => plain,
+    () => slugOf(name, random, false),
+  );
+}

@@ -1,0 +1,160 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { maskedEmail } from '../../core/identifiers.js';
+import { AuthTunaError } from '../../errors.js';
+import { authOf, currentUser } from '../../http/caller/attach.js';
+import type { HttpKit } from '../../http/kit.js';
+import type { FormView } from '../../http/pages/views.js';
+import type { FeaturePages } from '../../http/route.js';
+import type { PageData } from '../../templates/template-data.js';
+import { scopeOf } from './organization.js';
+import { type OrgForms, type Orgs, orgAt, requireSeen } from './shared-routes.js';
+
+/** The name under which an opened invitation waits in the browser until it is accepted. */
+export const OPENED_INVITATION = 'invitation';
+
+const SHOWN = 100; // rows of each list on the page of an organization
+
+export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; forms: OrgForms } {
+  const { views, config } = http;
+  const path = config.paths.orgs;
+  const list = listPage(where, http);
+  const organization = organizationPage(where, http);
+  const accept = acceptPage(where, http);
+  /** The same address answers a script with JSON. */
+  const forBrowsers =
+    (page: FormView): RequestHandler =>
+    (req: Request, res: Response, next: NextFunction) =>
+      views.wantsPage(req) ? page.show(req, res, next) : next();
+  return {
+    pages: {
+      mounted: 'orgs',
+      afterStepUp: (req) => (typeof req.params.orgId === 'string' ? `${path}/${req.params.orgId}` : path),
+      routes: [
+        { path: '/', guard: {}, show: [forBrowsers(list)] },
+        {
+          path: '/invitations/accept',
+          show: [views.takeLink(OPENED_INVITATION, `${path}/invitations/accept`), accept.show],
+        },
+        { path: '/:orgId', guard: {}, show: [forBrowsers(organization)] },
+      ],
+    },
+    forms: {
+      list: [list.problem],
+      organization: [organization.problem],
+      accept: [accept.problem],
+    },
+  };
+}
+
+function listPage({ orgs, core }: Orgs, { views, mounts }: HttpKit): FormView {
+  return views.form('orgs/list', async (req) => {
+    const user = currentUser(req);
+    const cursor = req.query.cursor;
+    const [mine, joinable, mayFound] = await Promise.all([
+      orgs.list({ userId: user.id, ...(typeof cursor === 'string' && { cursor }) }),
+      orgs.joinable(user.id),
+      core.access.can(user.id, 'org:create'),
+    ]);
+    const isMine = new Set(mine.items.map(({ id }) => id));
+    return {
+      mounted: mounts.pages,
+      organizations: mine.items.map(({ id, slug, name }) => ({ id, slug, name })),
+      joinable: joinable.items
+        .filter(({ id }) => !isMine.has(id))
+        .map(({ id, slug, name }) => ({ id, slug, name })),
+      mayFound,
+      nextCursor: mine.nextCursor,
+    };
+  });
+}
+
+function organizationPage(where: Orgs, { views, mounts }: HttpKit): FormView {
+  const { orgs, core, projects, teams } = where;
+  return views.form(
+    'orgs/organization',
+    async (req): Promise<Omit<PageData['orgs/organization'], 'csrfToken'>> => {
+      const user = currentUser(req);
+      const auth = authOf(req);
+      const org = await orgAt(where, String(req.params.orgId));
+      const scope = scopeOf(org.id);
+      await requireSeen({ auth }, scope);
+      const search = typeof req.query.search === 'string' ? req.query.search.slice(0, 64) : '';
+      const checks = ['org:manage', 'org:delete', 'org:members:invite', 'org:members:remove'] as const;
+      const [mayManage, mayDelete, mayInvite, mayRemove] = await core.access.canAll(
+        user.id,
+        [...checks, 'project:create', 'team:create'].map((permission) => ({ permission, scope })),
+      );
+      const [mayAddProject, mayAddTeam, members, invitations, allProjects, allTeams, roles] =
+        await Promise.all([
+          core.access.can(user.id, 'project:create', scope),
+          core.access.can(user.id, 'team:create', scope),
+          orgs.members(scope, { search, limit: SHOWN }),
+          mayInvite === true ? orgs.listInvitations(scope, { isOpen: true, limit: SHOWN }) : null,
+          projects.list({ orgId: org.id, limit: SHOWN, readableBy: user.id }),
+          teams.list({ parent: scope, limit: SHOWN, readableBy: user.id }),
+          core.roles.assignableBy(auth.actor, scope),
+        ]);
+      return {
+        mounted: mounts.pages,
+        organization: { id: org.id, slug: org.slug, name: org.name },
+        search,
+        members: members.items.map(({ user: member, roles: held, since }) => ({
+          id: member.id,
+          email: member.email,
+          username: member.username,
+          roles: held.join(', '),
+          since,
+          isSelf: member.id === user.id,
+        })),
+        hasMore: members.nextCursor !== null,
+        invitations: (invitations?.items ?? []).map(({ id, email, role, expiresAt }) => ({
+          id,
+          email,
+          role,
+          expiresAt,
+        })),
+        projects: allProjects.items.map(({ id, name }) => ({ id, name })),
+        teams: allTeams.items.map(({ id, name }) => ({ id, name })),
+        roles,
+        may: {
+          manage: mayManage === true,
+          delete: mayDelete === true,
+          invite: mayInvite === true && roles.length > 0,
+          remove: mayRemove === true,
+          addProject: mayAddProject,
+          addTeam: mayAddTeam,
+        },
+      };
+    },
+  );
+}
+
+/** What an invitation offers; accepting it is a post. */
+function acceptPage({ orgs, core }: Orgs, { views, config, mounts }: HttpKit): FormView {
+  const path = `${config.paths.orgs}/invitations/accept`;
+  return views.form(
+    'orgs/accept',
+    async (req): Promise<Omit<PageData['orgs/accept'], 'csrfToken'>> => {
+      const token = views.kept(req, OPENED_INVITATION);
+      if (token === null) throw new AuthTunaError('invalid_token');
+      const { scope, email, role } = await orgs.peekInvitation(token);
+      const chain = await core.scopeTree.chainOf(scope, { fresh: true });
+      const orgScope = chain?.scopes.find((each) => each.startsWith('org:')) ?? scope;
+      const node = await core.scopeTree.rowOf(orgScope);
+      const { user } = authOf(req);
+      const state = user === null ? 'sign_in' : user.email === email ? 'accept' : 'other_account';
+      return {
+        organization: node?.name ?? orgScope,
+        role,
+        email: maskedEmail(email),
+        state,
+        signInUrl: mounts.pages.auth ? views.withReturnTo(`${config.paths.auth}/login`, path) : null,
+        signUpUrl:
+          mounts.pages.auth && config.signUp.enabled
+            ? views.withReturnTo(`${config.paths.auth}/signup`, path)
+            : null,
+      };
+    },
+    { cures: ['forbidden', 'email_not_verified'] },
+  );
+}
