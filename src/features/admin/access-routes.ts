@@ -125,6 +125,7 @@ function roleRoutes(context: AdminContext): Route[] {
   ];
 }
 
+// Long: a table of routes, one value for each.
 /** A change of a role by a script, and by a form on its page. */
 function roleEditRoutes(context: AdminContext): Route[] {
   const { parts, path, http } = context;
@@ -375,6 +376,7 @@ async function scopesPage(
   };
 }
 
+// Long: a table of routes, one value for each.
 function scopeRoutes(context: AdminContext): Route[] {
   const { parts, path, http } = context;
   const { scopes } = parts;

@@ -130,6 +130,7 @@ function sessionRoutes(context: AdminContext): Route[] {
   ];
 }
 
+// Long: a table of routes, one value for each.
 function operationRoutes(context: AdminContext): Route[] {
   const { parts, path } = context;
   const { core, jobs, mailer } = parts;

@@ -196,6 +196,7 @@ function personForms(context: AdminContext) {
   return [view.problem];
 }
 
+// Long: a table of routes, one value for each.
 function statusRoutes(context: AdminContext): Route[] {
   const { parts, people, impersonation, path } = context;
   const { core, mfa } = parts;
@@ -310,6 +311,7 @@ function statusRoutes(context: AdminContext): Route[] {
   ];
 }
 
+// Long: a table of routes, one value for each.
 function holdingRoutes(context: AdminContext): Route[] {
   const { parts, path } = context;
   const { roles, sessions, users } = parts.core;

@@ -46,6 +46,7 @@ interface Context<U extends User> {
   forms: SocialForms | undefined;
 }
 
+// Long: a table of routes, one value for each.
 /** To a provider and back. */
 function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Context<U>): Route[] {
   const { views, config } = http;
