@@ -249,8 +249,9 @@ async function guardFirstApp() {
     },
   );
   const { browser, user } = await app.signedIn();
-  await app.authTuna.scopes.register({ id: 'project:42' }, SYSTEM);
-  await app.authTuna.roles.assign({ userId: user.id, role: 'org_admin', scope: 'project:42' }, SYSTEM);
+  await app.authTuna.scopes.register({ id: 'org:acme' }, SYSTEM);
+  await app.authTuna.scopes.register({ id: 'project:42', parent: 'org:acme' }, SYSTEM);
+  await app.authTuna.roles.assign({ userId: user.id, role: 'org_admin', scope: 'org:acme' }, SYSTEM);
   const begin = async (path: string) => {
     const read = reading.next();
     const post = beginPost(app, browser, `/first/${path}/42`);
@@ -283,7 +284,7 @@ test.each(['json/user', 'json/permission', 'json/role', 'stream/user', 'stream/p
 test('a role that was taken away while the body was held back lets nothing through, also before the parser (RB-8)', async () => {
   const { app, user, begin, handled } = await guardFirstApp();
   const post = await begin('json/permission');
-  await app.authTuna.roles.unassign({ userId: user.id, role: 'org_admin', scope: 'project:42' }, SYSTEM);
+  await app.authTuna.roles.unassign({ userId: user.id, role: 'org_admin', scope: 'org:acme' }, SYSTEM);
   app.clock.advance({ seconds: 2 });
   expect((await post.finish()).status).toBe(403);
   expect(handled).toEqual([]);
