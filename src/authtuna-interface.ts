@@ -12,6 +12,7 @@ import type { AuditManager } from './core/changes/audit.js';
 import type { BroadcastHealth } from './core/instances/broadcast.js';
 import type { JobManager, JobStatus } from './core/instances/jobs.js';
 import type { SessionManager } from './core/sessions/sessions.js';
+import type { SignInResult } from './core/sign-in/sign-in.js';
 import type { PasswordManager } from './core/users/passwords.js';
 import type { UserManager } from './core/users/users.js';
 import type { ExtraColumns, UserOfModel } from './db/client.js';
@@ -32,6 +33,7 @@ import type { ServiceAccountManager } from './features/service-accounts/manager.
 import type { SocialManager } from './features/social/manager.js';
 import type { SsoConnectionManager } from './features/sso/manager.js';
 import type { SecurityHeaderOptions } from './http/answer/headers.js';
+import type { HostSignInOptions } from './http/answer/host-sign-in.js';
 import type { GuardOptions, UserGuardOptions } from './http/guards/guards.js';
 import type { RateLimitOptions } from './http/guards/rate-limit.js';
 import type { RecentLoginOptions } from './http/guards/step-up.js';
@@ -81,6 +83,21 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
    * @throws AuthTunaError `misconfigured` without `session()` before it
    */
   formToken(req: Request, res: Response): string;
+  /**
+   * Signs a person in from a route of the host's own that proved who they are, and sets the cookies; the host answers. The same rules hold as
+   * for every other way in.
+   *
+   * @param amr what was proved, in values of RFC 8176: `['pwd']`. Two values are two factors
+   * @returns `signed_in`, or `second_factor_required`: then send the browser to `<auth>/mfa/challenge`
+   * @throws AuthTunaError `not_found`, `account_suspended`, `email_not_verified`, `cross_site_request`; `misconfigured` without `session()` before
+   */
+  signIn(
+    req: Request,
+    res: Response,
+    userId: string,
+    amr: readonly string[],
+    options?: HostSignInOptions,
+  ): Promise<SignInResult>;
   securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
   /** The last middleware of the app. */
   errorHandler(): ErrorRequestHandler;

@@ -17,6 +17,7 @@ import { EVENT_TYPES } from './events.js';
 import { withDevMailbox } from './features/dev-mailbox/mailbox.js';
 import { createFeatures } from './features.js';
 import { securityHeaders } from './http/answer/headers.js';
+import { signInFromHost } from './http/answer/host-sign-in.js';
 import { authOf } from './http/caller/attach.js';
 import { createCallers } from './http/caller/create-callers.js';
 import { csrf } from './http/guards/csrf.js';
@@ -139,6 +140,8 @@ export function assemble<const O extends AnyOptions>(
     ),
     rateLimit: called('rateLimit', http.rateLimit),
     csrf: called('csrf', () => csrf(config, crossSitePosts)),
+    signIn: (req, res, userId, amr, signInOptions) =>
+      signInFromHost(features.core, http, req, res, userId, amr, signInOptions),
     formToken(req, res) {
       authOf(req); // says so where session() is missing, before which everybody would be a stranger
       return views.csrfToken(req, res);

@@ -63,6 +63,11 @@ function completed(parsed: ParsedOptions, base: URL, isSecure: boolean) {
     isSecure,
     origins: new Set([base.origin, ...parsed.trustedOrigins]),
     appName,
+    paths: Object.freeze({
+      ...parsed.paths,
+      hasOwnSignIn: parsed.paths.signIn !== undefined,
+      signIn: parsed.paths.signIn ?? `${parsed.paths.auth}/login`,
+    }),
     databaseUrl: parsed.databaseUrl ?? (parsed.prisma === undefined ? DEFAULT_DATABASE_URL : undefined),
     session: Object.freeze({
       ...session,

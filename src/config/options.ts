@@ -178,7 +178,14 @@ export interface AuthTunaOptions {
   prisma?: PrismaLike;
   /** What your schema calls our models: a prefix for all (`'Auth'` for `AuthUser`, `AuthSession`, …), or names for some (`{ User: 'AuthUser' }`). */
   models?: undefined;
-  paths?: { auth?: string; account?: string; orgs?: string; admin?: string };
+  paths?: {
+    auth?: string;
+    /** Your own sign-in page. Browsers are sent there wherever they would be sent to ours. Default: our page below `auth`. */
+    signIn?: string;
+    account?: string;
+    orgs?: string;
+    admin?: string;
+  };
   session?: {
     /** Default 3600; 7 days with remember me. */
     idleSeconds?: number;

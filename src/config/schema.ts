@@ -114,6 +114,7 @@ export const schema = z.strictObject({
   paths: z
     .strictObject({
       auth: path.default('/auth'),
+      signIn: path.optional(),
       account: path.default('/account'),
       orgs: path.default('/orgs'),
       admin: path.default('/admin'),

@@ -9,7 +9,7 @@ import { BrowserCookie } from './answer/browser-cookie.js';
 import { type CookieSpec, cookieSpec, readCookie } from './answer/cookies.js';
 import { securityHeaders } from './answer/headers.js';
 import { OwnSessionCookie } from './answer/own-session-cookie.js';
-import { type SignInResponse, sendSignIn } from './answer/sign-in-response.js';
+import { type SignInResponse, sendSignIn, writeSignIn } from './answer/sign-in-response.js';
 import { findAuth } from './caller/attach.js';
 import type { RequestReader } from './caller/request-facts.js';
 import type { SessionMiddleware } from './caller/session.js';
@@ -67,6 +67,8 @@ export interface HttpKit {
   sentUser(user: object): Record<string, unknown>;
   /** The session of somebody who acts as another person. */
   readonly ownSession: OwnSessionCookie;
+  /** The cookies of a sign-in alone, for an answer of the host's own. */
+  writeSignIn(req: Request, res: Response, result: SignInResult): void;
   /** The answer to every way in, for scripts and forms. */
   sendSignIn(req: Request, res: Response, result: SignInResult, options?: SignInResponse): void;
 }
@@ -146,6 +148,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
     },
     sentUser: (user) => sentUser(user, config.user.publicColumns),
     ownSession: new OwnSessionCookie(config, sessionCookie, core.sessions),
+    writeSignIn: (req, res, result) => writeSignIn(surroundings, req, res, result),
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),
   };
 }

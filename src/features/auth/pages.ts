@@ -70,7 +70,7 @@ export function authPages<U extends User>(
     pages: {
       mounted: 'auth',
       cures: {
-        unauthenticated: at('/login'),
+        unauthenticated: config.paths.signIn,
         password_change_required: at('/change-password'),
         recent_login_required: at('/step-up'),
         second_factor_required: at('/step-up'),
@@ -78,7 +78,7 @@ export function authPages<U extends User>(
       afterStepUp: (req) => at(req.path),
       routes: [
         { path: '/assets/:name', isStatic: true, show: [views.assets()] },
-        { path: '/login', show: [entry.login.show] },
+        { path: '/login', show: [config.paths.hasOwnSignIn ? ownSignInPage(http) : entry.login.show] },
         ...(config.signUp.enabled ? [{ path: '/signup', show: [entry.signUp.show] }] : []),
         { path: '/forgot-password', show: [entry.forgotPassword.show] },
         opened('/reset-password', 'reset_password', mailed.resetPassword, entry.forgotPassword.problem),
@@ -218,12 +218,19 @@ function donePage({ views, config }: HttpKit) {
   };
 }
 
+/** Where our sign-in page would be: the host's own page. */
+function ownSignInPage({ views, config }: HttpKit) {
+  return handle((req, res) =>
+    views.redirect(res, views.withReturnTo(config.paths.signIn, views.returnTo(req))),
+  );
+}
+
 /** The step-up form; a user who has nothing to prove it with signs in again instead. */
 function stepUpOrSignIn<U extends User>(auth: AuthManager<U>, { views, config }: HttpKit, form: FormView) {
   return handle(async (req, res, next) => {
     const methods = await auth.stepUpMethods(holderOf(req).userId);
     if (methods.password || methods.code || methods.passkeys) return form.show(req, res, next);
-    views.redirect(res, views.withReturnTo(`${config.paths.auth}/login`, views.returnTo(req)));
+    views.redirect(res, views.withReturnTo(config.paths.signIn, views.returnTo(req)));
   });
 }
 

@@ -120,7 +120,7 @@ function signUpRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
   ];
 }
 
-function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
+function signInRoutes<U extends User>({ auth, http, forms }: Context<U>): Route[] {
   const { views, sessionCookie } = http;
   return [
     route({
@@ -154,7 +154,7 @@ function signInRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
         for (const sessionId of ids) await auth.logout(sessionId, actor);
         sessionCookie.clear(req, res);
         res.setHeader('Clear-Site-Data', '"cache"');
-        return { redirectTo: views.returnTo(req) ?? at('/login') };
+        return { redirectTo: views.returnTo(req) ?? http.config.paths.signIn };
       },
     }),
     route({

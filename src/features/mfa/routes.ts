@@ -233,7 +233,7 @@ function resetRoutes({ mfa, http, path, forms }: Context): Route[] {
       async run({ res, body, actor }) {
         await mfa.cancelReset(body.token, actor);
         http.views.forget(res);
-        return { json: { status: 'kept' }, redirectTo: `${http.config.paths.auth}/login` };
+        return { json: { status: 'kept' }, redirectTo: http.config.paths.signIn };
       },
     }),
   ];

@@ -28,23 +28,41 @@ export interface SignInSurroundings {
   config: Config;
 }
 
+/** Writes the cookies of a sign-in: the session's, or the short one of a sign-in that waits for its second factor. */
+export function writeSignIn(
+  { sessionCookie, pendingCookie, browserCookie }: SignInSurroundings,
+  req: Request,
+  res: Response,
+  result: SignInResult,
+): void {
+  if (result.status === 'second_factor_required') {
+    setCookie(res, pendingCookie, serializeCookie(pendingCookie, result.pendingToken, PENDING_SECONDS));
+    return;
+  }
+  browserCookie.write(req, res, result.user.id);
+  sessionCookie.write(req, res, result.token, result.session.persistent ? result.session.expiresAt : null);
+  if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
+    setCookie(res, pendingCookie, serializeCookie(pendingCookie, '', 0));
+}
+
 /**
  * The answer to every way in: the session cookie and the user, or a short pending cookie and what is still to be proved. A form is sent on:
  * to where it wanted, to the second factor, or to the change of a password that must be changed.
  */
 export function sendSignIn(
-  { config, sessionCookie, pendingCookie, browserCookie, views }: SignInSurroundings,
+  surroundings: SignInSurroundings,
   req: Request,
   res: Response,
   result: SignInResult,
   { status = 200, redirectTo, isNavigation = false }: SignInResponse = {},
 ): void {
+  const { config, views } = surroundings;
   const { auth: authPath } = config.paths;
   const returnTo = redirectTo ?? views.returnTo(req);
   const send = (answer: Answer) =>
     isNavigation ? views.redirect(res, answer.redirectTo) : views.answer(req, res, answer);
+  writeSignIn(surroundings, req, res, result);
   if (result.status === 'second_factor_required') {
-    setCookie(res, pendingCookie, serializeCookie(pendingCookie, result.pendingToken, PENDING_SECONDS));
     send({
       json: { secondFactor: { factors: result.factors } },
       status: 202,
@@ -52,10 +70,6 @@ export function sendSignIn(
     });
     return;
   }
-  browserCookie.write(req, res, result.user.id);
-  sessionCookie.write(req, res, result.token, result.session.persistent ? result.session.expiresAt : null);
-  if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
-    setCookie(res, pendingCookie, serializeCookie(pendingCookie, '', 0));
   send({
     json: { user: sentUser(result.user, config.user.publicColumns) },
     status,

@@ -131,6 +131,8 @@ export class Views {
     this.#preSession = cookieSpec(runtime.config, 'at_pre');
     this.#link = cookieSpec(runtime.config, 'at_link');
     this.#widgetSources = widgetSources(runtime.config);
+    const { paths } = runtime.config;
+    if (paths.hasOwnSignIn) this.sendTo('unauthenticated', paths.signIn);
   }
 
   /**
@@ -363,20 +365,21 @@ export class Views {
 
   /** For the error handler: sends a browser to where the refusal is cured, or shows it a page. */
   readonly errorPage: ErrorPage = (req, res, { code, status, retryAfterSeconds, singleSignOn }) => {
-    if (!this.#hasPages || !this.wantsPage(req)) return false;
-    if (singleSignOn !== undefined) {
+    const cure = this.#cures.get(code as ErrorCode);
+    if ((!this.#hasPages && cure === undefined) || !this.wantsPage(req)) return false;
+    if (this.#hasPages && singleSignOn !== undefined) {
       const { path, name } = singleSignOn;
       const continueUrl = this.withReturnTo(path, this.returnTo(req));
       this.page(req, res, 'social/continue', { kind: 'demanded', name, continueUrl }, status);
       return true;
     }
-    const cure = this.#cures.get(code as ErrorCode);
     const isOpening = req.method === 'GET' || req.method === 'HEAD';
     if (isOpening && cure !== undefined && !isAt(req, cure)) {
       this.#headers(req, res, () => {});
       this.redirect(res, this.withReturnTo(cure, safeReturnTo(req.originalUrl, this.#config.origin)));
       return true;
     }
+    if (!this.#hasPages) return false;
     const requestId = req.headers['x-request-id'];
     const shown = {
       code,
