@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import type { Random } from '../crypto/random.js';
 import type { AnyPrisma } from '../db/client.js';
@@ -72,6 +73,17 @@ const signUpField = z.strictObject({
       'must be a zod schema, or another object with safeParse()',
     )
     .default(LINE_OF_TEXT as FieldSchema),
+});
+
+/** A domain in the form in which addresses are stored: lower case, as A-label. */
+const emailDomain = z.string().transform((given, context) => {
+  const domain = domainToASCII(given.normalize('NFKC').trim().toLowerCase());
+  if (/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain)) return domain;
+  context.addIssue({
+    code: 'custom',
+    message: `${given} can match no address; write a domain alone, such as example.com`,
+  });
+  return z.NEVER;
 });
 
 const MODEL_NAME = /^[A-Z][A-Za-z0-9_]{0,63}$/;
@@ -153,7 +165,7 @@ export const schema = z.strictObject({
   signUp: z
     .strictObject({
       enabled: z.boolean().default(true),
-      allowedEmailDomains: z.array(z.string()).optional(),
+      allowedEmailDomains: z.array(emailDomain).optional(),
       requireVerifiedEmail: z.boolean().optional(),
       username: z.enum(['required', 'optional', 'off']).default('optional'),
       fields: z

@@ -141,3 +141,15 @@ test.each([
     expect(parseConfig({ ...sound, mfa, password }).password.minLength).toBe(minLength);
   },
 );
+
+test('allowed domains are taken in any spelling, and one that no address can have is refused', () => {
+  const domains = (allowedEmailDomains: string[]) =>
+    parseConfig({ ...sound, signUp: { allowedEmailDomains } }).signUp.allowedEmailDomains;
+  expect(domains([' Example.com', 'käse.example', 'ａ.example'])).toEqual([
+    'example.com',
+    'xn--kse-qla.example',
+    'a.example',
+  ]);
+  for (const domain of ['*.example.com', '@example.com', 'localhost', 'https://example.com', ''])
+    expect(() => domains([domain]), domain).toThrow('can match no address');
+});

@@ -51,6 +51,21 @@ export async function seed(runtime: Runtime, ledger: Ledger, store: RoleStore): 
   await reportDifferences(runtime, store, declared);
 }
 
+/**
+ * Refuses a role whose permission is neither declared, shipped nor stored: a slip of the pen would otherwise become a permission that no guard
+ * asks for. Where the option `permissions` is not used, the roles themselves declare them.
+ */
+function requireKnown(declared: readonly Declared[], known: ReadonlySet<string>): void {
+  for (const { name, role, origin } of declared) {
+    if (origin !== 'code') continue;
+    const unknown = (role.permissions ?? []).filter((entry) => isPermissionName(entry) && !known.has(entry));
+    if (unknown.length > 0)
+      throw misconfigured(
+        `roles.${name}: ${unknown.join(', ')} is no permission. Correct the name, or declare it in the option permissions`,
+      );
+  }
+}
+
 interface Declared {
   name: string;
   role: RoleDeclaration;
@@ -71,15 +86,19 @@ async function createMissing(
     await db.counter.createMany({ data: missingCounters.map((name) => ({ name, value: 0 })) });
 
   const descriptions: Readonly<Record<string, string>> = SHIPPED_PERMISSIONS;
-  const wanted = new Set([
+  const wantedByName = [
     ...Object.keys(descriptions),
     ...Object.entries(config.permissions ?? {}).flatMap(([resource, actions]) =>
       actions.map((action) => `${resource}:${action}`),
     ),
+  ];
+  const wanted = new Set([
+    ...wantedByName,
     ...declared.flatMap(({ role }) => (role.permissions ?? []).filter(isPermissionName)),
   ]);
   const permissions = new Set((await db.permission.findMany()).map((row) => row.name));
   const missingPermissions = [...wanted].filter((name) => !permissions.has(name));
+  if (config.permissions !== undefined) requireKnown(declared, new Set([...wantedByName, ...permissions]));
 
   const catalog = await store.current();
   const missingRoles = declared
