@@ -24,7 +24,7 @@ export class FileAdapter extends PrismaLibSql {
     this.#reads = new ReadAdapter(url, this.#turns, this.#file);
   }
 
-  override async connect() {
+  override async connect(): ReturnType<PrismaLibSql['connect']> {
     const writes = await super.connect();
     const reads = await this.#reads.connect();
     const queryWriter = writes.queryRaw.bind(writes);

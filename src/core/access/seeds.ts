@@ -72,6 +72,7 @@ interface Declared {
   origin: Role['origin'];
 }
 
+// Long: one batch with all that the declared roles lack, in the order of their foreign keys.
 async function createMissing(
   runtime: Runtime,
   ledger: Ledger,

@@ -29,6 +29,7 @@ interface Holding {
  * @throws AuthTunaError `not_found` when nothing is held there; `forbidden` for an actor who does not outrank all of it, unless it is the
  * person's own; `conflict` for the last owner of an organization
  */
+// Long: one batch, whose conditions are read and written in one place.
 export async function withdraw(
   core: RoleCore,
   { userId, scope }: { userId: string; scope: string },

@@ -30,6 +30,7 @@ export const MEMBER_PLACES: readonly {
 ];
 
 /** Members of organizations, projects and teams. */
+// Long: a table of routes, one entry each.
 export function memberRoutes(where: Orgs): Route[] {
   const { orgs, forms } = where;
   const back = (call: Params) => ({ redirectTo: `${where.path}/${call.param('orgId')}` });

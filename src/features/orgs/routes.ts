@@ -43,6 +43,7 @@ export function orgsFeature(
   };
 }
 
+// Long: a table of routes, one entry each.
 function orgRoutes(where: Orgs): Route[] {
   const { orgs, path, forms } = where;
   return [
