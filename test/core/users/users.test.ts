@@ -11,6 +11,7 @@ test('a user that is made is found by id, address and name, and shows no interna
   const ada = await users.create({ email: ' Ada@Example.COM', username: 'Ada.Love', emailVerified: true });
   expect(ada).toEqual({
     id: ada.id,
+    kind: 'person',
     email: 'ada@example.com',
     username: 'ada.love',
     emailVerifiedAt: clock.now(),
