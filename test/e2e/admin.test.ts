@@ -34,7 +34,10 @@ async function look(page: Page, name: string): Promise<void> {
 }
 
 test('an administrator walks through the dashboard: every page, and a person from creation to erasure (AD-1, AD-2, AD-3, AD-5)', async () => {
-  const { url, authTuna, clock } = await startApp({ appName: 'Harbour' });
+  const { url, authTuna, clock } = await startApp(
+    { appName: 'Harbour' },
+    { routes: (app) => app.get('/', (_req, res) => void res.type('html').send('<title>Harbour</title>')) },
+  );
   const root = await authTuna.users.create({
     email: 'root@example.com',
     password: PASSWORD,

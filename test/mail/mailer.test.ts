@@ -56,7 +56,8 @@ test('every template arrives through a real SMTP server as subject, HTML and tex
     for (const body of [parsed?.html ?? '', parsed?.text ?? '']) {
       expect(body, name).toContain('Harbour');
       if ('code' in data) expect(body, name).toContain(String(data.code));
-      if ('link' in data)
+      const leads = !('account' in data && data.account); // what a service account holds is no page of the reader's
+      if ('link' in data && leads)
         expect(body.replaceAll('&amp;', '&').replaceAll('&#x3D;', '='), name).toContain(data.link);
       if ('activity' in data) expect(body, name).toContain('198.51.100.7');
     }

@@ -243,7 +243,7 @@ test('a look ahead sees from where the session is used now', async () => {
   country = 'BR';
   app.clock.advance({ seconds: AHEAD });
   expect(await statusOf(browser)).toBe(200);
-  await expect.poll(() => statusOf(browser)).toBe(401);
+  await expect.poll(() => statusOf(browser), { timeout: 20_000 }).toBe(401);
 });
 
 test('a row that another process changed is seen by unsafe methods and fresh routes at once, by others within V (SS-8)', async () => {

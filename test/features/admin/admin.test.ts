@@ -402,7 +402,10 @@ test('by form, without a script: a person is created, suspended, given a role, a
   });
   expect(given.headers.get('location')).toBe(`${path}?done=assigned`);
   const twice = await visitor.send(await visitor.open('/admin/new-user'), { email: 'ada@example.com' });
-  expect([twice.status, twice.html.includes('This address or username is taken.')]).toEqual([409, true]);
+  expect([twice.status, twice.html.includes('There is an account with this address already.')]).toEqual([
+    409,
+    true,
+  ]);
   const stranger = await app.browser().get('/admin/users', { headers: { accept: 'text/html' } });
   expect([stranger.status, stranger.headers.get('location')]).toEqual([
     303,
