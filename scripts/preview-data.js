@@ -41,6 +41,8 @@ const ownFields = [
   },
   { id: 'data.company', label: 'Company', required: false, autocomplete: 'organization' },
 ];
+const done = { isSignedIn: false, continueUrl: null, leadsToSignIn: false, returnTo: null };
+const wayOn = { continueUrl: null, signInUrl: '/auth/login', retryUrl: null };
 const passkeys = [
   { id: 'pk_1', name: 'Ada’s MacBook', createdAt: at(210), lastUsedAt: at(1), isSynced: true },
   { id: 'pk_2', name: 'YubiKey 5C', createdAt: at(40), lastUsedAt: null, isSynced: false },
@@ -442,10 +444,17 @@ export const pageSamples = [
   page('auth/step-up', 'all', {
     ...form,
     methods: { password: true, code: true, codeField: 'totp', passkeys: true },
+    afresh: { providers: [], magicLink: false, emailCode: false },
   }),
   page('auth/step-up', 'passkey', {
     ...form,
     methods: { password: false, code: false, codeField: 'totp', passkeys: true },
+    afresh: { providers: [], magicLink: false, emailCode: false },
+  }),
+  page('auth/step-up', 'afresh', {
+    ...form,
+    methods: { password: false, code: false, codeField: 'totp', passkeys: false },
+    afresh: { providers: providers.slice(0, 1), magicLink: true, emailCode: true },
   }),
   page('social/organization', 'plain', { returnTo: null, problem: null }),
   page('social/organization', 'refused', {
@@ -472,8 +481,8 @@ export const pageSamples = [
     values: { email: 'ada' },
     problem: { code: 'invalid_input', fields: { email: 'invalid_email' } },
   }),
-  page('passwordless/sent', 'bound', { email: 'ada@example.com', code: 'K7MPQ2XW' }),
-  page('passwordless/sent', 'free', { email: 'ada@example.com', code: null }),
+  page('passwordless/sent', 'bound', { email: 'ada@example.com', code: 'K7MPQ2XW', returnTo: null }),
+  page('passwordless/sent', 'free', { email: 'ada@example.com', code: null, returnTo: '/me' }),
   page('passwordless/confirm', 'same', { ...form, email: 'a•••@example.com', needsCode: false }),
   page('passwordless/confirm', 'other', {
     ...form,
@@ -482,7 +491,7 @@ export const pageSamples = [
     problem: { code: 'invalid_input', fields: { code: 'invalid_code' } },
   }),
   page('passwordless/code', 'plain', { ...form, email: 'ada@example.com' }),
-  page('mfa/begin', 'plain', form),
+  page('mfa/begin', 'plain', { ...form, passkeys: true }),
   page('mfa/cancel-reset', 'plain', form),
   page('mfa/setup', 'plain', {
     ...form,
@@ -794,12 +803,19 @@ export const pageSamples = [
     query: 'outcome=denied',
     nextUrl: '/admin/audit?cursor=x',
   }),
-  page('message', 'verified', { message: 'email_verified', continueUrl: '/' }),
-  page('message', 'reset', { message: 'reset_requested' }),
-  page('error', 'token', { code: 'invalid_token', status: 400, requestId: '01JP8Z3M' }),
-  page('error', 'slow', { code: 'rate_limited', status: 429, retryAfterSeconds: 120 }),
-  page('error', 'superseded', { code: 'superseded', status: 401 }),
-  page('error', 'unknown', { code: HOSTILE, status: 500, requestId: HOSTILE }),
+  page('message', 'verified', { ...done, message: 'email_verified', continueUrl: '/', leadsToSignIn: true }),
+  page('message', 'reset', { ...done, message: 'reset_requested' }),
+  page('message', 'notice', {
+    ...done,
+    message: 'email_changed',
+    continueUrl: '/account/security',
+    isSignedIn: true,
+    notice: { name: 'provider_linked', values: { provider: HOSTILE } },
+  }),
+  page('error', 'token', { ...wayOn, code: 'invalid_token', status: 400, requestId: '01JP8Z3M' }),
+  page('error', 'slow', { ...wayOn, code: 'rate_limited', status: 429, retryAfterSeconds: 120 }),
+  page('error', 'superseded', { ...wayOn, code: 'superseded', status: 401 }),
+  page('error', 'unknown', { ...wayOn, code: HOSTILE, status: 500, requestId: HOSTILE }),
   page('error-type', 'plain', { code: 'weak_password', status: 422 }),
   page('error-type', 'without', { code: 'misconfigured', status: 500 }),
   page('dev/mailbox', 'two', { mails: [mail, { ...mail, subject: HOSTILE, to: HOSTILE }] }),

@@ -197,7 +197,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
       new TokenAuthenticator(core, accessTokens),
     ],
     routers(http, operations) {
-      const { paths } = config;
+      const { mountPaths } = config;
       const routers = {
         auth(options?: RouterOptions) {
           const router = Router();
@@ -235,16 +235,16 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
         ...routers,
         mountAll: (options) =>
           Router()
-            .use(paths.auth, routers.auth(options))
-            .use(`${paths.auth}/passwordless`, routers.passwordless(options))
-            .use(`${paths.auth}/mfa`, routers.mfa(options))
-            .use(`${paths.auth}/passkeys`, routers.passkeys(options))
-            .use(`${paths.auth}/social`, routers.social(options))
-            .use(`${paths.auth}/token`, routers.bearer())
-            .use(`${paths.auth}/api-keys`, routers.apiKeys(options))
-            .use(paths.account, routers.account(options))
-            .use(paths.admin, routers.admin(options))
-            .use(paths.orgs, routers.orgs(options)),
+            .use(mountPaths.auth, routers.auth(options))
+            .use(`${mountPaths.auth}/passwordless`, routers.passwordless(options))
+            .use(`${mountPaths.auth}/mfa`, routers.mfa(options))
+            .use(`${mountPaths.auth}/passkeys`, routers.passkeys(options))
+            .use(`${mountPaths.auth}/social`, routers.social(options))
+            .use(`${mountPaths.auth}/token`, routers.bearer())
+            .use(`${mountPaths.auth}/api-keys`, routers.apiKeys(options))
+            .use(mountPaths.account, routers.account(options))
+            .use(mountPaths.admin, routers.admin(options))
+            .use(mountPaths.orgs, routers.orgs(options)),
       };
     },
   };

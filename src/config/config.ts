@@ -60,14 +60,10 @@ function completed(parsed: ParsedOptions, base: URL, isSecure: boolean) {
     ...parsed,
     baseUrl: base.origin,
     origin: base.origin,
+    ...publicPaths(parsed.paths, base),
     isSecure,
     origins: new Set([base.origin, ...parsed.trustedOrigins]),
     appName,
-    paths: Object.freeze({
-      ...parsed.paths,
-      hasOwnSignIn: parsed.paths.signIn !== undefined,
-      signIn: parsed.paths.signIn ?? `${parsed.paths.auth}/login`,
-    }),
     databaseUrl: parsed.databaseUrl ?? (parsed.prisma === undefined ? DEFAULT_DATABASE_URL : undefined),
     session: Object.freeze({
       ...session,
@@ -139,4 +135,27 @@ function problems(found: string[]): AuthTunaError {
  */
 function isFactorForced(mfa: ParsedOptions['mfa']): boolean {
   return mfa.requiredForRoles.includes('user') && mfa.graceDays === 0;
+}
+
+/** Where routers are mounted, and the same paths as browsers see them: below a prefix that a proxy strips. */
+function publicPaths(paths: ParsedOptions['paths'], base: URL) {
+  const { auth, account, orgs, admin, afterSignIn = '/' } = paths;
+  const signIn = paths.signIn ?? `${auth}/login`;
+  const afterSignOut = paths.afterSignOut ?? signIn;
+  const prefix = base.pathname.replace(/\/$/, '');
+  return {
+    prefix,
+    homeUrl: prefix === '' ? base.origin : `${base.origin}${prefix}/`,
+    mountPaths: Object.freeze({ auth, account, orgs, admin }),
+    paths: Object.freeze({
+      auth: prefix + auth,
+      signIn: prefix + signIn,
+      hasOwnSignIn: paths.signIn !== undefined,
+      account: prefix + account,
+      orgs: prefix + orgs,
+      admin: prefix + admin,
+      afterSignIn: prefix + afterSignIn,
+      afterSignOut: prefix + afterSignOut,
+    }),
+  };
 }

@@ -160,7 +160,10 @@ export interface Brand {
 
 /** Everything `createAuthTuna` takes. Only `baseUrl` and `secrets` are required. */
 export interface AuthTunaOptions {
-  /** Where the app is reached by browsers. Origin, cookie flags and links follow from it. `http:` on a loopback host means development. */
+  /**
+   * Where the app is reached by browsers. Origin, cookie flags and links follow from it. `http:` on a loopback host means development. A path
+   * (`https://example.com/shop`) is for a proxy that strips it before the app sees a request.
+   */
   baseUrl: string;
   /** Newest first, each at least 32 characters: the first signs and seals, all verify and open. */
   secrets: readonly (string | undefined)[];
@@ -185,6 +188,10 @@ export interface AuthTunaOptions {
     account?: string;
     orgs?: string;
     admin?: string;
+    /** Where a sign-in leads that began at no page of yours. Default `/`. */
+    afterSignIn?: string;
+    /** Where a sign-out leads. Default: the sign-in page. */
+    afterSignOut?: string;
   };
   session?: {
     /** Default 3600; 7 days with remember me. */

@@ -38,6 +38,8 @@ const path = z
     'must not have . or .. as a part',
   );
 
+const pagePath = z.string().regex(/^\/(?![/\\])[^\s\\]*$/, 'must be a path of this site, such as /home');
+
 const color = z
   .string()
   .regex(/^#[0-9a-f]{6}$/i, 'must be written as #rrggbb')
@@ -130,6 +132,8 @@ export const schema = z.strictObject({
       account: path.default('/account'),
       orgs: path.default('/orgs'),
       admin: path.default('/admin'),
+      afterSignIn: pagePath.optional(),
+      afterSignOut: pagePath.optional(),
     })
     .prefault({}),
   session: z

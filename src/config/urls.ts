@@ -1,5 +1,8 @@
 import { isLoopbackHost } from '../net/addresses.js';
 
+/** The path of a base URL: none, or what a proxy strips before the app sees a request. */
+const PREFIX = /^\/([\w~.-]+(\/[\w~.-]+)*\/?)?$/;
+
 /** The URL of `baseUrl`. Adds its problem to `found`; an unusable one gives an invalid address, so that further checks can run. */
 export function parseBaseUrl(value: string, found: string[]): URL {
   const url = URL.canParse(value) ? new URL(value) : null;
@@ -9,8 +12,10 @@ export function parseBaseUrl(value: string, found: string[]): URL {
     found.push(
       'baseUrl: http: works on localhost only, because session cookies would travel in clear; use https:',
     );
-  } else if (url.pathname !== '/' || url.search !== '' || url.hash !== '' || url.username !== '') {
-    found.push('baseUrl: must be scheme, host and port only; routers are mounted at paths by app.use');
+  } else if (!PREFIX.test(url.pathname) || url.search !== '' || url.hash !== '' || url.username !== '') {
+    found.push(
+      'baseUrl: must be scheme, host and port, and a path only where a proxy strips one: https://example.com/shop',
+    );
   }
   return url ?? new URL('https://invalid.invalid');
 }

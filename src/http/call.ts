@@ -57,6 +57,6 @@ export function respond(
   http.views.answer(req, res, {
     ...(json !== undefined && { json }),
     ...(status !== undefined && { status }),
-    redirectTo: redirectTo ?? http.views.returnTo(req) ?? '/',
+    redirectTo: redirectTo ?? http.views.returnTo(req) ?? http.config.paths.afterSignIn,
   });
 }

@@ -126,6 +126,12 @@ export type ErrorPage = (
     code: string;
     status: number;
     retryAfterSeconds?: number;
+    /** Says more than the code. */
+    reason?: string;
+    /** Where the button of the page leads, where this refusal knows better than the page. */
+    continueUrl?: string;
+    /** The sign-in page, with where the person wanted to go. */
+    signInUrl?: string;
     /** Where an organization demands its own sign-in: the path that leads there, and its name. */
     singleSignOn?: { path: string; name: string };
   },
@@ -135,11 +141,13 @@ export type ErrorPage = (
 function sendError(req: Request, res: Response, error: AuthTunaError, pages: string, page?: ErrorPage): void {
   for (const [name, value] of Object.entries(headersOf(error))) res.setHeader(name, value);
   res.status(STATUS[error.code]);
-  const { retryAfterSeconds, sso, organization } = error.details;
+  const { retryAfterSeconds, reason, sso, organization, continueUrl } = error.details;
   const failure = {
     code: error.code,
     status: STATUS[error.code],
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    ...(reason !== undefined && { reason }),
+    ...(typeof continueUrl === 'string' && { continueUrl }),
     ...(typeof sso === 'string' && { singleSignOn: { path: sso, name: String(organization) } }),
   };
   if (page?.(req, res, failure)) return;

@@ -119,7 +119,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
     pendingToken: (req) => cookieOf(req, pendingCookie),
     views,
     mounts,
-    accountPage: () => (mounts.pages.account ? `${config.paths.account}/security` : '/'),
+    accountPage: () => (mounts.pages.account ? `${config.paths.account}/security` : config.paths.afterSignIn),
     headers,
     prepare: [
       ...headers,

@@ -113,9 +113,10 @@ async function withinLimit(
   }
 }
 
-function bodyOf(http: HttpKit, { form, takesForms }: Route, hasPages: boolean): RequestHandler {
+function bodyOf(http: HttpKit, { form, takesForms, endsSession }: Route, hasPages: boolean): RequestHandler {
   if (takesForms === true) return jsonOrForm();
-  return hasPages && form !== undefined ? http.views.formOrJson(form) : jsonBody();
+  const options = { mayHaveEnded: endsSession === true };
+  return hasPages && form !== undefined ? http.views.formOrJson({ ...form, ...options }) : jsonBody(options);
 }
 
 /** A post of another site comes without our cookies, so that no caller is looked for. Its fields are checked by the route's schema. */

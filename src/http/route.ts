@@ -89,6 +89,8 @@ export interface Route<
   form?: FormBodyOptions;
   /** Programs post urlencoded bodies here as well as JSON, as OAuth demands. Without a cookie there is nothing to forge, so no form token is asked for. */
   takesForms?: true;
+  /** Nothing is left to do for a session that has ended: the route answers as for one that it ends, and a form needs no token then. */
+  endsSession?: true;
   /** The route exists for forms alone: it is not mounted without pages. */
   isFormOnly?: true;
   human?: HumanCheckAction;

@@ -12,9 +12,10 @@ const MAX_KEYS = 64;
  * Reads a JSON body of at most 32 kB, uncompressed. A body that the app has parsed already is taken as it is.
  *
  * Anything but `application/json` is refused with 415: a form or `text/plain` can be sent by any other site without asking.
+ * @param options.mayHaveEnded a session that ended while the body arrived is no refusal
  * @see docs/requirements.md CS-3, DO-2
  */
-export function jsonBody(): RequestHandler {
+export function jsonBody({ mayHaveEnded = false }: { mayHaveEnded?: boolean } = {}): RequestHandler {
   const parse = express.json({ limit: BODY_LIMIT, inflate: false, strict: true });
   return (req, res, next) => {
     const type = req.headers['content-type'];
@@ -33,7 +34,8 @@ export function jsonBody(): RequestHandler {
             message: 'The body is nested too deeply or has too many fields.',
           }),
         );
-      afterBody(req, next);
+      if (mayHaveEnded) next();
+      else afterBody(req, next);
     });
   };
 }

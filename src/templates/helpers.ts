@@ -1,4 +1,5 @@
-import type Handlebars from 'handlebars';
+import Handlebars from 'handlebars';
+import type { PageNotice } from './template-data.js';
 import { fill } from './texts.js';
 
 /** The helpers of all templates; texts are returned plain and escaped by the template that prints them. */
@@ -26,6 +27,14 @@ export function helpers(
     given: (name: string, value: unknown) => {
       if (value === undefined || value === null) throw new Error(`${name} is missing`);
       return value;
+    },
+    /** {{say-notice notice}}: the text of that notice, with its values filled in. */
+    'say-notice': ({ name, values }: PageNotice, options: Handlebars.HelperOptions) =>
+      text(`notices.${name}`, { ...options, hash: { ...values } }),
+    /** {{address url}}: a link as it stands in HTML. `=` stays, because some mail programs pass an entity on as it is. */
+    address: (value: unknown) => {
+      if (typeof value !== 'string') throw new Error('url is missing');
+      return new Handlebars.SafeString(plainAddress(value));
     },
     /** {{inLanguage label}}: the text, or of several the one in the language of the page. */
     inLanguage: (label: unknown, options: Handlebars.HelperOptions) => inLanguage(label, localeOf(options)),
@@ -80,4 +89,16 @@ function inLanguage(label: unknown, locale: string): string {
   if (typeof label === 'string') return label;
   const texts = label as Readonly<Record<string, string>>;
   return texts[locale] ?? texts.en ?? Object.values(texts)[0] ?? '';
+}
+
+const UNSAFE_IN_ADDRESS: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '%3C',
+  '>': '%3E',
+  '"': '%22',
+  "'": '%27',
+};
+
+function plainAddress(url: string): string {
+  return url.replace(/[&<>"']/g, (sign) => UNSAFE_IN_ADDRESS[sign] ?? sign);
 }

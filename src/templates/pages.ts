@@ -27,6 +27,7 @@ export function createPageRenderer(
     return render('layout.hbs', {
       site,
       body,
+      notice: data.notice ?? null,
       title:
         texts.translate(site.locale, titleKey(name, data)) ??
         texts.translate(site.locale, 'errors.other.title'),

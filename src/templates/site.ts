@@ -14,13 +14,15 @@ export interface TemplatesOptions {
   appName: string;
   /** Origin of the links and images in mails. */
   baseUrl: string;
+  /** Where the name of the app leads. Default: `baseUrl`. */
+  homeUrl?: string;
   templatesDir?: string;
   brand?: Brand;
   /** Used when nothing better is asked for; `en`. */
   locale?: string;
   /** Shown in the forms that strangers use. */
   humanCheckWidget?: WidgetElement;
-  paths?: { auth?: string; account?: string; orgs?: string; assets?: string };
+  paths?: { auth?: string; account?: string; orgs?: string; assets?: string; afterSignIn?: string };
 }
 
 /** What every template can say about the site, as `site`. */
@@ -31,6 +33,8 @@ export interface Site {
   logoUrl: string | null;
   humanCheckWidget: WidgetElement | null;
   homeUrl: string;
+  /** Where a sign-in leads that began at no page of the host. */
+  afterSignIn: string;
   auth: string;
   account: string;
   orgs: string;
@@ -51,7 +55,8 @@ export function createSite(options: TemplatesOptions, texts: Texts): (locale: st
     initial: [...options.appName.trim()][0]?.toUpperCase() ?? '',
     logoUrl,
     humanCheckWidget: options.humanCheckWidget ?? null,
-    homeUrl: options.baseUrl,
+    homeUrl: options.homeUrl ?? options.baseUrl,
+    afterSignIn: options.paths?.afterSignIn ?? '/',
     auth: options.paths?.auth ?? '/auth',
     account: options.paths?.account ?? '/account',
     orgs: options.paths?.orgs ?? '/orgs',

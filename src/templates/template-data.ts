@@ -6,11 +6,19 @@ export interface FormProblem {
   fields?: Readonly<Record<string, string>>;
 }
 
+/** A text of `notices.*`, and what is filled in. */
+export interface PageNotice {
+  name: string;
+  values: Readonly<Record<string, string>>;
+}
+
 interface Page {
   /** One of the languages of `Templates.locales`; otherwise the default one. */
   locale?: string;
   /** Set while somebody acts as another person: whose account it is, and where a form ends it. */
   impersonation?: { email: string; action: string; csrfToken: string } | null;
+  /** What was done before this page, said at its top. */
+  notice?: PageNotice | null;
 }
 
 interface Form extends Page {
@@ -199,7 +207,9 @@ export type MessageName =
   | 'email_change_requested'
   | 'email_changed'
   | 'email_change_undone'
-  | 'account_unlocked';
+  | 'account_unlocked'
+  | 'email_confirmed_already'
+  | 'link_overtaken';
 
 /** The data of each page, by the name of its file in `templates/pages`. */
 export interface PageData {
@@ -263,12 +273,14 @@ export interface PageData {
       codeField: 'totp' | 'recoveryCode';
       passkeys: boolean;
     };
+    /** Ways to sign in afresh, for a person who has none of these. */
+    afresh: { providers: readonly ProviderButton[]; magicLink: boolean; emailCode: boolean };
   };
   'passwordless/request': Form & { kind: 'link' | 'code'; values?: { email?: string } };
-  'passwordless/sent': Page & { email: string; code: string | null };
+  'passwordless/sent': Page & { email: string; code: string | null; returnTo: string | null };
   'passwordless/confirm': Form & { email: string; needsCode: boolean };
   'passwordless/code': Form & { email: string };
-  'mfa/begin': Form;
+  'mfa/begin': Form & { passkeys: boolean };
   'mfa/cancel-reset': Form;
   'mfa/setup': Form & { qrCode: string; secret: string; otpauthUrl: string };
   'mfa/challenge': Form & { factors: readonly ('totp' | 'recovery_code' | 'passkey')[] };
@@ -457,12 +469,24 @@ export interface PageData {
   };
   'social/organization': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
   'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
-  message: Page & { message: MessageName; continueUrl?: string | null };
+  message: Page & {
+    message: MessageName;
+    isSignedIn: boolean;
+    continueUrl: string | null;
+    /** The button leads to the sign-in page, and says so. */
+    leadsToSignIn: boolean;
+    returnTo: string | null;
+  };
   error: Page & {
     code: string;
     status: number;
     requestId?: string | null;
     retryAfterSeconds?: number | null;
+    /** Where the button leads, where the refusal knows. */
+    continueUrl: string | null;
+    signInUrl: string;
+    /** The address to try again; null for what cannot be repeated by opening it. */
+    retryUrl: string | null;
   };
   'error-type': Page & { code: string; status: number };
   'dev/mailbox': Page & { mails: readonly MailRow[] };

@@ -45,16 +45,23 @@ for (const button of document.querySelectorAll('[data-print]')) {
   button.addEventListener('click', () => window.print());
 }
 
-// A form is sent once, however often the button is pressed; a page that comes back from the history can be sent again.
+// A form is sent once, however often the button is pressed, and shows that it waits. A page that comes back from the history, or whose
+// loading was stopped, can be sent again.
+const WAITING_MS = 8000; // no event tells that a person pressed Stop
 for (const form of document.querySelectorAll('form')) {
-  let sent = false;
+  let timer = null;
+  const wait = (waits) => {
+    clearTimeout(timer);
+    timer = waits ? setTimeout(() => wait(false), WAITING_MS) : null;
+    form.toggleAttribute('data-busy', waits);
+    form.setAttribute('aria-busy', String(waits));
+  };
   form.addEventListener('submit', (event) => {
-    if (sent) event.preventDefault();
-    sent = true;
+    if (timer !== null) event.preventDefault();
+    else wait(true);
   });
-  window.addEventListener('pageshow', () => {
-    sent = false;
-  });
+  window.addEventListener('pageshow', () => wait(false));
+  window.addEventListener('keydown', ({ key }) => key === 'Escape' && wait(false));
 }
 
 // Another tab has just received the newer session cookie: with it, this page opens.

@@ -50,13 +50,13 @@
     else location.reload();
   }
 
-  async function signIn({ optionsUrl, finishUrl, purpose, returnTo }, useBrowserAutofill) {
+  async function signIn({ optionsUrl, finishUrl, purpose, returnTo, afterSignIn }, useBrowserAutofill) {
     const optionsJSON = await post(optionsUrl, { purpose });
     const response = await webauthn.startAuthentication({ optionsJSON, useBrowserAutofill });
     const answer = await post(finishUrl, { ...response, purpose }).catch((error) => {
       throw Object.assign(error, { wasChosen: true });
     });
-    const path = returnTo ?? '/';
+    const path = returnTo ?? afterSignIn;
     if (answer.secondFactor === undefined) location.assign(path);
     else location.assign(`${codesBase(finishUrl)}/mfa/challenge?returnTo=${encodeURIComponent(path)}`);
   }
@@ -91,14 +91,17 @@
     const isRegistration = place.dataset.passkey === 'register';
     place.hidden = false;
     button.addEventListener('click', async () => {
-      button.disabled = true;
+      // Not `disabled`: a button that is would lose the focus, and a canceled ceremony leaves it nowhere.
+      if (button.getAttribute('aria-disabled') === 'true') return;
+      button.setAttribute('aria-disabled', 'true');
       status.textContent = '';
       try {
         await (isRegistration ? register(place.dataset) : signIn(place.dataset, false));
       } catch (error) {
         explain(error, place, status);
       } finally {
-        button.disabled = false;
+        button.removeAttribute('aria-disabled');
+        button.focus();
       }
     });
     if (!isRegistration && place.dataset.purpose === 'sign_in') offerBelowField(place, status);

@@ -29,6 +29,8 @@ export interface SignUpWay {
   isMailboxProved?: boolean;
   /** A value that only the asking browser has: in this browser the mailed link confirms the address without asking further. */
   browserId?: string | null;
+  /** Where the person wanted to go, a path of this site: the mailed link leads there. */
+  returnTo?: string | null;
 }
 
 export interface SignUpInput {
@@ -152,14 +154,17 @@ export class SignUp<U extends User = User> {
       lane,
     );
     const { writes, mail } = mustConfirm
-      ? await this.verification(prepared, way.browserId == null ? null : sha256(way.browserId))
+      ? await this.verification(prepared, {
+          browser: way.browserId == null ? null : sha256(way.browserId),
+          returnTo: way.returnTo ?? null,
+        })
       : { writes: [], mail: this.welcome(prepared) };
     // Before the quota, which only a mail that is stored may use up.
     const owner = await this.#findTaken(prepared);
     if (owner !== null && !mustConfirm) throw addressTaken();
     const mayMail = await this.#mayMail(prepared.email, isProved, actor);
     const more = [...(mayMail ? writes : []), ...(way.writesFor?.(prepared.id) ?? [])];
-    if (owner !== null) return this.#refuseTaken(owner, prepared, actor, more.length, mayMail);
+    if (owner !== null) return this.#refuseTaken(owner, prepared, actor, way, more.length, mayMail);
     await users.store(prepared, actor, {
       writes: more,
       mails: mayMail ? [mail] : [],
@@ -168,10 +173,22 @@ export class SignUp<U extends User = User> {
     return users.get(prepared.id);
   }
 
-  /** The link that confirms an address, and its mail. @param browser the digest of the browser that signed up */
-  async verification(user: Recipient, browser: string | null): Promise<IssuedMail> {
+  /**
+   * The link that confirms an address, and its mail.
+   *
+   * @param from.browser the digest of the browser that signed up
+   * @param from.returnTo where the person wanted to go
+   */
+  async verification(
+    user: Recipient,
+    { browser, returnTo }: { browser: string | null; returnTo: string | null },
+  ): Promise<IssuedMail> {
     const { writes, link, expiresInSeconds } = await this.#links.issue('verify_email', user, {
-      data: { email: user.email, ...(browser !== null && { browser }) },
+      data: {
+        email: user.email,
+        ...(browser !== null && { browser }),
+        ...(returnTo !== null && { returnTo }),
+      },
     });
     return {
       writes,
@@ -188,18 +205,22 @@ export class SignUp<U extends User = User> {
     return {
       template: 'welcome',
       to: user.email,
-      data: { name: user.username, link: this.#core.config.baseUrl },
+      data: { name: user.username, link: this.#core.config.baseUrl + this.#core.config.paths.afterSignIn },
     };
   }
 
-  /** The mail for the owner of an address with which somebody signed up again. */
-  alreadyRegistered(user: Recipient): Mail {
+  /** The mail for the owner of an address with which somebody signed up again. @param returnTo where its sign-in link leads */
+  alreadyRegistered(user: Recipient, returnTo?: string | null): Mail {
     const { baseUrl, paths } = this.#core.config;
     const auth = baseUrl + paths.auth;
     return {
       template: 'already-registered',
       ...mailTo(user),
-      data: { name: user.username, loginLink: `${auth}/login`, resetLink: `${auth}/forgot-password` },
+      data: {
+        name: user.username,
+        loginLink: `${auth}/login${returnTo == null ? '' : `?returnTo=${encodeURIComponent(returnTo)}`}`,
+        resetLink: `${auth}/forgot-password`,
+      },
     };
   }
 
@@ -250,6 +271,7 @@ export class SignUp<U extends User = User> {
     owner: UserRow,
     prepared: PreparedUser,
     actor: Actor,
+    way: SignUpWay,
     furtherWrites: number,
     mayMail: boolean,
   ): Promise<never> {
@@ -268,7 +290,7 @@ export class SignUp<U extends User = User> {
           target: { type: 'user', id: owner.id },
         },
       ],
-      mails: mayMail ? [this.alreadyRegistered(recipient)] : [],
+      mails: mayMail ? [this.alreadyRegistered(recipient, way.returnTo)] : [],
     });
     await users.find(prepared.id);
     throw addressTaken();

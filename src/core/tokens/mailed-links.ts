@@ -155,6 +155,25 @@ export class MailedLinks {
     );
   }
 
+  /**
+   * Whether a link that is dead has done what it was mailed for, so that there is nothing left to do.
+   *
+   * `confirmed`: its address is the account's, and confirmed. `overtaken`: what it was for was undone or replaced meanwhile. Null for a
+   * link of which nothing can be said.
+   */
+  async outcomeOf(
+    token: string,
+    purpose: 'verify_email' | 'change_email',
+  ): Promise<{ outcome: 'confirmed' | 'overtaken'; returnTo: string | null } | null> {
+    const former = await this.#core.tokens.recall(token, purpose);
+    if (former === null) return null;
+    const user = await this.#core.db.user.findUnique({ where: { id: former.subject } });
+    if (user === null || user.deletedAt !== null) return null;
+    const address = purpose === 'verify_email' ? former.data.email : former.data.newEmail;
+    const isConfirmed = user.email === address && user.emailVerifiedAt !== null;
+    return { outcome: isConfirmed ? 'confirmed' : 'overtaken', returnTo: returnToOf(former) };
+  }
+
   /** The account that a link is for. @throws AuthTunaError `invalid_token` when it is gone or suspended */
   async subjectOf(live: LiveToken, userId = live.subject): Promise<UserRow> {
     const user = await this.#core.db.user.findUnique({ where: { id: userId } });
@@ -179,4 +198,10 @@ export class MailedLinks {
       throw new AuthTunaError('conflict', { message: 'This email address is taken.', field: 'email' });
     }
   }
+}
+
+/** Where the person wanted to go who asked for a link; a path of this site, or null. */
+export function returnToOf(live: Pick<LiveToken, 'data'>): string | null {
+  const { returnTo } = live.data;
+  return typeof returnTo === 'string' ? returnTo : null;
 }

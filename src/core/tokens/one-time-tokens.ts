@@ -86,13 +86,12 @@ export class OneTimeTokens {
     if (parsed === null) throw new AuthTunaError('invalid_token');
     const now = this.#runtime.now();
     const row = await this.#runtime.db.oneTimeToken.findUnique({ where: { id: parsed.id } });
-    const isLive =
-      row !== null &&
-      row.purpose === purpose &&
-      equalInConstantTime(parsed.secretHash, row.secretHash) &&
-      row.usedAt === null &&
-      row.expiresAt > now;
-    if (!isLive) throw new AuthTunaError('invalid_token');
+    const isKnown =
+      row !== null && row.purpose === purpose && equalInConstantTime(parsed.secretHash, row.secretHash);
+    if (!isKnown) throw new AuthTunaError('invalid_token');
+    // The holder of the secret may know what became of it.
+    if (row.usedAt !== null) throw new AuthTunaError('invalid_token', { reason: 'used' });
+    if (row.expiresAt <= now) throw new AuthTunaError('invalid_token', { reason: 'expired' });
     if (
       row.browserHash !== null &&
       (options.browser === undefined || !equalInConstantTime(sha256(options.browser), row.browserHash))
@@ -112,6 +111,27 @@ export class OneTimeTokens {
         data: { usedAt: now },
       }),
     };
+  }
+
+  /**
+   * What a token was for, whatever became of it; null for a wrong secret or another purpose. For pages that say what happened: it allows
+   * nothing.
+   */
+  async recall(
+    token: string,
+    purpose: string,
+  ): Promise<{
+    subject: string;
+    data: Readonly<Record<string, unknown>>;
+    browserHash: string | null;
+  } | null> {
+    const parsed = parseSplitToken(token);
+    const row =
+      parsed === null ? null : await this.#runtime.db.oneTimeToken.findUnique({ where: { id: parsed.id } });
+    if (parsed === null || row === null || row.purpose !== purpose) return null;
+    if (!equalInConstantTime(parsed.secretHash, row.secretHash)) return null;
+    const data = JSON.parse(row.data ?? '{}') as Record<string, unknown>;
+    return { subject: row.subject, data, browserHash: row.browserHash };
   }
 
   /** Why a batch with `spend` missed: somebody else spent the token, or what it was to change had changed. */

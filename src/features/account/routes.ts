@@ -69,7 +69,8 @@ function profileRoutes<U extends User>({ account, http, security }: Context<U>):
   ];
 }
 
-function sessionRoutes<U extends User>({ account, security, forms }: Context<U>): Route[] {
+function sessionRoutes<U extends User>({ account, http, security, forms }: Context<U>): Route[] {
+  const { views } = http;
   const endOthers = async ({ auth: { session }, user, actor }: Call) => {
     if (session === null) throw new AuthTunaError('forbidden'); // the guard lets no other credential through
     return { revoked: await account.endOtherSessions(user.id, session.id, actor) };
@@ -106,7 +107,11 @@ function sessionRoutes<U extends User>({ account, security, forms }: Context<U>)
       isFormOnly: true,
       answers: { 200: '`{ revoked }`, how many ended' },
       forms: forms?.security,
-      run: async (call) => ({ json: await endOthers(call), redirectTo: security }),
+      async run(call) {
+        const json = await endOthers(call);
+        views.notice(call.res, 'other_sessions_ended');
+        return { json, redirectTo: security };
+      },
     }),
     route({
       method: 'post',
@@ -117,8 +122,10 @@ function sessionRoutes<U extends User>({ account, security, forms }: Context<U>)
       isFormOnly: true,
       answers: { 303: 'to the account page' },
       forms: forms?.security,
-      async run({ param, user, actor }) {
+      async run({ res, param, user, actor }) {
+        const ended = (await account.sessions(user.id, null)).find(({ id }) => id === param('id'));
         await account.endSession(user.id, param('id'), actor);
+        views.notice(res, 'session_ended', { device: ended?.device ?? '–' });
         return { redirectTo: security };
       },
     }),

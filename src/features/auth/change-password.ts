@@ -48,7 +48,10 @@ async function requireCurrentPassword(
     actor,
     target: { type: 'user', id: userId },
   });
-  throw new AuthTunaError('invalid_credentials', { message: 'The current password is not correct.' });
+  throw new AuthTunaError('invalid_credentials', {
+    message: 'The current password is not correct.',
+    field: 'currentPassword',
+  });
 }
 
 /** The name under which wrong current passwords are counted: of its own, so that slips here do not delay the next sign-in. */

@@ -5,7 +5,7 @@ import type { Proof, SessionWithToken } from '../../core/sessions/session-writes
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
-import type { LinkPurpose } from '../../core/tokens/mailed-links.js';
+import { type LinkPurpose, returnToOf } from '../../core/tokens/mailed-links.js';
 import { type PublicUser, publicUser } from '../../core/user.js';
 import { validate } from '../../core/validate.js';
 import { confirmEmailChange, requestEmailChange, undoEmailChange } from './change-email.js';
@@ -21,6 +21,7 @@ import {
   type MakerProof,
   requestEmailVerification,
   type VerificationView,
+  verifyAndSignIn,
   verifyEmail,
 } from './verify-email.js';
 
@@ -30,6 +31,8 @@ export interface LinkSubject {
   email: string;
   /** For a change of address: the one that takes effect, in full. */
   newEmail: string | null;
+  /** Where the person wanted to go who asked for the link. */
+  returnTo: string | null;
 }
 
 /** Sign-up, sign-in, passwords and addresses. */
@@ -149,6 +152,26 @@ export class AuthManager<U extends User = User> {
   }
 
   /**
+   * Confirms an address as `verifyEmail` does with a proof, and signs in; null where the browser is signed in already, or the sign-in was
+   * refused.
+   *
+   * @throws AuthTunaError as `verifyEmail`
+   */
+  verifyAndSignIn(
+    token: string,
+    actor: Actor,
+    proof: MakerProof,
+    options: SignInOptions,
+  ): Promise<SignInResult | null> {
+    return verifyAndSignIn(this.#core, token, actor, proof, options);
+  }
+
+  /** What became of a link that is dead; null for one of which nothing can be said. It allows nothing. */
+  linkOutcome(token: string, purpose: 'verify_email' | 'change_email') {
+    return this.#core.links.outcomeOf(token, purpose);
+  }
+
+  /**
    * Confirms an address for an owner who did not make the account, or cannot show it: with a new password, and without whatever was put on the
    * account before, as a reset does.
    *
@@ -163,9 +186,18 @@ export class AuthManager<U extends User = User> {
     return inspectVerification(this.#core, token, actor, browserId);
   }
 
-  /** Mails a link to choose a new password, where there is an account; says nothing about it. @throws AuthTunaError `invalid_input` */
-  requestPasswordReset(email: string, actor: Actor): Promise<void> {
-    return requestPasswordReset(this.#core, email, actor);
+  /**
+   * Mails a link to choose a new password, where there is an account; says nothing about it.
+   *
+   * @param options.returnTo a path of this site to which the sign-in leads afterwards
+   * @throws AuthTunaError `invalid_input`
+   */
+  requestPasswordReset(
+    email: string,
+    actor: Actor,
+    options: { returnTo?: string | null } = {},
+  ): Promise<void> {
+    return requestPasswordReset(this.#core, email, actor, options.returnTo);
   }
 
   /**
@@ -226,7 +258,11 @@ export class AuthManager<U extends User = User> {
     const live = await links.peek(token, purpose);
     const { oldEmail, newEmail } = live.data;
     const email = typeof oldEmail === 'string' ? oldEmail : (await links.subjectOf(live)).email;
-    return { email: maskedEmail(email), newEmail: typeof newEmail === 'string' ? newEmail : null };
+    return {
+      email: maskedEmail(email),
+      newEmail: typeof newEmail === 'string' ? newEmail : null,
+      returnTo: returnToOf(live),
+    };
   }
 
   /** The user as its own pages show it; null when there is none. */

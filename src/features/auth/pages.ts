@@ -1,11 +1,10 @@
-import type { ErrorRequestHandler, NextFunction, Request, Response } from 'express';
+import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express';
 import type { User } from '../../auth.js';
 import { canonicalEmail } from '../../core/identifiers.js';
 import type { LinkPurpose } from '../../core/tokens/mailed-links.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
 import { holderOf } from '../../http/caller/holder.js';
-import { handle } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
 import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
@@ -22,6 +21,8 @@ const DONE = {
   email_changed: null,
   email_change_undone: '/forgot-password',
   account_unlocked: '/login',
+  email_confirmed_already: '/login',
+  link_overtaken: null,
 } as const satisfies Record<MessageName, string | null>;
 export type DoneMessage = keyof typeof DONE;
 
@@ -37,12 +38,14 @@ export interface AuthForms {
   forgotPassword: readonly ErrorRequestHandler[];
   resetPassword: readonly ErrorRequestHandler[];
   verifyEmail: readonly ErrorRequestHandler[];
+  confirmEmailChange: readonly ErrorRequestHandler[];
   resend: readonly ErrorRequestHandler[];
   changePassword: readonly ErrorRequestHandler[];
   changeEmail: readonly ErrorRequestHandler[];
   stepUp: readonly ErrorRequestHandler[];
 }
 
+// Long: a table of pages, one entry each.
 export function authPages<U extends User>(
   auth: AuthManager<U>,
   http: HttpKit,
@@ -54,7 +57,7 @@ export function authPages<U extends User>(
   const account = accountForms(http);
   const stepUp = views.form(
     'auth/step-up',
-    async (req) => ({ methods: await auth.stepUpMethods(holderOf(req).userId) }),
+    async (req) => ({ ...(await stepUpWays(auth, http, holderOf(req).userId)) }),
     { texts: { invalid_credentials: 'invalid_code' } },
   );
   const opened = (
@@ -78,13 +81,24 @@ export function authPages<U extends User>(
       afterStepUp: (req) => at(req.path),
       routes: [
         { path: '/assets/:name', isStatic: true, show: [views.assets()] },
-        { path: '/login', show: [config.paths.hasOwnSignIn ? ownSignInPage(http) : entry.login.show] },
-        ...(config.signUp.enabled ? [{ path: '/signup', show: [entry.signUp.show] }] : []),
+        {
+          path: '/login',
+          show: [leadOn(http), config.paths.hasOwnSignIn ? ownSignInPage(http) : entry.login.show],
+        },
+        {
+          path: '/signup',
+          show: [leadOn(http), config.signUp.enabled ? entry.signUp.show : signUpClosed],
+        },
         { path: '/forgot-password', show: [entry.forgotPassword.show] },
         opened('/reset-password', 'reset_password', mailed.resetPassword, entry.forgotPassword.problem),
         { path: '/change-password', guard: SIGNED_IN, show: [account.changePassword.show] },
         { path: '/change-email', guard: { ...SIGNED_IN, recent: 'login' }, show: [account.changeEmail.show] },
-        opened('/change-email/confirm', 'change_email', mailed.confirmEmailChange),
+        opened(
+          '/change-email/confirm',
+          'change_email',
+          mailed.confirmEmailChange,
+          linkIsOver(auth, http, 'change_email'),
+        ),
         opened('/change-email/undo', 'undo_email_change', mailed.undoEmailChange),
         opened('/unlock', 'unlock', mailed.unlock),
         {
@@ -95,19 +109,25 @@ export function authPages<U extends User>(
               views.kept(req, 'verify_email') === null
                 ? mailed.waiting.show(req, res, next)
                 : mailed.verifyEmail.show(req, res, next),
+            linkIsOver(auth, http, 'verify_email'),
             mailed.waiting.problem,
           ],
         },
-        { path: '/step-up', show: [stepUpOrSignIn(auth, http, stepUp)] },
+        { path: '/step-up', show: [stepUp.show] },
         { path: '/done/:message', show: [donePage(http)] },
       ],
     },
     forms: {
-      login: [unverified(http), entry.login.problem],
+      login: [signedInElsewhere(http), unverified(http), entry.login.problem],
       signUp: [entry.signUp.problem],
       forgotPassword: [entry.forgotPassword.problem],
       resetPassword: [mailed.resetPassword.problem, entry.forgotPassword.problem],
-      verifyEmail: [mailed.verifyEmail.problem, mailed.waiting.problem],
+      verifyEmail: [
+        mailed.verifyEmail.problem,
+        linkIsOver(auth, http, 'verify_email'),
+        mailed.waiting.problem,
+      ],
+      confirmEmailChange: [mailed.confirmEmailChange.problem, linkIsOver(auth, http, 'change_email')],
       resend: [mailed.waiting.problem],
       changePassword: [account.changePassword.problem],
       changeEmail: [account.changeEmail.problem],
@@ -157,10 +177,14 @@ function mailedForms<U extends User>(auth: AuthManager<U>, { views, config }: Ht
     return token;
   };
   const linked = async (req: Request, purpose: LinkPurpose) => auth.inspectLink(kept(req, purpose), purpose);
+  const wantedBy = (req: Request, wanted: string | null) => {
+    const returnTo = views.returnTo(req) ?? wanted;
+    return returnTo === null ? {} : { returnTo };
+  };
   return {
     resetPassword: views.form('auth/reset-password', async (req) => {
-      const { email } = await linked(req, 'reset_password');
-      return { email, minPasswordLength };
+      const { email, returnTo } = await linked(req, 'reset_password');
+      return { email, minPasswordLength, ...wantedBy(req, returnTo) };
     }),
     waiting: views.form(
       'auth/verify-email',
@@ -170,7 +194,12 @@ function mailedForms<U extends User>(auth: AuthManager<U>, { views, config }: Ht
     verifyEmail: views.form('auth/verify-email', async (req) => {
       const token = kept(req, 'verify_email');
       const subject = await auth.inspectVerification(token, authOf(req).actor, views.knownBrowserId(req));
-      return { state: 'confirm' as const, ...subject, minPasswordLength };
+      return {
+        state: 'confirm' as const,
+        ...subject,
+        minPasswordLength,
+        ...wantedBy(req, subject.returnTo),
+      };
     }),
     confirmEmailChange: views.form('auth/confirm-email-change', async (req) => {
       const { newEmail } = await linked(req, 'change_email');
@@ -206,32 +235,71 @@ function accountForms(http: HttpKit) {
   };
 }
 
-function donePage({ views, config }: HttpKit) {
+function donePage(http: HttpKit) {
+  const { views, config } = http;
   return (req: Request, res: Response, next: NextFunction) => {
     const { message } = req.params;
     if (!isDone(message)) return next(new AuthTunaError('not_found'));
+    const returnTo = views.returnTo(req);
     const path = DONE[message];
+    const onward = path === null ? null : views.withReturnTo(config.paths.auth + path, returnTo);
+    const isSignedIn = authOf(req).user !== null;
     views.page(req, res, 'message', {
       message,
-      continueUrl: path === null ? null : config.paths.auth + path,
+      isSignedIn,
+      // Signed in, there is nothing to sign in to.
+      continueUrl: isSignedIn && path !== '/forgot-password' ? (returnTo ?? http.accountPage()) : onward,
+      leadsToSignIn: !isSignedIn && path === '/login',
+      returnTo,
     });
   };
 }
 
 /** Where our sign-in page would be: the host's own page. */
 function ownSignInPage({ views, config }: HttpKit) {
-  return handle((req, res) =>
-    views.redirect(res, views.withReturnTo(config.paths.signIn, views.returnTo(req))),
-  );
+  return (req: Request, res: Response) =>
+    views.redirect(res, views.withReturnTo(config.paths.signIn, views.returnTo(req)));
 }
 
-/** The step-up form; a user who has nothing to prove it with signs in again instead. */
-function stepUpOrSignIn<U extends User>(auth: AuthManager<U>, { views, config }: HttpKit, form: FormView) {
-  return handle(async (req, res, next) => {
-    const methods = await auth.stepUpMethods(holderOf(req).userId);
-    if (methods.password || methods.code || methods.passkeys) return form.show(req, res, next);
-    views.redirect(res, views.withReturnTo(config.paths.signIn, views.returnTo(req)));
-  });
+/** Signed in already: the page that asks who one is leads on instead. */
+function leadOn({ views, config }: HttpKit): RequestHandler {
+  return (req, res, next) => {
+    const { session } = authOf(req);
+    if (session === null || !views.wantsPage(req)) return next();
+    views.redirect(res, views.returnTo(req) ?? config.paths.afterSignIn);
+  };
+}
+
+/** A form of a tab that was opened before the person signed in, in another tab: it leads on, and does nothing. */
+function signedInElsewhere(http: HttpKit): ErrorRequestHandler {
+  const lead = leadOn(http);
+  return (error, req, res, next) => {
+    const isStale = error instanceof AuthTunaError && error.code === 'cross_site_request';
+    if (!isStale || !http.views.isForm(req)) return next(error);
+    lead(req, res, () => next(error));
+  };
+}
+
+/** Where sign-up is closed, its page says so. */
+const signUpClosed: RequestHandler = (_req, _res, next) =>
+  next(new AuthTunaError('forbidden', { message: 'Sign-up is closed.', reason: 'sign_up_closed' }));
+
+/** A dead link that has done its work, or that a newer one or an undoing has overtaken, says so. */
+function linkIsOver<U extends User>(
+  auth: AuthManager<U>,
+  { views, config }: HttpKit,
+  purpose: 'verify_email' | 'change_email',
+): ErrorRequestHandler {
+  return (error, req, res, next) => {
+    const token = views.kept(req, purpose);
+    const isDead = error instanceof AuthTunaError && error.code === 'invalid_token';
+    if (!isDead || token === null || !views.wantsPage(req)) return next(error);
+    auth.linkOutcome(token, purpose).then((found) => {
+      if (found === null || (found.outcome === 'overtaken' && purpose === 'verify_email')) return next(error);
+      const message = found.outcome === 'confirmed' ? 'email_confirmed_already' : 'link_overtaken';
+      views.redirect(res, views.withReturnTo(`${config.paths.auth}/done/${message}`, found.returnTo));
+    }, next);
+  };
 }
 
 /** After the right password of an unconfirmed address: the page that sends the link again. */
@@ -240,7 +308,7 @@ function unverified({ views, config }: HttpKit): ErrorRequestHandler {
     const isUnverified = error instanceof AuthTunaError && error.code === 'email_not_verified';
     if (!isUnverified || !views.wantsPage(req)) return next(error);
     views.keep(res, WAITING, String((req.body as { login?: unknown }).login ?? ''));
-    views.redirect(res, `${config.paths.auth}/verify-email`);
+    views.redirect(res, views.withReturnTo(`${config.paths.auth}/verify-email`, views.returnTo(req)));
   };
 }
 
@@ -256,4 +324,19 @@ async function askOrLeaveOut(ask: () => Promise<boolean>): Promise<boolean> {
     if (error instanceof AuthTunaError && error.code === 'unavailable') return false;
     throw error;
   }
+}
+
+/** What the step-up page offers. A person who has none of the proofs of the form signs in afresh, by a way that they have. */
+async function stepUpWays<U extends User>(auth: AuthManager<U>, { mounts }: HttpKit, userId: string) {
+  const { providers: linked, ...methods } = await auth.stepUpMethods(userId);
+  const { providers, magicLink, emailCode } = mounts.signInMethods;
+  const hasNone = !methods.password && !methods.code && !methods.passkeys;
+  return {
+    methods,
+    afresh: {
+      providers: hasNone ? providers.filter(({ id }) => linked.includes(id)) : [],
+      magicLink: hasNone && magicLink,
+      emailCode: hasNone && emailCode,
+    },
+  };
 }

@@ -10,6 +10,7 @@ export async function requestPasswordReset(
   { links }: SignInCore,
   email: string,
   actor: Actor,
+  returnTo: string | null = null,
 ): Promise<void> {
   await links.request({
     type: 'password.reset_requested',
@@ -17,7 +18,9 @@ export async function requestPasswordReset(
     address: links.addressOf(email),
     actor,
     async issue(recipient) {
-      const { writes, link, expiresInSeconds } = await links.issue('reset_password', recipient);
+      const { writes, link, expiresInSeconds } = await links.issue('reset_password', recipient, {
+        ...(returnTo !== null && { data: { returnTo } }),
+      });
       const data = { name: recipient.username, link, expiresInSeconds };
       return { writes, mail: { template: 'password-reset', ...mailTo(recipient), data } };
     },

@@ -58,11 +58,12 @@ interface Context<U extends User> {
   at(path: string): string;
 }
 
-function done(at: Context<User>['at'], message: DoneMessage): string {
-  return at(`/done/${message}`);
+function done({ at, http }: Context<User>, message: DoneMessage, returnTo: string | null): string {
+  return http.views.withReturnTo(at(`/done/${message}`), returnTo);
 }
 
-function signUpRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
+function signUpRoutes<U extends User>(context: Context<U>): Route[] {
+  const { auth, http, forms, at } = context;
   const { views } = http;
   return [
     route({
@@ -76,11 +77,12 @@ function signUpRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
       answers: { 201: '`{ user }` and the session cookie', 202: '`{ status: "verification_required" }`' },
       forms: forms?.signUp,
       async run({ req, res, body, actor, wantsPage }) {
-        const way = { by: 'password', browserId: views.knownBrowserId(req) } as const;
+        const returnTo = views.returnTo(req);
+        const way = { by: 'password', browserId: views.knownBrowserId(req), returnTo } as const;
         const result = await auth.register(body, actor, way, await http.signInOptions(req));
         if (result.status !== 'verification_required') return { signIn: result, status: 201 };
         if (wantsPage) views.keep(res, WAITING, body.email);
-        return { json: result, status: 202, redirectTo: at('/verify-email') };
+        return { json: result, status: 202, redirectTo: views.withReturnTo(at('/verify-email'), returnTo) };
       },
     }),
     route({
@@ -93,13 +95,21 @@ function signUpRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
       answers: { 200: '`{ status: "email_verified" }`' },
       forms: forms?.verifyEmail,
       async run({ req, res, body: { token, password, newPassword }, actor }) {
-        // A mail leads its reader to our own page, and the reader need not be the person who signed up.
-        const isPage = views.isForm(req);
+        const returnTo = views.returnTo(req);
         const proof = { ...(password !== undefined && { password }), browserId: views.knownBrowserId(req) };
         if (newPassword !== undefined) await auth.claimAccount({ token, newPassword }, actor);
-        else await auth.verifyEmail(token, actor, isPage || password !== undefined ? proof : undefined);
-        views.forget(res);
-        return { json: { status: 'email_verified' }, redirectTo: done(at, 'email_verified') };
+        else if (!views.isForm(req))
+          await auth.verifyEmail(token, actor, password === undefined ? undefined : proof);
+        else {
+          // A mail leads its reader to our own page, and the reader need not be the person who signed up.
+          const signIn = await auth.verifyAndSignIn(token, actor, proof, await http.signInOptions(req));
+          if (signIn !== null) {
+            views.notice(res, 'email_verified');
+            return { signIn };
+          }
+        }
+        // The link is kept: pressed again, its page says that the address is confirmed.
+        return { json: { status: 'email_verified' }, redirectTo: done(context, 'email_verified', returnTo) };
       },
     }),
     route({
@@ -111,10 +121,13 @@ function signUpRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Ro
       form: {},
       answers: REQUESTED_ANSWERS,
       forms: forms?.resend,
-      async run({ res, body: { email }, actor, wantsPage }) {
+      async run({ req, res, body: { email }, actor, wantsPage }) {
         await auth.requestEmailVerification(email, actor);
-        if (wantsPage) views.keep(res, WAITING, email);
-        return { ...REQUESTED, redirectTo: at('/verify-email') };
+        if (wantsPage) {
+          views.keep(res, WAITING, email);
+          views.notice(res, 'sent_again');
+        }
+        return { ...REQUESTED, redirectTo: views.withReturnTo(at('/verify-email'), views.returnTo(req)) };
       },
     }),
   ];
@@ -141,8 +154,9 @@ function signInRoutes<U extends User>({ auth, http, forms }: Context<U>): Route[
       path: '/logout',
       summary: 'End the session',
       form: {},
+      endsSession: true,
       answers: { 204: 'no body', 200: '`{ revoked }`, how many sessions ended, for an access token' },
-      async run({ req, res, auth: caller, actor }) {
+      async run({ req, res, auth: caller, actor, wantsPage }) {
         if (caller.method === 'access_token' && caller.session !== null) {
           await auth.logout(caller.session.id, actor);
           return { json: { revoked: 1 } };
@@ -154,7 +168,8 @@ function signInRoutes<U extends User>({ auth, http, forms }: Context<U>): Route[
         for (const sessionId of ids) await auth.logout(sessionId, actor);
         sessionCookie.clear(req, res);
         res.setHeader('Clear-Site-Data', '"cache"');
-        return { redirectTo: views.returnTo(req) ?? http.config.paths.signIn };
+        if (wantsPage) views.notice(res, 'signed_out');
+        return { redirectTo: views.returnTo(req) ?? http.config.paths.afterSignOut };
       },
     }),
     route({
@@ -190,7 +205,8 @@ function signInRoutes<U extends User>({ auth, http, forms }: Context<U>): Route[
   ];
 }
 
-function passwordRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
+function passwordRoutes<U extends User>(context: Context<U>): Route[] {
+  const { auth, http, forms } = context;
   const { views } = http;
   return [
     route({
@@ -203,9 +219,10 @@ function passwordRoutes<U extends User>({ auth, http, forms, at }: Context<U>): 
       human: 'forgot',
       answers: REQUESTED_ANSWERS,
       forms: forms?.forgotPassword,
-      async run({ body, actor }) {
-        await auth.requestPasswordReset(body.email, actor);
-        return { ...REQUESTED, redirectTo: done(at, 'reset_requested') };
+      async run({ req, body, actor }) {
+        const returnTo = views.returnTo(req);
+        await auth.requestPasswordReset(body.email, actor, { returnTo });
+        return { ...REQUESTED, redirectTo: done(context, 'reset_requested', returnTo) };
       },
     }),
     route({
@@ -217,10 +234,11 @@ function passwordRoutes<U extends User>({ auth, http, forms, at }: Context<U>): 
       form: { link: 'reset_password' },
       answers: { 200: '`{ status: "password_changed" }`' },
       forms: forms?.resetPassword,
-      async run({ res, body, actor }) {
+      async run({ req, res, body, actor }) {
         await auth.resetPassword(body, actor);
         views.forget(res);
-        return { json: { status: 'password_changed' }, redirectTo: done(at, 'password_changed') };
+        const redirectTo = done(context, 'password_changed', views.returnTo(req));
+        return { json: { status: 'password_changed' }, redirectTo };
       },
     }),
     route({
@@ -232,11 +250,15 @@ function passwordRoutes<U extends User>({ auth, http, forms, at }: Context<U>): 
       form: {},
       answers: { 200: '`{ user }` and a new session cookie' },
       forms: forms?.changePassword,
-      async run({ res, body, auth: { session }, user, actor }) {
+      async run({ req, res, body, auth: { session }, user, actor, wantsPage }) {
         const input = { ...body, ...(session !== null && { keepSessionId: session.id }) };
         http.writeSession(res, await auth.changePassword(user.id, input, actor));
         const info = await auth.userInfo(user.id);
-        return { json: { user: info === null ? null : http.sentUser(info) } };
+        if (wantsPage) views.notice(res, 'password_changed');
+        return {
+          json: { user: info === null ? null : http.sentUser(info) },
+          redirectTo: views.returnTo(req) ?? http.accountPage(),
+        };
       },
     }),
     route({
@@ -250,13 +272,14 @@ function passwordRoutes<U extends User>({ auth, http, forms, at }: Context<U>): 
       async run({ res, body, actor }) {
         await auth.unlock(body.token, actor);
         views.forget(res);
-        return { json: { status: 'account_unlocked' }, redirectTo: done(at, 'account_unlocked') };
+        return { json: { status: 'account_unlocked' }, redirectTo: done(context, 'account_unlocked', null) };
       },
     }),
   ];
 }
 
-function addressRoutes<U extends User>({ auth, http, forms, at }: Context<U>): Route[] {
+function addressRoutes<U extends User>(context: Context<U>): Route[] {
+  const { auth, http, forms } = context;
   const { views } = http;
   return [
     route({
@@ -271,7 +294,7 @@ function addressRoutes<U extends User>({ auth, http, forms, at }: Context<U>): R
       forms: forms?.changeEmail,
       async run({ body, user, actor }) {
         await auth.requestEmailChange(user.id, body, actor);
-        return { ...REQUESTED, redirectTo: done(at, 'email_change_requested') };
+        return { ...REQUESTED, redirectTo: done(context, 'email_change_requested', null) };
       },
     }),
     route({
@@ -282,10 +305,10 @@ function addressRoutes<U extends User>({ auth, http, forms, at }: Context<U>): R
       body: tokenBody,
       form: { link: 'change_email' },
       answers: { 200: '`{ status: "email_changed" }`' },
-      async run({ res, body, actor }) {
+      forms: forms?.confirmEmailChange,
+      async run({ body, actor }) {
         await auth.confirmEmailChange(body.token, actor);
-        views.forget(res);
-        return { json: { status: 'email_changed' }, redirectTo: done(at, 'email_changed') };
+        return { json: { status: 'email_changed' }, redirectTo: done(context, 'email_changed', null) };
       },
     }),
     route({
@@ -299,7 +322,10 @@ function addressRoutes<U extends User>({ auth, http, forms, at }: Context<U>): R
       async run({ res, body, actor }) {
         await auth.undoEmailChange(body.token, actor);
         views.forget(res);
-        return { json: { status: 'email_change_undone' }, redirectTo: done(at, 'email_change_undone') };
+        return {
+          json: { status: 'email_change_undone' },
+          redirectTo: done(context, 'email_change_undone', null),
+        };
       },
     }),
   ];

@@ -21,6 +21,8 @@ export interface StepUpMethods {
   /** What the code's field is called: without an app only recovery codes are left. */
   codeField: 'totp' | 'recoveryCode';
   passkeys: boolean;
+  /** Ids of the providers whose identities are linked: without any of the above, a fresh sign-in there is the proof. */
+  providers: readonly string[];
 }
 
 /**
@@ -41,10 +43,11 @@ export class StepUp {
   /** What the user is asked for: password and code together where there are both, or a passkey alone. */
   async methodsOf(userId: string): Promise<StepUpMethods> {
     const { db } = this.#core;
-    const [factors, password, passkeys] = await Promise.all([
+    const [factors, password, passkeys, identities] = await Promise.all([
       this.#core.signIn.factorsOf(userId),
       db.password.findUnique({ where: { userId } }),
       db.passkey.count({ where: { userId } }),
+      db.socialAccount.findMany({ where: { userId }, select: { provider: true } }),
     ]);
     const code = factors.includes('totp') || factors.includes('recovery_code');
     const hasFactor = factors.length > 0;
@@ -54,6 +57,7 @@ export class StepUp {
       code,
       codeField: factors.includes('totp') || !code ? 'totp' : 'recoveryCode',
       passkeys: passkeys > 0,
+      providers: identities.map(({ provider }) => provider),
     };
   }
 
@@ -125,7 +129,10 @@ export class StepUp {
         },
       ],
     });
-    throw new AuthTunaError('invalid_credentials', { message: 'The password is not correct.' });
+    throw new AuthTunaError('invalid_credentials', {
+      message: 'The password is not correct.',
+      field: 'password',
+    });
   }
 
   #needsOther(factors: readonly SecondFactorName[]): AuthTunaError {

@@ -2,6 +2,8 @@ import type { Actor } from '../../actor.js';
 import { maskedEmail } from '../../core/identifiers.js';
 import { GUESSING } from '../../core/limits/throttle.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { returnToOf } from '../../core/tokens/mailed-links.js';
 import type { LiveToken } from '../../core/tokens/one-time-tokens.js';
 import { type PublicUser, publicUser, type UserRow } from '../../core/user.js';
 import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
@@ -24,6 +26,8 @@ export interface VerificationView {
   hasPassword: boolean;
   /** Nothing shows that the person who looks is the one who signed up. */
   needsProof: boolean;
+  /** Where they wanted to go when they signed up. */
+  returnTo: string | null;
 }
 
 /** {@link AuthManager.requestEmailVerification} */
@@ -41,8 +45,8 @@ export async function requestEmailVerification(core: SignInCore, email: string, 
         where: { purpose: 'verify_email', subject: recipient.id },
         orderBy: { createdAt: 'desc' },
       });
-      const { browser } = JSON.parse(former?.data ?? '{}') as { browser?: string };
-      return signUp.verification(recipient, browser ?? null);
+      const { browser, returnTo } = JSON.parse(former?.data ?? '{}') as Partial<Record<string, string>>;
+      return signUp.verification(recipient, { browser: browser ?? null, returnTo: returnTo ?? null });
     },
   });
 }
@@ -119,7 +123,30 @@ export async function inspectVerification(
     createdAt: user.createdAt,
     hasPassword: password !== null,
     needsProof: !isMaker(live, user, actor, browserId),
+    returnTo: returnToOf(live),
   };
+}
+
+/**
+ * Confirms an address and signs in: in the browser that signed up, or with the password, nothing is left to prove.
+ *
+ * @returns null where nobody is signed in: this browser is somebody's already, or the sign-in was refused
+ */
+export async function verifyAndSignIn(
+  core: SignInCore,
+  token: string,
+  actor: Actor,
+  proof: MakerProof,
+  options: SignInOptions,
+): Promise<SignInResult | null> {
+  const { id } = await verifyEmail(core, token, actor, proof);
+  const user = await core.users.row(id);
+  if (user === null || actor.userId !== null) return null;
+  const amr = proof.password === undefined ? ['email'] : ['pwd', 'email'];
+  return core.signIn.complete(user, { amr, assuranceLevel: 1 }, actor, options).catch((error: unknown) => {
+    if (error instanceof AuthTunaError && error.code !== 'unavailable') return null; // the address is confirmed all the same
+    throw error;
+  });
 }
 
 /** Without this an impostor's password would open the account as soon as the owner of the address clicks. */

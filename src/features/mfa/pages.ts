@@ -30,7 +30,11 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): { pages: FeaturePages;
       cures: { enrollment_required: `${path}/setup` },
       afterStepUp: () => `${path}/manage`,
       routes: [
-        { path: '/setup', guard: { ...ENROLLING, recent: 'login' }, show: [beginOrLeave(mfa, http, begin)] },
+        {
+          path: '/setup',
+          guard: { ...ENROLLING, recent: 'login' },
+          show: [beginOrLeave(mfa, http, begin, setup)],
+        },
         { path: '/challenge', show: [challengeOrSignIn(mfa, http, challenge)] },
         { path: '/manage', guard: ENROLLING, show: [manage.show] },
         {
@@ -39,7 +43,11 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): { pages: FeaturePages;
         },
       ],
     },
-    forms: { setup: [setup.problem], challenge: [challenge.problem], manage: [manage.problem] },
+    forms: {
+      setup: [setup.problem, setupIsOver(http, path)],
+      challenge: [challenge.problem, signInIsOver(http)],
+      manage: [manage.problem],
+    },
   };
 }
 
@@ -47,7 +55,7 @@ function mfaForms(mfa: MfaManager, http: HttpKit) {
   const { views } = http;
   const texts = { invalid_credentials: 'invalid_code' };
   return {
-    begin: views.form('mfa/begin', () => ({})),
+    begin: views.form('mfa/begin', () => ({ passkeys: http.mounts.pages.passkeys })),
     // Shown again after a wrong code, with the seed that was scanned already.
     setup: views.form('mfa/setup', (req) => mfa.pendingTotp(currentUser(req).id, authOf(req).actor), {
       texts,
@@ -72,14 +80,41 @@ function mfaForms(mfa: MfaManager, http: HttpKit) {
   };
 }
 
-/** A user who has an app already has nothing to do here. */
-function beginOrLeave(mfa: MfaManager, http: HttpKit, begin: FormView) {
+/**
+ * The page of a setup that has begun, with the key that was scanned already: it survives a reload and a look into the app. A user who has an
+ * app already has nothing to do here.
+ */
+function beginOrLeave(mfa: MfaManager, http: HttpKit, begin: FormView, setup: FormView) {
   const { views } = http;
   return handle(async (req, res, next) => {
-    const { totp } = await mfa.status(currentUser(req).id);
+    const user = currentUser(req);
+    const { totp } = await mfa.status(user.id);
     if (totp) return views.redirect(res, views.returnTo(req) ?? http.accountPage());
-    return begin.show(req, res, next);
+    const isOver = await isInvalid(mfa.pendingTotp(user.id, authOf(req).actor));
+    return (isOver ? begin : setup).show(req, res, next);
   });
+}
+
+/** A setup that took too long begins again. */
+function setupIsOver({ views }: HttpKit, path: string): ErrorRequestHandler {
+  return (error, req, res, next) => {
+    if (!isDead(error) || !views.wantsPage(req)) return next(error);
+    views.notice(res, 'setup_expired');
+    views.redirect(res, views.withReturnTo(`${path}/setup`, views.returnTo(req)));
+  };
+}
+
+/** A sign-in whose second step took too long begins again, and leads to the same place. */
+function signInIsOver({ views, config }: HttpKit): ErrorRequestHandler {
+  return (error, req, res, next) => {
+    if (!isDead(error) || !views.wantsPage(req)) return next(error);
+    views.notice(res, 'sign_in_expired');
+    views.redirect(res, views.withReturnTo(`${config.paths.auth}/login`, views.returnTo(req)));
+  };
+}
+
+function isDead(error: unknown): boolean {
+  return error instanceof AuthTunaError && error.code === 'invalid_token';
 }
 
 /** A sign-in that no longer waits begins again. */
@@ -88,8 +123,10 @@ function challengeOrSignIn(mfa: MfaManager, http: HttpKit, challenge: FormView) 
   return handle(async (req, res, next) => {
     const pending = http.pendingToken(req);
     const isOver = pending === null || (await isInvalid(mfa.factorsOfPending(pending)));
-    if (isOver)
+    if (isOver) {
+      if (pending !== null && authOf(req).session === null) views.notice(res, 'sign_in_expired');
       return views.redirect(res, views.withReturnTo(`${config.paths.auth}/login`, views.returnTo(req)));
+    }
     return challenge.show(req, res, next);
   });
 }
@@ -99,7 +136,7 @@ async function isInvalid(asked: Promise<unknown>): Promise<boolean> {
     await asked;
     return false;
   } catch (error) {
-    if (error instanceof AuthTunaError && error.code === 'invalid_token') return true;
+    if (isDead(error)) return true;
     throw error;
   }
 }

@@ -80,9 +80,10 @@ function appRoutes({ mfa, http, path, forms }: Context): Route[] {
       guard: RECENT,
       form: {},
       answers: { 201: '`{ secret, otpauthUrl, qrCode }`' },
-      async run({ user, actor }) {
+      async run({ req, user, actor, wantsPage }) {
         const enrollment = await mfa.beginTotp(user.id, actor);
-        return { json: enrollment, status: 201, page: ['mfa/setup', enrollment] };
+        if (wantsPage) return { redirectTo: views.withReturnTo(`${path}/setup`, views.returnTo(req)) };
+        return { json: enrollment, status: 201 };
       },
     }),
     route({
@@ -122,6 +123,7 @@ function appRoutes({ mfa, http, path, forms }: Context): Route[] {
       forms: forms?.manage,
       async run(call) {
         await disable(call);
+        views.notice(call.res, 'app_removed');
         return { redirectTo: `${path}/manage` };
       },
     }),
@@ -163,7 +165,7 @@ function challengeRoute({ mfa, http, forms }: Context): Route {
   });
 }
 
-function browserRoutes({ mfa, path, forms }: Context): Route[] {
+function browserRoutes({ mfa, http, path, forms }: Context): Route[] {
   const revoke = ({ param, user, actor }: Call) => mfa.revokeTrustedDevice(user.id, param('id'), actor);
   return [
     route({
@@ -188,6 +190,7 @@ function browserRoutes({ mfa, path, forms }: Context): Route[] {
       forms: forms?.manage,
       async run(call) {
         await revoke(call);
+        http.views.notice(call.res, 'trust_ended');
         return { redirectTo: `${path}/manage` };
       },
     }),
@@ -217,8 +220,9 @@ function resetRoutes({ mfa, http, path, forms }: Context): Route[] {
       isFormOnly: true,
       answers: { 303: 'to the page of second factors' },
       forms: forms?.manage,
-      async run({ user, actor }) {
+      async run({ res, user, actor }) {
         await mfa.cancelOwnReset(user.id, actor);
+        http.views.notice(res, 'factors_kept');
         return { redirectTo: `${path}/manage` };
       },
     }),
@@ -230,9 +234,10 @@ function resetRoutes({ mfa, http, path, forms }: Context): Route[] {
       body: tokenBody,
       form: { link: CANCEL_RESET },
       answers: { 200: '`{ status: "kept" }`' },
-      async run({ res, body, actor }) {
+      async run({ res, body, actor, wantsPage }) {
         await mfa.cancelReset(body.token, actor);
         http.views.forget(res);
+        if (wantsPage) http.views.notice(res, 'factors_kept');
         return { json: { status: 'kept' }, redirectTo: http.config.paths.signIn };
       },
     }),

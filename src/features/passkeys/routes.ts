@@ -41,7 +41,7 @@ interface Context {
 const BEGIN = 'passkey';
 const ANSWER = { name: 'passkeyAnswer', like: 'passkey' } as const;
 
-function registerRoutes({ passkeys, signUp, http }: Context): Route[] {
+function registerRoutes({ passkeys, signUp, http, forms }: Context): Route[] {
   const { views } = http;
   const ownOrVisitor = { ...RECENT, optional: true } as const;
   return [
@@ -77,6 +77,7 @@ function registerRoutes({ passkeys, signUp, http }: Context): Route[] {
           const { id } = auth.user;
           const { passkey, session } = await passkeys.finishRegistration(id, response, actor, named);
           http.writeSession(res, session);
+          if (forms !== undefined) views.notice(res, 'passkey_added'); // the page reloads
           return { json: { passkey, recoveryCodesLeft: await passkeys.recoveryCodesLeft(id) }, status: 201 };
         }
         const browserId = views.knownBrowserId(req);
@@ -156,10 +157,11 @@ function ownRoutes({ passkeys, http, path, forms }: Context): Route[] {
       isFormOnly: true,
       answers: { 200: '`{ passkey }`' },
       forms: forms?.list,
-      run: async ({ param, body, user, actor }) => ({
-        json: { passkey: await passkeys.rename(user.id, param('id'), body.name, actor) },
-        redirectTo: `${path}/manage`,
-      }),
+      async run({ res, param, body, user, actor }) {
+        const passkey = await passkeys.rename(user.id, param('id'), body.name, actor);
+        http.views.notice(res, 'passkey_renamed');
+        return { json: { passkey }, redirectTo: `${path}/manage` };
+      },
     }),
     route({
       method: 'post',
@@ -172,6 +174,7 @@ function ownRoutes({ passkeys, http, path, forms }: Context): Route[] {
       forms: forms?.list,
       async run(call) {
         await remove(call);
+        http.views.notice(call.res, 'passkey_removed');
         return { redirectTo: `${path}/manage` };
       },
     }),

@@ -56,7 +56,7 @@ export async function consumeCode(
   const matches = await passwords.verifyHash(hash, input.code.replace(/[^0-9]/g, ''));
   if (user === null || row === null || !matches) {
     await recordFailure(core, user, actor);
-    throw wrongCode();
+    throw mayTry ? wrongCode() : deadCode();
   }
   const spend = db.oneTimeToken.update({
     where: { id: row.id, purpose: PURPOSE, usedAt: null, expiresAt: { gt: now } },
@@ -104,6 +104,14 @@ function newCode(random: Random): string {
   let value = fair;
   while (value >= fair) value = random.bytes(4).readUInt32BE(0);
   return String(value % limit).padStart(CODE_DIGITS, '0');
+}
+
+/** No code can be right any more: it is used, too old, or was guessed at too often, or none was asked for. */
+function deadCode(): AuthTunaError {
+  return new AuthTunaError('invalid_credentials', {
+    message: 'This code has expired. Ask for a new one.',
+    reason: 'code_expired',
+  });
 }
 
 function wrongCode(): AuthTunaError {

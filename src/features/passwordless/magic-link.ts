@@ -5,7 +5,7 @@ import { whenMissing } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput } from '../../core/sign-in/sign-up.js';
-import type { IssuedMail } from '../../core/tokens/mailed-links.js';
+import { type IssuedMail, returnToOf } from '../../core/tokens/mailed-links.js';
 import type { LiveToken } from '../../core/tokens/one-time-tokens.js';
 import { mailTo, type Recipient } from '../../core/tokens/recipient.js';
 import type { UserRow } from '../../core/user.js';
@@ -21,6 +21,8 @@ export interface LinkView {
   isSignUp: boolean;
   /** This is not the browser that asked, so the code that is shown there is needed. */
   needsCode: boolean;
+  /** Where the person wanted to go who asked for the link. */
+  returnTo: string | null;
 }
 
 const BROWSER_CODE_LENGTH = 8;
@@ -34,6 +36,7 @@ export async function requestLink(
   email: string,
   actor: Actor,
   browserId: string | undefined,
+  returnTo: string | null = null,
 ): Promise<void> {
   const { links, config } = core;
   const { magicLink } = config.passwordless;
@@ -45,7 +48,7 @@ export async function requestLink(
     address: links.addressOf(email),
     actor,
     takesNewcomers: config.signUp.enabled,
-    issue: (recipient) => issueLink(core, recipient, bound, actor),
+    issue: (recipient) => issueLink(core, recipient, bound, actor, returnTo),
   });
 }
 
@@ -66,6 +69,7 @@ export async function inspectLink(core: SignInCore, token: string, browserId?: s
     email: maskedEmail(email),
     isSignUp: user === null,
     needsCode: !isAskingBrowser(live, browserId),
+    returnTo: returnToOf(live),
   };
 }
 
@@ -123,11 +127,13 @@ async function issueLink(
   recipient: Recipient,
   browserId: string | null,
   actor: Actor,
+  returnTo: string | null,
 ): Promise<IssuedMail> {
   const code = browserId === null ? null : browserCode(core, browserId);
   const { writes, link, expiresInSeconds } = await core.links.issue('magic_link', recipient, {
     data: {
       ...(recipient.isNewcomer === true && { email: recipient.email }),
+      ...(returnTo !== null && { returnTo }),
       ...(browserId !== null &&
         code !== null && { browser: sha256(browserId), code: codeDigest(core, recipient.id, code) }),
     },

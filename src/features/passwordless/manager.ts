@@ -19,10 +19,16 @@ export class PasswordlessManager {
    *
    * @param browserId a value that only the asking browser has; the link signs in there, and elsewhere only with `browserCode(browserId)`.
    * Left out, or with `bindToBrowser: false`, the link signs in anywhere.
+   * @param options.returnTo a path of this site to which the sign-in leads
    * @throws AuthTunaError `invalid_input` for what is no address; `not_found` when links are off
    */
-  requestLink(email: string, actor: Actor, browserId?: string): Promise<void> {
-    return requestLink(this.#core, email, actor, browserId);
+  requestLink(
+    email: string,
+    actor: Actor,
+    browserId?: string,
+    options: { returnTo?: string | null } = {},
+  ): Promise<void> {
+    return requestLink(this.#core, email, actor, browserId, options.returnTo);
   }
 
   /**

@@ -37,10 +37,11 @@ export function passwordlessPages(
   const linkSent = (req: Request, res: Response, next: NextFunction) => {
     if (!views.wantsPage(req)) return next(); // the route of the same path answers scripts
     const email = canonicalEmail(views.kept(req, LINK_SENT) ?? '');
-    if (email === null) return views.redirect(res, at('/link'));
+    if (email === null) return views.redirect(res, views.withReturnTo(at('/link'), views.returnTo(req)));
     const browserId = views.knownBrowserId(req);
     views.page(req, res, 'passwordless/sent', {
       email,
+      returnTo: views.returnTo(req),
       code: browserId === null ? null : passwordless.browserCode(browserId),
     });
   };
@@ -97,7 +98,11 @@ function openedForms(passwordless: PasswordlessManager, { views, config }: HttpK
   const inspect = async (req: Request) => {
     const token = views.kept(req, OPENED_LINK);
     if (token === null) throw new AuthTunaError('invalid_token');
-    return passwordless.inspectLink(token, views.knownBrowserId(req) ?? undefined);
+    const { returnTo, ...link } = await passwordless.inspectLink(
+      token,
+      views.knownBrowserId(req) ?? undefined,
+    );
+    return { ...link, returnTo: views.returnTo(req) ?? returnTo };
   };
   const confirm = views.form('passwordless/confirm', inspect, { texts: WRONG_CODE });
   const complete = views.form(

@@ -51,9 +51,10 @@ function linkRoutes({ passwordless, http, path, forms }: Context): Route[] {
       answers: REQUESTED_ANSWERS,
       forms: forms?.link,
       async run({ req, res, body: { email }, actor, wantsPage }) {
-        await passwordless.requestLink(email, actor, views.browserId(req, res));
+        const returnTo = views.returnTo(req);
+        await passwordless.requestLink(email, actor, views.browserId(req, res), { returnTo });
         if (wantsPage) views.keep(res, LINK_SENT, email);
-        return { ...REQUESTED, redirectTo: `${path}/link/sent` };
+        return { ...REQUESTED, redirectTo: views.withReturnTo(`${path}/link/sent`, returnTo) };
       },
     }),
     ...(config.passwordless.magicLink.enabled

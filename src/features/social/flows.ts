@@ -1,4 +1,5 @@
 import type { Core } from '../../core/core.js';
+import { sha256 } from '../../crypto/digest.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -62,10 +63,9 @@ export class Flows {
    */
   async end(state: string | undefined, provider: string, browser: string | null): Promise<StartedFlow> {
     if (state === undefined || browser === null) throw refused('no state');
-    const live = await this.#core.tokens.peek(state, PURPOSE, { browser }).catch((error: unknown) => {
-      throw error instanceof AuthTunaError && error.code === 'invalid_token'
-        ? refused(error.details.reason ?? 'state')
-        : error;
+    const live = await this.#core.tokens.peek(state, PURPOSE, { browser }).catch(async (error: unknown) => {
+      if (!(error instanceof AuthTunaError) || error.code !== 'invalid_token') throw error;
+      throw refused(error.details.reason ?? 'state', await this.#former(state, browser));
     });
     const { sealed, ...flow } = live.data as unknown as Flow & { sealed: string };
     try {
@@ -78,15 +78,22 @@ export class Flows {
     if (opened === null) throw refused('sealed with an unknown secret');
     return { ...flow, ...(JSON.parse(opened) as { codeVerifier: string; nonce: string }) };
   }
+
+  /** The journey of a state that is over, for the browser that began it: where the person wanted to go is still worth knowing. */
+  async #former(state: string, browser: string): Promise<Flow | null> {
+    const row = await this.#core.tokens.recall(state, PURPOSE);
+    return row?.browserHash === sha256(browser) ? (row.data as unknown as Flow) : null;
+  }
 }
 
 function placeOf(subject: string): string[] {
   return ['OneTimeToken', 'social_flow', subject];
 }
 
-function refused(reason: string): AuthTunaError {
+function refused(reason: string, former: Partial<Flow> | null = null): AuthTunaError {
   return new AuthTunaError('invalid_token', {
     message: 'This sign-in was begun elsewhere or too long ago. Please start again.',
-    reason,
+    reason: `state: ${reason}`,
+    ...(former?.returnTo !== undefined && { returnTo: former.returnTo }),
   });
 }

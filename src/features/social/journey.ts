@@ -75,19 +75,17 @@ export class Journeys {
     return `${baseUrl}${paths.auth}/social/${provider.id}/callback`;
   }
 
-  /**
-   * Ends a journey: the state is spent before the provider is asked anything.
-   *
-   * @throws AuthTunaError `invalid_token`, `unavailable`
-   */
-  async end(
+  /** Ends a journey: the state is spent before the provider is asked anything. @throws AuthTunaError `invalid_token` */
+  end(callback: ProviderCallback, providerId: string, browser: string | null): Promise<StartedFlow> {
+    return this.#flows.end(callback.state, providerId, browser);
+  }
+
+  /** What the provider says of the person who came back. @throws AuthTunaError `invalid_token`, `unavailable` */
+  async answerOf(
+    flow: StartedFlow,
     callback: ProviderCallback,
-    providerId: string,
-    browser: string | null,
-    providerOf: (id: string) => Promise<SocialProvider>,
-  ): Promise<{ flow: StartedFlow; provider: SocialProvider; answer: ProviderAnswer }> {
-    const flow = await this.#flows.end(callback.state, providerId, browser);
-    const provider = await providerOf(providerId);
+    provider: SocialProvider,
+  ): Promise<ProviderAnswer> {
     const endpoints = await this.#metadata.endpointsOf(provider);
     const code = readAuthorizationResponse(this.#core, provider, endpoints, callback);
     const { profile, ...answer } = await exchangeCode(this.#core, this.#metadata, provider, endpoints, {
@@ -99,6 +97,6 @@ export class Journeys {
     });
     const email = profile.email === null ? null : canonicalEmail(profile.email);
     const emailVerified = email !== null && profile.emailVerified;
-    return { flow, provider, answer: { ...answer, profile: { ...profile, email, emailVerified } } };
+    return { ...answer, profile: { ...profile, email, emailVerified } };
   }
 }

@@ -130,24 +130,23 @@ export class SocialManager<U extends User = User> {
     actor: Actor,
   ): Promise<SocialOutcome> {
     const { browser, formBrowser = () => browser ?? '', ...signInOptions } = options;
-    const end = await this.#journeys.end(callback, provider, browser, (id) => this.#provider(id));
-    const { flow, answer } = end;
-    if (flow.link !== null) {
-      const account = await this.#link(flow.link, end.provider, answer, actor);
-      return { intent: 'link', account, returnTo: flow.returnTo };
+    const flow = await this.#journeys.end(callback, provider, browser);
+    const { rememberMe, returnTo, link } = flow;
+    try {
+      const found = await this.#provider(provider);
+      const answer = await this.#journeys.answerOf(flow, callback, found);
+      if (link !== null) {
+        const account = await this.#link(link, found, answer, actor);
+        return { intent: 'link', account, returnTo };
+      }
+      const result = await this.#entering.enter(found, answer, actor, { ...signInOptions, rememberMe });
+      if (result.status !== 'details_required') return { intent: 'sign_in', result, returnTo };
+      const waiting = { provider: found.id, answer, rememberMe, returnTo };
+      const pending = await this.#pendingSignUps.keep(waiting, formBrowser(), result.missing);
+      return { intent: 'sign_up', pending };
+    } catch (error) {
+      throw onTheWayTo(error, returnTo, link !== null);
     }
-    const result = await this.#entering.enter(end.provider, answer, actor, {
-      ...signInOptions,
-      rememberMe: flow.rememberMe,
-    });
-    if (result.status !== 'details_required') return { intent: 'sign_in', result, returnTo: flow.returnTo };
-    const { rememberMe, returnTo } = flow;
-    const pending = await this.#pendingSignUps.keep(
-      { provider: end.provider.id, answer, rememberMe, returnTo },
-      formBrowser(),
-      result.missing,
-    );
-    return { intent: 'sign_up', pending };
   }
 
   /** What the page of a waiting sign-up says. @throws AuthTunaError `invalid_token` */
@@ -304,6 +303,14 @@ export class SocialManager<U extends User = User> {
       provider.name,
     );
   }
+}
+
+/** A refusal, with where the person wanted to go: the page that says so leads on. */
+function onTheWayTo(error: unknown, returnTo: string, isLinking: boolean): unknown {
+  if (!(error instanceof AuthTunaError)) return error;
+  const { cause, message } = error;
+  const details = { ...error.details, message, returnTo, ...(isLinking && { linking: true }) };
+  return new AuthTunaError(error.code, details, cause === undefined ? undefined : { cause });
 }
 
 function alreadyLinked(provider: SocialProvider): AuthTunaError {

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import type { User } from '../../auth.js';
-import { AuthTunaError } from '../../errors.js';
+import { AuthTunaError, type ErrorCode } from '../../errors.js';
+import { findAuth } from '../../http/caller/attach.js';
 import { handle, STATUS } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
 import { ownFields } from '../../http/pages/own-fields.js';
@@ -97,12 +98,34 @@ function organizationPage<U extends User>(
 }
 
 /** A refused callback as a page of its own; scripts get the problem document. */
-function refusedCallback({ views }: HttpKit): ErrorRequestHandler {
+function refusedCallback(http: HttpKit): ErrorRequestHandler {
+  const { views, config } = http;
   return (error, req, res, next) => {
     if (!(error instanceof AuthTunaError) || res.headersSent) return next(error);
+    const { returnTo, linking, reason } = error.details;
+    const wanted = typeof returnTo === 'string' ? returnTo : null;
+    // Back onto a callback that has done its work: whoever is signed in goes on.
+    const isOver = error.code === 'invalid_token' && reason?.startsWith('state: ') === true;
+    if (isOver && findAuth(req)?.session != null && views.wantsPage(req))
+      return views.redirect(res, wanted ?? config.paths.afterSignIn);
+    const continueUrl = continueUrlOf(http, error.code, linking === true, wanted);
     const text =
       TEXTS[error.details.reason ?? error.details.errors?.[0]?.rule ?? ''] ??
       (error.code === 'invalid_token' ? 'social_failed' : null);
-    if (text === null || !views.errorPage(req, res, { code: text, status: STATUS[error.code] })) next(error);
+    const failure = { code: text ?? error.code, status: STATUS[error.code], ...continueUrl };
+    const isOnTheWay = text !== null || wanted !== null;
+    if (!isOnTheWay || !views.errorPage(req, res, failure)) next(error);
   };
+}
+
+/** The way on from a refusal: back to the account where it was about linking, otherwise to the sign-in and then to where the person wanted. */
+function continueUrlOf(
+  { views, config, accountPage }: HttpKit,
+  code: ErrorCode,
+  isLinking: boolean,
+  returnTo: string | null,
+): { continueUrl?: string; signInUrl?: string } {
+  if (isLinking) return { continueUrl: returnTo ?? accountPage() };
+  if (returnTo === null || code === 'account_suspended') return {};
+  return { signInUrl: views.withReturnTo(`${config.paths.auth}/login`, returnTo) };
 }

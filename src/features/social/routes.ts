@@ -63,7 +63,7 @@ function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Co
         const provider = await providerOf(social, param('provider'), email);
         const { url } = await social.beginSignIn(provider, {
           browser: cookie.readOrSet(req, res),
-          returnTo: safeReturnTo(req.query.returnTo, config.origin),
+          returnTo: views.returnTo(req) ?? config.paths.afterSignIn,
           rememberMe: rememberMe === 'true',
           ...(email !== undefined && { loginHint: email }),
         });
@@ -95,7 +95,10 @@ function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Co
           views.keep(res, PROVIDER_SIGN_UP, outcome.pending.token);
           return void views.redirect(res, `${path}/sign-up`);
         }
-        if (outcome.intent === 'link') return void views.redirect(res, outcome.returnTo);
+        if (outcome.intent === 'link') {
+          views.notice(res, 'provider_linked', { provider: outcome.account.providerName });
+          return void views.redirect(res, outcome.returnTo);
+        }
         return { signIn: outcome.result, redirectTo: outcome.returnTo, isNavigation: true };
       },
     }),
@@ -167,7 +170,10 @@ function linkRoutes<U extends User>({ social, http, cookie }: Context<U>): Route
         const { url } = await social.beginLink(
           user.id,
           param('provider'),
-          { browser: cookie.readOrSet(req, res), returnTo: safeReturnTo(wanted, config.origin) },
+          {
+            browser: cookie.readOrSet(req, res),
+            returnTo: safeReturnTo(wanted, config.origin, http.accountPage()),
+          },
           actor,
         );
         return wantsPage ? toProvider(res, url) : { json: { url } };
@@ -182,7 +188,10 @@ function linkRoutes<U extends User>({ social, http, cookie }: Context<U>): Route
       isFormOnly: true,
       answers: { 303: 'to where the form wanted, or to the account page' },
       async run(call) {
+        const id = call.param('provider');
+        const linked = (await social.list(call.user.id)).find(({ provider }) => provider === id);
         await unlink(call);
+        views.notice(call.res, 'provider_unlinked', { provider: linked?.providerName ?? id });
         return { redirectTo: views.returnTo(call.req) ?? http.accountPage() };
       },
     }),

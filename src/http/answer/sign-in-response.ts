@@ -75,6 +75,6 @@ export function sendSignIn(
     status,
     redirectTo: result.user.mustChangePassword
       ? views.withReturnTo(`${authPath}/change-password`, returnTo)
-      : (returnTo ?? '/'),
+      : (returnTo ?? config.paths.afterSignIn),
   });
 }

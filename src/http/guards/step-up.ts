@@ -125,6 +125,16 @@ export function leadThroughStepUp(
       error instanceof AuthTunaError &&
       (error.code === 'recent_login_required' || error.code === 'second_factor_required');
     if (!isCured || req.method !== 'POST' || res.headersSent || !views.wantsPage(req)) return next(error);
-    views.redirect(res, views.withReturnTo(`${authPath}/step-up`, views.returnTo(req) ?? fallback(req)));
+    views.redirect(
+      res,
+      views.withReturnTo(`${authPath}/step-up`, askAgain(views.returnTo(req) ?? fallback(req))),
+    );
   };
+}
+
+/** The page that the form stood on, which asks to press its button once more: what the form held is not kept. */
+function askAgain(page: string): string {
+  const [path = '', fragment] = page.split('#', 2);
+  const asked = `${path}${path.includes('?') ? '&' : '?'}confirmed=again`;
+  return fragment === undefined ? asked : `${asked}#${fragment}`;
 }

@@ -23,6 +23,22 @@ const PASSWORD_TEXTS: Partial<Readonly<Record<FieldRule, string>>> = {
   unchanged: 'same_password',
 };
 
+/** By the reason of a refusal, a text that says it better than its code does; one of `problems.*` and of `errors.*`. */
+const REASON_TEXTS: Readonly<Record<string, string>> = {
+  used: 'link_used',
+  expired: 'link_expired',
+  last_way_in: 'last_way_in',
+  sign_up_closed: 'sign_up_closed',
+  human_check: 'human_check',
+  code_expired: 'code_expired',
+};
+
+/** The name of the texts of an error page. */
+export function errorText({ code, reason }: { code: string; reason?: string }): string {
+  const text = REASON_TEXTS[reason ?? ''];
+  return text === undefined || text === 'human_check' || text === 'code_expired' ? code : text;
+}
+
 /** Refusals of one field that have a code of their own. */
 const TAKEN_TEXTS: Readonly<Record<string, string>> = {
   username: 'username_taken',
@@ -49,14 +65,16 @@ export function formProblem(
   }
   if (error.code === 'conflict' && typeof field === 'string' && TAKEN_TEXTS[field] !== undefined)
     return { code: 'invalid_input', fields: { [field]: TAKEN_TEXTS[field] } };
-  const code = texts[error.code] ?? summaryOf(error);
+  if (error.code === 'invalid_credentials' && typeof field === 'string') {
+    const text = field === 'code' ? 'invalid_code' : 'wrong_password';
+    return { code: text, fields: { [field]: text } };
+  }
+  const code = REASON_TEXTS[error.details.reason ?? ''] ?? texts[error.code] ?? summaryOf(error);
   return Object.keys(fields).length === 0 ? { code } : { code, fields };
 }
 
 function summaryOf(error: AuthTunaError): string {
-  if (error.code !== 'forbidden') return error.code;
-  const { reason } = error.details;
-  return reason === 'human_check' || reason === 'sign_up_closed' ? reason : error.message; // a hook's own sentence
+  return error.code === 'forbidden' ? error.message : error.code; // a hook's own sentence
 }
 
 /** A text of `problems.*`; for a field of the host's own that its schema refuses, what the schema says. */

@@ -2,7 +2,7 @@ import express, { type ErrorRequestHandler, type Request, type RequestHandler, t
 import type { Config } from '../../config/config.js';
 import type { Runtime } from '../../core/runtime.js';
 import { AuthTunaError, type ErrorCode } from '../../errors.js';
-import type { PageData, PageName } from '../../templates/template-data.js';
+import type { PageData, PageName, PageNotice } from '../../templates/template-data.js';
 import type { Templates } from '../../templates/templates.js';
 import {
   type CookieSpec,
@@ -19,7 +19,8 @@ import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from '../e
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from '../guards/csrf.js';
 import { afterBody, BODY_LIMIT, jsonBody } from '../validate.js';
 import { fieldsOfForm, shownAgain } from './forms.js';
-import { formProblem } from './problem-texts.js';
+import { type NoticeName, Notices } from './notices.js';
+import { errorText, formProblem } from './problem-texts.js';
 
 const LINK_SECONDS = 1800; // as long as a reset link works: a page that stays open must not die before its mail says so
 const MAX_FORM_FIELDS = 64;
@@ -85,6 +86,8 @@ export interface FormBodyOptions {
   checkboxes?: readonly string[];
   /** A form without a `token` field takes it from the link that was opened for this purpose. */
   link?: string;
+  /** A session that has ended is no refusal, and a form without a session needs no token: there is nothing that it could change. */
+  mayHaveEnded?: boolean;
 }
 
 /** Refusals that a person cures in the form itself; all others get a page of their own. */
@@ -108,6 +111,7 @@ interface PostedForm {
  *
  * One per instance of the library. Everything here works without a script in the browser and stores nothing.
  */
+// Long: every page, form and destination is shown by one object, which features receive.
 export class Views {
   readonly templates: Templates;
   readonly #config: Config;
@@ -115,6 +119,7 @@ export class Views {
   readonly #headers: RequestHandler;
   readonly #preSession: CookieSpec;
   readonly #link: CookieSpec;
+  readonly #notices: Notices;
   readonly #posted = new WeakMap<Request, PostedForm>();
   /** Set once per response, so that two tokens of one page agree on the cookie. */
   readonly #begun = new WeakMap<Response, string>();
@@ -130,6 +135,7 @@ export class Views {
     this.#headers = securityHeaders(runtime.config.isSecure);
     this.#preSession = cookieSpec(runtime.config, 'at_pre');
     this.#link = cookieSpec(runtime.config, 'at_link');
+    this.#notices = new Notices(runtime.config);
     this.#widgetSources = widgetSources(runtime.config);
     const { paths } = runtime.config;
     if (paths.hasOwnSignIn) this.sendTo('unauthenticated', paths.signIn);
@@ -163,6 +169,7 @@ export class Views {
     res.setHeader('Cache-Control', 'no-store');
     const html = this.templates.renderPage(name, {
       problem: null,
+      notice: this.#notices.take(req, res) ?? confirmedOf(req),
       ...(FORMLESS.has(name) ? {} : { csrfToken: this.csrfToken(req, res), returnTo: this.returnTo(req) }),
       ...data,
       impersonation: this.#impersonationOf(req, res),
@@ -219,8 +226,8 @@ export class Views {
    * `unsupported_media_type`, `payload_too_large`, `malformed_request`
    * @see docs/requirements.md CS-2 to CS-4
    */
-  formOrJson({ checkboxes = [], link }: FormBodyOptions = {}): RequestHandler {
-    const json = jsonBody();
+  formOrJson({ checkboxes = [], link, mayHaveEnded = false }: FormBodyOptions = {}): RequestHandler {
+    const json = jsonBody({ mayHaveEnded });
     const form = express.urlencoded({
       extended: false,
       limit: BODY_LIMIT,
@@ -237,6 +244,7 @@ export class Views {
         this.#posted.set(req, { returnTo: this.#safe(returnTo) });
         req.body = fieldsOfForm(fields, checkboxes);
         const holder = this.#holderOf(req);
+        if (mayHaveEnded && holder?.kind !== 'session') return next();
         if (holder === null || !this.#formTokens.isValid(csrfToken, holder))
           return next(new AuthTunaError('cross_site_request'));
         if (link !== undefined && req.body.token === undefined) {
@@ -244,7 +252,8 @@ export class Views {
           if (token === null) return next(new AuthTunaError('invalid_token'));
           req.body.token = token;
         }
-        afterBody(req, next);
+        if (mayHaveEnded) next();
+        else afterBody(req, next);
       });
     };
   }
@@ -289,6 +298,11 @@ export class Views {
     else res.status(status ?? 200).json(json);
   }
 
+  /** Leaves a text for the page that this answer leads to, where that page is ours. */
+  notice(res: Response, name: NoticeName, values?: Readonly<Record<string, string>>): void {
+    this.#notices.leave(res, name, values);
+  }
+
   /** 303 to a path of this site. */
   redirect(res: Response, path: string): void {
     res.setHeader('Cache-Control', 'no-store');
@@ -303,7 +317,8 @@ export class Views {
   }
 
   #safe(value: unknown): string | null {
-    return value === undefined || value === '' ? null : safeReturnTo(value, this.#config.origin);
+    const { origin, paths } = this.#config;
+    return value === undefined || value === '' ? null : safeReturnTo(value, origin, paths.afterSignIn);
   }
 
   /** `path?returnTo=…`, or the path alone. */
@@ -364,8 +379,10 @@ export class Views {
   }
 
   /** For the error handler: sends a browser to where the refusal is cured, or shows it a page. */
-  readonly errorPage: ErrorPage = (req, res, { code, status, retryAfterSeconds, singleSignOn }) => {
-    const cure = this.#cures.get(code as ErrorCode);
+  readonly errorPage: ErrorPage = (req, res, failure) => {
+    const { status, retryAfterSeconds, singleSignOn } = failure;
+    const code = errorText(failure);
+    const cure = this.#cures.get(failure.code as ErrorCode);
     if ((!this.#hasPages && cure === undefined) || !this.wantsPage(req)) return false;
     if (this.#hasPages && singleSignOn !== undefined) {
       const { path, name } = singleSignOn;
@@ -374,9 +391,9 @@ export class Views {
       return true;
     }
     const isOpening = req.method === 'GET' || req.method === 'HEAD';
-    if (isOpening && cure !== undefined && !isAt(req, cure)) {
+    if (isOpening && cure !== undefined && !this.#isAt(req, cure)) {
       this.#headers(req, res, () => {});
-      this.redirect(res, this.withReturnTo(cure, safeReturnTo(req.originalUrl, this.#config.origin)));
+      this.redirect(res, this.withReturnTo(cure, this.addressOf(req)));
       return true;
     }
     if (!this.#hasPages) return false;
@@ -386,6 +403,7 @@ export class Views {
       status,
       requestId: typeof requestId === 'string' ? requestId.slice(0, 128) : null,
       retryAfterSeconds: retryAfterSeconds ?? null,
+      ...this.#wayOn(req, failure),
     };
     try {
       this.page(req, res, 'error', shown, status);
@@ -395,6 +413,41 @@ export class Views {
     }
     return true;
   };
+
+  /** The address that the browser opened, as it is reached from outside. */
+  addressOf(req: Request): string {
+    const { origin, prefix, paths } = this.#config;
+    return safeReturnTo(outside(req.originalUrl, prefix), origin, paths.afterSignIn);
+  }
+
+  /** Where the button of an error page leads. */
+  #wayOn(req: Request, { code, continueUrl, signInUrl }: Parameters<ErrorPage>[2]) {
+    const isOpening = req.method === 'GET' || req.method === 'HEAD';
+    const wanted = this.returnTo(req) ?? (isOpening ? this.addressOf(req) : this.#refererOf(req));
+    const signIn = `${this.#config.paths.auth}/login`;
+    const leadsToSignIn = code === 'unauthenticated' || code === 'session_revoked';
+    return {
+      continueUrl: continueUrl ?? null,
+      signInUrl:
+        signInUrl ??
+        (leadsToSignIn ? this.withReturnTo(signIn, wanted) : this.withReturnTo(signIn, this.returnTo(req))),
+      retryUrl: isOpening && (code === 'rate_limited' || code === 'unavailable') ? this.addressOf(req) : null,
+    };
+  }
+
+  /** The page of this site that a form stood on; null when the browser does not say, or it was one of ours before a session. */
+  #refererOf(req: Request): string | null {
+    const { referer } = req.headers;
+    if (typeof referer !== 'string' || !URL.canParse(referer)) return null;
+    const { origin, pathname, search } = new URL(referer);
+    const { auth } = this.#config.paths;
+    if (origin !== this.#config.origin || pathname.startsWith(`${auth}/`)) return null;
+    return this.#safe(pathname + search);
+  }
+
+  #isAt(req: Request, path: string): boolean {
+    return outside(req.originalUrl.split('?', 1)[0] ?? '', this.#config.prefix) === path;
+  }
 
   #holderOf(req: Request): FormHolder | null {
     const sessionId = sessionIdOf(req);
@@ -419,8 +472,15 @@ function isForm(req: Request): boolean {
   return /^application\/x-www-form-urlencoded\s*(;|$)/i.test(req.headers['content-type'] ?? '');
 }
 
-function isAt(req: Request, path: string): boolean {
-  return req.originalUrl.split('?', 1)[0] === path;
+/** A path with the prefix that a proxy stripped; one that still has it stays as it is. */
+function outside(path: string, prefix: string): string {
+  const hasIt = prefix === '' || path === prefix || path.startsWith(`${prefix}/`);
+  return hasIt ? path : prefix + path;
+}
+
+/** After a step-up for a form, the page asks to press the button again: the form itself was not kept. */
+function confirmedOf(req: Request): PageNotice | null {
+  return req.query.confirmed === 'again' ? { name: 'press_again', values: {} } : null;
 }
 
 /** A session that waits for a step-up counts too, because only such a session is shown the form for it. */

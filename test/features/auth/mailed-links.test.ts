@@ -126,8 +126,7 @@ test('scanners open a link as often as they like, and the click still works (EM-
   const page = await visitor.open(link);
   expect(page.status).toBe(200);
   expect(page.html).toContain('a***@e***.com');
-  const done = await visitor.send(page, { password: PASSWORD });
-  expect(done.html).toContain('Address confirmed');
+  expect((await visitor.submit(page, { password: PASSWORD })).status).toBe(303);
   expect((await app.authTuna.users.findByEmail(ADA))?.emailVerifiedAt).not.toBeNull();
 });
 
@@ -336,11 +335,12 @@ test('an expired verification link leads to a new one, however long ago it was s
 
   const dead = await visitor.open(link);
   expect(dead.status).toBe(400);
-  expect(dead.html).toContain('Please ask for a new one');
+  expect(dead.html).toMatch(/ask for a new one/);
   const again = await visitor.send(dead, { email: ADA });
   expect(again.html).toContain('Check your inbox');
   const fresh = await visitor.open(linkIn(await app.mailTo(ADA), PAGES.verify_email));
-  expect((await visitor.send(fresh)).html).toContain('Address confirmed');
+  expect((await visitor.submit(fresh)).status).toBe(303);
+  expect((await app.authTuna.users.findByEmail(ADA))?.emailVerifiedAt).not.toBeNull();
 });
 
 test('signing in before the address is confirmed leads to the page that sends the link again (D25)', async () => {
@@ -397,7 +397,7 @@ test('a form for a new address that was open too long leads through a fresh proo
   expect(page.html).toContain(ADA);
   app.clock.advance({ minutes: 11 });
   const stale = await visitor.submit(page, { newEmail: 'new@example.com' });
-  const stepUp = '/auth/step-up?returnTo=%2Fauth%2Fchange-email';
+  const stepUp = '/auth/step-up?returnTo=%2Fauth%2Fchange-email%3Fconfirmed%3Dagain';
   expect([stale.status, stale.headers.get('location')]).toEqual([303, stepUp]);
   const proof = await visitor.open(stepUp);
   expect(proof.action).toBe('/auth/step-up');

@@ -22,7 +22,9 @@ test('in the browser that signed up one click confirms the address (EM-11)', asy
   const { visitor, link } = await signUpByPage(app);
   const page = await visitor.open(link);
   expect(page.html).not.toContain('type="password"');
-  expect((await visitor.send(page)).html).toContain('Address confirmed');
+  const confirmed = await visitor.submit(page);
+  expect([confirmed.status, confirmed.headers.get('location')]).toEqual([303, '/']);
+  expect((await visitor.browser.get('/me')).status).toBe(200);
   expect(await login(app, PASSWORD)).toBe(200);
 });
 
@@ -47,15 +49,18 @@ test('the owner of an address whom an impostor signed up cannot confirm the impo
   expect(claimed.status).toBe(303);
   expect(await login(app, PASSWORD)).toBe(401);
   expect(await login(app, OWN_PASSWORD)).toBe(200);
-  expect((await impostor.visitor.open(impostor.link)).status).toBe(400);
+  const dead = await impostor.visitor.open(impostor.link);
+  expect(dead.html).toContain('Confirmed already');
+  expect((await impostor.visitor.browser.get('/me')).status).toBe(401);
 });
 
 test('another browser confirms with the password of the sign-up (EM-11)', async () => {
   const app = await startMailedApp();
   const { link } = await signUpByPage(app);
   const phone = app.visitor();
-  const sent = await phone.send(await phone.open(link), { password: PASSWORD });
-  expect(sent.html).toContain('Address confirmed');
+  const sent = await phone.submit(await phone.open(link), { password: PASSWORD });
+  expect([sent.status, sent.headers.get('location')]).toEqual([303, '/']);
+  expect((await phone.browser.get('/me')).status).toBe(200);
   expect(await login(app, PASSWORD)).toBe(200);
 });
 

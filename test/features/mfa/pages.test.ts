@@ -19,7 +19,7 @@ test('a form about factors with an old proof leads through the step-up to the pa
   });
   expect([answer.status, answer.headers.get('location')]).toEqual([
     303,
-    '/auth/step-up?returnTo=%2Fauth%2Fmfa%2Fmanage',
+    '/auth/step-up?returnTo=%2Fauth%2Fmfa%2Fmanage%3Fconfirmed%3Dagain',
   ]);
 });
 
@@ -37,7 +37,9 @@ test('without a script: enroll, save the codes, sign in with the app, and see th
   const begin = await visitor.open('/auth/mfa/setup?returnTo=/me');
   const send = (path: string, fields: Record<string, string>, from = browser) =>
     from.post(path, undefined, { headers: FORM, rawBody: new URLSearchParams(fields).toString() });
-  const setup = await (await send('/auth/mfa/totp', { csrfToken: begin.csrfToken, returnTo: '/me' })).text();
+  const begun = await send('/auth/mfa/totp', { csrfToken: begin.csrfToken, returnTo: '/me' });
+  expect([begun.status, begun.headers.get('location')]).toEqual([303, '/auth/mfa/setup?returnTo=%2Fme']);
+  const setup = (await visitor.open('/auth/mfa/setup?returnTo=%2Fme')).html;
   const secret = /<code id="secret"[^>]*>([A-Z2-7 ]+)</.exec(setup)?.[1]?.replaceAll(' ', '') ?? '';
   const csrfToken = /name="csrfToken" value="([^"]+)"/.exec(setup)?.[1] ?? '';
   const code = totpCode(secret, app.clock);
@@ -104,10 +106,12 @@ test('without a script: new codes, a device that is trusted no more, the stopped
 
   app.clock.advance({ minutes: 11 });
   const led = await send(/totp\/remove$/);
-  expect(led.headers.get('location')).toBe('/auth/step-up?returnTo=%2Fauth%2Fmfa%2Fmanage');
+  expect(led.headers.get('location')).toBe(
+    '/auth/step-up?returnTo=%2Fauth%2Fmfa%2Fmanage%3Fconfirmed%3Dagain',
+  );
   const stepUp = await visitor.open(led.headers.get('location') ?? '');
   const raised = await visitor.submit(stepUp, { password: PASSWORD, code: totp.nextCode() });
-  expect(raised.headers.get('location')).toBe(manage);
+  expect(raised.headers.get('location')).toBe(`${manage}?confirmed=again`);
   const copy = browser.stolen();
   expect((await send(/totp\/remove$/)).headers.get('location')).toBe(manage);
   expect((await copy.post('/me/x')).status).toBe(401);

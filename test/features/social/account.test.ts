@@ -115,9 +115,13 @@ test('whoever has nothing but a provider signs in there once more to prove who t
   const stepUp = await visitor.postFields('/auth/social/oidc/unlink', { csrfToken: security.csrfToken });
   const page = await visitor.open(stepUp.headers.get('location') ?? '');
   expect(page.status).toBe(200);
-  expect(page.html).toContain('href="/auth/social/oidc/login?returnTo=%2Faccount%2Fsecurity"');
-  const answer = await app.signIn(visitor.browser, undefined, '?returnTo=%2Faccount%2Fsecurity');
-  expect(answer.headers.get('location')).toBe('/account/security');
+  const query = '?returnTo=%2Faccount%2Fsecurity%3Fconfirmed%3Dagain';
+  expect(page.html).toContain(`href="/auth/social/oidc/login${query}"`);
+  const answer = await app.signIn(visitor.browser, undefined, query);
+  expect(answer.headers.get('location')).toBe('/account/security?confirmed=again');
+  expect((await visitor.open('/account/security?confirmed=again')).html).toContain(
+    'press the button once more',
+  );
   // Asked no more; refused for another reason.
   expect((await visitor.browser.delete('/auth/social/oidc')).status).toBe(409);
 });

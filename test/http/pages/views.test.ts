@@ -294,10 +294,11 @@ describe('what a form says when it is refused', () => {
     }
   });
 
-  test('closed sign-up has no page and is not offered', async () => {
+  test('closed sign-up says so and is not offered', async () => {
     const app = await startApp({ signUp: { enabled: false } });
     const visitor = new PageVisitor(app.browser());
-    expect((await visitor.open('/auth/signup')).status).toBe(405);
+    const closed = await visitor.open('/auth/signup');
+    expect([closed.status, closed.html.includes('No new accounts')]).toEqual([403, true]);
     expect((await visitor.open('/auth/login')).html).not.toContain('/auth/signup');
     const answer = await app.browser().post('/auth/signup', { email: 'a@example.com', password: PASSWORD });
     expect(answer.status).toBe(403);
