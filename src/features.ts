@@ -51,6 +51,7 @@ import { PasskeyManager } from './features/passkeys/manager.js';
 import { passkeysFeature } from './features/passkeys/routes.js';
 import { PasswordlessManager } from './features/passwordless/manager.js';
 import { passwordlessFeature } from './features/passwordless/routes.js';
+import { ServiceAccountDirectory } from './features/service-accounts/directory.js';
 import { ServiceAccountManager } from './features/service-accounts/manager.js';
 import { LinkedIdentities } from './features/social/identities.js';
 import { SocialManager } from './features/social/manager.js';
@@ -157,7 +158,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
     { name: 'linkedAccounts', of: (userId) => social.list(userId) },
     { name: 'apiKeys', of: (userId) => apiKeys.ofUser(userId) },
   ]);
-  const scopeDependents = [directory, serviceAccounts, new OrgDirectory(core)];
+  const scopeDependents = [directory, new ServiceAccountDirectory(core), new OrgDirectory(core)];
   const orgs = new OrgManager(core, scopeDependents);
   const projects = new ProjectManager(core, scopeDependents, (userId, orgId) =>
     readableBelow(core, userId, 'project', `org:${orgId}`),

@@ -1,7 +1,5 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import { isScope } from '../../core/access/scope-name.js';
-import type { ScopeDependent } from '../../core/access/scopes.js';
-import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
 import { type Page, pageOf } from '../../core/page.js';
 import { invalid } from '../../core/refusals.js';
@@ -41,7 +39,7 @@ const WITH_USER = { user: { select: { suspendedAt: true, deletedAt: true } } } a
  *
  * Everything needs `apikeys:manage` at the organization.
  */
-export class ServiceAccountManager implements ScopeDependent {
+export class ServiceAccountManager {
   readonly #core: Core;
 
   constructor(core: Core) {
@@ -118,22 +116,6 @@ export class ServiceAccountManager implements ScopeDependent {
     await requireServiceManager(this.#core, row, actor);
     // The right to do so was checked above, by the rule for service accounts and not by the one for people.
     await this.#core.users.delete(id, { ...SYSTEM, ...actor });
-  }
-
-  /** @internal Whether an organization has accounts. */
-  async isUsing(scope: string): Promise<boolean> {
-    return (await this.#core.db.serviceAccount.count({ where: { scope } })) > 0;
-  }
-
-  /** @internal The writes that delete all accounts of organizations that are removed; their keys and roles go along. */
-  async removeAt(scopes: readonly string[]): Promise<Write[]> {
-    const { db } = this.#core;
-    const rows = await db.serviceAccount.findMany({
-      where: { scope: { in: [...scopes] } },
-      select: { userId: true },
-    });
-    const ids = rows.map(({ userId }) => userId);
-    return ids.length === 0 ? [] : [db.user.deleteMany({ where: { id: { in: ids }, kind: SERVICE } })];
   }
 
   async #managed(id: string, actor: Actor): Promise<Row> {

@@ -151,7 +151,7 @@ test('can, canAll, explain, hasRole, scopesWith, usersWith and whereFor give the
 function directlyGiven(world: World, userId: string, permission: string): string[] {
   return SCOPES.filter((scope) => {
     const here = heldAt(world, userId, scope).map((roleId) => ({ userId, roleId, scope, expiresAt: null }));
-    return oracle({ ...world, owners: new Map(), assignments: here }, userId, permission, scope);
+    return oracle({ ...world, owners: new Map(), teams: [], assignments: here }, userId, permission, scope);
   }).sort();
 }
 
