@@ -3,14 +3,12 @@ import { parseConfig } from './config/config.js';
 import type { AnyOptions } from './config/options.js';
 import { ScopeManager } from './core/access/scopes.js';
 import { auditJobs } from './core/changes/audit-sealing.js';
-import type { SealedColumn } from './core/changes/reseal.js';
 import { createCore } from './core/core.js';
 import { Broadcast } from './core/instances/broadcast.js';
 import { cleanUp } from './core/instances/clean-up.js';
 import { JobManager } from './core/instances/jobs.js';
 import { createReadiness } from './core/readiness.js';
-import type { SignInCore } from './core/sign-in/create-sign-in.js';
-import { type AnyPrisma, guardDb } from './db/client.js';
+import type { AnyPrisma } from './db/client.js';
 import { openDatabase } from './db/open.js';
 import { misconfigured } from './errors.js';
 import { EVENT_TYPES } from './events.js';
@@ -29,7 +27,8 @@ import { Mounts } from './http/mounts.js';
 import { Views } from './http/pages/views.js';
 import { Mailer } from './mail/mailer.js';
 import { sentMailSweep } from './mail/sweep.js';
-import { databaseOptions, prepareDatabase, warnOfDefaultDatabase } from './start.js';
+import { attachParts } from './parts.js';
+import { guardedDatabases, prepareDatabase, warnOfDefaultDatabase } from './start.js';
 import { createTemplates } from './templates/templates.js';
 
 /**
@@ -40,26 +39,22 @@ import { createTemplates } from './templates/templates.js';
 export function createAuthTuna<const O extends AnyOptions>(
   options: O & HostOptions<O>,
 ): AuthTuna<HostUser<O>, GuardedPermission<O>> {
-  return assemble(options).authTuna;
+  return assemble(options);
 }
 
 // Long: it builds everything once, in the order in which a reader needs it.
-/** @internal An AuthTuna with the core that it was built from, for commands. */
+/** @internal As {@link createAuthTuna}, for options whose columns are known at run time only. */
 export function assemble<const O extends AnyOptions>(
   options: O,
-): {
-  authTuna: AuthTuna<HostUser<O>, GuardedPermission<O>>;
-  core: SignInCore<HostUser<O>>;
-  sealed: readonly SealedColumn[];
-} {
+): AuthTuna<HostUser<O>, GuardedPermission<O>> {
   type U = HostUser<O>;
   const { config, devMailbox } = withDevMailbox(parseConfig(options));
   warnOfDefaultDatabase(config, options);
   const connection = options.prisma === undefined ? openDatabase(config.databaseUrl ?? '') : null;
   const client = (options.prisma ?? connection?.client) as AnyPrisma;
-  const dbOptions = databaseOptions(config, client);
+  const { db, bulkDb } = guardedDatabases(config, client);
 
-  const core = createCore<U>(config, guardDb(client, dbOptions));
+  const core = createCore<U>(config, db, bulkDb);
   const templates = createTemplates(config);
   const mailer = new Mailer(core, core.ledger, templates);
   const features = createFeatures<U>(core, devMailbox);
@@ -80,7 +75,6 @@ export function assemble<const O extends AnyOptions>(
     await prepareDatabase(features.core, {
       client,
       connection,
-      dbOptions,
       guards,
       printLink: devMailbox !== null,
     });
@@ -166,5 +160,6 @@ export function assemble<const O extends AnyOptions>(
     mailer,
     ...features.managers,
   };
-  return { authTuna, core: features.core, sealed: features.sealed };
+  attachParts(authTuna, { authTuna, core: features.core, sealed: features.sealed, client });
+  return authTuna;
 }

@@ -56,7 +56,7 @@ export type { SessionWithToken } from './core/sessions/session-writes.js';
 export type { SessionManager } from './core/sessions/sessions.js';
 export type { SecondFactorName } from './core/sign-in/second-factors.js';
 export type { SignInResult } from './core/sign-in/sign-in.js';
-export type { ImportedUser, ImportOptions, ImportProblem, ImportReport } from './core/users/import-users.js';
+export type { ImportedUser, ImportOptions, ImportProblem, ImportReport } from './core/users/imported-user.js';
 export type { NewUser } from './core/users/new-user.js';
 export type { PasswordManager } from './core/users/passwords.js';
 export type { UserChange } from './core/users/update-user.js';

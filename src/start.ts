@@ -18,12 +18,12 @@ import { parseModels } from './db/schema/schema-text.js';
 import { AuthTunaError } from './errors.js';
 import type { Guards } from './http/guards/guards.js';
 
-const START_MS = 30_000; // a first start writes more than any request, and no page waits for it
+/** The limit of one database call where no page waits: a first start, an import. */
+const BULK_MS = 30_000;
 
 /** What a start works with. */
 export interface Start {
   client: AnyPrisma;
-  dbOptions: DbOptions;
   /** Ours; null where the host brought its own client. */
   connection: DatabaseConnection | null;
   guards: Guards;
@@ -39,10 +39,10 @@ export interface Start {
  */
 export async function prepareDatabase<U extends User>(
   core: SignInCore<U>,
-  { client, connection, dbOptions, guards, printLink }: Start,
+  { client, connection, guards, printLink }: Start,
 ): Promise<void> {
   const { config, roleStore, hasher } = core;
-  const patient = { ...core, db: guardDb(client, { ...dbOptions, timeoutMs: START_MS }) };
+  const patient = { ...core, db: core.bulkDb };
   if (connection === null) {
     checkClientSchema(client, config);
     await checkTables(patient.db);
@@ -92,8 +92,14 @@ export function warnOfDefaultDatabase({ isSecure, logger }: Config, options: Any
   );
 }
 
+/** The database for requests, and the same for work that no request waits for. */
+export function guardedDatabases(config: Config, client: AnyPrisma): { db: Db; bulkDb: Db } {
+  const options = databaseOptions(config, client);
+  return { db: guardDb(client, options), bulkDb: guardDb(client, { ...options, timeoutMs: BULK_MS }) };
+}
+
 /** How a client of the host is used: what it calls our models, and which row of its own comes with a user. */
-export function databaseOptions({ models, user }: Config, client: AnyPrisma): DbOptions {
+function databaseOptions({ models, user }: Config, client: AnyPrisma): DbOptions {
   const { hostUser } = user;
   const columns = columnsOf(client, hostModelName(models, 'User'));
   if (hostUser === undefined) return { models };

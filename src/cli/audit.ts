@@ -5,13 +5,13 @@ import { SYSTEM } from '../actor.js';
 import { auditLines } from '../core/changes/audit-export.js';
 import { invalid } from '../core/refusals.js';
 import type { Command } from './command.js';
-import { withInstance } from './instance.js';
+import { APP_OPTION, withInstance } from './instance.js';
 
 export const audit: Command = {
   summary: 'Check that the audit log was not changed, or write it to standard output.',
   usage: [
-    'npx authtuna audit verify [--from DATE] [--to DATE] [--seal NUMBER:MAC] [--json]',
-    'npx authtuna audit export [--format jsonl|csv] [--type T] [--actor ID] [--target ID] [--scope S] [--outcome O] [--from DATE] [--to DATE] [--q TEXT]',
+    'npx authtuna audit verify [--from DATE] [--to DATE] [--seal NUMBER:MAC] [--json] [--app ./auth.js]',
+    'npx authtuna audit export [--format jsonl|csv] [--type T] [--actor ID] [--target ID] [--scope S] [--outcome O] [--from DATE] [--to DATE] [--q TEXT] [--app ./auth.js]',
   ].join('\n  '),
   async run([task, ...args]) {
     if (task === 'verify') return verify(args);
@@ -26,10 +26,10 @@ const text = { type: 'string' } as const;
 async function verify(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: { from: text, to: text, seal: text, json: { type: 'boolean' } },
+    options: { from: text, to: text, seal: text, json: { type: 'boolean' }, ...APP_OPTION },
   });
   const options = { ...period(values), ...(values.seal !== undefined && { seal: sealOf(values.seal) }) };
-  return withInstance(async (authTuna) => {
+  return withInstance(values.app, async (authTuna) => {
     const verdict = await authTuna.audit.verify(options);
     if (values.json === true) console.log(JSON.stringify(verdict));
     else if (verdict.ok) console.log(`${verdict.entries} entries are as they were sealed.`);
@@ -52,6 +52,7 @@ async function write(args: string[]): Promise<number> {
       to: text,
       q: text,
       json: { type: 'boolean' },
+      ...APP_OPTION,
     },
   });
   const format = values.format;
@@ -67,7 +68,7 @@ async function write(args: string[]): Promise<number> {
     ...(q !== undefined && { q }),
     ...period(values),
   };
-  return withInstance(async (authTuna) => {
+  return withInstance(values.app, async (authTuna) => {
     const entries = authTuna.audit.export(filter);
     await authTuna.audit.record({ type: 'audit.exported', actor: SYSTEM, data: { format, filter } });
     await pipeline(Readable.from(auditLines(entries, format)), process.stdout, { end: false });

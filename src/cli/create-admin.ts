@@ -6,12 +6,12 @@ import { SYSTEM } from '../actor.js';
 import { hasOtherWayIn } from '../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../errors.js';
 import type { Command } from './command.js';
-import { withInstance } from './instance.js';
+import { APP_OPTION, withInstance } from './instance.js';
 
 export const createAdmin: Command = {
   summary: 'Make a superadmin: a new user, or one that exists.',
   usage:
-    'npx authtuna create-admin --email ada@example.com [--username ada] [--role superadmin] [--password-stdin]',
+    'npx authtuna create-admin --email ada@example.com [--username ada] [--role superadmin] [--password-stdin] [--app ./auth.js]',
   async run(args) {
     const { values } = parseArgs({
       args,
@@ -20,10 +20,12 @@ export const createAdmin: Command = {
         username: { type: 'string' },
         role: { type: 'string', default: 'superadmin' },
         'password-stdin': { type: 'boolean' },
+        ...APP_OPTION,
       },
     });
-    const email = values.email ?? (await ask('Email: ', { hidden: false }));
-    return withInstance(async (authTuna, core) => {
+    const email =
+      values.email ?? (await ask('Email: ', { hidden: false, instead: 'say --email ada@example.com' }));
+    return withInstance(values.app, async (authTuna, { core }) => {
       // Before anybody is created: an account without its role would be left behind.
       if (!(await authTuna.roles.assignableBy(SYSTEM, 'global')).includes(values.role))
         throw new AuthTunaError('not_found', {
@@ -66,10 +68,16 @@ export const createAdmin: Command = {
 async function newPassword(fromStdin: boolean | undefined): Promise<string> {
   return fromStdin === true
     ? (await text(process.stdin)).replace(/\r?\n$/, '')
-    : ask('Password: ', { hidden: true });
+    : ask('Password: ', { hidden: true, instead: 'pass the password by --password-stdin < password.txt' });
 }
 
-async function ask(question: string, { hidden }: { hidden: boolean }): Promise<string> {
+/** @throws AuthTunaError `invalid_input` where there is no terminal, with what to pass `instead` */
+async function ask(
+  question: string,
+  { hidden, instead }: { hidden: boolean; instead: string },
+): Promise<string> {
+  if (!process.stdin.isTTY)
+    throw new AuthTunaError('invalid_input', { message: `There is no terminal to ask at: ${instead}.` });
   let muted = false;
   const output = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -77,7 +85,7 @@ async function ask(question: string, { hidden }: { hidden: boolean }): Promise<s
       done();
     },
   });
-  const prompt = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY });
+  const prompt = createInterface({ input: process.stdin, output, terminal: true });
   const answer = prompt.question(question);
   muted = hidden;
   try {

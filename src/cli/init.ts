@@ -76,12 +76,9 @@ function planFor(
             lines,
           )),
       ...toChange(conflicts),
-      ...(taken.length === 0
-        ? []
-        : [
-            '',
-            'Rows that exist get the defaults above. Their addresses must be in lower case: npx authtuna import --from prisma --dry-run tells which are not.',
-          ]),
+      ...(taken.some(({ name }) => name === 'User')
+        ? ['', 'Rows that exist get the defaults above.', ...importLines(hostModelName(names, 'User'))]
+        : []),
     ],
   };
 }
@@ -126,9 +123,22 @@ function beside(
       'Add one line to your model User, the other end of the relation:',
       '  authUser AuthUser?',
       '',
+      ...importLines('User'),
+      '',
       `A request then has your id as req.user.${RELATION}Id. To make your own model our user instead: npx authtuna init --same-user`,
     ],
   };
+}
+
+/** How the users who are there already get in. */
+function importLines(model: string): string[] {
+  const table = model === 'User' ? '' : ` --table ${model}`;
+  return [
+    '',
+    'After the migration, bring addresses and passwords of your users over. auth.js exports your AuthTuna:',
+    `  npx authtuna import --from prisma${table} --app ./auth.js --dry-run`,
+    '  and then the same without --dry-run',
+  ];
 }
 
 function placeLines({ folder, file }: SchemaPlace, target: string): string[] {

@@ -1,22 +1,22 @@
 import { parseArgs } from 'node:util';
 import { madeWithOlderSecrets, reseal, SEALED_MAILS } from '../core/changes/reseal.js';
 import type { Command } from './command.js';
-import { withInstance } from './instance.js';
+import { APP_OPTION, withInstance } from './instance.js';
 
 export const secrets: Command = {
   summary: 'Seal again with the newest secret what older ones sealed, and count what still needs them.',
-  usage: 'npx authtuna secrets rotate [--json]',
+  usage: 'npx authtuna secrets rotate [--json] [--app ./auth.js]',
   async run(args) {
     const { values, positionals } = parseArgs({
       args,
-      options: { json: { type: 'boolean' } },
+      options: { json: { type: 'boolean' }, ...APP_OPTION },
       allowPositionals: true,
     });
     if (positionals.length !== 1 || positionals[0] !== 'rotate') {
       console.error(`There is ${secrets.usage} and nothing else.`);
       return 2;
     }
-    return withInstance(async (_authTuna, core, sealedColumns) => {
+    return withInstance(values.app, async (_authTuna, { core, sealed: sealedColumns }) => {
       const { sealed, unreadable } = await reseal(core, [...sealedColumns, SEALED_MAILS]);
       const remaining = await madeWithOlderSecrets(core);
       const database = withoutPassword(core.config.databaseUrl ?? '');

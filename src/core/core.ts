@@ -57,9 +57,13 @@ export interface Core<U extends User = User> extends Runtime {
   readonly sweeps: readonly Sweep[];
 }
 
-/** Builds the core over a database, in reading order: each part is given the ones above it. */
-export function createCore<U extends User>(config: Config, db: Db): Core<U> {
-  const runtime = createRuntime(config, db);
+/**
+ * Builds the core over a database, in reading order: each part is given the ones above it.
+ *
+ * @param bulkDb the same database with a longer time limit
+ */
+export function createCore<U extends User>(config: Config, db: Db, bulkDb = db): Core<U> {
+  const runtime = createRuntime(config, db, bulkDb);
   const audit = new AuditManager(runtime);
   const ledger = new Ledger(runtime, audit);
 

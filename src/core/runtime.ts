@@ -9,6 +9,8 @@ import { Invalidation } from './invalidation.js';
 export interface Runtime {
   readonly config: Config;
   readonly db: Db;
+  /** The same database with the time limit of a start, for work of many rows that no request waits for. */
+  readonly bulkDb: Db;
   readonly keys: KeyRing;
   readonly vault: Vault;
   readonly events: Events;
@@ -16,11 +18,12 @@ export interface Runtime {
   now(): Date;
 }
 
-export function createRuntime(config: Config, db: Db): Runtime {
+export function createRuntime(config: Config, db: Db, bulkDb = db): Runtime {
   const keys = new KeyRing(config.secrets);
   return {
     config,
     db,
+    bulkDb,
     keys,
     vault: new Vault(keys, config.random),
     events: new Events((error, type) => config.logger.error(`A listener of ${type} failed.`, { error })),

@@ -1,13 +1,19 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import bcrypt from 'bcrypt';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Command } from '../../src/cli/command.js';
+import { createAdmin } from '../../src/cli/create-admin.js';
 import { generate } from '../../src/cli/generate.js';
 import { readSchemaFolder } from '../../src/cli/host-schema.js';
+import { hostUsers } from '../../src/cli/import/host-users.js';
+import { importUsers } from '../../src/cli/import/import.js';
 import { init } from '../../src/cli/init.js';
+import { why } from '../../src/cli/why.js';
 import type { NewHostUser } from '../../src/db/host-user.js';
 import { readShippedSchema } from '../../src/db/schema/shipped.js';
 import { createAuthTuna, SYSTEM } from '../../src/index.js';
+import { type Parts, partsOf } from '../../src/parts.js';
 import { PASSWORD, SECRET, startApp } from '../support/app.js';
 import { emptyDatabase } from '../support/database.js';
 import { createTables, hostClient, hostFolder, schemaHeader, writeSchema } from '../support/host-prisma.js';
@@ -15,10 +21,12 @@ import { createTables, hostClient, hostFolder, schemaHeader, writeSchema } from 
 async function run(command: Command, ...args: string[]): Promise<{ code: number; out: string }> {
   const lines: string[] = [];
   const print = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
+  const warn = vi.spyOn(console, 'error').mockImplementation((line: string) => void lines.push(line));
   try {
     return { code: await command.run(args), out: lines.join('\n') };
   } finally {
     print.mockRestore();
+    warn.mockRestore();
   }
 }
 
@@ -64,6 +72,7 @@ test('an app with numeric ids keeps its users: ours stand beside them, made toge
   expect(code).toBe(0);
   expect(out).toContain("models: 'Auth'");
   expect(out).toContain('  authUser AuthUser?');
+  expect(out).toContain('  npx authtuna import --from prisma --app ./auth.js --dry-run');
   expect(readFileSync(join(schema, 'schema.prisma'), 'utf8')).toBe(header + TUTORIAL);
   writeSchema(
     folder,
@@ -100,6 +109,14 @@ test('an app with numeric ids keeps its users: ours stand beside them, made toge
     code: 'conflict',
   });
   expect(await prisma.authUser.count()).toBe(2);
+  // The import of the host's model brings her, and nobody twice.
+  const imported = hostUsers(partsOf(app.authTuna) as Parts, {}, {});
+  expect(await app.authTuna.users.import(imported, SYSTEM)).toMatchObject({
+    read: 3,
+    imported: 1,
+    existing: 2,
+  });
+  expect(await prisma.user.findMany()).toHaveLength(3);
 
   const ada = await app.authTuna.users.findByEmail('ada@example.com');
   const project = await prisma.project.create({ data: { orgId: 7, ownerId: row?.id } });
@@ -110,6 +127,92 @@ test('an app with numeric ids keeps its users: ours stand beside them, made toge
   const where = await app.authTuna.access.whereFor(ada?.id ?? '', 'project:read', { org: 'orgId' });
   expect(where).toEqual({ OR: [{ orgId: { in: [7] } }] });
   expect(await prisma.project.findMany({ where })).toMatchObject([{ id: project.id }]);
+}, 120_000);
+
+interface OwnUsers {
+  user: {
+    create(args: object): Promise<{ id: string }>;
+    findMany(args?: object): Promise<{ id: string; email: string }[]>;
+  };
+}
+
+/** A host whose `User` with string ids is our user as well, its client, and a module that exports its AuthTuna. */
+async function sameUser() {
+  const database = await emptyDatabase();
+  onTestFinished(() => database.drop());
+  const folder = hostFolder('same-user');
+  const schema = `${schemaHeader(database.dialect)}${readShippedSchema().replace(
+    'model User {',
+    'model User {\n  passwordHash String?',
+  )}`;
+  writeSchema(folder, 'schema.prisma', schema);
+  await createTables(database, schema);
+  const prisma = await hostClient<OwnUsers>(folder, database);
+  const driver =
+    database.dialect === 'sqlite'
+      ? `import { PrismaLibSql } from '@prisma/adapter-libsql';\nconst adapter = new PrismaLibSql({ url: '${database.url}', timeout: 5000 });`
+      : `import { PrismaPg } from '@prisma/adapter-pg';\nconst adapter = new PrismaPg({ connectionString: '${database.url}' });`;
+  const app = join(folder, 'auth.ts');
+  writeFileSync(
+    app,
+    `import { createAuthTuna } from '../../../../src/index.ts';
+import { PrismaClient } from './client/client.ts';
+${driver}
+const prisma = new PrismaClient({ adapter });
+export const authTuna = createAuthTuna({ baseUrl: 'http://localhost:3000', secrets: ['${SECRET}'], prisma, logger: { debug() {}, info() {}, warn() {}, error() {} } });
+`,
+  );
+  return { prisma, app };
+}
+
+test('old users whose model is our user as well sign in after import --from prisma, and nothing of theirs is replaced', async () => {
+  const { prisma, app } = await sameUser();
+  const hash = await bcrypt.hash(PASSWORD, 4);
+  const now = new Date();
+  const emails = ['Ada@Example.com', 'grace@example.com', 'JOAN@example.com', 'joan@example.com'];
+  for (const [index, email] of emails.entries()) {
+    const data = {
+      id: `u${index}`,
+      email,
+      passwordHash: hash,
+      emailVerifiedAt: now,
+      createdAt: now,
+      updatedAt: now,
+    };
+    await prisma.user.create({ data });
+  }
+  const { authTuna } = await startApp({ prisma: prisma as never });
+  await authTuna.passwords.set('u1', 'a password she chose later', SYSTEM);
+
+  const command = ['--from', 'prisma', '--app', app];
+  const dry = await run(importUsers, ...command, '--dry-run');
+  expect(dry).toMatchObject({ code: 1, out: expect.stringContaining('4 read, 3 would be imported') });
+  expect(dry.out).toContain('row 1, Ada@Example.com: has_capitals');
+  expect(dry.out).toContain('row 3, JOAN@example.com: same_address_twice (not imported)');
+  expect((await prisma.user.findMany()).map(({ email }) => email).sort()).toEqual([...emails].sort());
+
+  expect((await run(importUsers, ...command)).out).toContain('3 imported');
+  expect((await run(importUsers, ...command)).out).toContain('0 imported, 3 there already');
+  const ada = await authTuna.users.findByEmail('ada@example.com');
+  expect(ada?.id).toBe('u0');
+  expect(await authTuna.passwords.verify('u0', PASSWORD)).toBe(true);
+  expect(await authTuna.passwords.verify('u1', PASSWORD)).toBe(false);
+  expect(await authTuna.passwords.verify('u3', PASSWORD)).toBe(true);
+  expect(await authTuna.access.hasRole('u3', 'user')).toBe(true);
+
+  // Other commands take the module, too.
+  expect(await run(createAdmin, '--email', 'ada@example.com', '--app', app)).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('ada@example.com is superadmin now'),
+  });
+  expect((await run(why, 'ada@example.com', 'any:thing', '--app', app)).code).toBe(0);
+  await expect(run(createAdmin, '--email', 'new@example.com', '--app', app)).rejects.toMatchObject({
+    message: expect.stringContaining('--password-stdin'),
+  });
+  await expect(run(why, 'ada', 'any:thing', '--app', 'nowhere.js')).rejects.toMatchObject({
+    message: '--app nowhere.js: there is no such file.',
+  });
+  await expect(run(importUsers, '--from', 'prisma')).rejects.toMatchObject({ code: 'invalid_input' });
 }, 120_000);
 
 test('init keeps the names of Auth.js, whose Session and User are other tables', async () => {

@@ -2,17 +2,18 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SYSTEM } from '../../actor.js';
 import { optionsFromEnv } from '../../config/env.js';
-import type { ImportedUser, ImportReport } from '../../core/users/import-users.js';
+import type { ImportedUser, ImportReport } from '../../core/users/imported-user.js';
 import type { FirebaseParameters } from '../../crypto/recognize-hash.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Command } from '../command.js';
-import { withInstance } from '../instance.js';
+import { APP_OPTION, withInstance } from '../instance.js';
+import { hostUsers } from './host-users.js';
 import { csvRows, jsonRows, type SourceRow, tableRows } from './sources.js';
 import { importedUser, isTarget, type SourceSystem, SYSTEMS, TARGETS } from './systems.js';
 
 export const importUsers: Command = {
   summary: 'Bring users and their password hashes from another system.',
-  usage: `npx authtuna import --from <system> [file] [--source-url URL] [--table users] [--key id] [--map hash=password,…] [--dry-run] [--report problems.jsonl] [--firebase-parameters file.json]
+  usage: `npx authtuna import --from <system> [file] [--source-url URL] [--table users] [--key id] [--map hash=password,…] [--dry-run] [--report problems.jsonl] [--app ./auth.js] [--firebase-parameters file.json]
 
 ${Object.entries(SYSTEMS)
   .map(([name, { summary }]) => `    ${name.padEnd(16)} ${summary}`)
@@ -30,6 +31,7 @@ ${Object.entries(SYSTEMS)
         'dry-run': { type: 'boolean', default: false },
         report: { type: 'string' },
         'firebase-parameters': { type: 'string' },
+        ...APP_OPTION,
       },
     });
     const system = SYSTEMS[values.from ?? ''];
@@ -37,17 +39,20 @@ ${Object.entries(SYSTEMS)
       console.error(`authtuna import: say --from which system\n\n  ${importUsers.usage}`);
       return 2;
     }
-    const rows = rowsOf(system, {
-      file: positionals[0],
-      url: values['source-url'] ?? optionsFromEnv(process.env).databaseUrl,
-      table: values.table,
-      key: values.key,
-    });
-    const columns = { ...system.columns, ...columnsOf(values.map) };
+    const map = columnsOf(values.map);
+    const place = { file: positionals[0], url: values['source-url'], table: values.table, key: values.key };
     const firebase = values['firebase-parameters'];
     const given = firebase === undefined ? {} : { firebase: firebaseParameters(firebase) };
-    return withInstance(async ({ users }) => {
-      const report = await users.import(converted(rows, system, columns, given), SYSTEM, {
+    if (system.isModel === true && values.app === undefined)
+      throw wrong(
+        'reads through your own Prisma client: say --app and the module that exports your AuthTuna',
+      );
+    const rows =
+      system.isModel === true
+        ? null
+        : converted(rowsOf(system, place), system, { ...system.columns, ...map }, given);
+    return withInstance(values.app, async ({ users }, parts) => {
+      const report = await users.import(rows ?? hostUsers(parts, place, map), SYSTEM, {
         dryRun: values['dry-run'],
         onProgress: showProgress,
       });
@@ -80,8 +85,9 @@ function rowsOf(
       throw wrong(`there is no file ${file ?? ''}: name the file to read`);
     return file.endsWith('.csv') ? csvRows(file) : jsonRows(file);
   }
-  if (url === undefined) throw wrong('say where the table is: --source-url postgresql://…');
-  return tableRows(url, {
+  const source = url ?? optionsFromEnv(process.env).databaseUrl;
+  if (source === undefined) throw wrong('say where the table is: --source-url postgresql://…');
+  return tableRows(source, {
     table: table ?? system.table,
     key: key ?? system.key ?? 'id',
     ...(system.join !== undefined && table === undefined && { join: system.join }),
@@ -144,6 +150,7 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   unknown_hash: 'a hash of a kind that cannot be compared here; the person chooses a new password',
   invalid_username: 'a username that is not allowed here; imported without it',
   username_taken: 'a username that somebody else has, or one that looks like it; imported without it',
+  no_such_user: 'no row of our user model has this id (not imported)',
   has_capitals: 'an address with capitals; imported in lower case',
   conflict: 'taken by somebody else at this moment (not imported)',
 };

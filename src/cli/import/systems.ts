@@ -1,10 +1,12 @@
-import type { ImportedUser } from '../../core/users/import-users.js';
+import type { ImportedUser } from '../../core/users/imported-user.js';
 import { type FirebaseParameters, firebaseHash } from '../../crypto/recognize-hash.js';
 import type { SourceRow } from './sources.js';
 
 /** Where another system keeps its users, and how a row of it becomes one of ours. */
 export interface SourceSystem {
   summary: string;
+  /** Whether the rows are those of a model of the app's own Prisma client. */
+  isModel?: true;
   /** The table and its key; none for systems that give a file. */
   table?: string;
   key?: string;
@@ -43,6 +45,11 @@ export const SYSTEMS: Readonly<Record<string, SourceSystem>> = {
     table: 'users',
     key: 'id',
     columns: { email: 'email', username: 'username', hash: 'password_hash' },
+  },
+  prisma: {
+    summary: 'a model of your own Prisma client (User); say --app, and --table where it has another name',
+    isModel: true,
+    columns: {},
   },
   passport: {
     summary: 'the table of an app with passport and bcrypt',

@@ -2,68 +2,21 @@ import { z } from 'zod';
 import type { Actor } from '../../actor.js';
 import { newId } from '../../crypto/random.js';
 import { recognizeHash } from '../../crypto/recognize-hash.js';
-import { isUniqueViolation } from '../../db/client.js';
-import type { Write } from '../changes/ledger.js';
+import { isMissing, isUniqueViolation } from '../../db/client.js';
+import { AuditManager } from '../changes/audit.js';
+import { Ledger, type Write } from '../changes/ledger.js';
 import { canonicalEmail, canonicalUsername } from '../identifiers.js';
 import { validate } from '../validate.js';
+import { type Completion, planCompletion } from './complete-users.js';
 import { requireHostColumns } from './host-columns.js';
+import type { ImportedUser, ImportOptions, ImportProblem, ImportReport, Prepared } from './imported-user.js';
 import type { UserCore } from './user-core.js';
-
-/** One user of another system. */
-export interface ImportedUser {
-  email: string;
-  username?: string | null | undefined;
-  /** As the other system stored it: bcrypt, argon2, scrypt or PBKDF2; see docs/existing-app.md. */
-  passwordHash?: string | null | undefined;
-  /** Whether the other system had confirmed the address. Default false. */
-  emailVerified?: boolean | undefined;
-  createdAt?: Date | undefined;
-  isSuspended?: boolean | undefined;
-  /** Identities at providers, which sign in as before. */
-  socialAccounts?: readonly { provider: string; subject: string }[] | undefined;
-  /** The host's own columns, such as `hostUserId`. */
-  data?: Readonly<Record<string, unknown>> | undefined;
-}
-
-export interface ImportOptions {
-  /** Reads, checks and reports, and stores nothing. Default false. */
-  dryRun?: boolean;
-  /** Called after each batch. */
-  onProgress?: (report: ImportReport) => void;
-}
-
-/** What came of an import. */
-export interface ImportReport {
-  read: number;
-  imported: number;
-  /** Rows whose address has an account already: an earlier run, or a person who signed up meanwhile. They are left as they are. */
-  existing: number;
-  /** Imported, but with no password that could be taken over: the person chooses one by "forgot password". */
-  withoutPassword: number;
-  /** Rows that were not imported, and rows of which something was left out; the first 1000. */
-  problems: ImportProblem[];
-  problemCount: number;
-}
-
-export interface ImportProblem {
-  /** The number of the row, from 1. */
-  row: number;
-  email: string;
-  problem:
-    | 'invalid_email'
-    | 'same_address_twice'
-    | 'unknown_hash'
-    | 'invalid_username'
-    | 'username_taken'
-    | 'has_capitals'
-    | 'conflict';
-  isImported: boolean;
-}
 
 const BATCH = 500;
 const MAX_PROBLEMS = 1000;
 
 const rowInput = z.strictObject({
+  id: z.string().min(1).optional(),
   email: z.string(),
   username: z.string().nullish(),
   passwordHash: z.string().nullish(),
@@ -77,20 +30,9 @@ const rowInput = z.strictObject({
   data: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** A row that is ready to be stored. */
-interface Prepared {
-  row: number;
-  id: string;
-  given: ImportedUser;
-  email: string;
-  username: string | null;
-  usernameKey: string | null;
-  hash: string | null;
-}
-
 /**
  * Imports users in batches of 500, each stored as a whole or not at all. An address that has an account is skipped, so an import that was cut
- * off is continued by running it again.
+ * off is continued by running it again. A row with an `id` completes the user of that id.
  *
  * @throws AuthTunaError `invalid_input` for a row of the wrong shape
  */
@@ -108,7 +50,9 @@ export async function importUsers(
     problems: [],
     problemCount: 0,
   };
-  const run = new ImportRun(core, actor, options, report);
+  const patient = { ...core, db: core.bulkDb };
+  const ledger = new Ledger(patient, new AuditManager(patient));
+  const run = new ImportRun({ ...patient, ledger }, actor, options, report);
   let batch: Prepared[] = [];
   for await (const given of rows) {
     const prepared = run.prepare(given);
@@ -148,11 +92,11 @@ class ImportRun {
       problem('invalid_email', false);
       return null;
     }
-    if (this.#seen.has(email)) {
+    const isCompletion = given.id !== undefined; // which of two rows has the address, the database says
+    if (!isCompletion && this.#isRepeated(email)) {
       problem('same_address_twice', false);
       return null;
     }
-    this.#seen.add(email);
     if (email !== given.email.trim() && email === given.email.trim().toLowerCase())
       problem('has_capitals', true);
     const username =
@@ -164,7 +108,7 @@ class ImportRun {
     if (hasHash && hash === null) problem('unknown_hash', true);
     return {
       row: number,
-      id: newId(this.#core.config.random),
+      id: given.id ?? newId(this.#core.config.random),
       given,
       email,
       username: username?.username ?? null,
@@ -175,12 +119,40 @@ class ImportRun {
 
   /** Stores a batch, without the rows that have an account. */
   async store(batch: readonly Prepared[]): Promise<void> {
-    if (batch.length > 0) {
-      const fresh = await this.#withFreeUsernames(await this.#withoutExisting(batch));
-      if (fresh.length > 0 && this.#options.dryRun !== true) await this.#write(fresh);
+    const completed = batch.filter(({ given }) => given.id !== undefined);
+    const others = batch.filter(({ given }) => given.id === undefined);
+    if (completed.length > 0) await this.#complete(completed);
+    if (others.length > 0) {
+      const fresh = await this.#withFreeUsernames(await this.#withoutExisting(others));
+      if (fresh.length > 0 && this.#options.dryRun !== true)
+        await this.#write(fresh, (part) => this.#writesFor(part));
       else this.#count(fresh);
     }
     this.#options.onProgress?.(this.#report);
+  }
+
+  /** Rows of our own user model: what they lack is written. */
+  async #complete(batch: readonly Prepared[]): Promise<void> {
+    const plan = await planCompletion(this.#core, batch, this.#actor);
+    const due: Prepared[] = [];
+    for (const user of batch) {
+      const completion = plan.get(user.row);
+      const problem = completion?.problem ?? (this.#isRepeated(user.email) ? 'same_address_twice' : null);
+      if (problem !== null) {
+        this.#problem({ row: user.row, email: user.given.email, problem, isImported: false });
+      } else if (completion?.writes.length === 0) this.#report.existing += 1;
+      else due.push(user);
+    }
+    const writesOf = (part: readonly Prepared[]) =>
+      Promise.resolve(part.flatMap(({ row }) => (plan.get(row) as Completion).writes));
+    if (due.length > 0 && this.#options.dryRun !== true) await this.#write(due, writesOf);
+    else this.#count(due);
+  }
+
+  #isRepeated(email: string): boolean {
+    if (this.#seen.has(email)) return true;
+    this.#seen.add(email);
+    return false;
   }
 
   async #withoutExisting(batch: readonly Prepared[]): Promise<Prepared[]> {
@@ -214,10 +186,13 @@ class ImportRun {
     });
   }
 
-  async #write(batch: readonly Prepared[]): Promise<void> {
+  async #write(
+    batch: readonly Prepared[],
+    writesOf: (part: readonly Prepared[]) => Promise<Write[]>,
+  ): Promise<void> {
     try {
       await this.#core.ledger.commit({
-        writes: await this.#writesFor(batch),
+        writes: await writesOf(batch),
         facts: [
           {
             type: 'user.imported',
@@ -228,7 +203,7 @@ class ImportRun {
       });
       this.#count(batch);
     } catch (error) {
-      if (!isUniqueViolation(error)) throw error;
+      if (!isUniqueViolation(error) && !isMissing(error)) throw error;
       // Somebody took an address or an identity at this moment. One by one, so that only that row is left out.
       const [only] = batch;
       if (only !== undefined && batch.length === 1) {
@@ -236,8 +211,8 @@ class ImportRun {
         return;
       }
       const half = Math.ceil(batch.length / 2);
-      await this.#write(batch.slice(0, half));
-      await this.#write(batch.slice(half));
+      await this.#write(batch.slice(0, half), writesOf);
+      await this.#write(batch.slice(half), writesOf);
     }
   }
 
