@@ -75,7 +75,8 @@ export function withTeams(
   return all;
 }
 
-function earlier(a: Date | null, b: Date | null): Date | null {
+/** The first of two ends; null is no end. */
+export function earlier(a: Date | null, b: Date | null): Date | null {
   if (a === null || b === null) return a ?? b;
   return a < b ? a : b;
 }

@@ -1,16 +1,20 @@
 import type { ApiKey } from '../../auth.js';
+import type { AssignmentRow } from '../../core/access/role-catalog.js';
+import { earlier } from '../../core/access/team-holdings.js';
 import type { Db } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { KeyKind } from './format.js';
 
 export type ApiKeyRow = Awaited<ReturnType<Db['apiKey']['findUniqueOrThrow']>>;
 
-/** A key with the roles it may use. */
+/** A key with the roles it may use: by assignments of its owner, and through teams. */
 export interface ApiKeyWithGrants extends ApiKeyRow {
-  grants: {
+  grants: { roleId: string; scope: string; assignment: { expiresAt: Date | null; role: { name: string } } }[];
+  teamGrants: {
     roleId: string;
     scope: string;
-    assignment: { expiresAt: Date | null; role: { name: string } };
+    membership: { expiresAt: Date | null };
+    held: { expiresAt: Date | null; role: { name: string } };
   }[];
 }
 
@@ -22,9 +26,39 @@ export const WITH_GRANTS = {
       scope: true,
       assignment: { select: { expiresAt: true, role: { select: { name: true } } } },
     },
-    orderBy: { scope: 'asc' },
+  },
+  teamGrants: {
+    select: {
+      roleId: true,
+      scope: true,
+      membership: { select: { expiresAt: true } },
+      held: { select: { expiresAt: true, role: { select: { name: true } } } },
+    },
   },
 } as const;
+
+/** A role that a key may use at a scope, until then. */
+export interface KeyGrant extends AssignmentRow {
+  name: string;
+}
+
+/** The roles of a limited key; one may stand there more than once, when its owner holds it in several ways. */
+export function grantsOfKey({ grants, teamGrants }: ApiKeyWithGrants): KeyGrant[] {
+  return [
+    ...grants.map(({ roleId, scope, assignment }) => ({
+      roleId,
+      scope,
+      expiresAt: assignment.expiresAt,
+      name: assignment.role.name,
+    })),
+    ...teamGrants.map(({ roleId, scope, membership, held }) => ({
+      roleId,
+      scope,
+      expiresAt: earlier(membership.expiresAt, held.expiresAt),
+      name: held.role.name,
+    })),
+  ];
+}
 
 /** The public form: no digest is in it. */
 export function toApiKey(row: ApiKeyWithGrants): ApiKey {
@@ -34,9 +68,7 @@ export function toApiKey(row: ApiKeyWithGrants): ApiKey {
     name: row.name,
     kind: row.kind as KeyKind,
     start: row.start,
-    grants: row.isLimited
-      ? row.grants.map(({ scope, assignment }) => ({ role: assignment.role.name, scope }))
-      : null,
+    grants: row.isLimited ? namesOf(grantsOfKey(row)) : null,
     createdAt: row.createdAt,
     expiresAt: row.expiresAt,
     lastUsedAt: row.lastUsedAt,
@@ -44,6 +76,14 @@ export function toApiKey(row: ApiKeyWithGrants): ApiKey {
     exposedAt: row.exposedAt,
     allowedIps: row.allowedIps === '' ? [] : row.allowedIps.split(' '),
   };
+}
+
+/** Each once, by scope. */
+function namesOf(grants: readonly KeyGrant[]): { role: string; scope: string }[] {
+  const byPlace = new Map(
+    grants.map(({ name, scope }) => [`${scope} ${name}`, { role: name, scope }] as const),
+  );
+  return [...byPlace].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, grant]) => grant);
 }
 
 /** What ends a key, for a write: its place among the keys of its owner is free again. */

@@ -10,6 +10,7 @@ import { AuthTunaError } from '../../errors.js';
 import { after } from '../../time.js';
 import { noKey, toApiKey, WITH_GRANTS } from './api-key.js';
 import type { KeyFormat, KeyKind } from './format.js';
+import { grantWrites } from './held-grants.js';
 import { createdMail } from './mails.js';
 import { requireHolder } from './owner.js';
 import { createInput } from './schemas.js';
@@ -37,9 +38,9 @@ export async function createKey(
   const { userId, name, kind, expiresInSeconds, allowedIps, rateLimit } = wanted;
   requireFits(core, kind, wanted.grants !== undefined);
   const user = await requireHolder(core, userId, actor);
-  const grants = await heldGrants(core, userId, wanted.grants ?? []);
   const now = core.now();
   const { id, key, ...made } = format.create(kind);
+  const grants = await grantWrites(core, { id, userId }, wanted.grants ?? []);
   const row = {
     ...made,
     id,
@@ -57,13 +58,7 @@ export async function createKey(
   };
   await inFreePlace(core, userId, kind, async (place, free) => {
     await core.ledger.commit({
-      writes: [
-        free,
-        core.db.apiKey.create({ data: { ...row, ...place } }),
-        ...(grants.length === 0
-          ? []
-          : [core.db.apiKeyGrant.createMany({ data: grants.map((grant) => ({ ...grant, apiKeyId: id })) })]),
-      ],
+      writes: [free, core.db.apiKey.create({ data: { ...row, ...place } }), ...grants],
       facts: [
         {
           type: 'api_key.created',
@@ -91,38 +86,6 @@ function requireFits({ config }: Core, kind: KeyKind, hasGrants: boolean): void 
     throw invalid('kind', 'not_used', 'test keys work on a developer machine only');
   if (hasGrants && (kind === 'master' || kind === 'publishable'))
     throw invalid('grants', 'not_used', `a ${kind} key takes no grants`);
-}
-
-/**
- * The assignments that grants name. A grant is a role that the owner holds exactly there; ownership of a scope cannot be granted.
- *
- * @throws AuthTunaError `forbidden` for a role that is not held there or does not exist, which are told apart by nothing
- */
-async function heldGrants(
-  core: Core,
-  userId: string,
-  grants: readonly { role: string; scope: string }[],
-): Promise<{ userId: string; roleId: string; scope: string }[]> {
-  if (grants.length === 0) return [];
-  const now = core.now();
-  const rows = await core.db.roleAssignment.findMany({
-    where: {
-      userId,
-      scope: { in: grants.map(({ scope }) => scope) },
-      OR: [{ expiresAt: null }, { expiresAt: { gt: now } }],
-    },
-    include: { role: { select: { name: true } } },
-  });
-  const found = grants.map(({ role, scope }) => {
-    const held = rows.filter((row) => row.scope === scope && row.role.name === role);
-    if (held.length === 0)
-      throw new AuthTunaError('forbidden', {
-        message: `The owner of the key does not hold ${role} at ${scope}.`,
-      });
-    return held.map(({ roleId }) => ({ userId, roleId, scope }));
-  });
-  // The same grant twice is one.
-  return [...new Map(found.flat().map((grant) => [`${grant.roleId} ${grant.scope}`, grant])).values()];
 }
 
 interface Place {

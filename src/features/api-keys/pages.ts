@@ -3,6 +3,7 @@ import type { Core } from '../../core/core.js';
 import { currentUser } from '../../http/caller/attach.js';
 import type { HttpKit } from '../../http/kit.js';
 import type { FeaturePages } from '../../http/route.js';
+import { grantableOf } from './held-grants.js';
 import type { ApiKeyManager } from './manager.js';
 
 /** The form of the API keys router: routes show it again when a post is refused. */
@@ -15,7 +16,7 @@ const MAX_ASSIGNMENTS = 40; // a form has at most 64 fields
 
 export function apiKeyPages(
   apiKeys: ApiKeyManager,
-  { roles, now }: Core,
+  core: Core,
   http: HttpKit,
 ): { pages: FeaturePages; forms: ApiKeyForms } {
   const { views, config, mounts } = http;
@@ -23,16 +24,16 @@ export function apiKeyPages(
     const user = currentUser(req);
     const [{ items }, assignments] = await Promise.all([
       apiKeys.list(user.id, { limit: MAX_KEYS }),
-      roles.assignmentsOf(user.id),
+      grantableOf(core, user.id),
     ]);
     return {
       mounted: mounts.pages,
       keys: items.flatMap(({ expiresAt, revokedAt, grants, ...key }) =>
-        revokedAt !== null || expiresAt === null || expiresAt <= now()
+        revokedAt !== null || expiresAt === null || expiresAt <= core.now()
           ? []
           : [{ ...key, expiresAt, isUnlimited: grants === null, grants: grants ?? [] }],
       ),
-      assignments: assignments.slice(0, MAX_ASSIGNMENTS).map(({ role, scope }) => ({ role, scope })),
+      assignments: assignments.slice(0, MAX_ASSIGNMENTS),
     };
   });
   return {

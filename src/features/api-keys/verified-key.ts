@@ -5,7 +5,7 @@ import type { AssignmentRow, RoleCatalog } from '../../core/access/role-catalog.
 import type { Topic } from '../../core/invalidation.js';
 import { type PublicUser, publicUser, type UserRow } from '../../core/user.js';
 import { inNetworks, parseCidr } from '../../net/addresses.js';
-import { type ApiKeyWithGrants, toApiKey, topicOf } from './api-key.js';
+import { type ApiKeyWithGrants, grantsOfKey, toApiKey, topicOf } from './api-key.js';
 
 /** A key with everything a request needs, from one read. */
 export interface LoadedKey extends ApiKeyWithGrants {
@@ -81,15 +81,10 @@ export class VerifiedKey {
 const NO_OWNER = '';
 
 /**
- * The rights of a key. One with grants has the roles of those grants and nothing else: each is bound to an assignment of the owner, so it is
- * part of what the owner may do. One without has all of its owner's.
+ * The rights of a key. One with grants has the roles of those grants and nothing else: each is bound to what its owner
+ * holds, so it is part of what the owner may do. One without has all of its owner's, teams included.
  */
 function grantsOf(row: LoadedKey, catalog: RoleCatalog, now: number): Grants {
   if (!row.isLimited) return new Grants(row.userId, row.user.assignments, catalog, now);
-  const granted = row.grants.map(({ roleId, scope, assignment }) => ({
-    roleId,
-    scope,
-    expiresAt: assignment.expiresAt,
-  }));
-  return new Grants(NO_OWNER, granted, catalog, now);
+  return new Grants(NO_OWNER, grantsOfKey(row), catalog, now);
 }

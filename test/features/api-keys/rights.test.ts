@@ -20,7 +20,10 @@ const grant = fc.record({
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('assign' as const), grant }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('unassign' as const), grant }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('limited' as const), pick: fc.nat(99) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('team gets' as const), grant }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('team loses' as const), grant }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('join or leave' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('limited' as const), pick: fc.nat(99) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('unlimited' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('revoke' as const), pick: fc.nat(99) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('suspend' as const) }) },
@@ -31,8 +34,8 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 interface ModelKey {
   id: string;
   key: string;
-  /** `role scope`; null for everything that the owner may do. */
-  grants: Set<string> | null;
+  /** `role scope`, by what each rests on; null for everything that the owner may do. */
+  grants: { own: Set<string>; team: Set<string> } | null;
   isRevoked: boolean;
 }
 
@@ -46,7 +49,7 @@ const says = (held: ReadonlySet<string>, permission: string, scope: string) =>
     return covers && CHAINS[scope]?.includes(at);
   });
 
-test('for random owners, keys and changes, two instances say of every key exactly what its grants and its owner say (AK-3, D2)', async () => {
+test('for random owners, teams, keys and changes, two instances say of every key exactly what its grants and its owner say (AK-3, D2)', async () => {
   const routes: Parameters<typeof startApp>[1] = {
     routes(app, authTuna) {
       for (const permission of PERMISSIONS) {
@@ -66,7 +69,12 @@ test('for random owners, keys and changes, two instances say of every key exactl
   const run = async (steps: readonly Step[]) => {
     people += 1;
     const userId = await person(first, `owner${people}`);
+    const team = `t${people}`;
+    const membership = { userId, role: 'team_member', scope: `team:${team}` };
+    await authTuna.scopes.register({ id: membership.scope }, SYSTEM);
     const held = new Set<string>();
+    const teamHolds = new Set<string>();
+    let isMember = false;
     const keys: ModelKey[] = [];
     let isSuspended = false;
     for (const [index, change] of steps.entries()) {
@@ -77,14 +85,28 @@ test('for random owners, keys and changes, two instances say of every key exactl
         const entry = `${change.grant.role} ${change.grant.scope}`;
         if (!held.delete(entry)) continue;
         await authTuna.roles.unassign({ userId, ...change.grant }, SYSTEM);
-        for (const key of keys) key.grants?.delete(entry);
+        for (const key of keys) key.grants?.own.delete(entry);
+      } else if (change.do === 'team gets') {
+        await authTuna.roles.assign({ team, ...change.grant }, SYSTEM);
+        teamHolds.add(`${change.grant.role} ${change.grant.scope}`);
+      } else if (change.do === 'team loses') {
+        const entry = `${change.grant.role} ${change.grant.scope}`;
+        if (!teamHolds.delete(entry)) continue;
+        await authTuna.roles.unassign({ team, ...change.grant }, SYSTEM);
+        for (const key of keys) key.grants?.team.delete(entry);
+      } else if (change.do === 'join or leave') {
+        isMember = !isMember;
+        if (isMember) await authTuna.roles.assign(membership, SYSTEM);
+        else {
+          await authTuna.roles.unassign(membership, SYSTEM);
+          for (const key of keys) key.grants?.team.clear();
+        }
       } else if (change.do === 'limited' || change.do === 'unlimited') {
         if (isSuspended) continue;
-        const grants =
-          change.do === 'unlimited'
-            ? null
-            : new Set([...held].filter((_entry, at) => (change.pick >> (at % 7)) & 1));
-        const named = grants === null ? null : [...grants].map((entry) => entry.split(' '));
+        const all = new Set([...held, ...(isMember ? teamHolds : [])]);
+        const picked =
+          change.do === 'unlimited' ? null : [...all].filter((_entry, at) => (change.pick >> (at % 7)) & 1);
+        const named = picked?.map((entry) => entry.split(' ')) ?? null;
         const made = await authTuna.apiKeys.create(
           {
             userId,
@@ -93,6 +115,12 @@ test('for random owners, keys and changes, two instances say of every key exactl
           },
           SYSTEM,
         );
+        const among = (entries: ReadonlySet<string>) =>
+          new Set(picked?.filter((entry) => entries.has(entry)) ?? []);
+        const grants =
+          picked === null
+            ? null
+            : { own: among(held), team: isMember ? among(teamHolds) : new Set<string>() };
         keys.push({ id: made.apiKey.id, key: made.key, grants, isRevoked: false });
       } else if (change.do === 'revoke') {
         const key = keys[change.pick % Math.max(1, keys.length)];
@@ -107,7 +135,8 @@ test('for random owners, keys and changes, two instances say of every key exactl
         isSuspended = true;
       }
       const app = index % 2 === 0 ? second : first;
-      for (const key of keys.slice(-3)) await compare(app, key, held, isSuspended);
+      const ownerHolds = new Set([...held, ...(isMember ? teamHolds : [])]);
+      for (const key of keys.slice(-3)) await compare(app, key, ownerHolds, isSuspended);
     }
   };
   const compare = async (app: TestInstance, key: ModelKey, held: Set<string>, isSuspended: boolean) => {
@@ -116,13 +145,14 @@ test('for random owners, keys and changes, two instances say of every key exactl
         const path = `${app.url}${pathOf(permission)}/${scope.split(':')[1]}`;
         const { status } = await fetch(path, { method: 'POST', headers: { 'x-api-key': key.key } });
         const isDead = key.isRevoked || isSuspended;
-        const expected = isDead ? 401 : says(key.grants ?? held, permission, scope) ? 200 : 403;
+        const grants = key.grants === null ? held : new Set([...key.grants.own, ...key.grants.team]);
+        const expected = isDead ? 401 : says(grants, permission, scope) ? 200 : 403;
         expect(status, `${permission} at ${scope}`).toBe(expected);
       }
     }
   };
   const runs = Number(process.env.KEY_RUNS ?? 6);
-  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 12 }), run), {
+  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 6, maxLength: 16 }), run), {
     numRuns: runs,
     endOnFailure: true,
   });
