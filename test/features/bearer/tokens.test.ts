@@ -1,7 +1,7 @@
 import type { Express } from 'express';
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { expect, test } from 'vitest';
-import { type AuthTuna, type AuthTunaOptions, SYSTEM } from '../../../src/index.js';
+import { type AuthTuna, type AuthTunaOptions, createAuthTuna, SYSTEM } from '../../../src/index.js';
 import { PASSWORD, SECRET, startApp, type TestInstance } from '../../support/app.js';
 import { countingClient } from '../../support/counting-client.js';
 import { freshDatabase } from '../../support/database.js';
@@ -119,6 +119,44 @@ test('refusals have the form of OAuth and our code beside it (RFC 6749 section 5
   await app.authTuna.users.suspend(id, 'test', SYSTEM);
   const suspended = await post(app, '/auth/token', { ...wrong, password: PASSWORD });
   expect(await suspended.json()).toMatchObject({ error: 'invalid_grant', code: 'account_suspended' });
+});
+
+test('an access token lives ten minutes at most, names its session and ends with it (RT-1)', async () => {
+  const settings = { bearer: { accessTokenSeconds: 601 } };
+  expect(() => createAuthTuna({ baseUrl: 'http://localhost', secrets: [SECRET], ...settings })).toThrow(
+    'accessTokenSeconds',
+  );
+  const app = await start();
+  const id = await ada(app);
+  const { access_token } = await signIn(app);
+  const { iat = 0, exp = 0, sid } = decodeJwt(access_token);
+  expect(exp - iat).toBe(600);
+  expect((await app.authTuna.sessions.list(id)).map((session) => session.id)).toEqual([sid]);
+  await app.authTuna.sessions.revoke(String(sid), SYSTEM);
+  expect(await statusOf(app, '/me/x', access_token, 'POST')).toBe(401);
+});
+
+test('a copy of the database yields no refresh token, and using one leaves one that counts (RT-1)', async () => {
+  const app = await start();
+  const id = await ada(app);
+  const tokens = await signIn(app);
+  const secret = tokens.refresh_token.split('_')[2] ?? '';
+  expect(Buffer.from(secret, 'base64url').length).toBeGreaterThanOrEqual(32);
+  // The thief has every row, and the program, but not the secrets: what it derives from the same row is another token.
+  const thief = await start(
+    { secrets: [OTHER_SECRET], baseUrl: app.url },
+    { database: app.database, clock: app.clock },
+  );
+  expect(await codeOf(thief.authTuna.bearer.refresh(tokens.refresh_token, SYSTEM))).toBe('invalid_token');
+  const forged = await thief.authTuna.bearer.issue(id, { amr: ['pwd'] }, SYSTEM);
+  const sessionId = tokens.refresh_token.split('_')[1] ?? '';
+  const own = forged.refresh_token.split('_');
+  const guesses = [forged.refresh_token, ['rt', sessionId, own[2]].join('_')];
+  for (const guess of guesses) expect((await refresh(app, guess)).status).toBe(400);
+
+  const next = (await (await refresh(app, tokens.refresh_token)).json()) as Tokens;
+  const again = (await (await refresh(app, tokens.refresh_token)).json()) as Tokens;
+  expect(again.refresh_token).toBe(next.refresh_token);
 });
 
 test('fifty parallel refreshes over two instances give one successor and one live family (RT-2)', async () => {
