@@ -41,7 +41,7 @@ export class JobManager {
   readonly #holder: string;
   readonly #jobs = new Map<string, Job>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
-  readonly #underWay = new Map<string, { answer: Promise<string>; stop: AbortController }>();
+  readonly #underWay = new Map<string, { answer: Promise<string>; stop: AbortController; onlyIfDue: boolean }>();
   #isStarted = false;
 
   constructor(runtime: Runtime) {
@@ -82,6 +82,9 @@ export class JobManager {
   async run(name: string): Promise<string> {
     const job = this.#jobs.get(name);
     if (job === undefined) throw new AuthTunaError('not_found', { message: `There is no job ${name}.` });
+    // A look of the timer may have found nothing due, or have begun before what the caller wants done.
+    const look = this.#underWay.get(name);
+    if (look?.onlyIfDue === true) await look.answer.catch(() => {});
     const note = await this.#attempt(job, { onlyIfDue: false });
     if (note === null)
       throw new AuthTunaError('conflict', { message: `Another instance runs ${name} right now.` });
@@ -132,7 +135,7 @@ export class JobManager {
     const answer = this.#runWithLease(job, stop, options);
     const settled = answer.then((note) => note ?? '');
     settled.catch(() => {}); // the caller handles the error
-    this.#underWay.set(job.name, { answer: settled, stop });
+    this.#underWay.set(job.name, { answer: settled, stop, ...options });
     try {
       return await answer;
     } finally {
