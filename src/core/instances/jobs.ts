@@ -41,7 +41,10 @@ export class JobManager {
   readonly #holder: string;
   readonly #jobs = new Map<string, Job>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
-  readonly #underWay = new Map<string, { answer: Promise<string>; stop: AbortController; onlyIfDue: boolean }>();
+  readonly #underWay = new Map<
+    string,
+    { answer: Promise<string>; stop: AbortController; onlyIfDue: boolean }
+  >();
   #isStarted = false;
 
   constructor(runtime: Runtime) {
