@@ -51,6 +51,16 @@ const assignments = [
   { role: 'user', scope: 'global' },
   { role: 'editor', scope: 'project:42' },
 ];
+const asking = {
+  userCode: 'WDJB-MJHT',
+  clientId: 'acme-cli',
+  scopes: ['project:read', 'post:*'],
+  ip: '203.0.113.7',
+  device: 'curl/8.5.0',
+  requestedAt: new Date('2030-01-01T11:58:00Z'),
+  expiresAt: new Date('2030-01-01T12:13:00Z'),
+  email: 'ada@example.com',
+};
 const apiKeys = [
   {
     id: 'Hk3vQ9xW1mB7',
@@ -600,6 +610,11 @@ export const pageSamples = [
       addTeam: false,
     },
   }),
+  page('device/enter', 'plain', form),
+  page('device/confirm', 'all', { ...form, ...asking, scopes: null }),
+  page('device/confirm', 'hostile', { ...form, ...asking, clientId: HOSTILE, device: HOSTILE }),
+  page('device/done', 'approved', { isApproved: true }),
+  page('device/done', 'denied', { isApproved: false }),
   page('orgs/accept', 'accept', { ...invited, state: 'accept' }),
   page('orgs/accept', 'visitor', { ...invited, state: 'sign_in' }),
   page('orgs/accept', 'other', { ...invited, state: 'other_account', signUpUrl: null }),
@@ -882,6 +897,8 @@ export const mailSamples = [
   page('passkey-added', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
   page('passkey-added', 'hostile', { ...notice, passkeyName: HOSTILE }),
   page('passkey-removed', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
+  page('device-connected', 'plain', { ...notice, clientId: 'acme-cli' }),
+  page('device-connected', 'hostile', { ...notice, clientId: HOSTILE }),
   page('api-key-created', 'plain', { ...notice, keyName: 'Backup script', expiresAt: at(-90) }),
   page('api-key-created', 'hostile', { ...notice, keyName: HOSTILE, expiresAt: at(-90) }),
   page('api-key-exposed', 'revoked', { ...notice, ...key, isRevoked: true }),

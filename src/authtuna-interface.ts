@@ -119,6 +119,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
     mfa(options?: RouterOptions): Router;
     passkeys(options?: RouterOptions): Router;
     bearer(): Router;
+    deviceAuthorization(options?: RouterOptions): Router;
     apiKeys(options?: RouterOptions): Router;
     account(options?: RouterOptions): Router;
     admin(options?: AdminRouterOptions): Router;

@@ -71,6 +71,8 @@ export const EVENT_TYPES = [
   'sso_domain.updated',
   'sso_domain.removed',
   'sso_domain.lapsed',
+  'device_authorization.approved',
+  'device_authorization.denied',
   'api_key.created',
   'api_key.rotated',
   'api_key.revoked',

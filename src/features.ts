@@ -30,6 +30,9 @@ import { BearerManager } from './features/bearer/manager.js';
 import { bearerFeature } from './features/bearer/routes.js';
 import type { DevMailbox } from './features/dev-mailbox/mailbox.js';
 import { devMailboxFeature, onlyThisMachine, onlyWithKey } from './features/dev-mailbox/routes.js';
+import { DeviceAuthorizations } from './features/device-authorization/manager.js';
+import { deviceFeature } from './features/device-authorization/routes.js';
+import { deviceAuthorizationSweep } from './features/device-authorization/sweep.js';
 import { FactorCodes } from './features/mfa/codes.js';
 import { CodeFactor } from './features/mfa/factor.js';
 import { MfaManager } from './features/mfa/manager.js';
@@ -147,10 +150,12 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const apiKeys = new ApiKeyManager(core, keyFormat, keyVerifier);
   const serviceAccounts = new ServiceAccountManager(core);
   const accessTokens = new AccessTokens(core);
+  const devices = new DeviceAuthorizations(core);
   const bearer = new BearerManager(core, accessTokens, {
     byPassword: (input, actor, options) => auth.login(input, actor, options),
     bySecondFactor: async (pendingToken, code, actor, options) =>
       (await mfa.completeSignIn(pendingToken, code, actor, options)).result,
+    byDevice: (input, actor, options) => devices.exchange(input, actor, options),
   });
   const account = new AccountManager<U>(core, [
     { name: 'secondFactors', of: (userId) => mfa.status(userId) },
@@ -188,7 +193,13 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
     },
     jobs: [records.job, ...account.jobs, expiryJob(core)],
     scopeDependents,
-    sweeps: [trustedBrowserSweep(base), unconfirmedAppSweep(base), endedKeySweep(base), oldSlugSweep(base)],
+    sweeps: [
+      trustedBrowserSweep(base),
+      unconfirmedAppSweep(base),
+      endedKeySweep(base),
+      deviceAuthorizationSweep(base),
+      oldSlugSweep(base),
+    ],
     sealed: [SEALED_SEEDS, SEALED_TOKENS, SEALED_CLIENT_SECRETS],
     enrollment: new EnrollmentGuard(config.paths.auth, (requestAuth, grants) =>
       policy.concerns(grants) ? policy.isDue(requestAuth.beforeEnrollment, grants) : false,
@@ -221,6 +232,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use('/connections', mount(http, ssoFeature(sso, http)))
             .use(mount(http, socialFeature(social, http, options))),
         bearer: () => mount(http, bearerFeature(bearer, http)),
+        deviceAuthorization: (options?: RouterOptions) => mount(http, deviceFeature(devices, http, options)),
         apiKeys: (options?: RouterOptions) => mount(http, apiKeysFeature(apiKeys, core, http, options)),
         account: (options?: RouterOptions) =>
           mount(http, accountFeature(account, { mfa, passkeys, social }, http, options)),
@@ -242,6 +254,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(`${mountPaths.auth}/passkeys`, routers.passkeys(options))
             .use(`${mountPaths.auth}/social`, routers.social(options))
             .use(`${mountPaths.auth}/token`, routers.bearer())
+            .use(`${mountPaths.auth}/device`, routers.deviceAuthorization(options))
             .use(`${mountPaths.auth}/api-keys`, routers.apiKeys(options))
             .use(mountPaths.account, routers.account(options))
             .use(mountPaths.admin, routers.admin(options))

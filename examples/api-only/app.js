@@ -1,4 +1,4 @@
-// The back end of a mobile app: tokens instead of cookies, API keys for scripts, no pages.
+// The back end of a mobile app: tokens instead of cookies, API keys for scripts, and a page on which people approve command-line tools.
 // Build first (npm run build), then: node examples/api-only/app.js. It prints what to try.
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -24,8 +24,9 @@ const authTuna = createAuthTuna({
 const app = express();
 app.disable('x-powered-by');
 app.use(authTuna.session());
-app.use('/auth', authTuna.routers.auth({ pages: false }));
+app.use('/auth', authTuna.routers.auth());
 app.use('/auth/token', authTuna.routers.bearer());
+app.use('/auth/device', authTuna.routers.deviceAuthorization());
 app.use('/auth/api-keys', authTuna.routers.apiKeys({ pages: false }));
 
 app.get('/me', authTuna.requireUser(), (req, res) => {
@@ -73,6 +74,10 @@ Then call the API with the access token, and get the next pair with the refresh 
 
   curl -s ${baseUrl}/notes -H "Authorization: Bearer $ACCESS_TOKEN"
   curl -s ${baseUrl}/auth/token -d grant_type=refresh_token -d refresh_token=$REFRESH_TOKEN
+
+A command-line tool shows a code, which Ada approves in a browser:
+
+  node examples/api-only/cli.js ${baseUrl}
 
 A script has an API key. This one may read notes and not write them (shown once, good for an hour):
 

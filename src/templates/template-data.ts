@@ -467,6 +467,21 @@ export interface PageData {
     signInUrl: string | null;
     signUpUrl: string | null;
   };
+  'device/enter': Form & { values?: { user_code?: string } };
+  'device/confirm': Form & {
+    userCode: string;
+    /** The name that the tool gives itself. */
+    clientId: string;
+    /** Permissions that it asks for; null for all. */
+    scopes: readonly string[] | null;
+    ip: string | null;
+    device: string | null;
+    requestedAt: Date;
+    expiresAt: Date;
+    /** Of the account for which the tool would act. */
+    email: string;
+  };
+  'device/done': Page & { isApproved: boolean };
   'social/organization': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
   'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
   message: Page & {

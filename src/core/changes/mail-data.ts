@@ -51,6 +51,8 @@ export interface MailData {
   'deletion-requested': Notice & { effectiveAt: Date };
   'passkey-added': Notice & { passkeyName: string };
   'passkey-removed': Notice & { passkeyName: string };
+  /** A tool got tokens that the reader approved. */
+  'device-connected': Notice & { clientId: string };
   'api-key-created': Notice & { keyName: string; expiresAt: Date };
   /** Somebody else has had the key, and it was ended; or it was sent in an address, where logs keep it. */
   'api-key-exposed': Notice & { keyName: string; isRevoked: boolean; account: ServiceAccountName };

@@ -55,6 +55,8 @@ export const HISTORY_TYPES = [
   'recovery_code.used',
   'device.trusted',
   'device.untrusted',
+  'device_authorization.approved',
+  'device_authorization.denied',
   'passkey.added',
   'passkey.renamed',
   'passkey.removed',

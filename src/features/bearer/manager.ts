@@ -6,7 +6,7 @@ import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
 import type { AccessTokens } from './access-token.js';
 import { type FamilyRow, RefreshFamilies } from './families.js';
-import { FIRST_PARTY, issueInput, SECOND_FACTOR_GRANT, type TokenRequest } from './schemas.js';
+import { DEVICE_GRANT, FIRST_PARTY, issueInput, SECOND_FACTOR_GRANT, type TokenRequest } from './schemas.js';
 
 /** The answer of the token endpoint, with the names of RFC 6749 section 5.1. */
 export interface TokenResponse {
@@ -50,6 +50,12 @@ export interface TokenSignIns {
     actor: Actor,
     options: SignInOptions,
   ): Promise<SignInResult>;
+  /** The terms are those that the person approved. */
+  byDevice(
+    input: { deviceCode: string; clientId: string; boundKey: string | null },
+    actor: Actor,
+    options: SignInOptions,
+  ): Promise<{ result: SignInResult; terms: BearerTerms }>;
 }
 
 /**
@@ -95,20 +101,7 @@ export class BearerManager {
   async grant(request: TokenRequest, actor: Actor, options: SignInOptions): Promise<TokenResponse> {
     if (request.grant_type === 'refresh_token')
       return this.#refresh(request.refresh_token, request.client_id, actor);
-    const bearer: BearerTerms = {
-      clientId: request.client_id,
-      scope: request.scope ?? null,
-      boundKey: null,
-    };
-    const withTerms = { ...options, bearer };
-    const result =
-      request.grant_type === SECOND_FACTOR_GRANT
-        ? await this.#signIns.bySecondFactor(request.pending_token, request.code, actor, withTerms)
-        : await this.#signIns.byPassword(
-            { login: request.username, password: request.password },
-            actor,
-            withTerms,
-          );
+    const { result, terms } = await this.#signIn(request, actor, options);
     if (result.status === 'second_factor_required')
       throw new AuthTunaError('second_factor_required', {
         error: 'mfa_required',
@@ -117,7 +110,33 @@ export class BearerManager {
       });
     const { session, token } = result;
     const row = { id: session.id, userId: session.userId, absoluteExpiresAt: session.expiresAt };
-    return this.#respond(row, bearer, token);
+    return this.#respond(row, terms, token);
+  }
+
+  /** Asks the feature that the grant belongs to. */
+  async #signIn(
+    request: Exclude<TokenRequest, { grant_type: 'refresh_token' }>,
+    actor: Actor,
+    options: SignInOptions,
+  ): Promise<{ result: SignInResult; terms: BearerTerms }> {
+    const clientId = request.client_id;
+    if (request.grant_type === DEVICE_GRANT)
+      return this.#signIns.byDevice(
+        { deviceCode: request.device_code, clientId, boundKey: null },
+        actor,
+        options,
+      );
+    const terms: BearerTerms = { clientId, scope: request.scope ?? null, boundKey: null };
+    const withTerms = { ...options, bearer: terms };
+    const result =
+      request.grant_type === SECOND_FACTOR_GRANT
+        ? await this.#signIns.bySecondFactor(request.pending_token, request.code, actor, withTerms)
+        : await this.#signIns.byPassword(
+            { login: request.username, password: request.password },
+            actor,
+            withTerms,
+          );
+    return { result, terms };
   }
 
   /**

@@ -107,7 +107,8 @@ function oauthErrors(pages: string): ErrorRequestHandler {
     const problem = problemOf(known, pages);
     const name = typeof known.details.error === 'string' ? known.details.error : ERRORS[known.code];
     // RFC 6749 section 5.2: what was given in exchange is refused with 400, whatever it was.
-    const status = name === 'invalid_grant' ? 400 : problem.status;
+    const isRefusedGrant = name === 'invalid_grant' || DEVICE_ERRORS.has(String(known.details.error));
+    const status = isRefusedGrant ? 400 : problem.status;
     for (const [header, value] of Object.entries(headersOf(known))) res.setHeader(header, value);
     if (status === 400) res.removeHeader('WWW-Authenticate');
     res
@@ -115,6 +116,9 @@ function oauthErrors(pages: string): ErrorRequestHandler {
       .json({ ...problem, status, error: name ?? 'invalid_request', error_description: problem.detail });
   };
 }
+
+/** @see RFC 8628 section 3.5 */
+const DEVICE_ERRORS = new Set(['authorization_pending', 'slow_down', 'access_denied', 'expired_token']);
 
 const ERRORS: Partial<Record<AuthTunaError['code'], string>> = {
   invalid_credentials: 'invalid_grant',

@@ -1,40 +1,26 @@
 import { z } from 'zod';
-import { isPermissionName, isPermissionPattern } from '../../core/access/scope-name.js';
+import { tokenClientId, tokenScope } from '../../core/sessions/token-terms.js';
 
 export const FIRST_PARTY = 'first-party';
 export const SECOND_FACTOR_GRANT = 'urn:authtuna:second-factor';
+export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'; // RFC 8628 section 3.4
 const MAX_TOKEN = 4096;
-const MAX_SCOPES = 50;
 
-/** Permissions and patterns, separated by single spaces, such as `project:read post:*`. @see RFC 6749 section 3.3 */
-const scope = z
-  .string()
-  .min(1)
-  .max(2048)
-  .refine((text) => {
-    const names = text.split(' ');
-    return (
-      names.length <= MAX_SCOPES && names.every((name) => isPermissionName(name) || isPermissionPattern(name))
-    );
-  }, 'must be names of permissions, such as project:read post:*, separated by single spaces');
-const clientId = z
-  .string()
-  .regex(/^[\w.-]{1,64}$/, 'must have letters, digits, _ . and - only')
-  .default(FIRST_PARTY);
+const clientId = tokenClientId.default(FIRST_PARTY);
 
 // Unknown parameters are ignored on these routes alone: RFC 6749 section 3.2 asks for it, and clients send parameters of extensions.
 const password = z.object({
   grant_type: z.literal('password'),
   username: z.string().min(1).max(320),
   password: z.string().min(1).max(1024),
-  scope: scope.optional(),
+  scope: tokenScope.optional(),
   client_id: clientId,
 });
 const secondFactor = z.object({
   grant_type: z.literal(SECOND_FACTOR_GRANT),
   pending_token: z.string().min(1).max(128),
   code: z.string().min(1).max(64),
-  scope: scope.optional(),
+  scope: tokenScope.optional(),
   client_id: clientId,
 });
 const refreshToken = z.object({
@@ -43,12 +29,24 @@ const refreshToken = z.object({
   client_id: clientId,
 });
 
+const deviceCode = z.object({
+  grant_type: z.literal(DEVICE_GRANT),
+  device_code: z.string().min(1).max(128),
+  client_id: tokenClientId,
+});
+
 export const grantType = z.object({ grant_type: z.string().min(1).max(128) });
-export const GRANTS = { password, [SECOND_FACTOR_GRANT]: secondFactor, refresh_token: refreshToken } as const;
+export const GRANTS = {
+  password,
+  [SECOND_FACTOR_GRANT]: secondFactor,
+  refresh_token: refreshToken,
+  [DEVICE_GRANT]: deviceCode,
+} as const;
 export type TokenRequest =
   | z.output<typeof password>
   | z.output<typeof secondFactor>
-  | z.output<typeof refreshToken>;
+  | z.output<typeof refreshToken>
+  | z.output<typeof deviceCode>;
 
 /** For `POST /auth/token/revoke` and `/introspect`. */
 export const tokenBody = z.object({ token: z.string().min(1).max(MAX_TOKEN) });
@@ -58,5 +56,5 @@ export const issueInput = z.strictObject({
     .array(z.string().regex(/^[a-z_]{1,32}$/))
     .min(1)
     .max(8),
-  scope: scope.optional(),
+  scope: tokenScope.optional(),
 });

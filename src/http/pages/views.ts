@@ -34,6 +34,7 @@ const FORMLESS: ReadonlySet<PageName> = new Set([
   'error',
   'error-type',
   'passwordless/sent',
+  'device/done',
   'social/continue',
   'mfa/recovery-codes',
   'api-keys/issued',
