@@ -2,7 +2,6 @@ export { type Actor, SYSTEM } from './actor.js';
 export type { ApiKey, Auth, Session, User } from './auth.js';
 export { createAuthTuna } from './authtuna.js';
 export type { AuthTuna, Health } from './authtuna-interface.js';
-export { optionsFromEnv } from './config/env.js';
 export type {
   AuthTunaOptions,
   Brand,
@@ -66,6 +65,7 @@ export type { Random } from './crypto/random.js';
 export type { AnyPrisma, ExtraColumns, PrismaLike, UserOf, UserOfModel } from './db/client.js';
 export type { NewHostUser } from './db/host-user.js';
 export type { ModelNames } from './db/schema/model-names.js';
+export { optionsFromEnv } from './env.js';
 export { AuthTunaError, type ErrorCode, type ErrorFacts, type FieldError, type FieldRule } from './errors.js';
 export type { AuthEvent, EventListener, EventType } from './events.js';
 export type { PersonalData, PersonalDataExport } from './features/account/export.js';

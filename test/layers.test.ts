@@ -78,7 +78,7 @@ const LAYERS: readonly { files: RegExp; mayImport: RegExp }[] = [
   },
   { files: /^client\//, mayImport: /^client\// },
   { files: /^(cli|testing)\//, mayImport: /./ },
-  { files: /^(authtuna|authtuna-interface|features|parts|start|index)\.ts$/, mayImport: /./ },
+  { files: /^(authtuna|authtuna-interface|env|features|parts|start|index)\.ts$/, mayImport: /./ },
 ];
 
 test('the imports of src are read at all', () => {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { assemble } from '../authtuna.js';
-import { optionsFromEnv } from '../config/env.js';
+import { optionsFromEnv } from '../env.js';
 import { AuthTunaError } from '../errors.js';
 import { type Parts, partsOf } from '../parts.js';
 

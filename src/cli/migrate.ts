@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { DEFAULT_DATABASE_URL } from '../config/config.js';
-import { optionsFromEnv } from '../config/env.js';
 import { migrate, migrationStatus } from '../db/migrate.js';
 import { openDatabase } from '../db/open.js';
+import { optionsFromEnv } from '../env.js';
 import type { Command } from './command.js';
 
 export const migrateDatabase: Command = {

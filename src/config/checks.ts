@@ -16,6 +16,10 @@ export function checkOptions(parsed: ParsedOptions, isSecure: boolean, found: st
   if (isSecure && parsed.password.bcryptCost < 10)
     found.push('password.bcryptCost: must be at least 10 on https');
   for (const origin of parsed.trustedOrigins) checkOrigin('trustedOrigins', origin, found);
+  if (parsed.session.sameSite === 'none' && !isSecure)
+    found.push('session.sameSite: none works on https only; for development open both at one host name');
+  if (parsed.session.sameSite === 'none' && parsed.trustedOrigins.length === 0)
+    found.push('session.sameSite: none is for pages on another site: list their origins in trustedOrigins');
   if (prisma === undefined && !/^(file:|libsql:|postgres(ql)?:)/.test(databaseUrl ?? 'file:'))
     found.push('databaseUrl: must begin with file:, libsql: or postgresql:');
   if (parsed.humanCheckWidget !== undefined && parsed.humanCheck === undefined)

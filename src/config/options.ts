@@ -222,8 +222,12 @@ export interface AuthTunaOptions {
     cookieName?: string;
     /** Shares the cookie with the hosts below this one; its prefix is `__Secure-` then. Default: the host of `baseUrl` alone. */
     cookieDomain?: string;
-    /** Default `lax`; `strict` shows visitors who follow a link from elsewhere as signed out. */
-    sameSite?: 'lax' | 'strict';
+    /**
+     * Default `lax`; `strict` shows visitors who follow a link from elsewhere as signed out. `none` is for pages on another *site* among
+     * `trustedOrigins`, on https: all cookies of ours are sent from there, and every unsafe request with a cookie must then say where it
+     * comes from.
+     */
+    sameSite?: 'lax' | 'strict' | 'none';
   };
   password?: {
     /** Default 15; 8 where a second factor is required of everyone from the first day (`mfa.requiredForRoles: ['user']`, no `graceDays`). */

@@ -155,7 +155,7 @@ export const schema = z.strictObject({
         .regex(/^[A-Za-z0-9_-]{1,40}$/, 'may hold letters, digits, - and _ only')
         .default('at_sess'),
       cookieDomain: z.string().optional(),
-      sameSite: z.enum(['lax', 'strict']).default('lax'),
+      sameSite: z.enum(['lax', 'strict', 'none']).default('lax'),
     })
     .prefault({}),
   password: z

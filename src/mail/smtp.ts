@@ -1,6 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createTransport } from 'nodemailer';
+import { z } from 'zod';
 import type { MailTransport, OutgoingMail } from '../config/options.js';
 import { misconfigured } from '../errors.js';
 import { isLoopbackHost } from '../net/addresses.js';
@@ -40,6 +41,7 @@ const MAILBOX =
  * @throws AuthTunaError `misconfigured` for options that contradict each other, or a DKIM key that cannot be read or is too short
  */
 export function smtp(options: SmtpOptions): MailTransport {
+  requireKnownOptions(options);
   const { host, user, password, tlsCa } = options;
   const isLoopback = isLoopbackHost(host);
   const secure = options.secure ?? options.port === 465;
@@ -92,6 +94,34 @@ export function smtp(options: SmtpOptions): MailTransport {
       transporter.close();
     },
   };
+}
+
+const dkimShape = { domain: z.string(), selector: z.string() };
+const smtpShape = z.strictObject({
+  host: z.string().min(1),
+  port: z.int().min(1).max(65_535).optional(),
+  secure: z.boolean().optional(),
+  user: z.string().optional(),
+  password: z.string().optional(),
+  requireTls: z.boolean().optional(),
+  tlsCa: z.string().optional(),
+  dkim: z
+    .union([
+      z.strictObject({ ...dkimShape, privateKey: z.string() }),
+      z.strictObject({ ...dkimShape, privateKeyFile: z.string() }),
+    ])
+    .optional(),
+});
+
+/** No value is in the message: one of them is a password. */
+function requireKnownOptions(options: unknown): void {
+  const result = smtpShape.safeParse(options);
+  if (result.success) return;
+  const [issue] = result.error.issues;
+  const where = issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : (issue?.path.join('.') ?? '');
+  throw misconfigured(
+    `smtp: ${where === '' ? 'the options' : where} cannot be used; write smtp({ host, port, secure, user, password, requireTls, tlsCa, dkim })`,
+  );
 }
 
 function dkimOf(dkim: NonNullable<SmtpOptions['dkim']>) {

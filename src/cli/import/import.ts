@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SYSTEM } from '../../actor.js';
-import { optionsFromEnv } from '../../config/env.js';
 import type { ImportedUser, ImportReport } from '../../core/users/imported-user.js';
 import type { FirebaseParameters } from '../../crypto/recognize-hash.js';
+import { optionsFromEnv } from '../../env.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Command } from '../command.js';
 import { APP_OPTION, withInstance } from '../instance.js';

@@ -11,19 +11,21 @@ export interface CookieSpec {
  * `__Host-` on https, `__Secure-` where a Domain is given (which `__Host-` forbids), and the bare name on a loopback http: base URL.
  *
  * @param options.domain for the session alone: a cookie that a sibling domain could plant binds nothing to this browser
+ * With `session.sameSite: 'none'` every cookie is `SameSite=None`: a second factor or a mailed code asked for on another site needs its own.
+ *
  * @see W3C cookie prefixes; ASVS 5.0 V3.3; docs/requirements.md CK-1, CK-3
  */
 export function cookieSpec(
-  { isSecure }: Pick<Config, 'isSecure'>,
+  { isSecure, session }: Pick<Config, 'isSecure' | 'session'>,
   name: string,
-  { sameSite, domain }: { sameSite?: 'lax' | 'strict'; domain?: string | undefined } = {},
+  { sameSite, domain }: { sameSite?: Config['session']['sameSite']; domain?: string | undefined } = {},
 ): CookieSpec {
   const prefix = !isSecure ? '' : domain === undefined ? '__Host-' : '__Secure-';
   const attributes = [
     'Path=/',
     'HttpOnly',
     ...(isSecure ? ['Secure'] : []),
-    `SameSite=${sameSite === 'strict' ? 'Strict' : 'Lax'}`,
+    `SameSite=${session.sameSite === 'none' ? 'None' : sameSite === 'strict' ? 'Strict' : 'Lax'}`,
     ...(domain === undefined ? [] : [`Domain=${domain}`]),
   ].join('; ');
   return { name: prefix + name, attributes };

@@ -35,8 +35,7 @@ export async function signInFromHost(
     throw misconfigured("signIn: say how the person proved it, in values of RFC 8176, such as ['pwd']");
   const { actor } = authOf(req);
   // Another site must not sign a person in to an account of its own (login CSRF).
-  if (!isSafeMethod(req.method) && isCrossSite(req, core.config.origins))
-    throw crossSiteRefusal(req, core.config);
+  if (!isSafeMethod(req.method) && isCrossSite(req, core.config)) throw crossSiteRefusal(req, core.config);
   const user = await core.users.row(userId);
   if (user === null || user.deletedAt !== null) throw noUser();
   const assuranceLevel = amr.length > 1 ? 2 : 1;

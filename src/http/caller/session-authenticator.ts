@@ -128,6 +128,6 @@ export class SessionAuthenticator implements Authenticator<VerifiedSession> {
   }
 
   #isCrossSite(req: IncomingMessage & { originalUrl?: string }): boolean {
-    return isCrossSite(req, this.#config.origins) && !this.#crossSitePosts.has(req.originalUrl ?? '');
+    return isCrossSite(req, this.#config) && !this.#crossSitePosts.has(req.originalUrl ?? '');
   }
 }

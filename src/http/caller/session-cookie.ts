@@ -20,6 +20,8 @@ export class SessionCookie {
   readonly #names: readonly string[];
   readonly #now: () => number;
   readonly #graceMs: number;
+  readonly #config: Config;
+  #hasWarnedOfOtherSite = false;
 
   /** @param now milliseconds */
   constructor(config: Config, now: () => number) {
@@ -36,6 +38,7 @@ export class SessionCookie {
       : [];
     this.#names = [...new Set([this.#spec, ...this.#others].map(({ name }) => name))];
     this.#now = now;
+    this.#config = config;
     this.#graceMs = rotationGraceSeconds * 1000;
   }
 
@@ -62,6 +65,7 @@ export class SessionCookie {
   write(req: IncomingMessage, res: ServerResponse, token: string, persistentUntil: Date | null): void {
     setCookie(res, this.#spec, this.#serialize(token, persistentUntil));
     this.expireOthers(req, res);
+    this.#warnOfOtherSite(req);
   }
 
   /**
@@ -96,6 +100,21 @@ export class SessionCookie {
     const expired = this.#others.map((other) => serializeCookie(other, '', 0));
     res.setHeader('Set-Cookie', [...new Set([...expired, ...written])]);
     res.setHeader('Cache-Control', 'no-store');
+  }
+
+  /** Says once why the cookie never comes back, to a page that a browser calls another site. */
+  #warnOfOtherSite({ headers }: IncomingMessage): void {
+    const { origins, origin, session, logger, isSecure } = this.#config;
+    const page = headers.origin;
+    const isOtherSite = headers['sec-fetch-site'] === 'cross-site' && page !== undefined && origins.has(page);
+    if (!isOtherSite || session.sameSite === 'none' || this.#hasWarnedOfOtherSite) return;
+    this.#hasWarnedOfOtherSite = true;
+    const cure = isSecure
+      ? "Put both under one domain, or set session: { sameSite: 'none' }."
+      : 'Open both at one host name, such as localhost.';
+    logger.warn(
+      `A person signed in on ${page}, which is another site than ${origin}: browsers will not send the session cookie from there, so the next request is anonymous. ${cure}`,
+    );
   }
 
   #serialize(token: string, persistentUntil: Date | null): string {

@@ -76,7 +76,7 @@ export class Upgrades {
     // Browsers send Origin with every WebSocket, and send cookies with those of other sites' pages too.
     const { origin } = req.headers;
     const { origins } = this.#config;
-    if ((origin !== undefined && !origins.has(origin)) || isCrossSite(req, origins))
+    if ((origin !== undefined && !origins.has(origin)) || isCrossSite(req, this.#config))
       throw new AuthTunaError('cross_site_request');
 
     // The answer to an upgrade is written by the host, so it cannot carry a renewed cookie.

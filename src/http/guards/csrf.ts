@@ -13,14 +13,18 @@ export function isSafeMethod(method: string | undefined): boolean {
 /**
  * Whether a browser says that another site made this request. `Sec-Fetch-Site` decides where it is sent, `Origin` otherwise; `Host` never.
  *
- * A request with neither header did not come from a current browser's page.
+ * A request with neither header did not come from a current browser's page. With `sameSite: 'none'` it passes without a cookie only.
  * @see OWASP CSRF Prevention; Go's net/http CrossOriginProtection; docs/requirements.md CS-1
  */
-export function isCrossSite(req: IncomingMessage, origins: ReadonlySet<string>): boolean {
+export function isCrossSite(
+  req: IncomingMessage,
+  { origins, session }: Pick<Config, 'origins' | 'session'>,
+): boolean {
   const { origin } = req.headers;
   const site = req.headers['sec-fetch-site'];
   if (site === 'same-origin' || site === 'none') return false;
-  if (origin === undefined) return site !== undefined;
+  if (origin === undefined)
+    return site !== undefined || (session.sameSite === 'none' && req.headers.cookie !== undefined);
   const [own] = origins;
   // The own origin beside `same-site` or `cross-site` contradicts itself; only an origin that was listed explicitly may come from elsewhere.
   return !origins.has(origin) || (site !== undefined && origin === own);
@@ -34,8 +38,7 @@ export function isCrossSite(req: IncomingMessage, origins: ReadonlySet<string>):
  */
 export function csrf(config: Config, crossSitePosts: ReadonlySet<string>): RequestHandler {
   return (req, _res, next) => {
-    const isRefused =
-      !isSafeMethod(req.method) && isCrossSite(req, config.origins) && !bringsItsOwnCredential(req);
+    const isRefused = !isSafeMethod(req.method) && isCrossSite(req, config) && !bringsItsOwnCredential(req);
     if (isRefused && !crossSitePosts.has(req.originalUrl)) return next(crossSiteRefusal(req, config));
     next();
   };

@@ -152,7 +152,7 @@ export class Guards {
             if (auth.isCurrent) return decide(auth, req, next);
           } else if (!auth.isForUnsafe) {
             // The method was changed after `session()`, which let the request pass as one that changes nothing.
-            if (auth.method === 'session' && isCrossSite(req, this.#core.config.origins))
+            if (auth.method === 'session' && isCrossSite(req, this.#core.config))
               return next(crossSiteRefusal(req, this.#core.config));
             return void auth.refreshForUnsafe().then(() => guard(req, res, next), next);
           } else if (auth.isCurrent) {

@@ -54,6 +54,46 @@ describe('the session cookie', () => {
     expect(others.join()).not.toContain('Domain');
   });
 
+  test('on another site sign-in works with sameSite none alone, where every request must say where it comes from (CS-1)', async () => {
+    const site = { origin: 'https://app.example.net', 'sec-fetch-site': 'cross-site' };
+    const trusted = { ...HTTPS, trustedOrigins: [site.origin] };
+    const signIn = async (options: Parameters<typeof startApp>[0]) => {
+      const app = await startApp(options);
+      await app.authTuna.users.create({ email: 'ada@example.com', password: PASSWORD, emailVerified: true });
+      const browser = app.browser();
+      for (let time = 0; time < 2; time += 1) {
+        const login = { login: 'ada@example.com', password: PASSWORD };
+        const answer = await browser.post('/auth/login', login, { headers: site });
+        expect(answer.status).toBe(200);
+        for (const cookie of answer.headers.getSetCookie())
+          expect(cookie).toContain(options?.session === undefined ? 'SameSite=Lax' : 'SameSite=None');
+      }
+      const warnings = app.logger.lines.filter(({ message }) => message.includes('another site than'));
+      return { browser, warnings };
+    };
+    const lax = await signIn(trusted);
+    expect(lax.warnings).toHaveLength(1);
+    expect(lax.warnings[0]?.message).toContain("sameSite: 'none'");
+
+    const { browser, warnings } = await signIn({ ...trusted, session: { sameSite: 'none' } });
+    expect(warnings).toHaveLength(0);
+    const status = async (headers: Record<string, string>) =>
+      (await browser.post('/me/x', {}, { headers })).status;
+    expect(await status(site)).toBe(200);
+    expect(await status({ origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' })).toBe(403);
+    expect(await status({ origin: 'https://evil.example' })).toBe(403);
+    expect(await status({})).toBe(403); // a page of another site in a browser that sends neither header
+    const login = { login: 'ada@example.com', password: PASSWORD };
+    expect((await browser.post('/auth/login', login)).status).toBe(403);
+    for (const session of [{ sameSite: 'none' }] as const) {
+      expect(() => createAuthTuna({ ...trusted, trustedOrigins: [], secrets: [SECRET], session })).toThrow(
+        /list their origins in trustedOrigins/,
+      );
+      const local = { baseUrl: 'http://localhost:3000', secrets: [SECRET], session };
+      expect(() => createAuthTuna(local)).toThrow(/none works on https only/);
+    }
+  });
+
   test('two cookies of the name, a nameless one, another case and a smuggled one are no session (CK-2)', async () => {
     const { app, cookie } = await cookieOf({});
     const pair = cookie.split(';')[0] ?? '';
