@@ -860,6 +860,12 @@ export const mailSamples = [
     loginLink: 'https://harbour.example/auth/login',
     resetLink: 'https://harbour.example/auth/forgot-password',
   }),
+  page('already-confirmed', 'plain', {
+    ...base,
+    loginLink: 'https://harbour.example/auth/login',
+    resetLink: 'https://harbour.example/auth/forgot-password',
+  }),
+  page('account-deleted', 'plain', { ...base, name: null }),
   page('password-reset', 'plain', expiring),
   page('password-reset', 'deutsch', { ...expiring, locale: 'de' }),
   page('password-changed', 'plain', notice),

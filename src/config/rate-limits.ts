@@ -15,9 +15,9 @@ export interface RateLimit {
  * | `mailToken` | spending the links and codes of mails | 60 in 10 minutes |
  * | `passkey` | ceremonies with a passkey that are begun from one address, and as many answers | 60 a minute |
  * | `social` | journeys to other providers that are begun, and changes of an organization's connection, by user | 60 a minute |
- * | `mailAddress` | mails that strangers can ask for, to one address, at least a minute apart | 3 an hour |
+ * | `mailAddress` | mails that strangers can ask for, to one address | 3 an hour |
  * | `mailNetwork` | such mails, asked for from one network (/24, IPv6 /48) | 10 an hour |
- * | `mailPurpose` | such mails of one kind, to one address from one network | 5 a day |
+ * | `mailPurpose` | such mails of one kind, to one address from one network, at least a minute apart | 5 a day |
  */
 export const RATE_LIMITS = {
   signUp: { limit: 60, windowSeconds: 600 },

@@ -29,8 +29,13 @@ export function helpers(
       return value;
     },
     /** {{say-notice notice}}: the text of that notice, with its values filled in. */
-    'say-notice': ({ name, values }: PageNotice, options: Handlebars.HelperOptions) =>
-      text(`notices.${name}`, { ...options, hash: { ...values } }),
+    'say-notice': ({ name, values }: PageNotice, options: Handlebars.HelperOptions) => {
+      const seconds = /^\d{1,7}$/.test(values.seconds ?? '') ? Number(values.seconds) : 60;
+      return text(`notices.${name}`, {
+        ...options,
+        hash: { ...values, time: duration(seconds, localeOf(options)) },
+      });
+    },
     /** {{address url}}: a link as it stands in HTML. `=` stays, because some mail programs pass an entity on as it is. */
     address: (value: unknown) => {
       if (typeof value !== 'string') throw new Error('url is missing');

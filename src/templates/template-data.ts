@@ -4,6 +4,8 @@
 export interface FormProblem {
   code: string;
   fields?: Readonly<Record<string, string>>;
+  /** When trying again makes sense, for what was tried too often. */
+  retryAfterSeconds?: number;
 }
 
 /** A text of `notices.*`, and what is filled in. */
@@ -248,7 +250,12 @@ export interface PageData {
   'auth/reset-password': Form & { email: string | null; minPasswordLength: number };
   'auth/verify-email': Form &
     (
-      | { state: 'waiting'; email: string | null }
+      | {
+          state: 'waiting';
+          email: string | null;
+          /** A message was sent to the address; was asked for again, if it needs one; is held back. */
+          mail: 'sent' | 'again' | 'held';
+        }
       | {
           state: 'confirm';
           email: string;

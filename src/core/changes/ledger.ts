@@ -26,6 +26,7 @@ export class Ledger {
   readonly #runtime: Runtime;
   readonly #audit: AuditManager;
   readonly outbox: Outbox;
+  #hasWarned = false;
 
   constructor(runtime: Runtime, audit: AuditManager) {
     this.#runtime = runtime;
@@ -35,7 +36,7 @@ export class Ledger {
 
   async commit(change: Change): Promise<void> {
     const at = this.#runtime.now();
-    const mails = this.#runtime.config.mail === undefined ? [] : (change.mails ?? []);
+    const mails = this.#sendable(change.mails ?? []);
     await this.#runtime.db.$transaction([
       ...change.writes,
       ...change.facts.map((fact) => this.#audit.write(fact, at)),
@@ -44,6 +45,15 @@ export class Ledger {
     if (change.invalidates !== undefined) this.#runtime.invalidation.publish(change.invalidates);
     for (const fact of change.facts) this.#runtime.events.emit(eventOf(fact, at));
     if (mails.length > 0) this.outbox.announce();
+  }
+
+  /** All mails, or none where there is nothing to send them with. */
+  #sendable(mails: readonly Mail[]): readonly Mail[] {
+    const { mail, logger } = this.#runtime.config;
+    if (mail !== undefined || mails.length === 0) return mails;
+    if (!this.#hasWarned) logger.warn('No mails are sent, because the option mail is not set.');
+    this.#hasWarned = true;
+    return [];
   }
 
   /**

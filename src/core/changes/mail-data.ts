@@ -28,6 +28,10 @@ export interface MailData {
   verification: WithExpiringLink;
   welcome: WithLink;
   'already-registered': Mail & { loginLink: string; resetLink: string };
+  /** To an address whose confirmation was asked for again and not needed. */
+  'already-confirmed': Mail & { loginLink: string; resetLink: string };
+  /** To an address with which somebody signed up whose account was deleted. */
+  'account-deleted': Mail;
   'password-reset': WithExpiringLink;
   'password-changed': Notice;
   'email-change-confirm': WithExpiringLink & { newEmail: string };

@@ -9,8 +9,9 @@ import type { Write } from '../changes/ledger.js';
 import type { Mail } from '../changes/outbox.js';
 import type { Core } from '../core.js';
 import { canonicalEmail, canonicalUsername, type Username } from '../identifiers.js';
+import { type HeldMail, mailHeld } from '../tokens/mail-quota.js';
 import type { IssuedMail, MailedLinks } from '../tokens/mailed-links.js';
-import { mailTo, type Recipient, standInFor } from '../tokens/recipient.js';
+import { mailTo, type Recipient } from '../tokens/recipient.js';
 import type { UserRow } from '../user.js';
 import type { PreparedUser } from '../users/new-user.js';
 import { UNCONFIRMED_SECONDS } from '../users/sweep.js';
@@ -126,7 +127,8 @@ export class SignUp<U extends User = User> {
    * Makes an account. Where its address must be confirmed, mails the link for it; the owner of an address that has an account already is
    * told so by mail, by as much work as a new account takes.
    *
-   * @throws AuthTunaError as `check`; `conflict` with `field` for a taken address or username: whether an *address* is taken must not reach
+   * @throws AuthTunaError as `check`; `rate_limited` where the mail that confirms the address may not be sent yet, whether or not it has an
+   * account; `conflict` with `field` for a taken address or username: whether an *address* is taken must not reach
    * a stranger where addresses are confirmed
    */
   create(input: SignUpInput, actor: Actor, way: SignUpWay): Promise<U> {
@@ -159,18 +161,23 @@ export class SignUp<U extends User = User> {
           returnTo: way.returnTo ?? null,
         })
       : { writes: [], mail: this.welcome(prepared) };
-    // Before the quota, which only a mail that is stored may use up.
     const owner = await this.#findTaken(prepared);
     if (owner !== null && !mustConfirm) throw addressTaken();
-    const mayMail = await this.#mayMail(prepared.email, isProved, actor);
-    const more = [...(mayMail ? writes : []), ...(way.writesFor?.(prepared.id) ?? [])];
-    if (owner !== null) return this.#refuseTaken(owner, prepared, actor, way, more.length, mayMail);
-    await users.store(prepared, actor, {
-      writes: more,
-      mails: mayMail ? [mail] : [],
-      data: { by: way.by },
+    await this.#withQuota(prepared.email, isProved, actor, async (held) => {
+      // Otherwise the account would wait for a mail that never comes.
+      if (mustConfirm && held !== null && !held.isRepeat) throw mailHeld(held);
+      const mayMail = held === null;
+      const more = [...(mayMail ? writes : []), ...(way.writesFor?.(prepared.id) ?? [])];
+      if (owner !== null) return this.#tellOwner(owner, prepared, actor, way, more.length, mayMail);
+      return users.store(prepared, actor, {
+        writes: more,
+        mails: mayMail ? [mail] : [],
+        data: { by: way.by },
+      });
     });
-    return users.get(prepared.id);
+    const user = await users.find(prepared.id);
+    if (user === null) throw addressTaken();
+    return user;
   }
 
   /**
@@ -209,12 +216,22 @@ export class SignUp<U extends User = User> {
     };
   }
 
-  /** The mail for the owner of an address with which somebody signed up again. @param returnTo where its sign-in link leads */
-  alreadyRegistered(user: Recipient, returnTo?: string | null): Mail {
+  /**
+   * The mail for the owner of an address that has an account already: with which somebody signed up again, or that is confirmed already.
+   * The owner of a deleted account is told that it was deleted.
+   *
+   * @param returnTo where its sign-in link leads
+   */
+  alreadyRegistered(
+    user: Recipient & { deletedAt?: Date | null },
+    returnTo?: string | null,
+    template: 'already-registered' | 'already-confirmed' = 'already-registered',
+  ): Mail {
     const { baseUrl, paths } = this.#core.config;
+    if (user.deletedAt != null) return { template: 'account-deleted', ...mailTo(user), data: { name: null } };
     const auth = baseUrl + paths.auth;
     return {
-      template: 'already-registered',
+      template,
       ...mailTo(user),
       data: {
         name: user.username,
@@ -259,24 +276,28 @@ export class SignUp<U extends User = User> {
   }
 
   /** A mail to an address that nobody has proved counts against the quota; one to a proved mailbox is nothing a stranger can ask for. */
-  async #mayMail(address: string, isProved: boolean, actor: Actor): Promise<boolean> {
-    return isProved || (await this.#core.mailQuota.reserve({ purpose: 'sign_up', address, actor }));
+  #withQuota<T>(
+    address: string,
+    isProved: boolean,
+    actor: Actor,
+    work: (held: HeldMail | null) => Promise<T>,
+  ): Promise<T> {
+    return isProved ? work(null) : this.#core.mailQuota.spend({ purpose: 'sign_up', address, actor }, work);
   }
 
   /**
    * Tells only the owner of a taken address, by as much work as a new account takes: the same number of queries, and one batch of the
    * same number of statements (LG-3).
    */
-  async #refuseTaken(
+  async #tellOwner(
     owner: UserRow,
     prepared: PreparedUser,
     actor: Actor,
     way: SignUpWay,
     furtherWrites: number,
     mayMail: boolean,
-  ): Promise<never> {
-    const { ledger, users } = this.#core;
-    const recipient = owner.deletedAt === null ? owner : standInFor(this.#core, owner.email);
+  ): Promise<void> {
+    const { ledger } = this.#core;
     await ledger.commit({
       writes: Array.from({ length: prepared.writes.length + furtherWrites }, () =>
         this.#ballast(prepared.id),
@@ -290,10 +311,8 @@ export class SignUp<U extends User = User> {
           target: { type: 'user', id: owner.id },
         },
       ],
-      mails: mayMail ? [this.alreadyRegistered(recipient, way.returnTo)] : [],
+      mails: mayMail ? [this.alreadyRegistered(owner, way.returnTo)] : [],
     });
-    await users.find(prepared.id);
-    throw addressTaken();
   }
 
   /** A row that weighs what a row of an account would. It has expired already, allows nothing, and goes with the next clean-up. */

@@ -8,6 +8,7 @@ import type { Core } from '../core.js';
 import { canonicalEmail, maskedEmail } from '../identifiers.js';
 import { invalidEmail, whenMissing } from '../refusals.js';
 import { isActive, type UserRow } from '../user.js';
+import type { HeldMail } from './mail-quota.js';
 import type { LiveToken } from './one-time-tokens.js';
 import { newcomerAt, type Recipient, standInFor } from './recipient.js';
 
@@ -47,6 +48,16 @@ export interface IssuedMail {
   mail: Mail;
 }
 
+/** A request for a mail that anybody can make. */
+interface RequestOfMail {
+  type: EventType;
+  purpose: string;
+  address: string;
+  actor: Actor;
+  takesNewcomers?: boolean;
+  issue: (recipient: Recipient) => Promise<IssuedMail>;
+}
+
 /** Links that are mailed: asking for one, looking at it, and spending it together with what it allows. */
 export class MailedLinks {
   readonly #core: Core;
@@ -72,28 +83,25 @@ export class MailedLinks {
    * Handles a request for a mail that anybody can make. The same work is done for every address: one without an account gets a token and a
    * mail that goes nowhere.
    *
-   * @param request.accept whether the account of the address gets the mail; default: every account
    * @param request.takesNewcomers an address without an account gets a real mail too
    * @param request.issue makes the token and the mail
+   * @returns null when the mail was stored, otherwise until when it is held back: for every address alike
    */
-  async request(request: {
-    type: EventType;
-    purpose: string;
-    address: string;
-    actor: Actor;
-    accept?: (user: UserRow) => boolean;
-    takesNewcomers?: boolean;
-    issue: (recipient: Recipient) => Promise<IssuedMail>;
-  }): Promise<void> {
-    const { type, purpose, address, actor } = request;
-    const mayMail = await this.#core.mailQuota.reserve({ purpose, address, actor });
+  async request(request: RequestOfMail): Promise<HeldMail | null> {
+    const { purpose, address, actor } = request;
+    return this.#core.mailQuota.spend({ purpose, address, actor }, async (held) => {
+      await this.#handle(request, held === null);
+      return held;
+    });
+  }
+
+  async #handle(request: RequestOfMail, mayMail: boolean): Promise<void> {
+    const { type, address, actor } = request;
     const row = await this.#core.db.user.findUnique({ where: { email: address } });
     const user = row !== null && isActive(row, this.#core.now()) ? row : null;
-    const isAccepted = user !== null && (request.accept?.(user) ?? true);
     const isNewcomer = row === null && request.takesNewcomers === true;
     const recipient =
-      (isAccepted ? user : null) ??
-      (isNewcomer ? newcomerAt(this.#core, address) : standInFor(this.#core, address));
+      user ?? (isNewcomer ? newcomerAt(this.#core, address) : standInFor(this.#core, address));
     const issued = mayMail ? await request.issue(recipient) : null;
     await this.#core.ledger.commit({
       writes: issued?.writes ?? [],
@@ -101,7 +109,7 @@ export class MailedLinks {
         {
           type,
           actor,
-          ...((issued === null || !(isAccepted || isNewcomer)) && { outcome: 'denied' as const }),
+          ...((issued === null || (user === null && !isNewcomer)) && { outcome: 'denied' as const }),
           ...(user === null
             ? { data: { email: this.#core.keys.lookup(`login ${address}`), masked: maskedEmail(address) } }
             : { target: { type: 'user', id: user.id } }),

@@ -5,6 +5,8 @@ export interface Recipient {
   id: string;
   email: string;
   username: string | null;
+  /** When the address was confirmed; left out for an address without an account. */
+  emailVerifiedAt?: Date | null;
   /** There is no account to write to. */
   isStandIn?: true;
   /** No account has the address yet: the mail offers to make one. */

@@ -26,7 +26,7 @@ export interface AdminParts {
     deadLetters(query: PageQuery): Promise<Page<DeadMail>>;
     retry(id: string, actor: Actor): Promise<void>;
   };
-  readonly auth: { requestPasswordReset(email: string, actor: Actor): Promise<void> };
+  readonly auth: { requestPasswordReset(email: string, actor: Actor): Promise<unknown> };
   readonly mfa: {
     reset(userId: string, actor: Actor): Promise<Date>;
     status(

@@ -3,6 +3,7 @@ import { activityOf, noticeTo } from '../../core/changes/outbox.js';
 import { invalid, noUser } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import { holdSubject } from '../../core/sign-in/second-factors.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import type { LiveToken } from '../../core/tokens/one-time-tokens.js';
 import { standInFor } from '../../core/tokens/recipient.js';
 import { type PublicUser, publicUser, type UserRow } from '../../core/user.js';
@@ -14,7 +15,7 @@ export async function requestEmailChange(
   userId: string,
   input: { newEmail: string },
   actor: Actor,
-): Promise<void> {
+): Promise<HeldMail | null> {
   const { db, users, links, signIn, mailQuota, audit } = core;
   const newEmail = links.addressOf(input.newEmail, 'newEmail');
   const user = await users.row(userId);
@@ -24,9 +25,11 @@ export async function requestEmailChange(
   const holder = await db.user.findUnique({ where: { email: newEmail } });
   const type = 'user.email_change_requested';
   const target = { type: 'user', id: userId };
-  if (!(await mailQuota.reserve({ purpose: 'change_email', address: newEmail, actor })))
-    return audit.record({ type, outcome: 'denied', reason: 'mail_quota', actor, target });
-  await mailBoth(core, user, holder, newEmail, actor);
+  return mailQuota.spend({ purpose: 'change_email', address: newEmail, actor }, async (held) => {
+    if (held !== null) await audit.record({ type, outcome: 'denied', reason: 'mail_quota', actor, target });
+    else await mailBoth(core, user, holder, newEmail, actor);
+    return held;
+  });
 }
 
 /** Writes to the new address. One that has an account costs the same work; its owner is told, and the person who asked is not. */
@@ -60,7 +63,7 @@ async function mailBoth(
             data: { name: user.username, newEmail, link, expiresInSeconds },
           }
         : {
-            ...signUp.alreadyRegistered(holder.deletedAt === null ? holder : standInFor(core, newEmail)),
+            ...signUp.alreadyRegistered(holder),
             languages: null, // the mailbox is another person's
           },
     ],

@@ -7,6 +7,7 @@ import type { UserRow } from '../../core/user.js';
 import type { Lane } from '../../crypto/work-queue.js';
 import { AuthTunaError } from '../../errors.js';
 import { requestPasswordReset } from './reset-password.js';
+import { requestEmailVerification } from './verify-email.js';
 
 /** {@link AuthManager.login} */
 export async function login(
@@ -15,7 +16,7 @@ export async function login(
   actor: Actor,
   options: Omit<SignInOptions, 'rememberMe'>,
 ): Promise<SignInResult> {
-  const { signIn, ledger } = core;
+  const { signIn } = core;
   const { user, successWrites } = await prove(core, input, actor, options.browserCookie);
   try {
     return await signIn.complete(user, { amr: ['pwd'], assuranceLevel: 1 }, actor, {
@@ -25,14 +26,49 @@ export async function login(
     });
   } catch (error) {
     if (error instanceof AuthTunaError) {
-      const target = { type: 'user', id: user.id };
-      await ledger.commit({
-        writes: successWrites, // the password was right, whatever else was not
-        facts: [{ type: 'user.sign_in_failed', outcome: 'failure', reason: error.code, actor, target }],
-      });
+      if (error.code === 'email_not_verified')
+        return await refuseUnconfirmed(core, user, actor, successWrites);
+      // The password was right, whatever else was not.
+      await recordRefusal(core, user, error.code, actor, successWrites);
     }
     throw error;
   }
+}
+
+/**
+ * After the right password of an unconfirmed address: mails the link that the refusal speaks of.
+ *
+ * @throws AuthTunaError `email_not_verified`, with `retryAfterSeconds` where the mail was held back
+ */
+async function refuseUnconfirmed(
+  core: SignInCore,
+  user: UserRow,
+  actor: Actor,
+  writes: readonly Write[],
+): Promise<never> {
+  await recordRefusal(core, user, 'email_not_verified', actor, writes);
+  const held = await requestEmailVerification(core, user.email, actor);
+  if (held === null) throw new AuthTunaError('email_not_verified');
+  const { retryAfterSeconds, isRepeat } = held;
+  throw new AuthTunaError('email_not_verified', {
+    retryAfterSeconds,
+    ...(!isRepeat && { reason: 'mail_held' }),
+  });
+}
+
+/** Records a sign-in that was refused after the right password; `writes` forget the failures. */
+function recordRefusal(
+  { ledger }: SignInCore,
+  user: UserRow,
+  reason: string,
+  actor: Actor,
+  writes: readonly Write[],
+): Promise<void> {
+  const target = { type: 'user', id: user.id };
+  return ledger.commit({
+    writes,
+    facts: [{ type: 'user.sign_in_failed', outcome: 'failure', reason, actor, target }],
+  });
 }
 
 /**

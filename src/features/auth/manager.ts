@@ -5,6 +5,7 @@ import type { Proof, SessionWithToken } from '../../core/sessions/session-writes
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { type LinkPurpose, returnToOf } from '../../core/tokens/mailed-links.js';
 import { type PublicUser, publicUser } from '../../core/user.js';
 import { validate } from '../../core/validate.js';
@@ -75,7 +76,8 @@ export class AuthManager<U extends User = User> {
    * Signs in with an address or username and a password.
    *
    * @throws AuthTunaError `invalid_credentials` for an unknown user, a wrong password and a user without one, alike in answer and time;
-   * only after the right password: `account_suspended`, `email_not_verified`; `rate_limited` after too many failures, alike for known and
+   * only after the right password: `account_suspended`, `email_not_verified`, which mails the link that confirms the address (with
+   * `retryAfterSeconds` where it is held back); `rate_limited` after too many failures, alike for known and
    * unknown; `unavailable` when too many sign-ins are waiting
    */
   login(
@@ -131,11 +133,13 @@ export class AuthManager<U extends User = User> {
   }
 
   /**
-   * Mails the link that confirms an address again. Does the same for addresses without an account, with a confirmed one, or unusable ones: nothing.
+   * Mails the link that confirms an address again; to one that is confirmed already, a mail that says so. An address without an account gets
+   * none.
    *
+   * @returns null, or until when the mail is held back because mails were asked for too often: for every address alike
    * @throws AuthTunaError `invalid_input` for what is no address
    */
-  requestEmailVerification(email: string, actor: Actor): Promise<void> {
+  requestEmailVerification(email: string, actor: Actor): Promise<HeldMail | null> {
     return requestEmailVerification(this.#core, email, actor);
   }
 
@@ -190,13 +194,14 @@ export class AuthManager<U extends User = User> {
    * Mails a link to choose a new password, where there is an account; says nothing about it.
    *
    * @param options.returnTo a path of this site to which the sign-in leads afterwards
+   * @returns as `requestEmailVerification`
    * @throws AuthTunaError `invalid_input`
    */
   requestPasswordReset(
     email: string,
     actor: Actor,
     options: { returnTo?: string | null } = {},
-  ): Promise<void> {
+  ): Promise<HeldMail | null> {
     return requestPasswordReset(this.#core, email, actor, options.returnTo);
   }
 
@@ -214,9 +219,10 @@ export class AuthManager<U extends User = User> {
    * Begins a change of one's own address: the new mailbox gets a link and nothing changes before it is opened. When the address belongs to
    * another account, its owner is told so, and the caller is not.
    *
+   * @returns as `requestEmailVerification`
    * @throws AuthTunaError `invalid_input`; `not_found`; `forbidden` for an address whose organization demands its single sign-on
    */
-  requestEmailChange(userId: string, input: { newEmail: string }, actor: Actor): Promise<void> {
+  requestEmailChange(userId: string, input: { newEmail: string }, actor: Actor): Promise<HeldMail | null> {
     return requestEmailChange(this.#core, userId, input, actor);
   }
 

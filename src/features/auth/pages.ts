@@ -7,7 +7,7 @@ import { authOf, currentUser } from '../../http/caller/attach.js';
 import { holderOf } from '../../http/caller/holder.js';
 import type { HttpKit } from '../../http/kit.js';
 import { ownFields } from '../../http/pages/own-fields.js';
-import type { FormView } from '../../http/pages/views.js';
+import type { FormView, Views } from '../../http/pages/views.js';
 import type { FeaturePages, PageRoute, RouteGuard } from '../../http/route.js';
 import type { MessageName } from '../../templates/template-data.js';
 import type { AuthManager } from './manager.js';
@@ -26,8 +26,11 @@ const DONE = {
 } as const satisfies Record<MessageName, string | null>;
 export type DoneMessage = keyof typeof DONE;
 
-/** The name under which a browser keeps the address that it was told to look for mail at. */
-export const WAITING = 'waiting';
+/**
+ * Under which names a browser keeps the address that waits to be confirmed: a message was sent to it; it was asked for again, by somebody who
+ * need not have an account; it is held back.
+ */
+export const WAITING = { sent: 'waiting', again: 'waiting_again', held: 'waiting_held' } as const;
 
 const SIGNED_IN: RouteGuard = { allow: 'must_change_password' };
 
@@ -188,7 +191,7 @@ function mailedForms<U extends User>(auth: AuthManager<U>, { views, config }: Ht
     }),
     waiting: views.form(
       'auth/verify-email',
-      (req) => ({ state: 'waiting' as const, email: canonicalEmail(views.kept(req, WAITING) ?? '') }),
+      (req) => ({ state: 'waiting' as const, ...waitingIn(views, req) }),
       { cures: ['invalid_token'] },
     ),
     verifyEmail: views.form('auth/verify-email', async (req) => {
@@ -302,14 +305,27 @@ function linkIsOver<U extends User>(
   };
 }
 
-/** After the right password of an unconfirmed address: the page that sends the link again. */
+/** After the right password of an unconfirmed address: the page that says where the link was sent, and sends it again. */
 function unverified({ views, config }: HttpKit): ErrorRequestHandler {
   return (error, req, res, next) => {
     const isUnverified = error instanceof AuthTunaError && error.code === 'email_not_verified';
     if (!isUnverified || !views.wantsPage(req)) return next(error);
-    views.keep(res, WAITING, String((req.body as { login?: unknown }).login ?? ''));
+    const { retryAfterSeconds, reason } = error.details;
+    const address = String((req.body as { login?: unknown }).login ?? '');
+    views.keep(res, reason === 'mail_held' ? WAITING.held : WAITING.sent, address);
+    if (retryAfterSeconds !== undefined)
+      views.notice(res, 'mail_held', { seconds: String(retryAfterSeconds) });
     views.redirect(res, views.withReturnTo(`${config.paths.auth}/verify-email`, views.returnTo(req)));
   };
+}
+
+/** The address that waits to be confirmed in this browser, and what was said of its mail. */
+function waitingIn(views: Views, req: Request) {
+  for (const mail of ['sent', 'again', 'held'] as const) {
+    const email = canonicalEmail(views.kept(req, WAITING[mail]) ?? '');
+    if (email !== null) return { email, mail };
+  }
+  return { email: null, mail: 'held' as const };
 }
 
 function isDone(message: unknown): message is DoneMessage {

@@ -1,6 +1,7 @@
 import type { Actor } from '../../actor.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { mailTo } from '../../core/tokens/recipient.js';
 import { changePasswordKey } from './change-password.js';
 import { stepUpKey } from './step-up.js';
@@ -11,8 +12,8 @@ export async function requestPasswordReset(
   email: string,
   actor: Actor,
   returnTo: string | null = null,
-): Promise<void> {
-  await links.request({
+): Promise<HeldMail | null> {
+  return links.request({
     type: 'password.reset_requested',
     purpose: 'reset_password',
     address: links.addressOf(email),

@@ -3,6 +3,7 @@ import { AuthTunaError, isErrorCode } from '../../errors.js';
 import { holderOf } from '../../http/caller/holder.js';
 import { STATUS } from '../../http/errors.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { tellHeldMail } from '../../http/pages/held-mail.js';
 import { type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
 import type { AuthManager } from './manager.js';
 import { type AuthForms, authPages, type DoneMessage, WAITING } from './pages.js';
@@ -81,7 +82,7 @@ function signUpRoutes<U extends User>(context: Context<U>): Route[] {
         const way = { by: 'password', browserId: views.knownBrowserId(req), returnTo } as const;
         const result = await auth.register(body, actor, way, await http.signInOptions(req));
         if (result.status !== 'verification_required') return { signIn: result, status: 201 };
-        if (wantsPage) views.keep(res, WAITING, body.email);
+        if (wantsPage) views.keep(res, WAITING.sent, body.email);
         return { json: result, status: 202, redirectTo: views.withReturnTo(at('/verify-email'), returnTo) };
       },
     }),
@@ -122,10 +123,11 @@ function signUpRoutes<U extends User>(context: Context<U>): Route[] {
       answers: REQUESTED_ANSWERS,
       forms: forms?.resend,
       async run({ req, res, body: { email }, actor, wantsPage }) {
-        await auth.requestEmailVerification(email, actor);
+        const held = await auth.requestEmailVerification(email, actor);
+        tellHeldMail(views, res, held, wantsPage);
         if (wantsPage) {
-          views.keep(res, WAITING, email);
-          views.notice(res, 'sent_again');
+          views.keep(res, WAITING.again, email);
+          if (held === null) views.notice(res, 'sent_again');
         }
         return { ...REQUESTED, redirectTo: views.withReturnTo(at('/verify-email'), views.returnTo(req)) };
       },
@@ -219,9 +221,10 @@ function passwordRoutes<U extends User>(context: Context<U>): Route[] {
       human: 'forgot',
       answers: REQUESTED_ANSWERS,
       forms: forms?.forgotPassword,
-      async run({ req, body, actor }) {
+      async run({ req, res, body, actor, wantsPage }) {
         const returnTo = views.returnTo(req);
-        await auth.requestPasswordReset(body.email, actor, { returnTo });
+        const held = await auth.requestPasswordReset(body.email, actor, { returnTo });
+        tellHeldMail(views, res, held, wantsPage);
         return { ...REQUESTED, redirectTo: done(context, 'reset_requested', returnTo) };
       },
     }),
@@ -292,8 +295,8 @@ function addressRoutes<U extends User>(context: Context<U>): Route[] {
       form: {},
       answers: REQUESTED_ANSWERS,
       forms: forms?.changeEmail,
-      async run({ body, user, actor }) {
-        await auth.requestEmailChange(user.id, body, actor);
+      async run({ res, body, user, actor, wantsPage }) {
+        tellHeldMail(views, res, await auth.requestEmailChange(user.id, body, actor), wantsPage);
         return { ...REQUESTED, redirectTo: done(context, 'email_change_requested', null) };
       },
     }),

@@ -2,6 +2,7 @@ import type { Actor } from '../../actor.js';
 import { activityOf } from '../../core/changes/outbox.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import type { IssuedMail } from '../../core/tokens/mailed-links.js';
 import { mailTo, type Recipient, standInFor } from '../../core/tokens/recipient.js';
 import { newId, type Random } from '../../crypto/random.js';
@@ -14,14 +15,14 @@ const CODE_SECONDS = 10 * 60; // ASVS 5.0 6.5.5
 const CODE_DIGITS = 6;
 
 /** {@link PasswordlessManager.requestCode} */
-export async function requestCode(core: SignInCore, email: string, actor: Actor): Promise<void> {
+export async function requestCode(core: SignInCore, email: string, actor: Actor): Promise<HeldMail | null> {
   const { links, config, passwords } = core;
   if (!config.passwordless.emailCode) throw new AuthTunaError('not_found');
   const address = links.addressOf(email);
   const code = newCode(config.random);
   // Hashed whether or not the address has an account, so that time does not tell.
   const hash = await passwords.hash(code);
-  await links.request({
+  return links.request({
     type: 'user.sign_in_code_requested',
     purpose: PURPOSE,
     address,

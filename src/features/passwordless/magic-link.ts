@@ -5,6 +5,7 @@ import { whenMissing } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput } from '../../core/sign-in/sign-up.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { type IssuedMail, returnToOf } from '../../core/tokens/mailed-links.js';
 import type { LiveToken } from '../../core/tokens/one-time-tokens.js';
 import { mailTo, type Recipient } from '../../core/tokens/recipient.js';
@@ -37,12 +38,12 @@ export async function requestLink(
   actor: Actor,
   browserId: string | undefined,
   returnTo: string | null = null,
-): Promise<void> {
+): Promise<HeldMail | null> {
   const { links, config } = core;
   const { magicLink } = config.passwordless;
   if (!magicLink.enabled) throw new AuthTunaError('not_found');
   const bound = magicLink.bindToBrowser && browserId !== undefined ? browserId : null;
-  await links.request({
+  return links.request({
     type: 'user.sign_in_link_requested',
     purpose: 'magic_link',
     address: links.addressOf(email),

@@ -2,6 +2,7 @@ import type { Actor } from '../../actor.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput } from '../../core/sign-in/sign-up.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { consumeCode, requestCode } from './email-code.js';
 import { browserCode, consumeLink, inspectLink, type LinkView, requestLink } from './magic-link.js';
 
@@ -20,6 +21,7 @@ export class PasswordlessManager {
    * @param browserId a value that only the asking browser has; the link signs in there, and elsewhere only with `browserCode(browserId)`.
    * Left out, or with `bindToBrowser: false`, the link signs in anywhere.
    * @param options.returnTo a path of this site to which the sign-in leads
+   * @returns null, or until when the mail is held back because mails were asked for too often: for every address alike
    * @throws AuthTunaError `invalid_input` for what is no address; `not_found` when links are off
    */
   requestLink(
@@ -27,7 +29,7 @@ export class PasswordlessManager {
     actor: Actor,
     browserId?: string,
     options: { returnTo?: string | null } = {},
-  ): Promise<void> {
+  ): Promise<HeldMail | null> {
     return requestLink(this.#core, email, actor, browserId, options.returnTo);
   }
 
@@ -62,7 +64,7 @@ export class PasswordlessManager {
   }
 
   /** Mails a six-digit code, where there is an account; says nothing about it. @throws AuthTunaError `invalid_input`; `not_found` when codes are off */
-  requestCode(email: string, actor: Actor): Promise<void> {
+  requestCode(email: string, actor: Actor): Promise<HeldMail | null> {
     return requestCode(this.#core, email, actor);
   }
 

@@ -1,4 +1,5 @@
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { tellHeldMail } from '../../http/pages/held-mail.js';
 import { type Feature, type Route, route } from '../../http/route.js';
 import type { PasswordlessManager } from './manager.js';
 import { CODE_SENT, LINK_SENT, OPENED_LINK, type PasswordlessForms, passwordlessPages } from './pages.js';
@@ -52,7 +53,9 @@ function linkRoutes({ passwordless, http, path, forms }: Context): Route[] {
       forms: forms?.link,
       async run({ req, res, body: { email }, actor, wantsPage }) {
         const returnTo = views.returnTo(req);
-        await passwordless.requestLink(email, actor, views.browserId(req, res), { returnTo });
+        const browserId = views.browserId(req, res);
+        const held = await passwordless.requestLink(email, actor, browserId, { returnTo });
+        tellHeldMail(views, res, held, wantsPage);
         if (wantsPage) views.keep(res, LINK_SENT, email);
         return { ...REQUESTED, redirectTo: views.withReturnTo(`${path}/link/sent`, returnTo) };
       },
@@ -107,7 +110,7 @@ function codeRoutes({ passwordless, http, path, forms }: Context): Route[] {
       answers: REQUESTED_ANSWERS,
       forms: forms?.code,
       async run({ req, res, body: { email }, actor, wantsPage }) {
-        await passwordless.requestCode(email, actor);
+        tellHeldMail(views, res, await passwordless.requestCode(email, actor), wantsPage);
         if (wantsPage) views.keep(res, CODE_SENT, email);
         return { ...REQUESTED, redirectTo: views.withReturnTo(`${path}/code/enter`, views.returnTo(req)) };
       },

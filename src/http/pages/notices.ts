@@ -22,6 +22,7 @@ export const NOTICES = [
   'trust_ended',
   'factors_kept',
   'sent_again',
+  'mail_held',
 ] as const;
 export type NoticeName = (typeof NOTICES)[number];
 
@@ -61,7 +62,7 @@ function parse(cookie: string): PageNotice | null {
       key,
       String(value).slice(0, MAX_VALUE),
     ]);
-    return { name, values: { provider: '', device: '', ...Object.fromEntries(values) } };
+    return { name, values: { provider: '', device: '', seconds: '60', ...Object.fromEntries(values) } };
   } catch {
     return null;
   }

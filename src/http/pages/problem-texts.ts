@@ -31,12 +31,16 @@ const REASON_TEXTS: Readonly<Record<string, string>> = {
   sign_up_closed: 'sign_up_closed',
   human_check: 'human_check',
   code_expired: 'code_expired',
+  mail_held: 'mail_held',
 };
+
+/** Texts that are problems of a form alone. */
+const OF_FORMS: ReadonlySet<string> = new Set(['human_check', 'code_expired', 'mail_held']);
 
 /** The name of the texts of an error page. */
 export function errorText({ code, reason }: { code: string; reason?: string }): string {
   const text = REASON_TEXTS[reason ?? ''];
-  return text === undefined || text === 'human_check' || text === 'code_expired' ? code : text;
+  return text === undefined || OF_FORMS.has(text) ? code : text;
 }
 
 /** Refusals of one field that have a code of their own. */
@@ -55,7 +59,7 @@ export function formProblem(
   body: unknown,
   texts: Partial<Record<ErrorCode, string>> = {},
 ): FormProblem {
-  const { errors = [], field } = error.details;
+  const { errors = [], field, retryAfterSeconds } = error.details;
   const isNewPassword = Object.hasOwn((body ?? {}) as object, 'newPassword');
   const fields: Record<string, string> = {};
   for (const each of errors) {
@@ -70,7 +74,11 @@ export function formProblem(
     return { code: text, fields: { [field]: text } };
   }
   const code = REASON_TEXTS[error.details.reason ?? ''] ?? texts[error.code] ?? summaryOf(error);
-  return Object.keys(fields).length === 0 ? { code } : { code, fields };
+  return {
+    code,
+    ...(Object.keys(fields).length > 0 && { fields }),
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+  };
 }
 
 function summaryOf(error: AuthTunaError): string {

@@ -141,7 +141,7 @@ test('every change asks for a fresh proof, and a form of another site changes no
   });
   expect([form.status, form.headers.get('location')]).toEqual([
     303,
-    `/auth/step-up?returnTo=${encodeURIComponent(`/admin/users/${id}`)}`,
+    `/auth/step-up?returnTo=${encodeURIComponent(`/admin/users/${id}?confirmed=again`)}`,
   ]);
   expect(await app.authTuna.users.get(id)).toMatchObject({ suspendedAt: null });
 });

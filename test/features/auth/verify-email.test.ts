@@ -70,7 +70,7 @@ test('a link that was asked for again is bound to the browser of the sign-up, no
   app.clock.advance({ seconds: 61 });
   const owner = app.visitor();
   const resent = await owner.send(await owner.open(PATH), { email: ADA });
-  expect(resent.html).toContain('We sent a message');
+  expect(resent.html).toContain('a message is on its way');
   const link = linkIn(await app.mailTo(ADA), PATH);
   expect(link).not.toBe(impostor.link);
   expect((await owner.open(link)).html).toContain('type="password"');

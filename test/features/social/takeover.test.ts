@@ -252,8 +252,9 @@ async function startWorld(options: { requireVerifiedEmail: boolean; linkVerified
       if (token !== null) await authTuna.auth.undoEmailChange(token, actorOf('victim'));
     },
     'victim signs up': signUp('victim'),
-    'attacker has the confirmation sent again': () =>
-      authTuna.auth.requestEmailVerification(ADDRESS, actorOf('attacker')),
+    'attacker has the confirmation sent again': async () => {
+      await authTuna.auth.requestEmailVerification(ADDRESS, actorOf('attacker'));
+    },
     // The newest link, whoever's sign-up it came from: people open what is in their mailbox.
     'victim confirms': async (hands) => {
       const session = liveSession(await read(), hands, 'victim') ?? undefined;
