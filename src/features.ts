@@ -26,6 +26,7 @@ import { AuthManager } from './features/auth/manager.js';
 import { authFeature } from './features/auth/routes.js';
 import { AccessTokens } from './features/bearer/access-token.js';
 import { TokenAuthenticator } from './features/bearer/authenticator.js';
+import { DpopProofs } from './features/bearer/dpop.js';
 import { BearerManager } from './features/bearer/manager.js';
 import { bearerFeature } from './features/bearer/routes.js';
 import type { DevMailbox } from './features/dev-mailbox/mailbox.js';
@@ -150,6 +151,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const apiKeys = new ApiKeyManager(core, keyFormat, keyVerifier);
   const serviceAccounts = new ServiceAccountManager(core);
   const accessTokens = new AccessTokens(core);
+  const proofs = new DpopProofs(core);
   const devices = new DeviceAuthorizations(core);
   const bearer = new BearerManager(core, accessTokens, {
     byPassword: (input, actor, options) => auth.login(input, actor, options),
@@ -206,7 +208,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
     ),
     authenticators: (requests) => [
       new KeyAuthenticator(core, { format: keyFormat, verifier: keyVerifier, requests }),
-      new TokenAuthenticator(core, accessTokens),
+      new TokenAuthenticator(core, accessTokens, proofs),
     ],
     routers(http, operations) {
       const { mountPaths } = config;
@@ -231,7 +233,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
           Router()
             .use('/connections', mount(http, ssoFeature(sso, http)))
             .use(mount(http, socialFeature(social, http, options))),
-        bearer: () => mount(http, bearerFeature(bearer, http)),
+        bearer: () => mount(http, bearerFeature(bearer, proofs, http)),
         deviceAuthorization: (options?: RouterOptions) => mount(http, deviceFeature(devices, http, options)),
         apiKeys: (options?: RouterOptions) => mount(http, apiKeysFeature(apiKeys, core, http, options)),
         account: (options?: RouterOptions) =>

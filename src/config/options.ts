@@ -313,6 +313,11 @@ export interface AuthTunaOptions {
     audience?: string;
     /** Default `HS256`, which only this app can check; with the others every server can, by `/auth/token/jwks`. */
     algorithm?: 'HS256' | 'EdDSA' | 'ES256';
+    /**
+     * Tokens that are bound to a key of the client (RFC 9449): `optional` for clients that send a proof, `required` of all. Default: tokens are
+     * bound to no key.
+     */
+    dpop?: 'optional' | 'required';
   };
   apiKeys?: {
     /** How keys begin: `at_live_…`. Lower-case letters and digits, at most 16. Default `at`; keys with another prefix stop working. */

@@ -244,6 +244,7 @@ export const schema = z.strictObject({
       issuer: z.url().optional(),
       audience: z.string().min(1).max(512).optional(),
       algorithm: z.enum(['HS256', 'EdDSA', 'ES256']).default('HS256'),
+      dpop: z.enum(['optional', 'required']).optional(),
     })
     .prefault({}),
   apiKeys: z

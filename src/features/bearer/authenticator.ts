@@ -8,8 +8,11 @@ import type { VerifiedSession } from '../../core/sessions/cache.js';
 import type { PublicUser } from '../../core/user.js';
 import { type Authenticator, Refusal, UNAUTHENTICATED } from '../../http/caller/authenticators.js';
 import type { AccessClaims, AccessTokens } from './access-token.js';
+import type { DpopProofs } from './dpop.js';
 
-const BEARER = /^bearer +/i;
+const SCHEME = /^(bearer|dpop) +/i;
+const UNPROVED = new Refusal('unauthenticated', null, null, 'invalid_dpop_proof');
+const WRONG_SCHEME = new Refusal('unauthenticated', null, null, 'invalid_token');
 const MAX_TOKENS = 50_000;
 const SKEW_MS = 30_000; // as for the check of the token itself
 
@@ -57,30 +60,60 @@ export class VerifiedToken {
 /**
  * Finds the caller by an access token in `Authorization: Bearer`. Answers from memory at once for a safe method, which is nearly always; the
  * session behind the token is asked about like one behind a cookie.
+ *
+ * A token that is bound to a key comes as `Authorization: DPoP` with a proof of the key, which is checked at every request.
  */
 export class TokenAuthenticator implements Authenticator<VerifiedToken> {
   readonly kind = 'access_token';
   readonly #core: Core;
   readonly #tokens: AccessTokens;
+  readonly #proofs: DpopProofs;
   readonly #trustedMs: number;
   readonly #known = new LRUCache<string, VerifiedToken>({ max: MAX_TOKENS });
 
-  constructor(core: Core, tokens: AccessTokens) {
+  constructor(core: Core, tokens: AccessTokens, proofs: DpopProofs) {
     this.#core = core;
     this.#tokens = tokens;
+    this.#proofs = proofs;
     this.#trustedMs = core.config.session.recheckSeconds * 1000;
   }
 
   authenticate(
-    { headers }: IncomingMessage,
+    req: IncomingMessage,
     isLatest: boolean,
   ): VerifiedToken | Refusal | null | Promise<VerifiedToken | Refusal> {
-    const { authorization } = headers;
-    if (authorization === undefined || !BEARER.test(authorization)) return null;
-    const token = authorization.replace(BEARER, '');
+    const { authorization } = req.headers;
+    const scheme = authorization === undefined ? null : SCHEME.exec(authorization);
+    if (authorization === undefined || scheme === null) return null;
+    const token = authorization.slice(scheme[0].length);
     const known = this.#known.get(token);
-    if (known !== undefined && !isLatest && this.#isTrusted(known)) return known;
-    return this.#verify(token, known?.claims ?? null, headers['user-agent'] ?? null, isLatest);
+    const found =
+      known !== undefined && !isLatest && this.#isTrusted(known)
+        ? known
+        : this.#verify(token, known?.claims ?? null, req.headers['user-agent'] ?? null, isLatest);
+    const isBearer = scheme[1]?.toLowerCase() === 'bearer';
+    if (isBearer && found instanceof VerifiedToken && this.#mayBePlain(found)) return found;
+    return this.#proved(req, token, found, isBearer);
+  }
+
+  /** Whether a token counts without a proof. */
+  #mayBePlain({ claims }: VerifiedToken): boolean {
+    return claims.boundKey === null && this.#core.config.bearer.dpop !== 'required';
+  }
+
+  /** A bound token needs a proof of its key, and a plain one must not come as a bound one. */
+  async #proved(
+    req: IncomingMessage,
+    token: string,
+    found: VerifiedToken | Promise<VerifiedToken | Refusal>,
+    isBearer: boolean,
+  ): Promise<VerifiedToken | Refusal> {
+    const verified = await found;
+    if (verified instanceof Refusal) return verified;
+    if (isBearer) return this.#mayBePlain(verified) ? verified : WRONG_SCHEME;
+    const { boundKey } = verified.claims;
+    if (boundKey === null) return WRONG_SCHEME;
+    return (await this.#proofs.keyOf(req, token)) === boundKey ? verified : UNPROVED;
   }
 
   isStale({ verified }: VerifiedToken): boolean {

@@ -15,6 +15,13 @@ export const GRACE_SECONDS = 10;
 
 export type FamilyRow = SessionRow & { user: UserRow };
 
+/** Who presents a refresh token. */
+export interface TokenHolder {
+  clientId: string;
+  /** Thumbprint; null without a proof. */
+  boundKey: string | null;
+}
+
 /** A family of refresh tokens that goes on, with the one token that is its next. */
 export interface Renewed {
   row: FamilyRow;
@@ -40,14 +47,15 @@ export class RefreshFamilies {
   /**
    * Uses a refresh token.
    *
-   * @param clientId of who presents it; a token of another client is none
+   * @param holder.clientId of who presents it; a token of another client is none
+   * @param holder.boundKey the key that the request proves to hold; a token that is bound to another one is none
    * @throws AuthTunaError `invalid_token` for one that is not ours, has ended, or was used already; `unavailable`
    */
-  async renew(token: string, clientId: string, actor: Actor): Promise<Renewed> {
+  async renew(token: string, holder: TokenHolder, actor: Actor): Promise<Renewed> {
     const claims = this.#core.refreshTokens.parse(token);
     if (claims === null) throw new AuthTunaError('invalid_token');
     const outcome = await this.#inOrder.run(claims.sessionId, () =>
-      this.#use(claims, clientId, actor).catch((error: unknown) => {
+      this.#use(claims, holder, actor).catch((error: unknown) => {
         // Given on instead of thrown: the request of a thief must not fail those of the owner that wait behind it.
         if (error instanceof AuthTunaError && error.code === 'invalid_token') return error;
         throw error;
@@ -57,14 +65,21 @@ export class RefreshFamilies {
     return outcome;
   }
 
-  async #use(claims: RefreshClaims, clientId: string, actor: Actor): Promise<Renewed> {
+  async #use(claims: RefreshClaims, holder: TokenHolder, actor: Actor): Promise<Renewed> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const row = await this.#live(claims.sessionId);
-      if (row === null || row.clientId !== clientId) throw new AuthTunaError('invalid_token');
+      if (row === null || !this.#isOf(row, holder)) throw new AuthTunaError('invalid_token');
       const renewed = await this.#judge(row, claims, actor);
       if (renewed !== 'read again') return renewed;
     }
     throw new AuthTunaError('unavailable', { retryAfterSeconds: 1, reason: 'session_contended' });
+  }
+
+  /** Whether tokens of the family are the holder's. One without the key learns nothing and ends nothing. */
+  #isOf(row: FamilyRow, { clientId, boundKey }: TokenHolder): boolean {
+    if (row.clientId !== clientId) return false;
+    if (row.boundKey === null) return this.#core.config.bearer.dpop !== 'required';
+    return row.boundKey === boundKey;
   }
 
   /** The family of a refresh token that is good right now, without using it; null otherwise. */

@@ -5,14 +5,15 @@ import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js'
 import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
 import type { AccessTokens } from './access-token.js';
-import { type FamilyRow, RefreshFamilies } from './families.js';
+import { type FamilyRow, RefreshFamilies, type TokenHolder } from './families.js';
 import { DEVICE_GRANT, FIRST_PARTY, issueInput, SECOND_FACTOR_GRANT, type TokenRequest } from './schemas.js';
 
 /** The answer of the token endpoint, with the names of RFC 6749 section 5.1. */
 export interface TokenResponse {
   access_token: string;
   refresh_token: string;
-  token_type: 'Bearer';
+  /** `DPoP` for tokens that are bound to a key of the client. */
+  token_type: 'Bearer' | 'DPoP';
   /** Seconds until the access token ends. */
   expires_in: number;
   /** What the tokens are limited to; absent for everything that the user may do. */
@@ -27,7 +28,7 @@ export type Introspection =
       sub: string;
       sid: string;
       client_id: string;
-      token_type: 'Bearer' | 'refresh_token';
+      token_type: 'Bearer' | 'DPoP' | 'refresh_token';
       /** Seconds. */
       exp: number;
       iat: number;
@@ -35,6 +36,8 @@ export type Introspection =
       aud: string;
       scope?: string;
       jti?: string;
+      /** The key to which the tokens are bound (RFC 7800, RFC 9449 section 6.2). */
+      cnf?: { jkt: string };
     };
 
 /** The ways to prove who one is that the token endpoint offers; they belong to other features. */
@@ -83,7 +86,7 @@ export class BearerManager {
    *
    * @param input.amr how the user proved who they are, RFC 8176 values
    * @param input.scope permissions and patterns to which the tokens are limited, separated by spaces
-   * @throws AuthTunaError `invalid_input`, `not_found`, `account_suspended`, `forbidden`
+   * @throws AuthTunaError `invalid_input`, `not_found`, `account_suspended`, `forbidden`; `conflict` where `bearer.dpop` is `required`
    */
   async issue(
     userId: string,
@@ -92,16 +95,30 @@ export class BearerManager {
   ): Promise<TokenResponse> {
     const { amr, scope = null } = validate(issueInput, input);
     if (!isSystem(actor)) throw new AuthTunaError('forbidden');
+    if (this.#core.config.bearer.dpop === 'required')
+      throw new AuthTunaError('conflict', {
+        message: "bearer.dpop is 'required', and these tokens would be bound to no key.",
+      });
     const bearer = { clientId: FIRST_PARTY, scope, boundKey: null };
     const { session, token } = await this.#core.sessions.create(userId, amr, actor, { bearer });
     return this.#respond({ id: session.id, userId, absoluteExpiresAt: session.expiresAt }, bearer, token);
   }
 
-  /** @internal Answers a request to the token endpoint. @throws AuthTunaError what the sign-in throws; `second_factor_required`; `invalid_token` */
-  async grant(request: TokenRequest, actor: Actor, options: SignInOptions): Promise<TokenResponse> {
+  /**
+   * @internal Answers a request to the token endpoint.
+   *
+   * @param boundKey the key that the request proves to hold; null without a proof
+   * @throws AuthTunaError what the sign-in throws; `second_factor_required`; `invalid_token`
+   */
+  async grant(
+    request: TokenRequest,
+    boundKey: string | null,
+    actor: Actor,
+    options: SignInOptions,
+  ): Promise<TokenResponse> {
     if (request.grant_type === 'refresh_token')
-      return this.#refresh(request.refresh_token, request.client_id, actor);
-    const { result, terms } = await this.#signIn(request, actor, options);
+      return this.#refresh(request.refresh_token, { clientId: request.client_id, boundKey }, actor);
+    const { result, terms } = await this.#signIn(request, boundKey, actor, options);
     if (result.status === 'second_factor_required')
       throw new AuthTunaError('second_factor_required', {
         error: 'mfa_required',
@@ -116,17 +133,14 @@ export class BearerManager {
   /** Asks the feature that the grant belongs to. */
   async #signIn(
     request: Exclude<TokenRequest, { grant_type: 'refresh_token' }>,
+    boundKey: string | null,
     actor: Actor,
     options: SignInOptions,
   ): Promise<{ result: SignInResult; terms: BearerTerms }> {
     const clientId = request.client_id;
     if (request.grant_type === DEVICE_GRANT)
-      return this.#signIns.byDevice(
-        { deviceCode: request.device_code, clientId, boundKey: null },
-        actor,
-        options,
-      );
-    const terms: BearerTerms = { clientId, scope: request.scope ?? null, boundKey: null };
+      return this.#signIns.byDevice({ deviceCode: request.device_code, clientId, boundKey }, actor, options);
+    const terms: BearerTerms = { clientId, scope: request.scope ?? null, boundKey };
     const withTerms = { ...options, bearer: terms };
     const result =
       request.grant_type === SECOND_FACTOR_GRANT
@@ -146,11 +160,11 @@ export class BearerManager {
    * @throws AuthTunaError `invalid_token` for one that is not ours, has ended, or was used already; `unavailable`
    */
   refresh(token: string, actor: Actor): Promise<TokenResponse> {
-    return this.#refresh(token, FIRST_PARTY, actor);
+    return this.#refresh(token, { clientId: FIRST_PARTY, boundKey: null }, actor);
   }
 
-  async #refresh(token: string, clientId: string, actor: Actor): Promise<TokenResponse> {
-    const { row, refreshToken } = await this.#families.renew(token, clientId, actor);
+  async #refresh(token: string, holder: TokenHolder, actor: Actor): Promise<TokenResponse> {
+    const { row, refreshToken } = await this.#families.renew(token, holder, actor);
     return this.#respond(row, termsOf(row), refreshToken);
   }
 
@@ -191,7 +205,8 @@ export class BearerManager {
         sub: claims.userId,
         sid: claims.sessionId,
         client_id: claims.clientId,
-        token_type: 'Bearer',
+        token_type: claims.boundKey === null ? 'Bearer' : 'DPoP',
+        ...(claims.boundKey !== null && { cnf: { jkt: claims.boundKey } }),
         exp: claims.expiresAt,
         iat: claims.issuedAt,
         jti: claims.tokenId,
@@ -207,6 +222,7 @@ export class BearerManager {
       sid: row.id,
       client_id: row.clientId ?? FIRST_PARTY,
       token_type: 'refresh_token',
+      ...(row.boundKey !== null && { cnf: { jkt: row.boundKey } }),
       exp: Math.floor(row.absoluteExpiresAt.getTime() / 1000),
       iat: Math.floor(row.rotatedAt.getTime() / 1000),
       ...(row.tokenScope !== null && { scope: row.tokenScope }),
@@ -238,7 +254,7 @@ export class BearerManager {
     return {
       access_token: token,
       refresh_token: refreshToken,
-      token_type: 'Bearer',
+      token_type: terms.boundKey === null ? 'Bearer' : 'DPoP',
       expires_in: expiresIn,
       ...(terms.scope !== null && { scope: terms.scope }),
     };

@@ -4,6 +4,7 @@ import { AuthTunaError } from '../../errors.js';
 import { asAuthTunaError, headersOf, problemOf } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
 import { type Feature, type Route, route } from '../../http/route.js';
+import type { DpopProofs } from './dpop.js';
 import type { BearerManager } from './manager.js';
 import { GRANTS, grantType, type TokenRequest, tokenBody } from './schemas.js';
 
@@ -11,17 +12,17 @@ const INTROSPECT = 'tokens:introspect';
 const JWKS_SECONDS = 300; // shorter than any rotation of secrets
 
 /** Tokens instead of cookies, at `/auth/token`. */
-export function bearerFeature(bearer: BearerManager, http: HttpKit): Feature {
+export function bearerFeature(bearer: BearerManager, proofs: DpopProofs, http: HttpKit): Feature {
   return {
     name: 'bearer',
     path: `${http.config.paths.auth}/token`,
     pages: null,
     onError: [oauthErrors(`${http.config.baseUrl}${http.config.paths.auth}/errors/`)],
-    routes: [tokenRoute(bearer, http), ...lookRoutes(bearer), jwksRoute(bearer)],
+    routes: [tokenRoute(bearer, proofs, http), ...lookRoutes(bearer), jwksRoute(bearer)],
   };
 }
 
-function tokenRoute(bearer: BearerManager, http: HttpKit): Route {
+function tokenRoute(bearer: BearerManager, proofs: DpopProofs, http: HttpKit): Route {
   return route({
     method: 'post',
     path: '/',
@@ -35,7 +36,8 @@ function tokenRoute(bearer: BearerManager, http: HttpKit): Route {
       const { fingerprint } = options;
       const request = requestOf(body);
       const given = fingerprint === undefined ? {} : { fingerprint };
-      return answered(res, await bearer.grant(request, actor, given));
+      const boundKey = await proofs.keyFor(req);
+      return answered(res, await bearer.grant(request, boundKey, actor, given));
     },
   });
 }

@@ -35,11 +35,19 @@ export class Refusal {
   readonly locked: VerifiedSession | null;
   /** Set for a publishable key, which names its owner and may do nothing. */
   readonly apiKey: ApiKey | null;
+  /** What is wrong with a token that is bound to a key: no proof of the key, or one that does not count. */
+  readonly dpop: 'invalid_token' | 'invalid_dpop_proof' | null;
 
-  constructor(code: ErrorCode, locked: VerifiedSession | null = null, apiKey: ApiKey | null = null) {
+  constructor(
+    code: ErrorCode,
+    locked: VerifiedSession | null = null,
+    apiKey: ApiKey | null = null,
+    dpop: 'invalid_token' | 'invalid_dpop_proof' | null = null,
+  ) {
     this.code = code;
     this.locked = locked;
     this.apiKey = apiKey;
+    this.dpop = dpop;
   }
 }
 
@@ -116,9 +124,9 @@ export function refuseTwoAuthorizations({ headers, rawHeaders }: IncomingMessage
 
 const AUTHORIZATION = 'authorization';
 // A token of ours holds no comma. The parameters of other schemes do (RFC 9110 section 11.4), and those are left alone.
-const JOINED = /^bearer\b[^,]*,|,\s*bearer\s/i;
+const JOINED = /^(bearer|dpop)\b[^,]*,|,\s*(bearer|dpop)\s/i;
 
-/** Whether the request brings a bearer credential: then its cookie does not count. */
+/** Whether the request brings a token, bound to a key or not: then its cookie does not count. */
 export function hasBearer({ headers }: IncomingMessage): boolean {
-  return headers.authorization !== undefined && /^bearer\b/i.test(headers.authorization);
+  return headers.authorization !== undefined && /^(bearer|dpop)\b/i.test(headers.authorization);
 }

@@ -180,7 +180,8 @@ export class RequestAuth implements Auth {
 
   /** @internal The reason why the request has no user. */
   get refusal(): AuthTunaError {
-    return new AuthTunaError(this.#refusal.code);
+    const { code, dpop } = this.#refusal;
+    return dpop === null ? new AuthTunaError(code) : new AuthTunaError(code, { reason: `dpop:${dpop}` });
   }
 
   /** @internal A session that waits for a step-up; only the routes that cure it or end it look here. */

@@ -51,7 +51,7 @@ export function csrf(config: Config, crossSitePosts: ReadonlySet<string>): Reque
  */
 function bringsItsOwnCredential({ headers }: IncomingMessage): boolean {
   if (headers.cookie !== undefined) return false;
-  return headers['x-api-key'] !== undefined || /^bearer\b/i.test(headers.authorization ?? '');
+  return headers['x-api-key'] !== undefined || /^(bearer|dpop)\b/i.test(headers.authorization ?? '');
 }
 
 const reported = new WeakSet<Config>();

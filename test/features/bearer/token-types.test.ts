@@ -58,11 +58,15 @@ async function everyToken() {
     as(ada.user.id),
   );
 
+  const device = await json(app.browser().post('/auth/device', { client_id: 'tool' }), 200);
+  await json(ada.browser.post('/auth/device/approve', { user_code: device.user_code }), 200);
+
   const tokens: Record<string, string> = {
     session: ada.browser.jar.get('at_sess') ?? '',
     'access token': bearer.access_token,
     'refresh token': bearer.refresh_token,
     'API key': key,
+    'device code': device.device_code,
     'trusted browser': trusting.jar.get('at_trusted') ?? '',
     'pending sign-in': waiting.jar.get('at_pending') ?? '',
     'proof of an address': await mailed('new@example.com', '/auth/verify-email'),
@@ -80,6 +84,11 @@ async function everyToken() {
     'refresh token': posted('/auth/token', (token) => ({
       grant_type: 'refresh_token',
       refresh_token: token,
+    })),
+    'device code': posted('/auth/token', (token) => ({
+      grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+      device_code: token,
+      client_id: 'tool',
     })),
     'pending sign-in': (token) =>
       send('POST', '/auth/mfa/verify', { cookie: `at_pending=${token}` }, { code }),

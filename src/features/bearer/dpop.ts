@@ -1,0 +1,95 @@
+import type { IncomingMessage } from 'node:http';
+import { calculateJwkThumbprint, decodeProtectedHeader, EmbeddedJWK, type JWK, jwtVerify } from 'jose';
+import type { Core } from '../../core/core.js';
+import { sha256 } from '../../crypto/digest.js';
+import { AuthTunaError } from '../../errors.js';
+
+const TYPE = 'dpop+jwt'; // RFC 9449 section 4.2
+/** Signatures by a key pair; never a shared secret. */
+const ALGORITHMS = ['ES256', 'EdDSA', 'Ed25519'];
+const MAX_LENGTH = 4096;
+const MAX_AGE_SECONDS = 60;
+const SKEW_SECONDS = 30;
+/** A proof counts once, for longer than it can be young enough. */
+const ONCE = { limit: 1, windowSeconds: 300 };
+const MAX_JTI = 256;
+
+/**
+ * Checks proofs that a client holds the key to which its tokens are bound. A token that was copied is worth nothing without the key.
+ *
+ * A proof counts once, on all instances. It names method and address of its request, and the access token that comes with it.
+ * @see RFC 9449 section 4.3; docs/bearer.md
+ */
+export class DpopProofs {
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /**
+   * The thumbprint of the key that a request to the token endpoint proves to hold; null without a proof, or where tokens are not bound.
+   *
+   * @throws AuthTunaError `malformed_request`, with `invalid_dpop_proof`, for a proof that does not count, and for none where one is required
+   */
+  async keyFor(req: IncomingMessage): Promise<string | null> {
+    const { dpop } = this.#core.config.bearer;
+    if (dpop === undefined) return null;
+    if (req.headers.dpop === undefined && dpop === 'optional') return null;
+    const key = await this.keyOf(req, null);
+    if (key !== null) return key;
+    throw new AuthTunaError('malformed_request', {
+      error: 'invalid_dpop_proof',
+      message: 'A proof in the header DPoP is needed: new, signed, and for this address.',
+    });
+  }
+
+  /**
+   * The thumbprint of the key that a request proves to hold; null for a proof that is none, is old, was used, or is for another request.
+   *
+   * @param accessToken which comes along; null at the token endpoint
+   * @throws AuthTunaError `unavailable`
+   */
+  async keyOf(req: IncomingMessage, accessToken: string | null): Promise<string | null> {
+    const proof = req.headers.dpop;
+    // Two headers are joined by a comma, which no proof holds.
+    if (typeof proof !== 'string' || proof.length > MAX_LENGTH) return null;
+    const found = await this.#verify(proof);
+    if (found === null) return null;
+    const { jti, htm, htu, ath } = found.claims;
+    if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI) return null;
+    if (htm !== req.method || !this.#isAddressOf(req, htu)) return null;
+    if (accessToken !== null && ath !== sha256(accessToken)) return null;
+    const { allowed } = await this.#core.limiter.take(`dpop ${found.thumbprint} ${jti}`, ONCE);
+    return allowed ? found.thumbprint : null;
+  }
+
+  async #verify(proof: string): Promise<{ claims: Record<string, unknown>; thumbprint: string } | null> {
+    try {
+      const { typ, jwk, crit } = decodeProtectedHeader(proof);
+      if (typ !== TYPE || crit !== undefined || typeof jwk !== 'object' || 'd' in jwk) return null;
+      const { payload } = await jwtVerify(proof, EmbeddedJWK, {
+        algorithms: ALGORITHMS,
+        typ: TYPE,
+        clockTolerance: SKEW_SECONDS,
+        maxTokenAge: MAX_AGE_SECONDS,
+        currentDate: this.#core.now(),
+        requiredClaims: ['jti', 'htm', 'htu', 'iat'],
+      });
+      return { claims: payload, thumbprint: await calculateJwkThumbprint(jwk as JWK, 'sha256') };
+    } catch {
+      return null; // jose says no by throwing
+    }
+  }
+
+  /** Whether an address is that of the request, on the configured origin and with or without the prefix that a proxy strips. */
+  #isAddressOf(req: IncomingMessage, htu: unknown): boolean {
+    if (typeof htu !== 'string' || !URL.canParse(htu)) return false;
+    const { origin, pathname } = new URL(htu);
+    const { config } = this.#core;
+    if (origin !== config.origin) return false;
+    const asked = (req as { originalUrl?: string }).originalUrl ?? req.url ?? '/';
+    const path = new URL(asked.split('?', 1)[0] ?? '/', config.origin).pathname;
+    return pathname === path || pathname === `${config.prefix}${path}`;
+  }
+}
