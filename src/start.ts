@@ -2,6 +2,7 @@ import type { User } from './auth.js';
 import { type Config, DEFAULT_DATABASE_URL } from './config/config.js';
 import type { AnyOptions } from './config/options.js';
 import { RoleStore } from './core/access/role-store.js';
+import { syncRoles } from './core/access/role-sync.js';
 import { seed, warnOfUnknownNames } from './core/access/seeds.js';
 import { AuditManager } from './core/changes/audit.js';
 import { Ledger } from './core/changes/ledger.js';
@@ -52,6 +53,7 @@ export async function prepareDatabase<U extends User>(
   }
   await requireWritable(patient.db);
   await seed(patient, new Ledger(patient, new AuditManager(patient)), new RoleStore(patient));
+  if (config.roleSync === 'update') await syncRoles(core.roles, config.roles);
   await warnOfUnknownNames(core, roleStore, {
     permissions: guards.named.permissions,
     roles: new Set([...guards.named.roles, ...config.mfa.requiredForRoles]),

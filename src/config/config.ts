@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { systemRandom } from '../crypto/random.js';
 import { AuthTunaError } from '../errors.js';
 import { checkOptions, checkPasskeys, checkSecrets, checkSession } from './checks.js';
-import type { AnyOptions, AuthTunaOptions, Clock, Logger } from './options.js';
+import type { AnyOptions, AuthTunaOptions, Clock, Logger, RoleCatalog, RoleSync } from './options.js';
 import { type ParsedOptions, schema } from './schema.js';
 import { parseBaseUrl } from './urls.js';
 
@@ -94,12 +94,19 @@ function completed(parsed: ParsedOptions, base: URL, isSecure: boolean) {
       rpName: parsed.passkeys.rpName ?? appName,
       origins: parsed.passkeys.origins ?? [base.origin],
     }),
+    ...rolesOf(parsed.roles),
     hashConcurrency: availableParallelism(),
     hooks: parsed.hooks ?? {},
     logger: parsed.logger ?? (console as Logger),
     clock: parsed.clock ?? SYSTEM_CLOCK,
     random: parsed.random ?? systemRandom,
   });
+}
+
+/** The declared roles, and apart from them what is done with those that are stored already. */
+function rolesOf(given: ParsedOptions['roles']): { roles: RoleCatalog; roleSync: RoleSync } {
+  const { sync = 'report', ...roles } = given ?? {};
+  return { roles: roles as RoleCatalog, roleSync: sync };
 }
 
 function passwordlessOf({ magicLink, emailCode }: ParsedOptions['passwordless'], canMail: boolean) {

@@ -71,6 +71,19 @@ export interface RoleDeclaration {
 export type PermissionCatalog = Readonly<Record<string, readonly string[]>>;
 export type RoleCatalog = Readonly<Record<string, RoleDeclaration>>;
 
+/**
+ * What `ready()` does with a declared role that is stored already and differs: nothing (`create`), a line in the log (`report`), or a change of
+ * the stored role (`update`).
+ */
+export type RoleSync = 'create' | 'report' | 'update';
+
+/** Declared roles by name, and how they are kept in step. */
+export interface SyncedRoles {
+  /** Default `report`. */
+  readonly sync?: RoleSync;
+  readonly [name: string]: RoleDeclaration | RoleSync | undefined;
+}
+
 /** What checks a field of the host's own: a zod schema, or another object with the same `safeParse`. */
 export interface FieldSchema {
   safeParse(
@@ -367,7 +380,8 @@ export interface AuthTunaOptions {
     onSeal?: (seal: SealReceipt) => MaybePromise<void>;
   };
   permissions?: PermissionCatalog;
-  roles?: RoleCatalog;
+  /** Created by `ready()`; `sync` says what becomes of those that are stored already. */
+  roles?: RoleCatalog | SyncedRoles;
   /** Parent and owner of things in the host's own tables; null when there is no such thing. */
   resolveScope?: (scope: string) => Promise<{ parent?: string | null; ownerId?: string | null } | null>;
   hooks?: Hooks;

@@ -321,8 +321,14 @@ export const schema = z.strictObject({
     .optional(),
   permissions: z.record(z.string(), z.array(z.string()).readonly()).optional(),
   roles: z
-    .record(
-      z.string(),
+    .object({
+      sync: z
+        .enum(['create', 'report', 'update'], {
+          error: 'must be create, report or update; no role can be called sync',
+        })
+        .optional(),
+    })
+    .catchall(
       z.strictObject({
         description: z.string().max(500).optional(),
         level: z.int().min(0).max(100).nullable().optional(),

@@ -11,6 +11,22 @@ export function invalid(field: string, rule: FieldRule, message: string): AuthTu
   return new AuthTunaError('invalid_input', { errors: [{ field, rule, message }] });
 }
 
+/**
+ * Refuses fields that a method does not have: a misspelt `expires` would otherwise grant for ever.
+ *
+ * @throws AuthTunaError `invalid_input`, rule `unknown_field`
+ */
+export function requireKnownFields(input: object, known: readonly string[]): void {
+  const errors = Object.keys(input)
+    .filter((field) => !known.includes(field))
+    .map((field) => ({
+      field,
+      rule: 'unknown_field' as const,
+      message: `is not a field here; there are ${known.join(', ')}`,
+    }));
+  if (errors.length > 0) throw new AuthTunaError('invalid_input', { errors });
+}
+
 /** `invalid_input` for an address that is not one plain mailbox. */
 export function invalidEmail(field = 'email'): AuthTunaError {
   return invalid(field, 'invalid_email', 'must be one plain email address');

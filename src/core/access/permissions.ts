@@ -3,7 +3,7 @@ import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Write } from '../changes/ledger.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
-import { invalid } from '../refusals.js';
+import { invalid, requireKnownFields } from '../refusals.js';
 import { requireMayEdit, unchangedDraft } from './role-commit.js';
 import { asConflict, definitionChain, noPermission, type RoleCore } from './role-core.js';
 import { isPermissionName } from './scope-name.js';
@@ -33,6 +33,7 @@ export class PermissionManager {
     permission: { name: string; description?: string; tool?: string },
     actor: Actor = SYSTEM,
   ): Promise<Permission> {
+    requireKnownFields(permission, ['name', 'description', 'tool']);
     requireName(permission.name);
     await this.#core.access.require(actor, 'permissions:manage');
     const row = {

@@ -87,6 +87,15 @@ async function missingPermissions(
   return unknown;
 }
 
+/** @throws AuthTunaError `not_found` for a name that is no permission; patterns pass */
+async function requirePermissions({ db }: RoleCore, permissions: readonly string[]): Promise<void> {
+  const names = permissions.filter(isPermissionName);
+  if (names.length === 0) return;
+  const rows = await db.permission.findMany({ where: { name: { in: names } }, select: { name: true } });
+  const unknown = names.find((name) => !rows.some((row) => row.name === name));
+  if (unknown !== undefined) throw noPermission(unknown);
+}
+
 /** {@link RoleManager.update} */
 export async function updateRole(
   core: RoleCore,
@@ -99,13 +108,16 @@ export async function updateRole(
   const found = await locateRole(core, name, ownedBy);
   const { catalog, role, chain } = found;
   const includes = allRoles(catalog, change.includes, chain);
+  const permissions = change.permissions === undefined ? null : [...new Set(change.permissions)];
+  const added = (permissions ?? []).filter((each) => !role.direct.includes(each));
+  await requirePermissions(core, added);
   await requireMayEdit(
     core,
     actor,
     role,
     {
       level: change.level === undefined ? role.level : change.level,
-      permissions: [],
+      permissions: added,
       // Where a role may be assigned decides who can pass it on, so widening that takes all that the role contains.
       includes: change.at === undefined ? includes : [...includes, role],
       mayAssign: [],
@@ -119,7 +131,17 @@ export async function updateRole(
     ...(change.level !== undefined && { level: change.level }),
     ...(change.at !== undefined && { at: change.at.join(' ') }),
   };
-  const writes: Write[] = [db.role.update({ where: { id: role.id }, data })];
+  const writes: Write[] = [
+    db.role.update({ where: { id: role.id }, data }),
+    ...(permissions === null
+      ? []
+      : [
+          db.rolePermission.deleteMany({ where: { roleId: role.id } }),
+          db.rolePermission.createMany({
+            data: permissions.map((permission) => ({ roleId: role.id, permission })),
+          }),
+        ]),
+  ];
   if (change.includes === undefined) return commitEdit(core, found, writes, actor, { ...change });
   await commitEdit(
     core,

@@ -1,4 +1,4 @@
-import { invalid } from '../refusals.js';
+import { invalid, requireKnownFields } from '../refusals.js';
 import { isPermissionName, isPermissionPattern } from './scope-name.js';
 
 export interface RoleInput {
@@ -17,13 +17,18 @@ export interface RoleChange {
   level?: number | null;
   at?: readonly string[];
   includes?: readonly string[];
+  /** Replaces them all. */
+  permissions?: readonly string[];
 }
+
+const INPUT_FIELDS = ['name', 'description', 'level', 'permissions', 'includes', 'at', 'ownedBy'];
 
 const ROLE_NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 const SCOPE_TYPE = /^[a-z][a-z0-9_-]*$/;
 
 /** @throws AuthTunaError `invalid_input` */
 export function checkInput(input: RoleInput): void {
+  requireKnownFields(input, INPUT_FIELDS);
   const problem = checkRole(input);
   if (problem !== null) throw invalid(problem.field, 'invalid_format', problem.message);
 }

@@ -1,6 +1,7 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
+import { requireKnownFields } from '../refusals.js';
 import type { PublicUser } from '../user.js';
 import {
   type AssignmentSource,
@@ -28,6 +29,8 @@ export type { TeamAssignment } from './team-assignments.js';
 
 /** Who holds a role: a person, or a team by its id without `team:`. */
 export type Holder = { userId: string } | { team: string };
+
+const HOLDING_FIELDS = ['userId', 'team', 'role', 'scope'];
 
 /**
  * Roles, and the people who hold them. An actor other than `SYSTEM` can pass on only what they hold, below their own rank; docs/access.md has
@@ -90,9 +93,9 @@ export class RoleManager {
   }
 
   /**
-   * Changes a role. An actor other than `SYSTEM` must rank above it, before and after, and above every role that includes it.
+   * Changes a role; `permissions`, `includes` and `at` replace what it has. An actor other than `SYSTEM` must rank above it, before and after, and above every role that includes it.
    *
-   * @throws AuthTunaError `not_found`; `invalid_input`; `forbidden`; `conflict` when roles changed at the same moment, and where no superadmin
+   * @throws AuthTunaError `not_found`, also for a permission; `invalid_input`; `forbidden`; `conflict` when roles changed at the same moment, and where no superadmin
    * would be left
    */
   update(name: string, change: RoleChange, actor: Actor, ownedBy?: string): Promise<void> {
@@ -143,10 +146,11 @@ export class RoleManager {
    * or an end in the past; `forbidden` when the actor may not grant this role at this scope; `conflict` when a role, or the scope, changed at
    * the same moment
    */
-  assign(
+  async assign(
     assignment: Holder & { role: string; scope: string; expiresAt?: Date | null },
     actor: Actor,
   ): Promise<void> {
+    requireKnownFields(assignment, [...HOLDING_FIELDS, 'expiresAt']);
     return 'team' in assignment
       ? assignToTeam(this.#core, assignment, actor)
       : assign(this.#core, assignment, actor);
@@ -158,7 +162,8 @@ export class RoleManager {
    * @throws AuthTunaError `not_found` when it is not held there; `forbidden` when the actor may not, or does not outrank the holder;
    * `conflict` for the last superadmin, and when a role, or the scope, changed at the same moment
    */
-  unassign(assignment: Holder & { role: string; scope: string }, actor: Actor): Promise<void> {
+  async unassign(assignment: Holder & { role: string; scope: string }, actor: Actor): Promise<void> {
+    requireKnownFields(assignment, HOLDING_FIELDS);
     return 'team' in assignment
       ? unassignFromTeam(this.#core, assignment, actor)
       : unassign(this.#core, assignment, actor);

@@ -1,5 +1,6 @@
 import { type Actor, isSystem } from '../../actor.js';
 import { AuthTunaError } from '../../errors.js';
+import { requireKnownFields } from '../refusals.js';
 import type { RoleCore } from './role-core.js';
 import type { ScopeDependent } from './scope-dependent.js';
 import { isScope, parseScope } from './scope-name.js';
@@ -22,6 +23,7 @@ export async function registerScope(
   node: ScopeInput,
   actor: Actor,
 ): Promise<ScopeNode> {
+  requireKnownFields(node, ['id', 'parent', 'ownerId', 'name']);
   const { type } = requireNode(node.id, 'id');
   const parent = node.parent ?? null;
   if (parent !== null && !isScope(parent)) throw notAScope('parent');

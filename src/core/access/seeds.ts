@@ -8,6 +8,7 @@ import type { Runtime } from '../runtime.js';
 import type { Role } from './role-catalog.js';
 import { checkRole } from './role-input.js';
 import type { RoleStore } from './role-store.js';
+import { differences } from './role-sync.js';
 import { isPermissionName } from './scope-name.js';
 import { SHIPPED_PERMISSIONS, SHIPPED_ROLES } from './shipped.js';
 import { SuperadminGuard } from './superadmins.js';
@@ -23,8 +24,8 @@ const COUNTERS = [
 const ATTEMPTS = 5;
 
 /**
- * Creates what is missing: counters, shipped and declared permissions and roles. Nothing that exists is changed; a role that differs
- * from its declaration is reported. Several processes may do this at once.
+ * Creates what is missing: counters, shipped and declared permissions and roles. Nothing that exists is changed; with `roles: { sync: 'report' }`
+ * a role that differs from its declaration is reported. Several processes may do this at once.
  *
  * @throws AuthTunaError `misconfigured` for a declaration that cannot be, with its name
  */
@@ -48,7 +49,12 @@ export async function seed(runtime: Runtime, ledger: Ledger, store: RoleStore): 
     }
   }
   await new SuperadminGuard({ ...runtime, roleStore: store }).recount();
-  await reportDifferences(runtime, store, declared);
+  if (runtime.config.roleSync === 'report')
+    await reportDifferences(
+      runtime,
+      store,
+      declared.filter(({ origin }) => origin === 'code'), // shipped roles are the host's to change
+    );
 }
 
 /**
@@ -205,21 +211,7 @@ async function reportDifferences(
     const fields = role === null ? '' : differences(catalog.describe(role), declaration);
     if (fields !== '')
       runtime.config.logger.warn(
-        `The role ${name} in the database differs from its declaration in ${fields}; it is left as it is. To change it: authTuna.roles.update('${name}', …, SYSTEM).`,
+        `The role ${name} in the database differs from its declaration in ${fields}; it is left as it is. To bring it to the declaration at every start, set roles: { sync: 'update', … }; to keep what the database has, sync: 'create'.`,
       );
   }
-}
-
-function differences(role: Role, declaration: RoleDeclaration): string {
-  const same = (a: readonly string[], b: readonly string[] = []) =>
-    [...new Set(a)].sort().join(' ') === [...new Set(b)].sort().join(' ');
-  return [
-    role.level === (declaration.level ?? null) ? '' : 'level',
-    same(role.permissions, declaration.permissions) ? '' : 'permissions',
-    same(role.includes, declaration.includes) ? '' : 'includes',
-    same(role.at, declaration.at) ? '' : 'at',
-    same(role.mayAssign, declaration.mayAssign) ? '' : 'mayAssign',
-  ]
-    .filter((field) => field !== '')
-    .join(', ');
 }

@@ -6,7 +6,7 @@ import { after } from '../../time.js';
 import type { Access } from '../access/access.js';
 import type { Fact } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
-import { noUser } from '../refusals.js';
+import { noUser, requireKnownFields } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import { isActive } from '../user.js';
 import { USES } from './cache.js';
@@ -72,6 +72,7 @@ export class SessionManager {
       bearer?: BearerTerms;
     } = {},
   ): Promise<SessionWithToken> {
+    requireKnownFields(options, ['rememberMe', 'bearer']);
     const user = await this.#core.db.user.findUnique({ where: { id: userId } });
     if (user === null || user.deletedAt !== null) throw noUser();
     if (!isActive(user, this.#core.now())) throw new AuthTunaError('account_suspended');

@@ -4,7 +4,7 @@ import type { Lane } from '../../crypto/work-queue.js';
 import { AuthTunaError } from '../../errors.js';
 import { canonicalEmail, canonicalUsername } from '../identifiers.js';
 import type { Page } from '../page.js';
-import { noUser } from '../refusals.js';
+import { noUser, requireKnownFields } from '../refusals.js';
 import { publicUser, type UserRow } from '../user.js';
 import { eraseUser } from './erase.js';
 import { importUsers } from './import-users.js';
@@ -14,6 +14,9 @@ import { deleteUser, restoreUser, suspendUser, unsuspendUser } from './status.js
 import { type UserChange, updateUser } from './update-user.js';
 import type { UserCore } from './user-core.js';
 import { listUsers, type UserQuery } from './user-list.js';
+
+const CHANGE_FIELDS = ['email', 'username', 'emailVerified', 'data'];
+const NEW_USER_FIELDS = [...CHANGE_FIELDS, 'password'];
 
 /** People: creating, finding, changing, suspending and deleting them. */
 export class UserManager<U extends User = User> {
@@ -57,6 +60,7 @@ export class UserManager<U extends User = User> {
    * @throws AuthTunaError `invalid_input` for address or username; `weak_password`; `conflict` with `field` when one is taken
    */
   async create(input: NewUser<U>, actor: Actor = SYSTEM): Promise<U> {
+    requireKnownFields(input, NEW_USER_FIELDS);
     await this.#core.access.require(actor, 'users:manage');
     const { password, email, username = null } = input;
     if (password !== undefined) await this.#core.passwords.check(password, { email, username });
@@ -83,6 +87,7 @@ export class UserManager<U extends User = User> {
 
   /** The user of that address, created when there is none; an existing user is not changed. */
   async ensure(input: NewUser<U>, actor: Actor = SYSTEM): Promise<U> {
+    requireKnownFields(input, NEW_USER_FIELDS);
     const existing = await this.findByEmail(input.email);
     if (existing !== null) return existing;
     try {
@@ -102,6 +107,7 @@ export class UserManager<U extends User = User> {
    * @throws AuthTunaError `not_found`, `invalid_input`, `conflict`, `forbidden`
    */
   async update(id: string, change: UserChange<U>, actor: Actor = SYSTEM): Promise<U> {
+    requireKnownFields(change, CHANGE_FIELDS);
     await updateUser(this.#core, id, change, actor);
     return this.get(id);
   }
@@ -111,7 +117,8 @@ export class UserManager<U extends User = User> {
    *
    * @throws AuthTunaError `conflict` for oneself and for the last superadmin; `not_found`; `forbidden`
    */
-  suspend(id: string, reason: string, actor: Actor, options: { until?: Date } = {}): Promise<void> {
+  async suspend(id: string, reason: string, actor: Actor, options: { until?: Date } = {}): Promise<void> {
+    requireKnownFields(options, ['until']);
     return suspendUser(this.#core, id, reason, actor, options.until);
   }
 

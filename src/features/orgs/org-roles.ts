@@ -42,29 +42,18 @@ export async function createOrgRole(
   return core.roles.create({ ...input, ownedBy }, actor);
 }
 
-/**
- * Changes a role of an organization. `permissions` replaces them all: each that comes or goes is an edit of its own, made one after the
- * other.
- *
- * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`, `conflict`
- */
+/** Changes a role of an organization. @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`, `conflict` */
 export async function updateOrgRole(
   core: Core,
   orgId: string,
   name: string,
-  { permissions, ...change }: RoleChange & { permissions?: readonly string[] },
+  change: RoleChange,
   actor: Actor,
 ): Promise<Role> {
   const ownedBy = scopeOf(orgId);
   await requireAt(core, actor, 'roles:manage', ownedBy);
-  const { roles } = core;
-  const before = await roles.get(name, ownedBy);
-  if (Object.keys(change).length > 0) await roles.update(name, change, actor, ownedBy);
-  for (const each of permissions ?? [])
-    if (!before.permissions.includes(each)) await roles.addPermission(name, each, actor, ownedBy);
-  for (const each of permissions === undefined ? [] : before.permissions)
-    if (permissions?.includes(each) === false) await roles.removePermission(name, each, actor, ownedBy);
-  return roles.get(name, ownedBy);
+  await core.roles.update(name, change, actor, ownedBy);
+  return core.roles.get(name, ownedBy);
 }
 
 /** @throws AuthTunaError `not_found`, `forbidden`, `conflict` */
