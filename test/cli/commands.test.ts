@@ -156,7 +156,9 @@ test('init leaves out the models a host has, and generate --check names what tho
   writeFileSync(users, own);
   const { code, out } = await run(init, '--schema', join(schema, 'schema.prisma'));
   expect(code).toBe(0);
-  expect(out).toContain('Add to your model User:\n  username String? @unique\n');
+  expect(out).toContain(
+    'Add to your model User:\n  kind String @default("person")\n  username String? @unique\n',
+  );
   expect(out).not.toContain('  email ');
   expect(out).toContain('  updatedAt DateTime @default(now())'); // rows that exist survive the migration
   expect(out).toContain("set schema: '");

@@ -177,7 +177,7 @@ test('a database that cannot be used is unavailable, with the cause (DB-1)', asy
 
 test('a client without our models is refused by name, with the remedy', () => {
   expect(() => guardDb(untyped({ user: {} }))).toThrow(
-    /lacks the models password, session, .*npx authtuna init.* npx prisma generate/,
+    /lacks the models accountDeletion, password, session, .*npx authtuna init.* npx prisma generate/,
   );
 });
 

@@ -94,6 +94,7 @@ test('what is wrong with an ID token is named in the log with the cure, never in
       status: 400,
       code: 'invalid_token',
       detail: 'The sign-in could not be confirmed. Please try again.',
+      returnTo: '/',
     });
     expect(faults().at(-1), name).toMatchObject({
       level: 'warn',

@@ -57,13 +57,18 @@ export async function startMailing(
     runtime,
     outbox,
     mailer,
-    /** Queues mails as one change would, without telling the mailer. */
+    /** Queues mails as changes would, without telling the mailer. */
     async queue(...mails: Mail[]): Promise<void> {
-      await runtime.db.$transaction(mails.map((mail) => outbox.write(mail, runtime.now())));
+      for (let begin = 0; begin < mails.length; begin += BATCH) {
+        const some = mails.slice(begin, begin + BATCH);
+        await runtime.db.$transaction(some.map((mail) => outbox.write(mail, runtime.now())));
+      }
     },
     rows: () => runtime.db.outboxMessage.findMany({ orderBy: { createdAt: 'asc' } }),
   };
 }
+
+const BATCH = 20;
 
 /** A mail that says which one it is, in its text. */
 export function numbered(to: string, number: number): Mail {

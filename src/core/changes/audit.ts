@@ -95,10 +95,12 @@ export class AuditManager {
    * @throws AuthTunaError `invalid_input`; `unavailable` when it cannot be stored
    */
   async record(record: AuditRecord): Promise<void> {
-    validate(auditRecord, record);
-    if (record.data !== undefined && JSON.stringify(record.data, printableText).length > MAX_DATA)
+    // What cannot be stored is written as an escape: no request may keep itself out of the log by a strange name.
+    const printed: unknown = JSON.parse(JSON.stringify(record ?? {}, printableText));
+    const { data } = validate(auditRecord, printed);
+    if (data !== undefined && JSON.stringify(data).length > MAX_DATA)
       throw invalid('data', 'too_long', `must have at most ${MAX_DATA} bytes as JSON`);
-    const fact = record as Fact; // listeners of `*` meet types of the host's own as well
+    const fact = printed as Fact; // listeners of `*` meet types of the host's own as well
     const at = this.#runtime.now();
     await this.write(fact, at);
     this.#runtime.events.emit(eventOf(fact, at));
@@ -150,18 +152,18 @@ export function eventOf(fact: Fact, at: Date): AuthEvent {
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\p{Cs}]/gu;
 
 /** For `JSON.stringify`, whose own escapes leave direction and line-separator characters alone. */
 function printableText(_key: string, value: unknown): unknown {
   return typeof value === 'string' ? printable(value) : value;
 }
 
-/** One line, capped: control, direction and line-separator characters are written as escapes, so that a log cannot be forged. */
+/** One line, capped: control, direction and line-separator characters and halves of a pair are written as escapes, so that a log cannot be forged. */
 function printable(text: string | null | undefined): string | null {
   if (text === null || text === undefined) return null;
   const escaped = text
     .slice(0, MAX_FIELD)
     .replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return escaped.slice(0, MAX_FIELD);
+  return escaped.slice(0, MAX_FIELD).replace(/\p{Cs}$/u, '');
 }

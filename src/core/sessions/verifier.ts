@@ -150,7 +150,9 @@ export class SessionVerifier {
     if (this.#endedBecause(row, now) !== null || row.lockedAt !== null) return;
     const { session } = this.#runtime.config;
     if (isRotationDue(row, session, this.#generations.factsOf(row.id, now, true))) return;
-    if ((await this.#devices.look(row, request, now)) !== 'fine') return;
+    const looked = await this.#devices.look(row, request, now);
+    if (looked === 'revoke') await this.#end(row, request, 'device_changed');
+    if (looked !== 'fine') return;
     await this.#generations.touch(row, now);
     const renewed = this.#verified(read, request, now, { isCurrent: true });
     this.cache.renew(token, verified, renewed, now.getTime());

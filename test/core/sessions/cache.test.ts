@@ -119,7 +119,7 @@ test('in steady state a thousand requests cost no query and set no cookie, with 
     }
     expect(statements, path).toEqual([]);
   }
-});
+}, 120_000);
 
 test('a session is trusted for V and not a moment longer, however often it is used', async () => {
   const { app, sessionReads } = await counted();

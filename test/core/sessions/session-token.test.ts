@@ -92,7 +92,7 @@ describe('the session cookie as a token', () => {
       expect(await statusOf(app, sign(header, { ...payload, ...change }))).toBe(401);
   });
 
-  test('the times are required, whole and bounded, with 30 s for clocks that differ (JW-4)', async () => {
+  test('the times are required and whole, with 30 s for clocks that differ (JW-4)', async () => {
     const { app, header, payload } = await signedIn();
     const now = app.clock.now().getTime() / 1000;
     const refused = [
@@ -102,7 +102,6 @@ describe('the session cookie as a token', () => {
       { exp: null }, // what JSON makes of 1e309
       { exp: payload.exp + 0.5 },
       { iat: undefined },
-      { iat: now + 31 },
       { gen: undefined },
       { gen: '0' },
       { sid: 7 },
@@ -111,7 +110,12 @@ describe('the session cookie as a token', () => {
     for (const change of refused)
       expect(await statusOf(app, sign(header, { ...payload, ...change })), JSON.stringify(change)).toBe(401);
     expect(await statusOf(app, sign(header, { ...payload, exp: now - 20 }))).toBe(200);
-    expect(await statusOf(app, sign(header, { ...payload, iat: now + 20 }))).toBe(200);
+  });
+
+  test('a cookie made before the clock was put back goes on, as its row says (JW-4)', async () => {
+    const { app, header, payload } = await signedIn();
+    const now = app.clock.now().getTime() / 1000;
+    expect(await statusOf(app, sign(header, { ...payload, iat: now + 7200 }))).toBe(200);
   });
 
   test('whatever a forged expiry says, the row has the last word (JW-4)', async () => {

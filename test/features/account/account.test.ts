@@ -210,11 +210,14 @@ test('a form with an old proof leads through the step-up back to the page', asyn
   const answer = await visitor.postFields('/account/sessions/revoke-others', { csrfToken: page.csrfToken });
   expect([answer.status, answer.headers.get('location')]).toEqual([
     303,
-    '/auth/step-up?returnTo=%2Faccount%2Fsecurity',
+    '/auth/step-up?returnTo=%2Faccount%2Fsecurity%3Fconfirmed%3Dagain',
   ]);
-  const step = await visitor.open('/auth/step-up?returnTo=%2Faccount%2Fsecurity');
+  const step = await visitor.open('/auth/step-up?returnTo=%2Faccount%2Fsecurity%3Fconfirmed%3Dagain');
   const done = await visitor.submit(step, { password: PASSWORD });
-  expect([done.status, done.headers.get('location')]).toEqual([303, '/account/security']);
+  expect([done.status, done.headers.get('location')]).toEqual([
+    303,
+    '/account/security?confirmed=again',
+  ]);
 });
 
 test('a browser that is not signed in comes back to the page after signing in', async () => {
@@ -323,6 +326,6 @@ test('an identity is linked and unlinked from the page; the policy names its pro
   app.clock.advance({ minutes: 11 });
   for (const path of ['/auth/social/oidc/link', '/auth/social/oidc/unlink'])
     expect((await visitor.postFields(path, fields)).headers.get('location')).toBe(
-      '/auth/step-up?returnTo=%2Faccount%2Fsecurity',
+      '/auth/step-up?returnTo=%2Faccount%2Fsecurity%3Fconfirmed%3Dagain',
     );
 });

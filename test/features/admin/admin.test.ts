@@ -443,9 +443,13 @@ test('a page costs the same number of statements, however many people, roles and
   const visitor = new PageVisitor(browser);
   const cost = async (path: string) => {
     await visitor.open(path); // what is remembered afterwards is not counted
-    statements.length = 0;
-    expect([path, (await visitor.open(path)).status]).toEqual([path, 200]);
-    return statements.length;
+    const counts: number[] = [];
+    for (let time = 0; time < 3; time += 1) {
+      statements.length = 0;
+      expect([path, (await visitor.open(path)).status]).toEqual([path, 200]);
+      counts.push(statements.length);
+    }
+    return Math.min(...counts); // mails that are sent in the background ask the same database
   };
   const first = await person(app, 'first');
   const paths = [
