@@ -1,6 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet } from 'jose';
-import { LRUCache } from 'lru-cache';
 import { isAllowedUrl } from '../net/outbound.js';
+import { rememberAtMost } from '../remember.js';
 import {
   askProvider,
   type ClientRuntime,
@@ -27,8 +27,8 @@ export type KeySet = ReturnType<typeof createLocalJWKSet>;
 /** What providers publish about themselves, discovery documents and keys; kept for an hour. */
 export class ProviderMetadata {
   readonly #runtime: ClientRuntime;
-  readonly #endpoints = new LRUCache<string, { endpoints: Endpoints; at: number }>({ max: MAX_PROVIDERS });
-  readonly #keys = new LRUCache<string, { keys: KeySet; at: number }>({ max: MAX_PROVIDERS });
+  readonly #endpoints = rememberAtMost<{ endpoints: Endpoints; at: number }>(MAX_PROVIDERS);
+  readonly #keys = rememberAtMost<{ keys: KeySet; at: number }>(MAX_PROVIDERS);
 
   constructor(runtime: ClientRuntime) {
     this.#runtime = runtime;

@@ -169,12 +169,14 @@ test('a change has its line: when, who, what, whom, where, with what outcome (AU
   expect(failed).toMatchObject({ outcome: 'failure', reason: 'invalid_credentials' });
   expect(JSON.stringify(failed)).not.toContain('not the right password');
   // The answer does not wait for the line.
-  await expect.poll(() => list('access.denied')).toMatchObject({
-    outcome: 'denied',
-    actorId: user.id,
-    scope: 'project:43',
-    requestId: 'req-1',
-  });
+  await expect
+    .poll(() => list('access.denied'))
+    .toMatchObject({
+      outcome: 'denied',
+      actorId: user.id,
+      scope: 'project:43',
+      requestId: 'req-1',
+    });
   // The caller chooses the scopes; rows are not theirs to make.
   for (let id = 100; id < 150; id += 1) await ada.get(`/projects/${id}`);
   expect((await authTuna.audit.list({ type: 'access.denied' })).items).toHaveLength(1);

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { rememberAtMost } from '../../remember.js';
 import { matches } from './scope-name.js';
 
 const FEW = 8; // assignments; who has more has them alone
@@ -78,7 +78,7 @@ export class RoleCatalog {
   readonly #byId: Map<string, CompiledRole>;
   readonly #byName = new Map<string, CompiledRole[]>();
   readonly #sets = new Map<string, RoleSet>();
-  readonly #held = new LRUCache<string, ReadonlyMap<string, RoleSet>>({ max: MAX_HELD });
+  readonly #held = rememberAtMost<ReadonlyMap<string, RoleSet>>(MAX_HELD);
   /** What owning a scope allows there. */
   readonly owner: RoleSet;
 

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { AuthTunaError } from '../../errors.js';
+import { rememberAtMost } from '../../remember.js';
 import { inTime } from '../../time.js';
 import { Batcher } from '../concurrency/batcher.js';
 import type { Runtime } from '../runtime.js';
@@ -34,7 +34,7 @@ const UNTOLD_MS = 1000; // with `recheckSeconds: 0`, how long it takes until wha
 export class ScopeTree {
   readonly #runtime: Runtime;
   readonly #resolvers: readonly ScopeResolver[];
-  readonly #chains = new LRUCache<string, RememberedChain>({ max: MAX_CHAINS });
+  readonly #chains = rememberAtMost<RememberedChain>(MAX_CHAINS);
   readonly #rows: Batcher<NodeRow>;
   #askedAt = -Infinity;
   /** Counts the invalidations, so that an answer that was under way when one came is not remembered. */

@@ -1,4 +1,4 @@
-import { LRUCache } from 'lru-cache';
+import { rememberAtMost } from '../../remember.js';
 import type { Runtime } from '../runtime.js';
 import type { AssignmentRow } from './role-catalog.js';
 
@@ -23,9 +23,7 @@ export const scopeOfTeam = (teamId: string) => TEAM_PREFIX + teamId;
  */
 export class TeamHoldings {
   readonly #runtime: Runtime;
-  readonly #known = new LRUCache<string, { version: number; rows: readonly AssignmentRow[] }>({
-    max: MAX_TEAMS,
-  });
+  readonly #known = rememberAtMost<{ version: number; rows: readonly AssignmentRow[] }>(MAX_TEAMS);
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;

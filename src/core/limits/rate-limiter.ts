@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { RateLimit } from '../../config/rate-limits.js';
 import type { Redis } from '../../db/redis.js';
 import { AuthTunaError } from '../../errors.js';
+import { rememberAtMost } from '../../remember.js';
 import { InOrder } from '../concurrency/in-order.js';
 import type { Runtime } from '../runtime.js';
 import { type CounterStore, databaseStore, redisStore } from './counter-store.js';
@@ -45,12 +46,9 @@ const MAX_ROUNDS = 200;
 export class RateLimiter {
   readonly #runtime: Runtime;
   readonly #store: CounterStore;
-  readonly #refusals = new LRUCache<string, { verdict: RateVerdict; from: number; until: number }>({
-    max: REMEMBERED_KEYS,
-  });
+  readonly #refusals = rememberAtMost<{ verdict: RateVerdict; from: number; until: number }>(REMEMBERED_KEYS);
   /** What each counter was when it was last read or written here: where that is still so, it need not be read again. */
   readonly #last = new LRUCache<string, string>({
-    max: REMEMBERED_KEYS,
     maxSize: REMEMBERED_CHARACTERS,
     sizeCalculation: (state, id) => state.length + id.length,
   });

@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { type Db, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
+import { rememberAtMost } from '../../remember.js';
 import { after, MAX_SKEW_SECONDS } from '../../time.js';
 import type { Write } from '../changes/ledger.js';
 import { InOrder } from '../concurrency/in-order.js';
@@ -79,11 +79,11 @@ const MAX_ROUNDS = 200; // every lost round is somebody else's step towards the 
  */
 export class Throttle {
   readonly #runtime: Runtime;
-  readonly #waits = new LRUCache<string, { until: number; isClosed: boolean; believedFrom: number }>({
-    max: REMEMBERED_KEYS,
-  });
+  readonly #waits = rememberAtMost<{ until: number; isClosed: boolean; believedFrom: number }>(
+    REMEMBERED_KEYS,
+  );
   /** What has failures, as far as is known here. Anything else is counted as the first, and asked about only where it turns out not to be. */
-  readonly #failed = new LRUCache<string, true>({ max: REMEMBERED_KEYS });
+  readonly #failed = rememberAtMost<true>(REMEMBERED_KEYS);
   readonly #inOrder = new InOrder();
 
   constructor(runtime: Runtime) {

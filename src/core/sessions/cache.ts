@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import type { Session } from '../../auth.js';
 import type { AuthTunaError } from '../../errors.js';
+import { rememberAtMost } from '../../remember.js';
 import type { Grants } from '../access/grants.js';
 import type { Topic } from '../invalidation.js';
 import { InvalidationLog } from '../invalidation-log.js';
@@ -111,8 +111,8 @@ export class SessionCache {
   #turnedAt = 0;
   #askedAt = 0;
   readonly #log: InvalidationLog;
-  readonly #ended = new LRUCache<string, AuthTunaError['code']>({ max: MAX_SESSIONS });
-  readonly #texts = new LRUCache<string, string>({ max: MAX_SHARED_TEXTS });
+  readonly #ended = rememberAtMost<AuthTunaError['code']>(MAX_SESSIONS);
+  readonly #texts = rememberAtMost<string>(MAX_SHARED_TEXTS);
   /** @internal */
   readonly sessions: Packer<Session>;
   /** @internal */

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { type Actor, SYSTEM } from '../../actor.js';
 import type { Region } from '../../config/options.js';
 import { isMissing } from '../../db/client.js';
@@ -12,6 +11,7 @@ import {
   scoreChange,
   verdict,
 } from '../../net/user-agent.js';
+import { rememberAtMost } from '../../remember.js';
 import { after } from '../../time.js';
 import type { Fact } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
@@ -39,7 +39,7 @@ const DAY_SECONDS = 86_400;
 export class SessionDevices {
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
-  readonly #known = new LRUCache<string, Device>({ max: MAX_DEVICES });
+  readonly #known = rememberAtMost<Device>(MAX_DEVICES);
 
   constructor(runtime: Runtime, ledger: Ledger) {
     this.#runtime = runtime;

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import { rememberAtMost } from '../../remember.js';
 import { after } from '../../time.js';
 
 /** Numbers of one day, UTC. */
@@ -32,7 +32,7 @@ const TOTALS_SECONDS = 60;
 /** Numbers for the first page. What is over is counted once; totals are up to a minute old, because counting a million rows takes its time. */
 export class Statistics {
   readonly #core: SignInCore;
-  readonly #past = new LRUCache<string, number>({ max: MAX_DAYS });
+  readonly #past = rememberAtMost<number>(MAX_DAYS);
   #totals: { at: Date; value: Promise<Totals> } | null = null;
 
   constructor(core: SignInCore) {

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { LRUCache } from 'lru-cache';
 import type { RateLimit } from '../../config/rate-limits.js';
 import type { Core } from '../../core/core.js';
 import { rateLimited } from '../../core/limits/throttle.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Authenticator, Refusal, UNAUTHENTICATED } from '../../http/caller/authenticators.js';
 import type { RequestReader } from '../../http/caller/request-facts.js';
+import { rememberAtMost } from '../../remember.js';
 import type { KeyFormat } from './format.js';
 import { exposeKey } from './revocation.js';
 import type { VerifiedKey } from './verified-key.js';
@@ -35,7 +35,7 @@ export class KeyAuthenticator implements Authenticator<VerifiedKey> {
   readonly #verifier: KeyVerifier;
   readonly #requests: RequestReader;
   /** When the use of a key from a wrong address was last recorded, by the key's id. */
-  readonly #recorded = new LRUCache<string, number>({ max: MAX_RECORDED });
+  readonly #recorded = rememberAtMost<number>(MAX_RECORDED);
 
   constructor(core: Core, { format, verifier, requests }: Parts) {
     this.#core = core;

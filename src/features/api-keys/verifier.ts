@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import { withTeams } from '../../core/access/team-holdings.js';
 import { Batcher } from '../../core/concurrency/batcher.js';
 import type { Core } from '../../core/core.js';
@@ -7,6 +6,7 @@ import { InvalidationLog } from '../../core/invalidation-log.js';
 import { rateLimited } from '../../core/limits/throttle.js';
 import { isActive } from '../../core/user.js';
 import { equalInConstantTime } from '../../crypto/digest.js';
+import { rememberAtMost } from '../../remember.js';
 import { after } from '../../time.js';
 import { topicOf, WITH_GRANTS } from './api-key.js';
 import type { KeyFormat, ParsedKey } from './format.js';
@@ -32,8 +32,8 @@ export class KeyVerifier {
   readonly #format: KeyFormat;
   readonly #log: InvalidationLog;
   readonly #trustedMs: number;
-  readonly #known = new LRUCache<string, VerifiedKey>({ max: MAX_KEYS });
-  readonly #seen = new LRUCache<string, Seen>({ max: REFUSALS_KEPT });
+  readonly #known = rememberAtMost<VerifiedKey>(MAX_KEYS);
+  readonly #seen = rememberAtMost<Seen>(REFUSALS_KEPT);
   readonly #rows: Batcher<KeyRead>;
   readonly #strange: StrangeIds;
 

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import { LRUCache } from 'lru-cache';
 import type { Session } from '../../auth.js';
 import type { Grants } from '../../core/access/grants.js';
 import type { Core } from '../../core/core.js';
@@ -7,6 +6,7 @@ import type { Topic } from '../../core/invalidation.js';
 import type { VerifiedSession } from '../../core/sessions/cache.js';
 import type { PublicUser } from '../../core/user.js';
 import { type Authenticator, Refusal, UNAUTHENTICATED } from '../../http/caller/authenticators.js';
+import { rememberAtMost } from '../../remember.js';
 import type { AccessClaims, AccessTokens } from './access-token.js';
 import type { DpopProofs } from './dpop.js';
 
@@ -69,7 +69,7 @@ export class TokenAuthenticator implements Authenticator<VerifiedToken> {
   readonly #tokens: AccessTokens;
   readonly #proofs: DpopProofs;
   readonly #trustedMs: number;
-  readonly #known = new LRUCache<string, VerifiedToken>({ max: MAX_TOKENS });
+  readonly #known = rememberAtMost<VerifiedToken>(MAX_TOKENS);
 
   constructor(core: Core, tokens: AccessTokens, proofs: DpopProofs) {
     this.#core = core;

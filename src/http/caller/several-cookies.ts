@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import type { Actor } from '../../actor.js';
 import type { Core } from '../../core/core.js';
 import { networkKeys } from '../../net/addresses.js';
+import { rememberAtMost } from '../../remember.js';
 
 const RECORD_MS = 60_000;
 const MAX_NETWORKS = 1000;
@@ -10,7 +10,7 @@ const MAX_NETWORKS = 1000;
 export class SeveralCookies {
   readonly #core: Core;
   readonly #now: () => number;
-  readonly #recorded = new LRUCache<string, { at: number; unrecorded: number }>({ max: MAX_NETWORKS });
+  readonly #recorded = rememberAtMost<{ at: number; unrecorded: number }>(MAX_NETWORKS);
   #hasExplained = false;
 
   /** @param now milliseconds */

@@ -1,9 +1,9 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
-import { LRUCache } from 'lru-cache';
 import type { Chain } from '../../core/access/grants.js';
 import { isPermissionName, isScope } from '../../core/access/scope-name.js';
 import type { Core } from '../../core/core.js';
 import { AuthTunaError, misconfigured } from '../../errors.js';
+import { rememberAtMost } from '../../remember.js';
 import { authOf } from '../caller/attach.js';
 import { CREDENTIALS, type Credential } from '../caller/authenticators.js';
 import type { AuthContext, EnrollmentCheck, RequestAuth } from '../caller/request-auth.js';
@@ -39,7 +39,7 @@ export class Guards {
   /** Null while no option requires a second factor of anybody. */
   readonly #enrollment: EnrollmentCheck | null;
   /** Refusals of one permission to one user are recorded once a minute, at whatever scopes: the caller chooses those. */
-  readonly #recorded = new LRUCache<string, { at: number; unrecorded: number }>({ max: 10_000 });
+  readonly #recorded = rememberAtMost<{ at: number; unrecorded: number }>(10_000);
   /** What guards ask for by name, so that `ready()` can tell of a name that nothing has. */
   readonly named = { permissions: new Set<string>(), roles: new Set<string>() };
 

@@ -303,9 +303,14 @@ describe('what is given and taken at a place (RB-4, RB-5)', () => {
         const org = `org:${count}`;
         await app.authTuna.scopes.register({ id: org }, SYSTEM);
         const [actor, other] = [await give(actorRole, org), await give(otherRole, org)];
-        const [answer, isAllowed, refusal = 'forbidden'] = await ask({ org, actor, other, actorRole, otherRole });
-        if (answer !== (isAllowed ? 'done' : refusal))
-          wrong.push(`${actorRole} and ${otherRole}: ${answer}`);
+        const [answer, isAllowed, refusal = 'forbidden'] = await ask({
+          org,
+          actor,
+          other,
+          actorRole,
+          otherRole,
+        });
+        if (answer !== (isAllowed ? 'done' : refusal)) wrong.push(`${actorRole} and ${otherRole}: ${answer}`);
       }
     expect(wrong).toEqual([]);
   };

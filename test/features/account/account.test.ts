@@ -214,10 +214,7 @@ test('a form with an old proof leads through the step-up back to the page', asyn
   ]);
   const step = await visitor.open('/auth/step-up?returnTo=%2Faccount%2Fsecurity%3Fconfirmed%3Dagain');
   const done = await visitor.submit(step, { password: PASSWORD });
-  expect([done.status, done.headers.get('location')]).toEqual([
-    303,
-    '/account/security?confirmed=again',
-  ]);
+  expect([done.status, done.headers.get('location')]).toEqual([303, '/account/security?confirmed=again']);
 });
 
 test('a browser that is not signed in comes back to the page after signing in', async () => {
