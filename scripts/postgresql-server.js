@@ -43,6 +43,8 @@ export async function startPostgresql() {
       ['fsync', 'off'],
       ['synchronous_commit', 'off'],
       ['full_page_writes', 'off'],
+      ['wal_level', 'minimal'],
+      ['max_wal_senders', '0'],
     ].flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     onLog: (line) => log.push(line),
     onError: (line) => log.push(String(line)),
