@@ -120,6 +120,7 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
     passkeys(options?: RouterOptions): Router;
     bearer(): Router;
     deviceAuthorization(options?: RouterOptions): Router;
+    remote(): Router;
     apiKeys(options?: RouterOptions): Router;
     account(options?: RouterOptions): Router;
     admin(options?: AdminRouterOptions): Router;

@@ -55,6 +55,7 @@ import { PasskeyManager } from './features/passkeys/manager.js';
 import { passkeysFeature } from './features/passkeys/routes.js';
 import { PasswordlessManager } from './features/passwordless/manager.js';
 import { passwordlessFeature } from './features/passwordless/routes.js';
+import { remoteFeature } from './features/remote/routes.js';
 import { ServiceAccountDirectory } from './features/service-accounts/directory.js';
 import { ServiceAccountManager } from './features/service-accounts/manager.js';
 import { LinkedIdentities } from './features/social/identities.js';
@@ -235,6 +236,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(mount(http, socialFeature(social, http, options))),
         bearer: () => mount(http, bearerFeature(bearer, proofs, http)),
         deviceAuthorization: (options?: RouterOptions) => mount(http, deviceFeature(devices, http, options)),
+        remote: () => mount(http, remoteFeature(core, http)),
         apiKeys: (options?: RouterOptions) => mount(http, apiKeysFeature(apiKeys, core, http, options)),
         account: (options?: RouterOptions) =>
           mount(http, accountFeature(account, { mfa, passkeys, social }, http, options)),
@@ -257,6 +259,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(`${mountPaths.auth}/social`, routers.social(options))
             .use(`${mountPaths.auth}/token`, routers.bearer())
             .use(`${mountPaths.auth}/device`, routers.deviceAuthorization(options))
+            .use(`${mountPaths.auth}/remote`, routers.remote())
             .use(`${mountPaths.auth}/api-keys`, routers.apiKeys(options))
             .use(mountPaths.account, routers.account(options))
             .use(mountPaths.admin, routers.admin(options))

@@ -77,6 +77,12 @@ const LAYERS: readonly { files: RegExp; mayImport: RegExp }[] = [
     mayImport: new RegExp(`^(features|http|core|config|templates|net|db)/|^(${BASE})$`),
   },
   { files: /^client\//, mayImport: /^client\// },
+  {
+    files: /^remote\//,
+    mayImport: new RegExp(
+      `^(remote|http|net)/|^core/access/scope-name$|^config/(config|options)$|^(${BASE})$`,
+    ),
+  },
   { files: /^(cli|testing)\//, mayImport: /./ },
   { files: /^(authtuna|authtuna-interface|env|features|parts|start|index)\.ts$/, mayImport: /./ },
 ];
@@ -122,7 +128,7 @@ test('no file imports in a circle, type imports included', () => {
 
 test('express is known to http, routes, pages, testing and what puts an instance together', () => {
   const allowed = new RegExp(
-    `^http/|^features/[^/]+/${ROUTES}|^testing/|^(authtuna|authtuna-interface|features)\\.ts$`,
+    `^http/|^features/[^/]+/${ROUTES}|^(testing|remote)/|^(authtuna|authtuna-interface|features)\\.ts$`,
   );
   const wrong = IMPORTS.filter(({ from, to }) => /^express(\/|$)/.test(to) && !allowed.test(from));
   expect(wrong.map(({ from }) => from)).toEqual([]);

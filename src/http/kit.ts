@@ -11,6 +11,7 @@ import { securityHeaders } from './answer/headers.js';
 import { OwnSessionCookie } from './answer/own-session-cookie.js';
 import { type SignInResponse, sendSignIn, writeSignIn } from './answer/sign-in-response.js';
 import { findAuth } from './caller/attach.js';
+import { PresentedCallers } from './caller/presented.js';
 import type { RequestReader } from './caller/request-facts.js';
 import type { SessionMiddleware } from './caller/session.js';
 import type { SessionCookie } from './caller/session-cookie.js';
@@ -55,6 +56,8 @@ export interface HttpKit {
   readonly headers: RequestHandler[];
   /** First in every router: headers, the caller when `session()` of this instance was not mounted before, and the cross-site check. */
   readonly prepare: RequestHandler[];
+  /** Finds the callers of requests that other servers received. */
+  readonly presented: PresentedCallers;
   /** What a sign-in must know of the browser. */
   signInOptions(req: Request): Promise<SignInOptions>;
   /** Limits a route by the caller's address, or user: `http.rateLimit('mailRequest')`. */
@@ -127,6 +130,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
       (req, res, next) =>
         findAuth(req)?.isOf(sessions) === true ? next() : sessions.handler(req, res, next),
     ],
+    presented: new PresentedCallers(sessions),
     async signInOptions(req) {
       return {
         browserCookie: browserCookie.read(req),

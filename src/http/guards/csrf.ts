@@ -18,7 +18,7 @@ export function isSafeMethod(method: string | undefined): boolean {
  */
 export function isCrossSite(
   req: IncomingMessage,
-  { origins, session }: Pick<Config, 'origins' | 'session'>,
+  { origins, session }: Pick<Config, 'origins'> & { session: Pick<Config['session'], 'sameSite'> },
 ): boolean {
   const { origin } = req.headers;
   const site = req.headers['sec-fetch-site'];

@@ -257,8 +257,12 @@ const RECORD_MS = 60_000;
 const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnroll'];
 const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];
 
-/** A misspelt option would be left out, and the guard ask for something else than it says. */
-function checkOptions(guard: string, options: UserGuardOptions, known: readonly string[]): void {
+/** @internal A misspelt option would be left out, and the guard ask for something else than it says. */
+export function checkOptions(
+  guard: string,
+  options: UserGuardOptions,
+  known: readonly string[] = GUARD_OPTIONS,
+): void {
   for (const option of Object.keys(options)) {
     if (!known.includes(option)) throw misconfigured(`${guard}: ${option} is not an option of a guard`);
   }
@@ -293,7 +297,8 @@ function refusalOf(
   return undefined;
 }
 
-function scopeReader(options: GuardOptions): (req: Request) => string | Promise<string> {
+/** @internal Finds the scope of a request by the options of a guard. */
+export function scopeReader(options: GuardOptions): (req: Request) => string | Promise<string> {
   const { scope, scopeFrom, scopeType } = options;
   if (scope !== undefined && scopeFrom !== undefined)
     throw misconfigured('a guard takes scope or scopeFrom, not both');

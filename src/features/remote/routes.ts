@@ -1,0 +1,70 @@
+import type { Core } from '../../core/core.js';
+import type { HttpKit } from '../../http/kit.js';
+import { type Feature, type RouteGuard, route } from '../../http/route.js';
+import { canBody, verifyBody } from './schemas.js';
+
+const VERIFY = 'tokens:introspect';
+/** A key of the other server; what it may ask is a permission of its own. */
+const SERVERS: RouteGuard = { credentials: ['api_key'] };
+
+/** What servers with `authtuna/remote` ask, at `/auth/remote`. */
+export function remoteFeature(core: Core, http: HttpKit): Feature {
+  const validForSeconds = core.config.session.recheckSeconds;
+  return {
+    name: 'remote',
+    path: `${http.config.paths.auth}/remote`,
+    pages: null,
+    routes: [
+      route({
+        method: 'post',
+        path: '/verify',
+        summary: `Whose credential another server received, and what its owner may do; for an API key with \`${VERIFY}\``,
+        guard: SERVERS,
+        body: verifyBody,
+        answers: { 200: '`{ method, user, session, apiKey, refusal, results, validForSeconds }`' },
+        async run({ body, auth: asking }) {
+          await asking.require(VERIFY);
+          const { checks, cookie, authorization, apiKey, userAgent, ip } = body;
+          const { auth, refusal } = await http.presented.find({
+            cookie,
+            authorization,
+            apiKey,
+            userAgent,
+            ip,
+          });
+          const results: boolean[] = [];
+          for (const check of checks)
+            results.push(
+              'role' in check
+                ? await auth.hasRole(check.role, check.scope)
+                : await auth.can(check.permission, check.scope),
+            );
+          const { method, user, session } = auth;
+          return {
+            json: {
+              method,
+              user: user === null ? null : http.sentUser(user),
+              session,
+              apiKey: auth.apiKey,
+              refusal,
+              results,
+              validForSeconds,
+            },
+          };
+        },
+      }),
+      route({
+        method: 'post',
+        path: '/can',
+        summary: `Whether a user holds a permission; for an API key with \`${VERIFY}\``,
+        guard: SERVERS,
+        body: canBody,
+        answers: { 200: '`{ allowed, validForSeconds }`' },
+        async run({ body: { userId, permission, scope }, auth }) {
+          await auth.require(VERIFY);
+          return { json: { allowed: await core.access.can(userId, permission, scope), validForSeconds } };
+        },
+      }),
+    ],
+  };
+}

@@ -1,0 +1,139 @@
+import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
+import type { Config } from '../config/config.js';
+import type { Logger } from '../config/options.js';
+import { AuthTunaError, misconfigured } from '../errors.js';
+import { createAddressResolver } from '../http/caller/address.js';
+import { hasBearer, refuseTwoAuthorizations } from '../http/caller/authenticators.js';
+import { createErrorHandler, handle } from '../http/errors.js';
+import { isCrossSite, isSafeMethod } from '../http/guards/csrf.js';
+import type { GuardOptions, UserGuardOptions } from '../http/guards/guards.js';
+import { isAllowedUrl } from '../net/outbound.js';
+import { requirePermission, requireRole, requireUser } from './guards.js';
+import { RemoteAuth } from './remote-auth.js';
+import { type Credential, RemoteServer } from './server.js';
+
+export type { GuardOptions, UserGuardOptions } from '../http/guards/guards.js';
+
+export interface RemoteOptions {
+  /** `baseUrl` of the AuthTuna server: https, or a loopback host. */
+  url: string;
+  /** An API key of that server, whose owner holds `tokens:introspect`. */
+  key: string;
+  /** Where its auth router is mounted. Default `/auth`. */
+  authPath?: string;
+  /**
+   * Origins of this server's own pages, such as `https://files.example.com`. Browsers may send unsafe requests with a cookie from these alone.
+   */
+  origins?: readonly string[];
+  /** The name of the session cookie. Default: `at_sess` with or without `__Host-` or `__Secure-`. */
+  cookieName?: string;
+  /** As for `createAuthTuna`: how many proxies, or which, may set `X-Forwarded-For`. */
+  trustedProxies?: number | readonly string[];
+  /** Default: the console. */
+  logger?: Logger;
+  /** Default: the clock of the machine. */
+  clock?: { now(): Date };
+}
+
+/** What a server without the database has of AuthTuna. */
+export interface RemoteAuthTuna {
+  /** `app.use(authTuna.session())`: who is calling, as `req.auth` and `req.user`. 503 where a credential cannot be checked. */
+  session(): RequestHandler;
+  requireUser(options?: UserGuardOptions): RequestHandler;
+  requirePermission(permission: string | readonly string[], options?: GuardOptions): RequestHandler;
+  requireRole(role: string | readonly string[], options?: GuardOptions): RequestHandler;
+  errorHandler(): ErrorRequestHandler;
+  readonly access: {
+    /** Whether a user holds a permission. @throws AuthTunaError `unavailable` */
+    can(userId: string, permission: string, scope?: string): Promise<boolean>;
+  };
+}
+
+const MAX_USER_AGENT = 512;
+const MAX_TOKEN = 4200;
+const MAX_KEY = 256;
+const MAX_COOKIES = 8192;
+const COOKIE = /^(__Host-|__Secure-)?at_sess$/;
+
+/**
+ * AuthTuna for a server that cannot reach the database: it asks an AuthTuna server over HTTP.
+ *
+ * Answers are remembered for `session.recheckSeconds` of that server, counted from the moment of the question, so the bound is the same. Unsafe
+ * methods, `fresh` guards and unknown credentials ask each time.
+ * @throws AuthTunaError `misconfigured`
+ */
+export function remote(options: RemoteOptions): RemoteAuthTuna {
+  const { url, key, authPath = '/auth', origins = [], clock, logger = console } = options;
+  if (!isAllowedUrl(url, { allowLoopback: true, publicOnly: false }))
+    throw misconfigured(`remote: url '${url}' must begin with https://, or name a loopback host`);
+  if (typeof key !== 'string' || key === '') throw misconfigured('remote: key must be an API key');
+  const base = `${url.replace(/\/$/, '')}${authPath}`;
+  const server = new RemoteServer(`${base}/remote`, key, () => (clock?.now() ?? new Date()).getTime());
+  const addressOf = createAddressResolver(options.trustedProxies);
+  // Whether the server's cookies are sent to other sites is not known here, so a request with a cookie must say where it comes from.
+  const own = { origins: new Set(origins), session: { sameSite: 'none' as const } };
+  const errorHandler = createErrorHandler({
+    baseUrl: new URL(url).origin,
+    paths: { auth: new URL(base).pathname } as Config['paths'],
+    logger,
+  });
+  return {
+    session: () =>
+      handle(async (req, res, next) => {
+        const { ip } = addressOf(req.socket.remoteAddress, req.headers['x-forwarded-for']);
+        const credential = credentialOf(req, ip, options.cookieName);
+        const isSafe = isSafeMethod(req.method);
+        if (credential?.cookie !== undefined && !isSafe && isCrossSite(req, own))
+          throw new AuthTunaError('cross_site_request');
+        const found = credential === null ? null : await server.verify(credential, [], { isLatest: !isSafe });
+        attach(req, new RemoteAuth(server, req, credential, found?.answer ?? null));
+        if (credential !== null) {
+          res.setHeader('Cache-Control', 'no-store');
+          res.vary('Cookie, Authorization');
+        }
+        next();
+      }),
+    requireUser,
+    requirePermission,
+    requireRole,
+    errorHandler: () => errorHandler,
+    access: { can: (userId, permission, scope = 'global') => server.can(userId, permission, scope) },
+  };
+}
+
+/** What the request carries, and nothing that is not for AuthTuna; null for a request without a credential. */
+function credentialOf(req: Request, ip: string | null, cookieName: string | undefined): Credential | null {
+  refuseTwoAuthorizations(req);
+  const { headers } = req;
+  const authorization = hasBearer(req) ? headers.authorization : undefined;
+  const apiKey = headers['x-api-key'] === undefined ? undefined : String(headers['x-api-key']);
+  const cookie = (headers.cookie ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => {
+      const name = pair.slice(0, pair.indexOf('='));
+      return cookieName === undefined
+        ? COOKIE.test(name)
+        : name.replace(/^__(Host|Secure)-/, '') === cookieName;
+    })
+    .join('; ');
+  const userAgent = headers['user-agent'];
+  const facts = { ip, ...(userAgent !== undefined && { userAgent: userAgent.slice(0, MAX_USER_AGENT) }) };
+  // What the server would not read. No credential of ours is so long.
+  const tooLong = (text: string | undefined, limit: number) => text !== undefined && text.length > limit;
+  if (tooLong(authorization, MAX_TOKEN) || tooLong(apiKey, MAX_KEY) || tooLong(cookie, MAX_COOKIES))
+    throw new AuthTunaError('malformed_request');
+  // A token or a key decides alone, as on the server itself.
+  if (authorization !== undefined || apiKey !== undefined)
+    return {
+      ...facts,
+      ...(authorization !== undefined && { authorization }),
+      ...(apiKey !== undefined && { apiKey }),
+    };
+  return cookie === '' ? null : { ...facts, cookie };
+}
+
+function attach(req: Request, auth: RemoteAuth): void {
+  const property = (value: unknown) => ({ configurable: true, enumerable: true, writable: true, value });
+  Object.defineProperties(req, { auth: property(auth), user: property(auth.user ?? undefined) });
+}

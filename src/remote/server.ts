@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { z } from 'zod';
+import { AuthTunaError, isErrorCode } from '../errors.js';
+import { outbound } from '../net/outbound.js';
+
+const MAX_CALLERS = 10_000;
+const MAX_DECISIONS = 50_000;
+const REFUSAL_MS = 1000; // how long a refusal is repeated from memory, so that a flood does not become requests
+
+/** What a request of a client carries, as the AuthTuna server reads it. */
+export interface Credential {
+  cookie?: string;
+  authorization?: string;
+  apiKey?: string;
+  ip: string | null;
+  userAgent?: string;
+}
+
+/** A permission or a role, and where. */
+export type Check = { permission: string; scope: string } | { role: string; scope: string };
+
+const date = z.string().transform((text) => new Date(text));
+const orNull = date.nullable();
+const userShape = z.looseObject({
+  id: z.string(),
+  createdAt: date.optional(),
+  updatedAt: date.optional(),
+  emailVerifiedAt: orNull.optional(),
+  lastLoginAt: orNull.optional(),
+});
+const verifyShape = z.object({
+  method: z.enum(['anonymous', 'session', 'access_token', 'api_key']),
+  user: userShape.nullable(),
+  session: z
+    .looseObject({
+      id: z.string(),
+      createdAt: date,
+      lastSeenAt: date,
+      expiresAt: date,
+      authenticatedAt: date,
+    })
+    .nullable(),
+  apiKey: z
+    .looseObject({
+      id: z.string(),
+      createdAt: date,
+      expiresAt: orNull,
+      lastUsedAt: orNull,
+      revokedAt: orNull,
+      exposedAt: orNull,
+    })
+    .nullable(),
+  refusal: z.string().nullable(),
+  results: z.array(z.boolean()),
+  validForSeconds: z.number().min(0).max(3600),
+});
+const canShape = z.object({ allowed: z.boolean(), validForSeconds: z.number().min(0).max(3600) });
+
+/** What the AuthTuna server said of a credential. */
+export type Answer = z.output<typeof verifyShape>;
+
+interface Known {
+  answer: Answer;
+  results: Map<string, boolean>;
+  /** Milliseconds, taken before the question was sent: what was said counts from then on. */
+  askedAt: number;
+}
+
+/**
+ * Asks an AuthTuna server, and remembers its answers for as long as that server itself believes what it has read.
+ *
+ * Questions for unsafe methods are always sent. A server that cannot be reached is `unavailable`, and never a yes.
+ */
+export class RemoteServer {
+  readonly #base: string;
+  readonly #key: string;
+  readonly #now: () => number;
+  readonly #known = new LRUCache<string, Known>({ max: MAX_CALLERS });
+  readonly #decisions = new LRUCache<string, { allowed: boolean; until: number; askedAt: number }>({
+    max: MAX_DECISIONS,
+  });
+  /** Questions about the same credential that are on their way, so that many requests of one client ask once. */
+  readonly #underWay = new Map<string, Promise<Known>>();
+
+  constructor(base: string, key: string, now: () => number) {
+    this.#base = base;
+    this.#key = key;
+    this.#now = now;
+  }
+
+  /**
+   * What a credential is worth, and the results of checks in their order.
+   *
+   * @param isLatest the question is sent although the answer is known: for unsafe methods
+   * @throws AuthTunaError `unavailable`; what the server refuses a request for, such as `malformed_request`
+   */
+  async verify(
+    credential: Credential,
+    checks: readonly Check[],
+    options: { isLatest: boolean },
+  ): Promise<{ answer: Answer; results: boolean[] }> {
+    const id = digest(credential);
+    const names = checks.map((check) => JSON.stringify(check));
+    const known = this.#known.get(id);
+    const isKnown =
+      known !== undefined &&
+      !options.isLatest &&
+      this.#isFresh(known) &&
+      names.every((name) => known.results.has(name));
+    const found = isKnown ? known : await this.#ask(id, credential, checks, names, options.isLatest);
+    return { answer: found.answer, results: names.map((name) => found.results.get(name) === true) };
+  }
+
+  /** Whether a user holds a permission at a scope. @throws AuthTunaError `unavailable` */
+  async can(userId: string, permission: string, scope: string): Promise<boolean> {
+    const id = JSON.stringify([userId, permission, scope]);
+    const askedAt = this.#now();
+    const known = this.#decisions.get(id);
+    if (known !== undefined && askedAt >= known.askedAt && askedAt < known.until) return known.allowed;
+    const { allowed, validForSeconds } = canShape.parse(
+      await this.#post('/can', { userId, permission, scope }),
+    );
+    this.#decisions.set(id, { allowed, askedAt, until: askedAt + validForSeconds * 1000 });
+    return allowed;
+  }
+
+  async #ask(
+    id: string,
+    credential: Credential,
+    checks: readonly Check[],
+    names: readonly string[],
+    isLatest: boolean,
+  ): Promise<Known> {
+    const question = `${id} ${names.join(' ')}`;
+    const present = isLatest ? undefined : this.#underWay.get(question);
+    if (present !== undefined) return present;
+    const asked = this.#send(id, credential, checks, names);
+    if (isLatest) return asked;
+    this.#underWay.set(question, asked);
+    try {
+      return await asked;
+    } finally {
+      this.#underWay.delete(question);
+    }
+  }
+
+  async #send(
+    id: string,
+    credential: Credential,
+    checks: readonly Check[],
+    names: readonly string[],
+  ): Promise<Known> {
+    const askedAt = this.#now();
+    const answer = verifyShape.parse(await this.#post('/verify', { ...credential, checks }));
+    const before = this.#known.get(id);
+    // Decisions of one and the same answer stay together: a later one replaces them all.
+    const others = before !== undefined && before.askedAt === askedAt ? before.results : [];
+    const results = new Map([
+      ...others,
+      ...names.map((name, at) => [name, answer.results[at] === true] as const),
+    ]);
+    const known = { answer, results, askedAt };
+    if (before === undefined || before.askedAt <= askedAt) this.#known.set(id, known);
+    return known;
+  }
+
+  #isFresh({ answer, askedAt }: Known): boolean {
+    const age = this.#now() - askedAt;
+    const limit = answer.validForSeconds * 1000;
+    return age >= 0 && age < (answer.user === null ? Math.min(limit, REFUSAL_MS) : limit);
+  }
+
+  async #post(path: string, body: object): Promise<unknown> {
+    const { status, json } = await outbound(
+      this.#base + path,
+      {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json', 'x-api-key': this.#key },
+        body: JSON.stringify(body),
+      },
+      { allowLoopback: true, publicOnly: false },
+    );
+    if (status === 200) return json;
+    const { code, detail } = (json ?? {}) as { code?: unknown; detail?: unknown };
+    // Refusals of the client's own request; everything else is a fault between the two servers.
+    if ((status === 400 || status === 429) && typeof code === 'string' && isErrorCode(code))
+      throw new AuthTunaError(code, status === 429 ? { retryAfterSeconds: 1 } : {});
+    throw new AuthTunaError(
+      'unavailable',
+      { retryAfterSeconds: 5 },
+      { cause: new Error(`The AuthTuna server answered ${status}: ${String(detail ?? code ?? '')}`) },
+    );
+  }
+}
+
+/** Credentials are remembered by a digest, so that the memory holds none. */
+function digest(credential: Credential): string {
+  return createHash('sha256').update(JSON.stringify(credential)).digest('base64url');
+}
