@@ -24,6 +24,9 @@ export default defineConfig({
           exclude: [
             ...exclude,
             'test/crypto/**',
+            'test/net/**',
+            'test/oauth-client/**',
+            'test/http/pages/**',
             'test/templates/**',
             'test/layers.test.ts',
             'test/docs/**',
