@@ -87,7 +87,7 @@ function completed(parsed: ParsedOptions, base: URL, isSecure: boolean) {
     }),
     // A developer's machine keeps mails in a mailbox of its own.
     passwordless: passwordlessOf(parsed.passwordless, mail !== undefined || !isSecure),
-    mfa: Object.freeze({ ...parsed.mfa, issuer: parsed.mfa.issuer ?? appName }),
+    mfa: Object.freeze({ ...parsed.mfa, issuer: parsed.mfa.issuer ?? withoutColons(appName) }),
     passkeys: Object.freeze({
       ...parsed.passkeys,
       rpId: parsed.passkeys.rpId ?? base.hostname,
@@ -118,6 +118,11 @@ function passwordlessOf({ magicLink, emailCode }: ParsedOptions['passwordless'],
     },
     emailCode: emailCode ?? canMail,
   });
+}
+
+/** Authenticator apps take the text before the first colon of a label for the issuer. */
+function withoutColons(name: string): string {
+  return name.replace(/\s*:+\s*/g, ' ').trim() || 'AuthTuna';
 }
 
 /** `secrets[0]`, `session.idleSeconds` */

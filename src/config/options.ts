@@ -282,7 +282,7 @@ export interface AuthTunaOptions {
     };
   };
   mfa?: {
-    /** Shown in authenticator apps. Default: `appName`. */
+    /** Shown in authenticator apps; without a colon, which splits their labels. Default: `appName` with spaces for colons. */
     issuer?: string;
     /** Codes of a set, 4 to 20. Default 10. */
     recoveryCodeCount?: number;

@@ -7,7 +7,7 @@ export interface Username {
   key: string;
 }
 
-const MAX_EMAIL_BYTES = 254; // RFC 5321 section 4.5.3.1.3, less the angle brackets
+export const MAX_EMAIL_BYTES = 254; // RFC 5321 section 4.5.3.1.3, less the angle brackets
 const MAX_LOCAL_PART = 64; // RFC 5321 section 4.5.3.1.1
 
 // Dot-atom without `%` and `!`, by which old relays carry mail on to a host of the sender's choice.

@@ -1,5 +1,6 @@
 import { isMissing, isUniqueViolation } from '../db/client.js';
-import { AuthTunaError, type FieldRule } from '../errors.js';
+import { AuthTunaError, type FieldError, type FieldRule } from '../errors.js';
+import { MAX_EMAIL_BYTES } from './identifiers.js';
 
 /** `not_found` for a user who is not there, or deleted. */
 export function noUser(): AuthTunaError {
@@ -27,9 +28,16 @@ export function requireKnownFields(input: object, known: readonly string[]): voi
   if (errors.length > 0) throw new AuthTunaError('invalid_input', { errors });
 }
 
-/** `invalid_input` for an address that is not one plain mailbox. */
-export function invalidEmail(field = 'email'): AuthTunaError {
-  return invalid(field, 'invalid_email', 'must be one plain email address');
+/** `invalid_input` for an address that is not one plain mailbox, or too long for one. */
+export function invalidEmail(given: string, field = 'email'): AuthTunaError {
+  return new AuthTunaError('invalid_input', { errors: [emailError(given, field)] });
+}
+
+/** What is wrong with a text that is no address. */
+export function emailError(given: string, field = 'email'): FieldError {
+  return given.trim().length > MAX_EMAIL_BYTES
+    ? { field, rule: 'too_long', message: `must have at most ${MAX_EMAIL_BYTES} characters` }
+    : { field, rule: 'invalid_email', message: 'must be one plain email address' };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { FieldError, FieldRule } from '../../errors.js';
 import { canonicalEmail, USERNAME_RULE } from '../identifiers.js';
+import { emailError } from '../refusals.js';
 
 /** What a person who signs up must still be asked for: `username`, or a field of `signUp.fields` as `data.<name>`. */
 export type MissingDetail = 'username' | `data.${string}`;
@@ -8,8 +9,7 @@ export type MissingDetail = 'username' | `data.${string}`;
 export function emailErrors(given: string, allowed: readonly string[] | undefined): FieldError[] {
   const email = canonicalEmail(given);
   if (given === '') return [{ field: 'email', rule: 'required', message: 'is required' }];
-  if (email === null)
-    return [{ field: 'email', rule: 'invalid_email', message: 'must be one plain email address' }];
+  if (email === null) return [emailError(given)];
   const domain = email.slice(email.lastIndexOf('@') + 1);
   return allowed === undefined || allowed.includes(domain)
     ? []

@@ -69,7 +69,7 @@ export class MailedLinks {
   /** The address in its canonical spelling. @throws AuthTunaError `invalid_input` */
   addressOf(input: string, field = 'email'): string {
     const address = canonicalEmail(input);
-    if (address === null) throw invalidEmail(field);
+    if (address === null) throw invalidEmail(input, field);
     return address;
   }
 

@@ -102,7 +102,7 @@ export async function storeUser(
 /** An address in the form it is stored in. @throws AuthTunaError `invalid_input` */
 export function requireEmail(email: string): string {
   const canonical = canonicalEmail(email);
-  if (canonical === null) throw invalidEmail();
+  if (canonical === null) throw invalidEmail(email);
   return canonical;
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { codeField, nameField } from '../../core/typed.js';
 
-const login = z.string().min(1).max(320);
+const login = nameField(320).pipe(z.string().min(1));
 const password = z.string().min(1).max(1024);
 
 const email = z.string().min(1).max(320);
@@ -9,7 +10,7 @@ const token = z.string().min(1).max(128);
 /** Missing values pass: the sign-up itself tells all faults of a form at once. */
 export const signUpBody = z.strictObject({
   email: z.string().max(320).default(''),
-  username: z.string().max(128).nullish(),
+  username: nameField(128).nullish(),
   password: z.string().max(1024).default(''),
   data: z.record(z.string().max(64), z.unknown()).optional(),
 });
@@ -34,5 +35,5 @@ export const changeEmailBody = z.strictObject({ newEmail: email });
 
 export const stepUpBody = z.strictObject({
   password: password.optional(),
-  code: z.string().min(1).max(64).optional(),
+  code: codeField().optional(),
 });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { tokenClientId, tokenScope } from '../../core/sessions/token-terms.js';
+import { codeField, nameField } from '../../core/typed.js';
 
 export const FIRST_PARTY = 'first-party';
 export const SECOND_FACTOR_GRANT = 'urn:authtuna:second-factor';
@@ -11,7 +12,7 @@ const clientId = tokenClientId.default(FIRST_PARTY);
 // Unknown parameters are ignored on these routes alone: RFC 6749 section 3.2 asks for it, and clients send parameters of extensions.
 const password = z.object({
   grant_type: z.literal('password'),
-  username: z.string().min(1).max(320),
+  username: nameField(320).pipe(z.string().min(1)),
   password: z.string().min(1).max(1024),
   scope: tokenScope.optional(),
   client_id: clientId,
@@ -19,7 +20,7 @@ const password = z.object({
 const secondFactor = z.object({
   grant_type: z.literal(SECOND_FACTOR_GRANT),
   pending_token: z.string().min(1).max(128),
-  code: z.string().min(1).max(64),
+  code: codeField(),
   scope: tokenScope.optional(),
   client_id: clientId,
 });

@@ -1,3 +1,4 @@
+import { typedCode } from '../../core/typed.js';
 import type { Random } from '../../crypto/random.js';
 
 // Crockford's alphabet: what is read aloud or copied by hand cannot be mistaken, and I, L, O are read as 1, 1, 0.
@@ -27,7 +28,7 @@ export function printRecoveryCode({ number, secret }: RecoveryCode): string {
 
 /** Reads what a person typed: any case, with or without separators; null for anything that is no recovery code. */
 export function parseRecoveryCode(text: string): RecoveryCode | null {
-  const plain = text.toUpperCase().replace(/[\s-]/g, '').replace(/[IL]/g, '1').replace(/O/g, '0');
+  const plain = typedCode(text).replace(/[IL]/g, '1').replace(/O/g, '0');
   const match = SHAPE.exec(plain);
   return match === null ? null : { number: Number(match[1]), secret: match[2] as string };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { codeField } from '../../core/typed.js';
 
-const code = z.string().min(1).max(64);
+const code = codeField();
 
 export const codeBody = z.strictObject({ code });
 

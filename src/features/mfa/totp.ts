@@ -1,6 +1,7 @@
 import { generateURI, ScureBase32Plugin, verifySync } from 'otplib';
 import { renderSVG } from 'uqr';
 import type { SealedColumn } from '../../core/changes/reseal.js';
+import { typedCode } from '../../core/typed.js';
 import type { Random } from '../../crypto/random.js';
 
 const SEED_BYTES = 20; // 160 bits, RFC 4226 section 4 R6
@@ -45,7 +46,7 @@ export function enrollment(
 
 /** The time step whose code was typed, or null when it is none of the accepted ones. */
 export function stepOf(seed: string, code: string, now: Date): number | null {
-  const digits = code.replace(/\s/g, '');
+  const digits = typedCode(code);
   return /^\d{6}$/.test(digits) ? matchingStep(seed, digits, now) : null;
 }
 

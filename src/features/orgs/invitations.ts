@@ -50,7 +50,7 @@ export async function invite(
 ): Promise<Invitation> {
   await requireAt(core, actor, memberPermission(scope, 'invite'), scope);
   const email = canonicalEmail(input.email);
-  if (email === null) throw invalidEmail();
+  if (email === null) throw invalidEmail(input.email);
   const { role } = input;
   await requireMayOffer(core, { scope, role, email }, actor);
   await requireAllowedAddress(core, scope, email);

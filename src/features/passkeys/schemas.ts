@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameField } from '../../core/typed.js';
 
 const base64url = (max: number) =>
   z
@@ -38,7 +39,7 @@ export const authenticationResponse = z.object({
 
 export const registerOptionsBody = z.strictObject({
   email: z.string().max(320).default(''),
-  username: z.string().min(1).max(128).optional(),
+  username: nameField(128).optional(),
   data: z.record(z.string().max(64), z.unknown()).optional(),
 });
 

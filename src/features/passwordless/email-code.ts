@@ -5,6 +5,7 @@ import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js'
 import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import type { IssuedMail } from '../../core/tokens/mailed-links.js';
 import { mailTo, type Recipient, standInFor } from '../../core/tokens/recipient.js';
+import { typedCode } from '../../core/typed.js';
 import { newId, type Random } from '../../crypto/random.js';
 import { AuthTunaError } from '../../errors.js';
 import { after } from '../../time.js';
@@ -54,7 +55,7 @@ export async function consumeCode(
       : null;
   const mayTry = row !== null && (await reserveAttempt(core, row.id));
   const hash = mayTry ? row.secretHash : null;
-  const matches = await passwords.verifyHash(hash, input.code.replace(/[^0-9]/g, ''));
+  const matches = await passwords.verifyHash(hash, typedCode(input.code));
   if (user === null || row === null || !matches) {
     await recordFailure(core, user, actor);
     throw mayTry ? wrongCode() : deadCode();

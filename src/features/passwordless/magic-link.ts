@@ -9,6 +9,7 @@ import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { type IssuedMail, returnToOf } from '../../core/tokens/mailed-links.js';
 import type { LiveToken } from '../../core/tokens/one-time-tokens.js';
 import { mailTo, type Recipient } from '../../core/tokens/recipient.js';
+import { typedCode } from '../../core/typed.js';
 import type { UserRow } from '../../core/user.js';
 import { equalInConstantTime, sha256 } from '../../crypto/digest.js';
 import { AuthTunaError } from '../../errors.js';
@@ -117,7 +118,7 @@ async function requireCode(
 ): Promise<void> {
   if (typed === undefined) throw new AuthTunaError('invalid_credentials', { message: ENTER_CODE });
   if (!(await reserveAttempt(core, live.id))) throw new AuthTunaError('invalid_token');
-  const code = typed.toUpperCase().replace(/[^0-9A-Z]/g, '');
+  const code = typedCode(typed);
   if (equalInConstantTime(codeDigest(core, live.subject, code), String(live.data.code))) return;
   await recordFailure(core, user, actor);
   throw new AuthTunaError('invalid_credentials', { message: ENTER_CODE });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { codeField, nameField } from '../../core/typed.js';
 
 const email = z.string().min(1).max(320);
 
@@ -7,10 +8,10 @@ export const requestBody = z.strictObject({ email });
 export const consumeLinkBody = z.strictObject({
   token: z.string().min(1).max(128),
   /** As it is shown in the asking browser: eight letters and digits, grouped or not. */
-  code: z.string().min(1).max(16).optional(),
+  code: codeField().optional(),
   /** For a link that makes an account. */
-  username: z.string().max(128).optional(),
+  username: nameField(128).optional(),
   data: z.record(z.string().max(64), z.unknown()).optional(),
 });
 
-export const consumeCodeBody = z.strictObject({ email, code: z.string().min(1).max(12) });
+export const consumeCodeBody = z.strictObject({ email, code: codeField() });

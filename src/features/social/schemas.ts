@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameField } from '../../core/typed.js';
 
 const parameter = z.string().min(1).max(4096);
 
@@ -20,7 +21,7 @@ export const startQuery = z.object({
 
 export const completeBody = z.strictObject({
   token: z.string().min(1).max(128),
-  username: z.string().max(128).optional(),
+  username: nameField(128).optional(),
   data: z.record(z.string().max(64), z.unknown()).optional(),
 });
 
