@@ -3,11 +3,11 @@ import type { Write } from '../../core/changes/ledger.js';
 import { maskedEmail } from '../../core/identifiers.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { requestVerification } from '../../core/sign-in/verification.js';
 import type { UserRow } from '../../core/user.js';
 import type { Lane } from '../../crypto/work-queue.js';
 import { AuthTunaError } from '../../errors.js';
 import { requestPasswordReset } from './reset-password.js';
-import { requestEmailVerification } from './verify-email.js';
 
 /** {@link AuthManager.login} */
 export async function login(
@@ -47,7 +47,7 @@ async function refuseUnconfirmed(
   writes: readonly Write[],
 ): Promise<never> {
   await recordRefusal(core, user, 'email_not_verified', actor, writes);
-  const held = await requestEmailVerification(core, user.email, actor);
+  const held = await requestVerification(core, user.email, actor);
   if (held === null) throw new AuthTunaError('email_not_verified');
   const { retryAfterSeconds, isRepeat } = held;
   throw new AuthTunaError('email_not_verified', {

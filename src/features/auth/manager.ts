@@ -5,6 +5,7 @@ import type { Proof, SessionWithToken } from '../../core/sessions/session-writes
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
+import { requestVerification } from '../../core/sign-in/verification.js';
 import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { type LinkPurpose, returnToOf } from '../../core/tokens/mailed-links.js';
 import { type PublicUser, publicUser } from '../../core/user.js';
@@ -20,7 +21,6 @@ import {
   claimAccount,
   inspectVerification,
   type MakerProof,
-  requestEmailVerification,
   type VerificationView,
   verifyAndSignIn,
   verifyEmail,
@@ -140,7 +140,7 @@ export class AuthManager<U extends User = User> {
    * @throws AuthTunaError `invalid_input` for what is no address
    */
   requestEmailVerification(email: string, actor: Actor): Promise<HeldMail | null> {
-    return requestEmailVerification(this.#core, email, actor);
+    return requestVerification(this.#core, email, actor);
   }
 
   /**

@@ -8,6 +8,7 @@ import { holderOf } from '../../http/caller/holder.js';
 import type { HttpKit } from '../../http/kit.js';
 import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView, Views } from '../../http/pages/views.js';
+import { keepWaiting, WAITING } from '../../http/pages/waiting.js';
 import type { FeaturePages, PageRoute, RouteGuard } from '../../http/route.js';
 import type { MessageName } from '../../templates/template-data.js';
 import type { AuthManager } from './manager.js';
@@ -25,12 +26,6 @@ const DONE = {
   link_overtaken: null,
 } as const satisfies Record<MessageName, string | null>;
 export type DoneMessage = keyof typeof DONE;
-
-/**
- * Under which names a browser keeps the address that waits to be confirmed: a message was sent to it; it was asked for again, by somebody who
- * need not have an account; it is held back.
- */
-export const WAITING = { sent: 'waiting', again: 'waiting_again', held: 'waiting_held' } as const;
 
 const SIGNED_IN: RouteGuard = { allow: 'must_change_password' };
 
@@ -312,9 +307,13 @@ function unverified({ views, config }: HttpKit): ErrorRequestHandler {
     if (!isUnverified || !views.wantsPage(req)) return next(error);
     const { retryAfterSeconds, reason } = error.details;
     const address = String((req.body as { login?: unknown }).login ?? '');
-    views.keep(res, reason === 'mail_held' ? WAITING.held : WAITING.sent, address);
-    if (retryAfterSeconds !== undefined)
-      views.notice(res, 'mail_held', { seconds: String(retryAfterSeconds) });
+    const isRepeat = reason !== 'mail_held';
+    keepWaiting(
+      views,
+      res,
+      address,
+      retryAfterSeconds === undefined ? null : { retryAfterSeconds, isRepeat },
+    );
     views.redirect(res, views.withReturnTo(`${config.paths.auth}/verify-email`, views.returnTo(req)));
   };
 }

@@ -4,9 +4,10 @@ import { holderOf } from '../../http/caller/holder.js';
 import { STATUS } from '../../http/errors.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { tellHeldMail } from '../../http/pages/held-mail.js';
+import { WAITING } from '../../http/pages/waiting.js';
 import { type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
 import type { AuthManager } from './manager.js';
-import { type AuthForms, authPages, type DoneMessage, WAITING } from './pages.js';
+import { type AuthForms, authPages, type DoneMessage } from './pages.js';
 import {
   changeEmailBody,
   changePasswordBody,

@@ -3,7 +3,6 @@ import { maskedEmail } from '../../core/identifiers.js';
 import { GUESSING } from '../../core/limits/throttle.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
-import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { returnToOf } from '../../core/tokens/mailed-links.js';
 import type { LiveToken } from '../../core/tokens/one-time-tokens.js';
 import { type PublicUser, publicUser, type UserRow } from '../../core/user.js';
@@ -29,36 +28,6 @@ export interface VerificationView {
   needsProof: boolean;
   /** Where they wanted to go when they signed up. */
   returnTo: string | null;
-}
-
-/** {@link AuthManager.requestEmailVerification} */
-export async function requestEmailVerification(
-  core: SignInCore,
-  email: string,
-  actor: Actor,
-): Promise<HeldMail | null> {
-  const { links, signUp, db } = core;
-  return links.request({
-    type: 'user.verification_requested',
-    purpose: 'verify_email',
-    address: links.addressOf(email),
-    actor,
-    async issue(recipient) {
-      // Bound to the browser that signed up, if to any. The browser that asks may be the owner's, who knows nothing of the sign-up.
-      const former = await db.oneTimeToken.findFirst({
-        where: { purpose: 'verify_email', subject: recipient.id },
-        orderBy: { createdAt: 'desc' },
-      });
-      const { browser, returnTo } = JSON.parse(former?.data ?? '{}') as Partial<Record<string, string>>;
-      const issued = await signUp.verification(recipient, {
-        browser: browser ?? null,
-        returnTo: returnTo ?? null,
-      });
-      if (recipient.emailVerifiedAt == null) return issued;
-      // The same work as for others; the link stays here, and the mail says that there is nothing left to confirm.
-      return { ...issued, mail: signUp.alreadyRegistered(recipient, returnTo, 'already-confirmed') };
-    },
-  });
 }
 
 /** {@link AuthManager.verifyEmail} */

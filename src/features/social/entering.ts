@@ -5,6 +5,8 @@ import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
 import type { MissingDetail } from '../../core/sign-in/sign-up-rules.js';
+import { requestVerification } from '../../core/sign-in/verification.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { isActive, type UserRow } from '../../core/user.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../../errors.js';
@@ -13,6 +15,16 @@ import { type IdentityRow, type LinkedIdentities, orConflict } from './identitie
 import type { ProviderAnswer } from './journey.js';
 import { decideSignIn } from './linking.js';
 import type { OrganizationProviders } from './organizations.js';
+
+/** How a person confirms an address that the provider has not proved. */
+export interface Confirmation {
+  /** Gives a value that only this browser has: here the mailed link confirms the address with one press. */
+  browserId(): string;
+  /** Where the mailed link leads, a path of this site. */
+  returnTo: string;
+  /** Told where a message was sent, or until when it is held back. */
+  onMailed?: ((address: string, held: HeldMail | null) => void) | undefined;
+}
 
 /** What a newcomer filled in, and the write that spends the token by which it was asked for. */
 export interface NewcomerDetails extends Pick<SignUpInput, 'username' | 'data'> {
@@ -45,6 +57,7 @@ export class Entering<U extends User = User> {
     answer: ProviderAnswer,
     actor: Actor,
     options: SignInOptions,
+    confirmation: Confirmation,
   ): Promise<SignInResult | { status: 'details_required'; missing: MissingDetail[] }> {
     const { db } = this.#core;
     const { profile } = answer;
@@ -79,15 +92,22 @@ export class Entering<U extends User = User> {
       mayLink: await this.#mayLink(provider),
       isDemanded,
     });
-    if (action === 'create' && profile.email !== null) {
+    // To a stranger with an unproved address one that has an account answers as one that has none; its owner is told by mail.
+    const isAlike = action === 'confirm_address' && this.#core.config.signUp.requireVerifiedEmail;
+    if ((action === 'create' || isAlike) && profile.email !== null) {
       await this.#core.signUp.requireAdmitted(profile.email, wayOf(provider));
       const missing = this.#core.signUp.missing({});
       if (missing.length > 0) return { status: 'details_required', missing };
-      const made = await this.#create(provider, answer, {}, actor);
-      return this.#complete(provider, answer, made, actor, options);
+      return this.enterAnew(provider, answer, {}, actor, options, confirmation);
     }
-    const entered = await this.#prepareEntry(action, provider, answer, known, user, actor);
-    return this.#complete(provider, answer, entered, actor, options);
+    const entered = await this.#prepareEntry(action, provider, answer, known, user, actor, confirmation);
+    return this.#complete(provider, answer, entered, actor, options).catch(async (error: unknown) => {
+      if (!isUnconfirmed(error)) throw error;
+      const asking = { browserId: confirmation.browserId(), returnTo: confirmation.returnTo };
+      const held = await requestVerification(this.#core, entered.email, actor, asking);
+      confirmation.onMailed?.(entered.email, held);
+      throw error;
+    });
   }
 
   /** Makes the account of a newcomer, now that the details are there. {@link SocialManager.completeSignUp} */
@@ -97,9 +117,16 @@ export class Entering<U extends User = User> {
     details: NewcomerDetails,
     actor: Actor,
     options: SignInOptions,
+    confirmation: Confirmation,
   ): Promise<SignInResult> {
-    const made = await this.#create(provider, answer, details, actor);
-    return this.#complete(provider, answer, made, actor, options);
+    try {
+      const made = await this.#create(provider, answer, details, actor, confirmation);
+      return await this.#complete(provider, answer, made, actor, options);
+    } catch (error) {
+      // The sign-up has mailed the link, or told the owner of the address.
+      if (isUnconfirmed(error)) confirmation.onMailed?.(answer.profile.email ?? '', null);
+      throw error;
+    }
   }
 
   async #complete(
@@ -124,6 +151,7 @@ export class Entering<U extends User = User> {
     known: IdentityRow | null,
     user: UserRow | null,
     actor: Actor,
+    confirmation: Confirmation,
   ): Promise<UserRow> {
     const { profile, tokens } = answer;
     if ((action === 'enter' || action === 'prove_and_enter') && known !== null && user !== null) {
@@ -157,12 +185,21 @@ export class Entering<U extends User = User> {
       ]);
       return owner;
     }
-    if (action === 'confirm_address' && this.#core.config.signUp.requireVerifiedEmail)
-      throw new AuthTunaError('email_not_verified');
     if (action === 'ask_address') throw noAddress(provider, profile);
+    const mustConfirm =
+      user !== null &&
+      isActive(user, this.#core.now()) &&
+      user.emailVerifiedAt === null &&
+      profile.emailVerified &&
+      this.#core.config.signUp.requireVerifiedEmail;
+    if (mustConfirm) {
+      // Anybody may have made this account. The mailed link lets the owner of the address have it, without what others put on it.
+      const held = await requestVerification(this.#core, user.email, actor);
+      confirmation.onMailed?.(user.email, held);
+    }
     throw new AuthTunaError('conflict', {
       message: `There is an account with this address already. Sign in as before, then link ${provider.name} in your account.`,
-      reason: 'sign_in_then_link',
+      reason: mustConfirm ? 'address_unconfirmed' : 'sign_in_then_link',
     });
   }
 
@@ -188,19 +225,23 @@ export class Entering<U extends User = User> {
     { profile, tokens }: ProviderAnswer,
     { username, data, spend }: NewcomerDetails,
     actor: Actor,
+    confirmation: Confirmation,
   ): Promise<UserRow> {
-    const { signUp, db } = this.#core;
+    const { signUp, db, config } = this.#core;
+    const mustConfirm = !profile.emailVerified && config.signUp.requireVerifiedEmail;
     const email = profile.email ?? '';
     const { id } = await signUp
       .create({ email, username, data }, actor, {
         ...wayOf(provider),
         isMailboxProved: profile.emailVerified,
+        ...(mustConfirm && { browserId: confirmation.browserId(), returnTo: confirmation.returnTo }),
         writesFor: (userId) => [
           db.socialAccount.create({ data: this.#identities.newRow(userId, provider, profile, tokens) }),
           ...(spend === undefined ? [] : [spend]),
         ],
       })
       .catch((error: unknown) => {
+        if (mustConfirm && isTakenAddress(error)) throw new AuthTunaError('email_not_verified');
         // The same person in two tabs: the second finds what the first made.
         throw error instanceof AuthTunaError &&
           error.code === 'conflict' &&
@@ -218,6 +259,14 @@ export class Entering<U extends User = User> {
     if (row === null) throw new AuthTunaError('not_found');
     return row;
   }
+}
+
+function isUnconfirmed(error: unknown): boolean {
+  return error instanceof AuthTunaError && error.code === 'email_not_verified';
+}
+
+function isTakenAddress(error: unknown): boolean {
+  return error instanceof AuthTunaError && error.code === 'conflict' && error.details.field === 'email';
 }
 
 function wayOf(provider: SocialProvider): Pick<SignUpWay, 'by'> {

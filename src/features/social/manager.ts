@@ -11,7 +11,7 @@ import { hasOtherWayIn } from '../../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../../errors.js';
 import type { ProviderMetadata } from '../../oauth-client/metadata.js';
 import type { SocialProvider } from '../../oauth-client/provider.js';
-import { Entering } from './entering.js';
+import { type Confirmation, Entering } from './entering.js';
 import { type LinkedIdentities, type SocialAccount, toAccount } from './identities.js';
 import { type JourneyOptions, Journeys, type ProviderAnswer, type ProviderCallback } from './journey.js';
 import type { OrganizationProviders } from './organizations.js';
@@ -116,6 +116,7 @@ export class SocialManager<U extends User = User> {
    *
    * @param options.browser null when the browser brought none
    * @param options.formBrowser gives a value that only this browser has, and that its next form brings along. Default: `options.browser`
+   * @param options.onMailed told where a message was sent that confirms an address which the provider did not prove
    * @throws AuthTunaError `invalid_token` for anything that is not the one answer this browser waits for, for a canceled consent and for
    * a refused code; `conflict` when somebody signs in as before and links afterwards; `email_not_verified`; `account_suspended`; `forbidden`
    * where sign-up is closed; `invalid_input` when the provider gave no address to make an account of; `unavailable`
@@ -126,10 +127,11 @@ export class SocialManager<U extends User = User> {
     options: Omit<SignInOptions, 'rememberMe' | 'writes'> & {
       browser: string | null;
       formBrowser?: () => string;
+      onMailed?: Confirmation['onMailed'];
     },
     actor: Actor,
   ): Promise<SocialOutcome> {
-    const { browser, formBrowser = () => browser ?? '', ...signInOptions } = options;
+    const { browser, formBrowser = () => browser ?? '', onMailed, ...signInOptions } = options;
     const flow = await this.#journeys.end(callback, provider, browser);
     const { rememberMe, returnTo, link } = flow;
     try {
@@ -139,7 +141,9 @@ export class SocialManager<U extends User = User> {
         const account = await this.#link(link, found, answer, actor);
         return { intent: 'link', account, returnTo };
       }
-      const result = await this.#entering.enter(found, answer, actor, { ...signInOptions, rememberMe });
+      const entry = { ...signInOptions, rememberMe };
+      const confirmation = { browserId: formBrowser, returnTo, onMailed };
+      const result = await this.#entering.enter(found, answer, actor, entry, confirmation);
       if (result.status !== 'details_required') return { intent: 'sign_in', result, returnTo };
       const waiting = { provider: found.id, answer, rememberMe, returnTo };
       const pending = await this.#pendingSignUps.keep(waiting, formBrowser(), result.missing);
@@ -167,15 +171,25 @@ export class SocialManager<U extends User = User> {
    */
   async completeSignUp(
     { token, ...details }: { token: string } & Pick<SignUpInput, 'username' | 'data'>,
-    options: Omit<SignInOptions, 'rememberMe' | 'writes'> & { browser: string | null },
+    options: Omit<SignInOptions, 'rememberMe' | 'writes'> & {
+      browser: string | null;
+      onMailed?: Confirmation['onMailed'];
+    },
     actor: Actor,
   ): Promise<{ result: SignInResult; returnTo: string }> {
-    const { browser, ...signInOptions } = options;
+    const { browser, onMailed, ...signInOptions } = options;
     const waiting = await this.#pendingSignUps.peek(token, browser);
     const { live, answer, rememberMe, returnTo } = waiting;
     const provider = await this.#provider(waiting.provider);
     const result = await this.#entering
-      .enterAnew(provider, answer, { ...details, spend: live.spend }, actor, { ...signInOptions, rememberMe })
+      .enterAnew(
+        provider,
+        answer,
+        { ...details, spend: live.spend },
+        actor,
+        { ...signInOptions, rememberMe },
+        { browserId: () => browser ?? '', returnTo, onMailed },
+      )
       .catch(whenMissing(() => this.#core.tokens.missed(live)));
     return { result, returnTo };
   }

@@ -99,20 +99,29 @@ function organizationPage<U extends User>(
 
 /** A refused callback as a page of its own; scripts get the problem document. */
 function refusedCallback(http: HttpKit): ErrorRequestHandler {
-  const { views, config } = http;
+  const { views, config, mounts } = http;
   return (error, req, res, next) => {
     if (!(error instanceof AuthTunaError) || res.headersSent) return next(error);
-    const { returnTo, linking, reason } = error.details;
+    const { returnTo, linking, reason, retryAfterSeconds } = error.details;
     const wanted = typeof returnTo === 'string' ? returnTo : null;
     // Back onto a callback that has done its work: whoever is signed in goes on.
     const isOver = error.code === 'invalid_token' && reason?.startsWith('state: ') === true;
     if (isOver && findAuth(req)?.session != null && views.wantsPage(req))
       return views.redirect(res, wanted ?? config.paths.afterSignIn);
+    // The message is on its way, and the page that says so also sends it again.
+    const isWaiting = error.code === 'email_not_verified' || reason === 'address_unconfirmed';
+    if (isWaiting && mounts.pages.auth && views.wantsPage(req))
+      return views.redirect(res, views.withReturnTo(`${config.paths.auth}/verify-email`, wanted));
     const continueUrl = continueUrlOf(http, error.code, linking === true, wanted);
     const text =
       TEXTS[error.details.reason ?? error.details.errors?.[0]?.rule ?? ''] ??
       (error.code === 'invalid_token' ? 'social_failed' : null);
-    const failure = { code: text ?? error.code, status: STATUS[error.code], ...continueUrl };
+    const failure = {
+      code: text ?? error.code,
+      status: STATUS[error.code],
+      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+      ...continueUrl,
+    };
     const isOnTheWay = text !== null || wanted !== null;
     if (!isOnTheWay || !views.errorPage(req, res, failure)) next(error);
   };

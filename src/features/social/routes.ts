@@ -1,10 +1,12 @@
 import type { Response } from 'express';
 import type { User } from '../../auth.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
 import { JourneyCookie } from '../../http/answer/journey-cookie.js';
 import { safeReturnTo } from '../../http/answer/return-to.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { keepWaiting } from '../../http/pages/waiting.js';
 import { type Call, type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
 import type { ProviderCallback } from './journey.js';
 import type { SocialManager } from './manager.js';
@@ -86,6 +88,7 @@ function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Co
           {
             browser: cookie.read(req),
             formBrowser: () => views.browserId(req, res),
+            onMailed: (address, held) => wantsPage && keepWaiting(views, res, address, held),
             ...(await http.signInOptions(req)),
           },
           actor,
@@ -111,9 +114,13 @@ function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Co
       form: { link: PROVIDER_SIGN_UP },
       answers: { 201: '`{ user }` and the session cookie', 202: '`{ secondFactor: { factors } }`' },
       forms: forms?.complete,
-      async run({ req, res, body, actor }) {
-        const browser = views.knownBrowserId(req);
-        const options = { browser, ...(await http.signInOptions(req)) };
+      async run({ req, res, body, actor, wantsPage }) {
+        const options = {
+          browser: views.knownBrowserId(req),
+          onMailed: (address: string, held: HeldMail | null) =>
+            wantsPage && keepWaiting(views, res, address, held),
+          ...(await http.signInOptions(req)),
+        };
         const { result, returnTo } = await social.completeSignUp(body, options, actor);
         views.forget(res);
         return { signIn: result, status: 201, redirectTo: returnTo };
