@@ -59,6 +59,7 @@ export const EVENT_TYPES = [
   'passkey.added',
   'passkey.renamed',
   'passkey.removed',
+  'passkey.synced',
   'passkey.suspicious',
   'social.linked',
   'social.unlinked',

@@ -188,8 +188,22 @@ export function createAuthTunaClient(options: ClientOptions = {}): AuthTunaClien
     const path = '/passkeys/sign-in';
     const optionsJSON = await client.request<AuthenticationOptions>('POST', `${path}/options`, { purpose });
     const response = await startAuthentication({ optionsJSON, useBrowserAutofill });
-    return client.request('POST', path, { ...response, purpose });
+    try {
+      return await client.request('POST', path, { ...response, purpose });
+    } catch (error) {
+      const isGone = error instanceof AuthTunaClientError && error.problem.isGone === true;
+      if (isGone) await forgetPasskey(optionsJSON.rpId, response.id);
+      throw error;
+    }
   }
+}
+
+/** Tells the browser that a passkey was removed here, where it can be told; it then stops offering it. @see WebAuthn Level 3, section 5.1.10 */
+async function forgetPasskey(rpId: string | undefined, credentialId: string): Promise<void> {
+  const { PublicKeyCredential: known } = globalThis as {
+    PublicKeyCredential?: { signalUnknownCredential?(options: object): Promise<void> };
+  };
+  await known?.signalUnknownCredential?.({ rpId, credentialId }).catch(() => undefined);
 }
 
 /** JSON, or nothing where a proxy answered with a page of its own. */

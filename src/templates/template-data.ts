@@ -300,7 +300,12 @@ export interface PageData {
     trustedDevices: readonly { id: string; device: string | null; expiresAt: Date }[];
     resetAt: Date | null;
   };
-  'passkeys/list': Form & { mounted: MountedPages; passkeys: readonly PasskeyRow[] };
+  'passkeys/list': Form & {
+    mounted: MountedPages;
+    passkeys: readonly PasskeyRow[];
+    /** A passkey is asked for after a password. */
+    isSecondFactor: boolean;
+  };
   'api-keys/list': Form & {
     values?: { name?: string };
     mounted: MountedPages;
@@ -324,6 +329,8 @@ export interface PageData {
     totp: boolean;
     recoveryCodesLeft: number;
     passkeyCount: number;
+    /** There is a passkey, and it is asked for after a password. */
+    isPasskeyAsked: boolean;
     linkedAccounts: readonly LinkedAccountRow[];
     providers: readonly ProviderButton[];
     sessions: readonly SessionRow[];

@@ -54,6 +54,7 @@
     const optionsJSON = await post(optionsUrl, { purpose });
     const response = await webauthn.startAuthentication({ optionsJSON, useBrowserAutofill });
     const answer = await post(finishUrl, { ...response, purpose }).catch((error) => {
+      if (error.answer?.isGone) forget(optionsJSON.rpId, response.id);
       throw Object.assign(error, { wasChosen: true });
     });
     const path = returnTo ?? afterSignIn;
@@ -63,13 +64,29 @@
 
   const codesBase = (finishUrl) => finishUrl.replace(/\/passkeys\/.*$/, '');
 
+  // The browser stops offering a passkey that was removed here, where it knows how to.
+  function forget(rpId, credentialId) {
+    window.PublicKeyCredential.signalUnknownCredential?.({ rpId, credentialId }).catch(() => {});
+  }
+
+  /** The name of the text that says why a ceremony failed. */
+  function textFor({ name, answer }) {
+    if (answer?.failure === 'unknown_credential') return 'unknown';
+    if (answer?.failure === 'wrong_backup_state') return 'changed';
+    if (answer?.failure === 'registered_already' || name === 'InvalidStateError') return 'registered';
+    // At an address such as 127.0.0.1 the server refuses the request, or the browser the ceremony.
+    const isElsewhere = answer?.code === 'cross_site_request' || answer?.failure === 'wrong_origin';
+    if (isElsewhere || name === 'SecurityError') return 'wrongHost';
+    return name === 'NotAllowedError' ? 'canceled' : 'failed';
+  }
+
   function explain(error, place, status) {
     const { stepUp } = error.answer ?? {};
     if (stepUp !== undefined && place.dataset.purpose !== 'step_up') {
       location.assign(`${stepUp}?returnTo=${encodeURIComponent(location.pathname)}`);
       return;
     }
-    status.textContent = error.name === 'NotAllowedError' ? place.dataset.canceled : place.dataset.failed;
+    status.textContent = place.dataset[textFor(error)];
   }
 
   async function offerBelowField(place, status) {

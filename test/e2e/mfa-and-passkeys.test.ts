@@ -83,6 +83,38 @@ async function signOut(page: Page, url: string): Promise<void> {
   await page.evaluate(`fetch('/auth/logout', { method: 'POST' })`);
 }
 
+test('a passkey that is registered already, removed here, or used at another address is told as such', async () => {
+  const { app, page, email, problems } = await begin();
+  const { url } = app;
+  await page.addInitScript(`
+    PublicKeyCredential.signalUnknownCredential = async (gone) => sessionStorage.setItem('gone', JSON.stringify(gone));
+  `);
+  await signInWithPassword(page, url, email);
+  await page.getByRole('heading', { name: 'Home' }).waitFor();
+  await page.goto(`${url}/auth/passkeys/manage`);
+  const add = page.getByRole('button', { name: 'Add a passkey' });
+  await add.click();
+  await page.locator('.item-title').waitFor();
+  await page.goto(`${url}/auth/passkeys/manage`);
+  await add.click();
+  await page.getByText('There is a passkey for this account on this device already.').waitFor();
+
+  await page.getByText('Rename or remove').click();
+  await page.getByRole('button', { name: 'Remove passkey' }).click();
+  await page.getByText('You have no passkeys yet.').waitFor();
+  await signOut(page, url);
+  const withPasskey = page.getByRole('button', { name: 'Sign in with a passkey' });
+  await page.goto(`${url}/auth/login`);
+  await withPasskey.click();
+  await page.getByText('This passkey is not known here, or it was removed.').waitFor();
+  expect(await page.evaluate(`JSON.parse(sessionStorage.getItem('gone')).rpId`)).toBe('localhost');
+
+  await page.goto(`${url.replace('localhost', '127.0.0.1')}/auth/login`);
+  await withPasskey.click();
+  await page.getByText(`Passkeys do not work at this address. Open ${url} instead.`).waitFor();
+  expect(problems).toEqual([]);
+});
+
 test('a person enrolls an app and a passkey, signs in with each, recovers with a code, steps up and removes them (SS-14)', async () => {
   const { app, page, email, problems } = await begin();
   const { url, clock } = app;

@@ -54,6 +54,7 @@ export interface MailData {
   /** `link` leads to where it can be taken back. */
   'deletion-requested': Notice & { effectiveAt: Date };
   'passkey-added': Notice & { passkeyName: string };
+  'passkey-synced': Notice & { passkeyName: string };
   'passkey-removed': Notice & { passkeyName: string };
   /** A tool got tokens that the reader approved. */
   'device-connected': Notice & { clientId: string };

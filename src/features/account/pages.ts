@@ -41,7 +41,7 @@ export function accountPages<U extends User>(
 function securityPage<U extends User>(
   account: AccountManager<U>,
   { mfa, passkeys, social }: WaysIn,
-  { views, mounts }: HttpKit,
+  { views, mounts, config }: HttpKit,
 ): FormView {
   return views.form('account/security', async (req: Request, res: Response) => {
     const user = currentUser(req);
@@ -66,6 +66,7 @@ function securityPage<U extends User>(
       totp,
       recoveryCodesLeft,
       passkeyCount: ownPasskeys.length,
+      isPasskeyAsked: ownPasskeys.length > 0 && config.passkeys.secondFactor,
       linkedAccounts: linked.map(({ provider, providerName, email }) => ({
         id: provider,
         name: providerName,

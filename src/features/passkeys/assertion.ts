@@ -1,6 +1,7 @@
 import { generateAuthenticationOptions } from '@simplewebauthn/server';
 import type { Actor } from '../../actor.js';
 import type { Fact } from '../../core/changes/audit.js';
+import { type Mail, noticeTo } from '../../core/changes/outbox.js';
 import { codesKey } from '../../core/limits/throttle.js';
 import { whenMissing } from '../../core/refusals.js';
 import type { SessionWithToken } from '../../core/sessions/session-writes.js';
@@ -76,10 +77,11 @@ export async function finishAssertion(
     where: { credentialId: response.id },
     include: { user: true },
   });
-  const isUsable =
-    row !== null &&
-    (holder.kind !== 'sign_in' || !(await core.secondFactors.isOnHold(row.userId, row.createdAt)));
-  if (!isUsable) throw await refuse(core, 'unknown_credential', actor);
+  // The browser may forget it. One that another account has, or that is on hold, stays.
+  if (row === null) throw await refuse(core, 'unknown_credential', actor, undefined, { isGone: true });
+  const isOnHold =
+    holder.kind === 'sign_in' && (await core.secondFactors.isOnHold(row.userId, row.createdAt));
+  if (isOnHold) throw await refuse(core, 'unknown_credential', actor);
   const { user } = row;
   const verified = await verifyAuthentication(response, client.challenge, core.config.passkeys, row, {
     requireUserVerification: holder.kind !== 'second_factor',
@@ -88,7 +90,9 @@ export async function finishAssertion(
   });
   if (verified.isCounterBehind) return finishDoubtful(core, row, user, holder, actor, options);
 
-  const used = { counter: verified.counter, isBackedUp: verified.isBackedUp, lastUsedAt: core.now() };
+  const { counter, isBackedUp, isBackupEligible } = verified;
+  const used = { counter, isBackedUp, isBackupEligible, lastUsedAt: core.now() };
+  const beganToSync = isBackupEligible && !row.isBackupEligible;
   const proof: FactorProof = {
     factor: 'passkey',
     amr: ['hwk'],
@@ -97,8 +101,7 @@ export async function finishAssertion(
       // The passkey proved the person, so failures at codes are forgotten, also a hundred in a row.
       core.throttle.clear(codesKey(user.id)),
     ],
-    facts: [],
-    mails: [],
+    ...(beganToSync ? syncing(core, row, user, actor) : { facts: [], mails: [] }),
   };
   const amr = verified.userVerified ? ['hwk', 'user'] : ['hwk'];
   return conclude(core, holder, user, proof, amr, actor, options).catch(
@@ -141,8 +144,8 @@ async function conclude(
     return { kind: 'signed_in', result: await core.signIn.finish(pending, proof, actor, options) };
   }
   if (holder.kind === 'sign_in') {
-    const { writes } = proof;
-    const signIn = { ...options, writes };
+    const { writes, facts, mails } = proof;
+    const signIn = { ...options, writes, facts, mails };
     const result = await core.signIn.complete(user, { amr, assuranceLevel: 2 }, actor, signIn);
     return { kind: 'signed_in', result };
   }
@@ -167,6 +170,7 @@ async function elevate(
   await core.ledger.commit({
     writes: [...proof.writes, write],
     facts: [
+      ...proof.facts,
       {
         type: 'session.elevated',
         actor: { ...actor, userId, sessionId },
@@ -174,6 +178,7 @@ async function elevate(
         data: { amr },
       },
     ],
+    mails: proof.mails,
     invalidates: [`session:${sessionId}`],
   });
   return result;
@@ -187,6 +192,19 @@ async function bindingOf(core: SignInCore, holder: CeremonyHolder): Promise<stri
   if (holder.kind === 'sign_in') return holder.browser;
   if (holder.kind === 'step_up') return holder.sessionId;
   return (await core.signIn.pending(holder.pendingToken)).id;
+}
+
+/** A passkey that was made for one device is kept by a service from now on that copies it to others; its owner is told. */
+function syncing(core: SignInCore, row: PasskeyRow, user: UserRow, actor: Actor) {
+  const { to, data } = noticeTo(core, user, actor);
+  const fact: Fact = {
+    type: 'passkey.synced',
+    actor,
+    target: { type: 'user', id: user.id },
+    data: { passkeyId: row.id },
+  };
+  const mail: Mail = { template: 'passkey-synced', to, data: { ...data, passkeyName: row.name } };
+  return { facts: [fact], mails: [mail] };
 }
 
 function suspicion(row: PasskeyRow, actor: Actor): Fact {

@@ -25,7 +25,8 @@ export type CeremonyFailure =
   | 'wrong_user_handle'
   | 'wrong_signature'
   | 'wrong_counter'
-  | 'unsupported_algorithm';
+  | 'unsupported_algorithm'
+  | 'registered_already';
 
 /** EdDSA, ES256, RS256: what all authenticators in use can do one of. */
 export const ALGORITHMS = [-8, -7, -257];
@@ -53,8 +54,12 @@ export interface StoredCredential {
   isBackupEligible: boolean;
 }
 
-export function refused(failure: CeremonyFailure, cause?: unknown): AuthTunaError {
-  const details = { message: 'The passkey was not accepted.', reason: failure, failure };
+export function refused(
+  failure: CeremonyFailure,
+  cause?: unknown,
+  facts: Readonly<Record<string, unknown>> = {},
+): AuthTunaError {
+  const details = { message: 'The passkey was not accepted.', reason: failure, failure, ...facts };
   return new AuthTunaError('invalid_credentials', details, cause === undefined ? undefined : { cause });
 }
 
@@ -148,7 +153,8 @@ export async function verifyAuthentication(
     rp,
     options.requireUserVerification,
   );
-  if (flags.be !== credential.isBackupEligible) throw refused('wrong_backup_state');
+  // Some vaults begin to sync a passkey that they made for one device. The other way round it is another authenticator.
+  if (credential.isBackupEligible && !flags.be) throw refused('wrong_backup_state');
   const verified = await verifyAuthenticationResponse({
     response: response as Parameters<typeof verifyAuthenticationResponse>[0]['response'],
     expectedChallenge: challenge,
@@ -171,6 +177,7 @@ export async function verifyAuthentication(
     isCounterBehind: (counter > 0n || credential.counter > 0n) && counter <= credential.counter,
     userVerified: flags.uv,
     isBackedUp: flags.bs,
+    isBackupEligible: flags.be,
   };
 }
 

@@ -64,12 +64,13 @@ async function isSpent({ db }: Core, token: string): Promise<boolean> {
   return row !== null && row.usedAt !== null && secretMatches(parsed.secretHash, row.secretHash);
 }
 
-/** Records that a passkey was refused, and returns the error for it. */
+/** Records that a passkey was refused, and returns the error for it. @param facts what the answer says besides */
 export async function refuse(
   core: Core,
   failure: CeremonyFailure,
   actor: Actor,
   userId?: string,
+  facts: Readonly<Record<string, unknown>> = {},
 ): Promise<AuthTunaError> {
   await core.audit.record({
     type: 'factor.failed',
@@ -79,7 +80,7 @@ export async function refuse(
     data: { factor: 'passkey' },
     ...(userId !== undefined && { target: { type: 'user', id: userId } }),
   });
-  return refused(failure);
+  return refused(failure, undefined, facts);
 }
 
 /** What to throw for an error of a ceremony: a refusal is recorded first; other errors stay as they are. */

@@ -19,6 +19,7 @@ export function passkeyPages(
   const { views, config, mounts } = http;
   const list = views.form('passkeys/list', async (req) => ({
     mounted: mounts.pages,
+    isSecondFactor: config.passkeys.secondFactor,
     passkeys: (await passkeys.list(currentUser(req).id)).map((passkey) => ({
       ...passkey,
       isSynced: passkey.isBackedUp,

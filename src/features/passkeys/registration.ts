@@ -11,7 +11,13 @@ import { requireOwn } from '../../core/users/own-account.js';
 import { newId } from '../../crypto/random.js';
 import { AuthTunaError } from '../../errors.js';
 import { nameOf } from './authenticators.js';
-import { ALGORITHMS, type ClientData, refused, verifyRegistration } from './ceremony.js';
+import {
+  ALGORITHMS,
+  type CeremonyFailure,
+  type ClientData,
+  refused,
+  verifyRegistration,
+} from './ceremony.js';
 import { bytesOf, CHALLENGE_SECONDS, consumeChallenge, issueChallenge, refusalOf } from './challenges.js';
 import { type Passkey, toPasskey } from './own-passkeys.js';
 import type { RegistrationResponse } from './schemas.js';
@@ -156,5 +162,8 @@ function tooMany(): AuthTunaError {
 }
 
 function registeredAlready(): AuthTunaError {
-  return new AuthTunaError('conflict', { message: 'This passkey is registered already.' });
+  return new AuthTunaError('conflict', {
+    message: 'This passkey is registered already.',
+    failure: 'registered_already' satisfies CeremonyFailure,
+  });
 }
