@@ -1,5 +1,13 @@
 import type { Actor } from './actor.js';
 
+/**
+ * `Known` for a name that is written down, so that a misspelt one does not compile; any name that is known at run time only. To be used as
+ * `name: N & Checked<N, Known>`.
+ */
+export type Checked<N extends string, Known extends string> = string extends N ? N : Known;
+type PermissionName = Express.AuthTunaNames extends { permission: infer P extends string } ? P : string;
+type RoleName = Express.AuthTunaNames extends { role: infer R extends string } ? R : string;
+
 /** A person who can sign in, or an account for a program. */
 export interface User {
   id: string;
@@ -76,15 +84,17 @@ export interface Auth {
   readonly apiKey: ApiKey | null;
   /** Who does what this request does; the last argument of everything that changes something. */
   readonly actor: Actor;
-  can(permission: string, scope?: string): Promise<boolean>;
-  hasRole(role: string, scope?: string): Promise<boolean>;
+  can<N extends string>(permission: N & Checked<N, PermissionName>, scope?: string): Promise<boolean>;
+  hasRole<N extends string>(role: N & Checked<N, RoleName>, scope?: string): Promise<boolean>;
   /** @throws AuthTunaError `unauthenticated`, `password_change_required`, `enrollment_required`, `forbidden` */
-  require(permission: string, scope?: string): Promise<void>;
+  require<N extends string>(permission: N & Checked<N, PermissionName>, scope?: string): Promise<void>;
 }
 
 declare global {
   namespace Express {
     interface User extends UserColumns {}
+    /** The names that `req.auth` checks; filled by a host: `interface AuthTunaNames extends NamesOf<typeof authTuna> {}`. */
+    interface AuthTunaNames {}
     interface Request {
       /** Who is calling. */
       auth: Auth;

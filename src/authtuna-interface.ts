@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { ErrorRequestHandler, Request, RequestHandler, Response, Router } from 'express';
-import type { Auth, User } from './auth.js';
+import type { Auth, Checked, User } from './auth.js';
 import type { RateLimitName } from './config/rate-limits.js';
 import type { Access } from './core/access/access.js';
 import type { PermissionOf } from './core/access/definitions.js';
 import type { PermissionManager } from './core/access/permissions.js';
 import type { RoleManager } from './core/access/roles.js';
 import type { ScopeManager } from './core/access/scopes.js';
-import type { SHIPPED_PERMISSIONS } from './core/access/shipped.js';
+import type { SHIPPED_PERMISSIONS, ShippedRole } from './core/access/shipped.js';
 import type { AuditManager } from './core/changes/audit.js';
 import type { BroadcastHealth } from './core/instances/broadcast.js';
 import type { JobManager, JobStatus } from './core/instances/jobs.js';
@@ -42,7 +42,7 @@ import type { MountedRoute } from './http/mounts.js';
 import type { Mailer } from './mail/mailer.js';
 
 /** Everything a host works with. Methods are closures, so `const { requireUser } = authTuna` works. */
-export interface AuthTuna<U extends User = User, P extends string = string> {
+export interface AuthTuna<U extends User = User, P extends string = string, R extends string = string> {
   /**
    * Migrates the shipped database (or checks the tables of the host's own), and creates the roles and permissions that are missing.
    * @throws AuthTunaError `misconfigured`, `unavailable`
@@ -64,7 +64,10 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   session(): RequestHandler;
   requireUser(options?: UserGuardOptions): RequestHandler;
   requirePermission(permission: P | readonly P[], options?: GuardOptions): RequestHandler;
-  requireRole(role: string | readonly string[], options?: GuardOptions): RequestHandler;
+  requireRole<N extends string>(
+    role: (N & Checked<N, R>) | readonly (N & Checked<N, R>)[],
+    options?: GuardOptions,
+  ): RequestHandler;
   /** The user proved who they are a short time ago (ten minutes), with a second factor where one is enrolled. 401 with how to prove it. */
   requireRecentLogin(options?: RecentLoginOptions): RequestHandler;
   /** The session was made or raised with a second factor. */
@@ -131,9 +134,9 @@ export interface AuthTuna<U extends User = User, P extends string = string> {
   readonly passwords: PasswordManager;
   readonly sessions: SessionManager;
   readonly permissions: PermissionManager;
-  readonly roles: RoleManager;
+  readonly roles: RoleManager<R, P>;
   readonly scopes: ScopeManager;
-  readonly access: Access;
+  readonly access: Access<P, R>;
   readonly audit: AuditManager;
   readonly jobs: JobManager;
   readonly account: AccountManager<U>;
@@ -171,6 +174,12 @@ export type GuardedPermission<O> = O extends {
 }
   ? PermissionOf<C> | ShippedPermission
   : string;
+/** The roles declared in code and the shipped ones; any name when none are declared. */
+export type DeclaredRole<O> = O extends { roles: infer C extends object }
+  ? Exclude<keyof C & string, 'sync'> | ShippedRole
+  : string;
+/** The names of an instance, for `req.auth`: `declare global { namespace Express { interface AuthTunaNames extends NamesOf<typeof authTuna> {} } }`. */
+export type NamesOf<T> = T extends AuthTuna<infer _U, infer P, infer R> ? { permission: P; role: R } : never;
 /** The users of a host's own client, under the name that `models` gives; ours without one. */
 export type HostUser<O> = O extends { prisma: infer C }
   ? UserModelName<O> extends infer K extends keyof C

@@ -1,4 +1,11 @@
-import type { AuthTuna, GuardedPermission, Health, HostOptions, HostUser } from './authtuna-interface.js';
+import type {
+  AuthTuna,
+  DeclaredRole,
+  GuardedPermission,
+  Health,
+  HostOptions,
+  HostUser,
+} from './authtuna-interface.js';
 import { parseConfig } from './config/config.js';
 import type { AnyOptions } from './config/options.js';
 import { ScopeManager } from './core/access/scopes.js';
@@ -38,7 +45,7 @@ import { createTemplates } from './templates/templates.js';
  */
 export function createAuthTuna<const O extends AnyOptions>(
   options: O & HostOptions<O>,
-): AuthTuna<HostUser<O>, GuardedPermission<O>> {
+): AuthTuna<HostUser<O>, GuardedPermission<O>, DeclaredRole<O>> {
   return assemble(options);
 }
 
@@ -46,7 +53,7 @@ export function createAuthTuna<const O extends AnyOptions>(
 /** @internal As {@link createAuthTuna}, for options whose columns are known at run time only. */
 export function assemble<const O extends AnyOptions>(
   options: O,
-): AuthTuna<HostUser<O>, GuardedPermission<O>> {
+): AuthTuna<HostUser<O>, GuardedPermission<O>, DeclaredRole<O>> {
   type U = HostUser<O>;
   const { config, devMailbox } = withDevMailbox(parseConfig(options));
   warnOfDefaultDatabase(config, options);
@@ -105,7 +112,7 @@ export function assemble<const O extends AnyOptions>(
   };
   const { mountAll, ...routers } = features.routers(http, { scopes, jobs, mailer, health });
 
-  const authTuna: AuthTuna<U, GuardedPermission<O>> = {
+  const authTuna: AuthTuna<U, GuardedPermission<O>, DeclaredRole<O>> = {
     ready: () => readiness.wait(),
     async close() {
       isClosed = true;

@@ -1,7 +1,7 @@
 export { type Actor, SYSTEM } from './actor.js';
 export type { ApiKey, Auth, Session, User } from './auth.js';
 export { createAuthTuna } from './authtuna.js';
-export type { AuthTuna, Health } from './authtuna-interface.js';
+export type { AuthTuna, Health, NamesOf } from './authtuna-interface.js';
 export type {
   AuthTunaOptions,
   Brand,

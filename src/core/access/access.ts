@@ -1,4 +1,5 @@
 import { type Actor, isSystem, requireUnrestricted } from '../../actor.js';
+import type { Checked } from '../../auth.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Page, PageQuery } from '../page.js';
 import type { Runtime } from '../runtime.js';
@@ -22,7 +23,7 @@ export type { Explanation } from './explain.js';
  * has a role that contains the permission. Unknown or suspended users, malformed names and circles are denied.
  * A database or resolver that fails is `unavailable`, never yes.
  */
-export class Access {
+export class Access<P extends string = string, R extends string = string> {
   readonly #runtime: Runtime;
   readonly #roles: RoleStore;
   readonly #scopes: ScopeTree;
@@ -38,13 +39,24 @@ export class Access {
     this.teams = new TeamHoldings(runtime);
   }
 
-  async can(userId: string, permission: string, scope = 'global'): Promise<boolean> {
-    const [answer] = await this.canAll(userId, [{ permission, scope }]);
+  async can<N extends string>(
+    userId: string,
+    permission: N & Checked<N, P>,
+    scope = 'global',
+  ): Promise<boolean> {
+    const [answer] = await this.#canAll(userId, [{ permission, scope }]);
     return answer === true;
   }
 
   /** Many decisions with one load; the answers stand in the order of the questions. */
-  async canAll(
+  canAll<N extends string>(
+    userId: string,
+    checks: readonly { permission: N & Checked<N, P>; scope?: string }[],
+  ): Promise<boolean[]> {
+    return this.#canAll(userId, checks);
+  }
+
+  async #canAll(
     userId: string,
     checks: readonly { permission: string; scope?: string }[],
   ): Promise<boolean[]> {
@@ -61,7 +73,11 @@ export class Access {
   }
 
   /** Whether the user holds the role at the scope or above it; an included role counts as held. */
-  async hasRole(userId: string, role: string, scope = 'global'): Promise<boolean> {
+  async hasRole<N extends string>(
+    userId: string,
+    role: N & Checked<N, R>,
+    scope = 'global',
+  ): Promise<boolean> {
     const grants = await this.grantsOf(userId);
     const chain = grants === null ? null : await this.#scopes.chainOf(scope, { fresh: true });
     return grants !== null && chain !== null && grants.holdsRole(role, chain);
@@ -71,22 +87,31 @@ export class Access {
    * @throws AuthTunaError `unauthenticated` for an actor without a user; `forbidden` when the permission is not held;
    *   `password_change_required` and `enrollment_required` for an actor who must do that first
    */
-  async require(actor: Actor, permission: string, scope = 'global'): Promise<void> {
+  async require<N extends string>(
+    actor: Actor,
+    permission: N & Checked<N, P>,
+    scope = 'global',
+  ): Promise<void> {
     if (isSystem(actor)) return;
     if (actor.userId === null) throw new AuthTunaError('unauthenticated');
     await requireUnrestricted(actor);
-    if (!(await this.can(actor.userId, permission, scope))) throw new AuthTunaError('forbidden');
+    const [isHeld] = await this.#canAll(actor.userId, [{ permission, scope }]);
+    if (isHeld !== true) throw new AuthTunaError('forbidden');
   }
 
   /** How the decision comes about. */
-  async explain(userId: string, permission: string, scope = 'global'): Promise<Explanation> {
+  async explain<N extends string>(
+    userId: string,
+    permission: N & Checked<N, P>,
+    scope = 'global',
+  ): Promise<Explanation> {
     return explain(this.#scopes, await this.grantsOf(userId), permission, scope);
   }
 
   /** The scopes at which the permission was given to the user, not those below them; everything when it holds at `global`. */
-  async scopesWith(
+  async scopesWith<N extends string>(
     userId: string,
-    permission: string,
+    permission: N & Checked<N, P>,
     options: { type?: string } = {},
   ): Promise<{ all: true } | { all: false; scopes: string[] }> {
     return scopesWith(this.#lists, await this.grantsOf(userId), permission, options);
@@ -103,9 +128,9 @@ export class Access {
    * @param options.model the host's model, needed where several have these columns with different types
    * @throws AuthTunaError `misconfigured` without a column, and where `options.model` is needed or wrong
    */
-  async whereFor(
+  async whereFor<N extends string>(
     userId: string,
-    permission: string,
+    permission: N & Checked<N, P>,
     columns: Readonly<Record<string, string>>,
     options: { model?: string } = {},
   ): Promise<object> {
@@ -113,7 +138,11 @@ export class Access {
   }
 
   /** The people who hold the permission at the scope, ordered by id. */
-  async usersWith(permission: string, scope: string, query: PageQuery = {}): Promise<Page<PublicUser>> {
+  async usersWith<N extends string>(
+    permission: N & Checked<N, P>,
+    scope: string,
+    query: PageQuery = {},
+  ): Promise<Page<PublicUser>> {
     return usersWith(this.#lists, await this.#roles.current(), permission, scope, query);
   }
 

@@ -1,4 +1,5 @@
 import { type Actor, SYSTEM } from '../../actor.js';
+import type { Checked } from '../../auth.js';
 import { AuthTunaError } from '../../errors.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import { requireKnownFields } from '../refusals.js';
@@ -36,7 +37,7 @@ const HOLDING_FIELDS = ['userId', 'team', 'role', 'scope'];
  * Roles, and the people who hold them. An actor other than `SYSTEM` can pass on only what they hold, below their own rank; docs/access.md has
  * the rules as a table.
  */
-export class RoleManager {
+export class RoleManager<R extends string = string, P extends string = string> {
   readonly #core: RoleCore;
 
   constructor(core: RoleCore) {
@@ -117,7 +118,12 @@ export class RoleManager {
    * @throws AuthTunaError `not_found` for an unknown role or permission; `forbidden` for an actor who does not hold it or does not outrank the role;
    * `conflict` when roles changed at the same moment
    */
-  addPermission(name: string, permission: string, actor: Actor, ownedBy?: string): Promise<void> {
+  addPermission<N extends string>(
+    name: string,
+    permission: N & Checked<N, P | `${string}*`>,
+    actor: Actor,
+    ownedBy?: string,
+  ): Promise<void> {
     return addPermission(this.#core, name, permission, actor, ownedBy);
   }
 
@@ -146,8 +152,8 @@ export class RoleManager {
    * or an end in the past; `forbidden` when the actor may not grant this role at this scope; `conflict` when a role, or the scope, changed at
    * the same moment
    */
-  async assign(
-    assignment: Holder & { role: string; scope: string; expiresAt?: Date | null },
+  async assign<N extends string>(
+    assignment: Holder & { role: N & Checked<N, R>; scope: string; expiresAt?: Date | null },
     actor: Actor,
   ): Promise<void> {
     requireKnownFields(assignment, [...HOLDING_FIELDS, 'expiresAt']);
@@ -162,7 +168,10 @@ export class RoleManager {
    * @throws AuthTunaError `not_found` when it is not held there; `forbidden` when the actor may not, or does not outrank the holder;
    * `conflict` for the last superadmin, and when a role, or the scope, changed at the same moment
    */
-  async unassign(assignment: Holder & { role: string; scope: string }, actor: Actor): Promise<void> {
+  async unassign<N extends string>(
+    assignment: Holder & { role: N & Checked<N, R>; scope: string },
+    actor: Actor,
+  ): Promise<void> {
     requireKnownFields(assignment, HOLDING_FIELDS);
     return 'team' in assignment
       ? unassignFromTeam(this.#core, assignment, actor)

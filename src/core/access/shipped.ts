@@ -43,8 +43,7 @@ const TEAM_ROLES = ['team_lead', 'team_member'];
 const PROJECT_ROLES = ['project_admin', 'project_member', ...TEAM_ROLES];
 const ORG_ROLES = ['org_owner', 'org_admin', 'org_member', ...PROJECT_ROLES];
 
-/** The roles every installation has. Edges that name a role stand in for rank. */
-export const SHIPPED_ROLES: Readonly<Record<string, RoleDeclaration>> = {
+const ROLES = {
   superadmin: {
     description: 'May do everything.',
     level: 100,
@@ -141,4 +140,9 @@ export const SHIPPED_ROLES: Readonly<Record<string, RoleDeclaration>> = {
     level: null,
     permissions: ['resource:manage'],
   },
-};
+} satisfies Readonly<Record<string, RoleDeclaration>>;
+
+export type ShippedRole = keyof typeof ROLES;
+
+/** The roles every installation has. Edges that name a role stand in for rank. */
+export const SHIPPED_ROLES: Readonly<Record<string, RoleDeclaration>> = ROLES;

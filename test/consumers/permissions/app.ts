@@ -1,5 +1,5 @@
 // Compiled, not run: the names of permissions are types.
-import { createAuthTuna, definePermissions } from '../../../src/index.js';
+import { type Auth, createAuthTuna, definePermissions, type NamesOf, SYSTEM } from '../../../src/index.js';
 
 const permissions = definePermissions({ project: ['read', 'update'], post: ['create'] });
 const settings = { baseUrl: 'http://localhost:3000', secrets: ['x'.repeat(32)] };
@@ -26,3 +26,52 @@ inPlace.requirePermission('doc:raed');
 
 // Where nothing is declared any name goes.
 createAuthTuna(settings).requirePermission('anything:goes');
+
+// Managers and req.auth know the names as well; a name that is known at run time only passes.
+const named = createAuthTuna({
+  ...settings,
+  permissions,
+  roles: { sync: 'update', viewer: { permissions: ['project:read'] } },
+});
+declare global {
+  namespace Express {
+    interface AuthTunaNames extends NamesOf<typeof named> {}
+  }
+}
+declare const auth: Auth;
+const later: string = String(Date.now());
+export async function ask(userId: string) {
+  await named.access.can(userId, 'project:read');
+  await named.access.can(userId, later);
+  await named.access.canAll(userId, [{ permission: 'project:read' }, { permission: 'post:create' }]);
+  await named.access.hasRole(userId, 'viewer');
+  await named.access.hasRole(userId, later);
+  await named.access.whereFor(userId, 'project:read', { project: 'id' });
+  await named.roles.assign({ userId, role: 'viewer', scope: 'global' }, SYSTEM);
+  await named.roles.assign({ userId, role: later, scope: 'global' }, SYSTEM);
+  await named.roles.addPermission('viewer', 'project:*', SYSTEM);
+  await auth.can('project:read');
+  await auth.can(later);
+  await auth.hasRole('superadmin');
+  named.requireRole(['viewer', 'moderator']);
+  named.requireRole(later);
+
+  // @ts-expect-error misspelt
+  await named.access.can(userId, 'project:raed');
+  // @ts-expect-error misspelt
+  await named.access.canAll(userId, [{ permission: 'project:raed' }]);
+  // @ts-expect-error no such role
+  await named.access.hasRole(userId, 'veiwer');
+  // @ts-expect-error misspelt
+  await named.access.whereFor(userId, 'project:raed', { project: 'id' });
+  // @ts-expect-error no such role
+  await named.roles.assign({ userId, role: 'veiwer', scope: 'global' }, SYSTEM);
+  // @ts-expect-error misspelt
+  await named.roles.addPermission('viewer', 'project:raed', SYSTEM);
+  // @ts-expect-error misspelt
+  await auth.can('project:raed');
+  // @ts-expect-error no such role
+  await auth.hasRole('veiwer');
+  // @ts-expect-error no such role
+  named.requireRole(['viewer', 'veiwer']);
+}
