@@ -22,6 +22,7 @@ import type { AdminRouterOptions } from './features/admin/admin-pages.js';
 import type { ApiKeyManager } from './features/api-keys/manager.js';
 import type { AuthManager } from './features/auth/manager.js';
 import type { BearerManager } from './features/bearer/manager.js';
+import type { HandOverManager } from './features/hand-over/manager.js';
 import type { MfaManager } from './features/mfa/manager.js';
 import type { OrgManager } from './features/orgs/manager.js';
 import type { ProjectManager } from './features/orgs/projects.js';
@@ -146,6 +147,7 @@ export interface AuthTuna<U extends User = User, P extends string = string, R ex
   readonly passwordless: PasswordlessManager;
   /** Access and refresh tokens. */
   readonly bearer: BearerManager;
+  readonly handOver: HandOverManager;
   readonly apiKeys: ApiKeyManager;
   /** Accounts for programs, which organizations own. */
   readonly serviceAccounts: ServiceAccountManager;

@@ -72,6 +72,8 @@ export const EVENT_TYPES = [
   'sso_domain.updated',
   'sso_domain.removed',
   'sso_domain.lapsed',
+  'hand_over.issued',
+  'hand_over.accepted',
   'device_authorization.approved',
   'device_authorization.denied',
   'api_key.created',

@@ -34,6 +34,7 @@ import { devMailboxFeature, onlyThisMachine, onlyWithKey } from './features/dev-
 import { DeviceAuthorizations } from './features/device-authorization/manager.js';
 import { deviceFeature } from './features/device-authorization/routes.js';
 import { deviceAuthorizationSweep } from './features/device-authorization/sweep.js';
+import { HandOverManager } from './features/hand-over/manager.js';
 import { FactorCodes } from './features/mfa/codes.js';
 import { CodeFactor } from './features/mfa/factor.js';
 import { MfaManager } from './features/mfa/manager.js';
@@ -84,6 +85,7 @@ export interface Features<U extends User> {
     | 'apiKeys'
     | 'auth'
     | 'bearer'
+    | 'handOver'
     | 'mfa'
     | 'passkeys'
     | 'passwordless'
@@ -154,6 +156,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
   const accessTokens = new AccessTokens(core);
   const proofs = new DpopProofs(core);
   const devices = new DeviceAuthorizations(core);
+  const handOver = new HandOverManager(core);
   const bearer = new BearerManager(core, accessTokens, {
     byPassword: (input, actor, options) => auth.login(input, actor, options),
     bySecondFactor: async (pendingToken, code, actor, options) =>
@@ -183,6 +186,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
       apiKeys,
       auth,
       bearer,
+      handOver,
       mfa,
       passkeys,
       passwordless,
@@ -236,7 +240,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(mount(http, socialFeature(social, http, options))),
         bearer: () => mount(http, bearerFeature(bearer, proofs, http)),
         deviceAuthorization: (options?: RouterOptions) => mount(http, deviceFeature(devices, http, options)),
-        remote: () => mount(http, remoteFeature(core, http)),
+        remote: () => mount(http, remoteFeature(core, handOver, http)),
         apiKeys: (options?: RouterOptions) => mount(http, apiKeysFeature(apiKeys, core, http, options)),
         account: (options?: RouterOptions) =>
           mount(http, accountFeature(account, { mfa, passkeys, social }, http, options)),

@@ -80,6 +80,7 @@ export type {
 } from './features/api-keys/manager.js';
 export type { AuthManager } from './features/auth/manager.js';
 export type { BearerManager, Introspection, TokenResponse } from './features/bearer/manager.js';
+export type { HandedOver, HandOverManager } from './features/hand-over/manager.js';
 export type { TotpEnrollment } from './features/mfa/authenticator-app.js';
 export type { MfaManager, MfaStatus } from './features/mfa/manager.js';
 export type { TrustedDevice } from './features/mfa/trusted-browsers.js';

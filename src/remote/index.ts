@@ -10,9 +10,10 @@ import type { GuardOptions, UserGuardOptions } from '../http/guards/guards.js';
 import { isAllowedUrl } from '../net/outbound.js';
 import { requirePermission, requireRole, requireUser } from './guards.js';
 import { RemoteAuth } from './remote-auth.js';
-import { type Credential, RemoteServer } from './server.js';
+import { type Credential, type HandedOver, RemoteServer } from './server.js';
 
 export type { GuardOptions, UserGuardOptions } from '../http/guards/guards.js';
+export type { HandedOver } from './server.js';
 
 export interface RemoteOptions {
   /** `baseUrl` of the AuthTuna server: https, or a loopback host. */
@@ -43,6 +44,13 @@ export interface RemoteAuthTuna {
   requirePermission(permission: string | readonly string[], options?: GuardOptions): RequestHandler;
   requireRole(role: string | readonly string[], options?: GuardOptions): RequestHandler;
   errorHandler(): ErrorRequestHandler;
+  /**
+   * The person whom the AuthTuna server has handed over to this app; the token is spent. Give them a session of your own then.
+   *
+   * @param input the own origin, and the nonce that the app keeps in the person's browser
+   * @throws AuthTunaError `invalid_token`, `unavailable`
+   */
+  acceptHandOver(token: string, input: { audience: string; nonce: string }): Promise<HandedOver>;
   readonly access: {
     /** Whether a user holds a permission. @throws AuthTunaError `unavailable` */
     can(userId: string, permission: string, scope?: string): Promise<boolean>;
@@ -97,6 +105,7 @@ export function remote(options: RemoteOptions): RemoteAuthTuna {
     requirePermission,
     requireRole,
     errorHandler: () => errorHandler,
+    acceptHandOver: (token, input) => server.acceptHandOver(token, input),
     access: { can: (userId, permission, scope = 'global') => server.can(userId, permission, scope) },
   };
 }

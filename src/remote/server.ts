@@ -55,7 +55,16 @@ const verifyShape = z.object({
   results: z.array(z.boolean()),
   validForSeconds: z.number().min(0).max(3600),
 });
+const handOverShape = z.object({
+  user: userShape,
+  amr: z.array(z.string()),
+  assuranceLevel: z.number(),
+  authenticatedAt: date,
+});
 const canShape = z.object({ allowed: z.boolean(), validForSeconds: z.number().min(0).max(3600) });
+
+/** A person whom the AuthTuna server has handed over, and how they proved who they are there. */
+export type HandedOver = z.output<typeof handOverShape>;
 
 /** What the AuthTuna server said of a credential. */
 export type Answer = z.output<typeof verifyShape>;
@@ -123,6 +132,11 @@ export class RemoteServer {
     );
     this.#decisions.set(id, { allowed, askedAt, until: askedAt + validForSeconds * 1000 });
     return allowed;
+  }
+
+  /** Spends a hand-over. @throws AuthTunaError `invalid_token`, `unavailable` */
+  async acceptHandOver(token: string, input: { audience: string; nonce: string }): Promise<HandedOver> {
+    return handOverShape.parse(await this.#post('/hand-over', { token, ...input }));
   }
 
   async #ask(

@@ -1,14 +1,20 @@
+import type { Actor } from '../../actor.js';
 import type { Core } from '../../core/core.js';
 import type { HttpKit } from '../../http/kit.js';
 import { type Feature, type RouteGuard, route } from '../../http/route.js';
-import { canBody, verifyBody } from './schemas.js';
+import { canBody, handOverBody, verifyBody } from './schemas.js';
 
 const VERIFY = 'tokens:introspect';
 /** A key of the other server; what it may ask is a permission of its own. */
 const SERVERS: RouteGuard = { credentials: ['api_key'] };
 
+/** Accepts people whom another app has handed over; it belongs to another feature. */
+export interface HandOvers {
+  accept(token: string, input: { audience: string; nonce: string }, actor: Actor): Promise<object>;
+}
+
 /** What servers with `authtuna/remote` ask, at `/auth/remote`. */
-export function remoteFeature(core: Core, http: HttpKit): Feature {
+export function remoteFeature(core: Core, handOvers: HandOvers, http: HttpKit): Feature {
   const validForSeconds = core.config.session.recheckSeconds;
   return {
     name: 'remote',
@@ -63,6 +69,18 @@ export function remoteFeature(core: Core, http: HttpKit): Feature {
         async run({ body: { userId, permission, scope }, auth }) {
           await auth.require(VERIFY);
           return { json: { allowed: await core.access.can(userId, permission, scope), validForSeconds } };
+        },
+      }),
+      route({
+        method: 'post',
+        path: '/hand-over',
+        summary: `The person whom another app has handed over; for an API key with \`${VERIFY}\``,
+        guard: SERVERS,
+        body: handOverBody,
+        answers: { 200: '`{ user, amr, assuranceLevel, authenticatedAt }`' },
+        async run({ body: { token, ...input }, auth, actor }) {
+          await auth.require(VERIFY);
+          return { json: await handOvers.accept(token, input, actor) };
         },
       }),
     ],

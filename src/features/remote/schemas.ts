@@ -17,4 +17,7 @@ export const verifyBody = z.strictObject({
   checks: z.array(check).max(MAX_CHECKS).default([]),
 });
 
+const text = z.string().min(1).max(256);
+export const handOverBody = z.strictObject({ token: text, audience: text, nonce: text });
+
 export const canBody = z.strictObject({ userId: z.string().min(1).max(64), permission: name, scope });

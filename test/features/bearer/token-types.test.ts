@@ -5,7 +5,7 @@ import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD, SECRET, startApp } from '../../support/app.js';
 import { enrolTotp, halfSignedIn, json } from '../../support/factors.js';
 import { startMailedApp, tokenIn } from '../../support/mailed-app.js';
-import { as, person } from '../../support/people.js';
+import { as, codeOf, person } from '../../support/people.js';
 
 /** A place that takes a token: the status of a request that presents one there. */
 type Place = (token: string) => Promise<number>;
@@ -61,12 +61,18 @@ async function everyToken() {
   const device = await json(app.browser().post('/auth/device', { client_id: 'tool' }), 200);
   await json(ada.browser.post('/auth/device/approve', { user_code: device.user_code }), 200);
 
+  const [session] = await authTuna.sessions.list(ada.user.id);
+  const there = { audience: 'https://files.example.com', nonce: 'nonce-of-the-browser' };
+  const inSession = { ...as(ada.user.id), sessionId: session?.id ?? '' };
+  const handedOver = await authTuna.handOver.issue(there, inSession);
+
   const tokens: Record<string, string> = {
     session: ada.browser.jar.get('at_sess') ?? '',
     'access token': bearer.access_token,
     'refresh token': bearer.refresh_token,
     'API key': key,
     'device code': device.device_code,
+    'hand-over': handedOver.token,
     'trusted browser': trusting.jar.get('at_trusted') ?? '',
     'pending sign-in': waiting.jar.get('at_pending') ?? '',
     'proof of an address': await mailed('new@example.com', '/auth/verify-email'),
@@ -85,6 +91,8 @@ async function everyToken() {
       grant_type: 'refresh_token',
       refresh_token: token,
     })),
+    'hand-over': async (token) =>
+      (await codeOf(authTuna.handOver.accept(token, there, as('')))) === 'done' ? 200 : 400,
     'device code': posted('/auth/token', (token) => ({
       grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
       device_code: token,
