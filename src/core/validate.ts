@@ -46,8 +46,6 @@ function unstorableIn(value: unknown, field: string, depth: number): FieldError[
   return Object.entries(value).flatMap(([key, inner]): FieldError[] => {
     if (key === '__proto__' || !isStorableText(key))
       return [{ field, rule: 'unknown_field', message: 'has a field whose name cannot be used' }];
-    // A destination of any wrong shape becomes `/` instead (OA-8), and is stored in no other.
-    if (key === 'returnTo' && field === '') return [];
     return unstorableIn(inner, field === '' ? key : `${field}.${key}`, depth - 1);
   });
 }

@@ -86,6 +86,7 @@ async function signOut(page: Page, url: string): Promise<void> {
 test('a passkey that is registered already, removed here, or used at another address is told as such', async () => {
   const { app, page, email, problems } = await begin();
   const { url } = app;
+  page.setDefaultTimeout(15_000);
   await page.addInitScript(`
     PublicKeyCredential.signalUnknownCredential = async (gone) => sessionStorage.setItem('gone', JSON.stringify(gone));
   `);
@@ -113,7 +114,7 @@ test('a passkey that is registered already, removed here, or used at another add
   await withPasskey.click();
   await page.getByText(`Passkeys do not work at this address. Open ${url} instead.`).waitFor();
   expect(problems).toEqual([]);
-});
+}, 90_000);
 
 test('a person enrolls an app and a passkey, signs in with each, recovers with a code, steps up and removes them (SS-14)', async () => {
   const { app, page, email, problems } = await begin();
