@@ -48,7 +48,7 @@ function importsOf(file: string): Import[] {
 
 const ROUTES = '(?:[\\w-]+-)?(?:routes|pages|authenticator)\\.ts$';
 
-const BASE = 'actor|auth|errors|events|time';
+const BASE = 'actor|auth|errors|events|remember|time';
 
 const LAYERS: readonly { files: RegExp; mayImport: RegExp }[] = [
   { files: /^(crypto|net)\//, mayImport: new RegExp(`^(crypto|net)/|^(${BASE})$`) },
