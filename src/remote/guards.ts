@@ -52,16 +52,26 @@ function guard(
     throw misconfigured(`${what} needs at least one name`);
   const scopeOf = scopeReader(options);
   const isAny = (options.match ?? match) === 'any';
-  return handle(async (req, _res, next) => {
+  const isFresh = options.fresh === true;
+  const allows = (results: readonly boolean[]) => (isAny ? results.includes(true) : !results.includes(false));
+  const decide = async (auth: RemoteAuth, found: string | Promise<string>) => {
+    const scope = await found;
+    if (!isScope(scope)) throw new AuthTunaError('not_found');
+    const results = await auth.decide(
+      names.map((name) => checkOf(name, scope)),
+      { isFresh },
+    );
+    if (!allows(results)) throw new AuthTunaError(options.hide === true ? 'not_found' : 'forbidden');
+  };
+  return handle((req, _res, next) => {
     const auth = authOf(req);
     requireCaller(auth, options);
-    const scope = await scopeOf(req);
-    if (!isScope(scope)) throw new AuthTunaError('not_found');
-    const checks = names.map((name) => checkOf(name, scope));
-    const results = await auth.decide(checks, { isFresh: options.fresh === true });
-    const isAllowed = isAny ? results.includes(true) : !results.includes(false);
-    if (!isAllowed) throw new AuthTunaError(options.hide === true ? 'not_found' : 'forbidden');
-    next();
+    const scope = scopeOf(req);
+    if (typeof scope === 'string' && isScope(scope) && !isFresh) {
+      const results = auth.remembered(names.map((name) => checkOf(name, scope)));
+      if (results !== undefined && allows(results)) return next();
+    }
+    return decide(auth, scope).then(() => next());
   });
 }
 

@@ -10,7 +10,7 @@ import type { GuardOptions, UserGuardOptions } from '../http/guards/guards.js';
 import { isAllowedUrl } from '../net/outbound.js';
 import { requirePermission, requireRole, requireUser } from './guards.js';
 import { RemoteAuth } from './remote-auth.js';
-import { type Credential, type HandedOver, RemoteServer } from './server.js';
+import { type Credential, type HandedOver, presentedAs, RemoteServer, type Verified } from './server.js';
 
 export type { GuardOptions, UserGuardOptions } from '../http/guards/guards.js';
 export type { HandedOver } from './server.js';
@@ -87,19 +87,28 @@ export function remote(options: RemoteOptions): RemoteAuthTuna {
   });
   return {
     session: () =>
-      handle(async (req, res, next) => {
+      handle((req, res, next) => {
         const { ip } = addressOf(req.socket.remoteAddress, req.headers['x-forwarded-for']);
         const credential = credentialOf(req, ip, options.cookieName);
         const isSafe = isSafeMethod(req.method);
         if (credential?.cookie !== undefined && !isSafe && isCrossSite(req, own))
           throw new AuthTunaError('cross_site_request');
-        const found = credential === null ? null : await server.verify(credential, [], { isLatest: !isSafe });
-        attach(req, new RemoteAuth(server, req, credential, found?.answer ?? null));
-        if (credential !== null) {
-          res.setHeader('Cache-Control', 'no-store');
-          res.vary('Cookie, Authorization');
+        if (credential === null) {
+          attach(req, new RemoteAuth(server, req, null, null));
+          return next();
         }
-        next();
+        res.setHeader('Cache-Control', 'no-store');
+        res.vary('Cookie, Authorization');
+        const presented = presentedAs(credential);
+        const goOn = ({ answer }: Verified) => {
+          attach(req, new RemoteAuth(server, req, presented, answer));
+          next();
+        };
+        const known = isSafe ? server.remembered(presented, []) : undefined;
+        // At once where the memory answers, which is nearly always.
+        return known === undefined
+          ? server.verify(presented, [], { isLatest: !isSafe }).then(goOn)
+          : goOn(known);
       }),
     requireUser,
     requirePermission,

@@ -3,20 +3,20 @@ import type { Actor } from '../actor.js';
 import type { ApiKey, Auth, Session } from '../auth.js';
 import { AuthTunaError, isErrorCode } from '../errors.js';
 import { isSafeMethod } from '../http/guards/csrf.js';
-import type { Answer, Check, Credential, RemoteServer } from './server.js';
+import type { Answer, Check, Presented, RemoteServer, Verified } from './server.js';
 
 /** `req.auth` of a server that asks another one. */
 export class RemoteAuth implements Auth {
   readonly #server: RemoteServer;
   readonly #req: Request;
-  readonly #credential: Credential | null;
+  readonly #presented: Presented | null;
   readonly #answer: Answer | null;
 
   /** @param answer null for a request without a credential */
-  constructor(server: RemoteServer, req: Request, credential: Credential | null, answer: Answer | null) {
+  constructor(server: RemoteServer, req: Request, presented: Presented | null, answer: Answer | null) {
     this.#server = server;
     this.#req = req;
-    this.#credential = credential;
+    this.#presented = presented;
     this.#answer = answer;
   }
 
@@ -40,7 +40,7 @@ export class RemoteAuth implements Auth {
     const { user, session, apiKey } = this;
     return {
       userId: user?.id ?? null,
-      ip: this.#credential?.ip ?? null,
+      ip: this.#presented?.credential.ip ?? null,
       userAgent: this.#req.headers['user-agent'] ?? null,
       ...(session !== null && { sessionId: session.id }),
       ...(session?.impersonatorId != null && { impersonatorId: session.impersonatorId }),
@@ -68,17 +68,27 @@ export class RemoteAuth implements Auth {
     checks: readonly Check[],
     options: { isFresh: boolean } = { isFresh: false },
   ): Promise<boolean[]> {
-    if (this.#credential === null || this.user === null) return checks.map(() => false);
+    if (this.#presented === null || this.user === null) return checks.map(() => false);
     const isLatest = options.isFresh || !isSafeMethod(this.#req.method);
-    const { answer, results } = await this.#server.verify(this.#credential, checks, { isLatest });
+    return this.#held(await this.#server.verify(this.#presented, checks, { isLatest }));
+  }
+
+  /** @internal The same from memory, at once; undefined where the server must be asked. */
+  remembered(checks: readonly Check[]): boolean[] | undefined {
+    if (this.#presented === null || this.user === null || !isSafeMethod(this.#req.method)) return undefined;
+    const known = this.#server.remembered(this.#presented, checks);
+    return known === undefined ? undefined : this.#held(known);
+  }
+
+  #held({ answer, results }: Verified): boolean[] {
     // The credential may have ended, or become another person's, since the request began.
     return results.map((isHeld) => isHeld && answer.refusal === null && answer.user?.id === this.user?.id);
   }
 
   /** @internal Asks the server once more. @throws AuthTunaError the reason why the user is not, or no longer, to pass */
   async confirm(): Promise<void> {
-    if (this.#credential === null) throw new AuthTunaError('unauthenticated');
-    const { answer } = await this.#server.verify(this.#credential, [], { isLatest: true });
+    if (this.#presented === null) throw new AuthTunaError('unauthenticated');
+    const { answer } = await this.#server.verify(this.#presented, [], { isLatest: true });
     if (answer.refusal !== null) throw refusalOf(answer.refusal);
     if (answer.user?.id !== this.user?.id) throw new AuthTunaError('unauthenticated');
   }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { AuthTunaError, isErrorCode } from '../errors.js';
 import { outbound } from '../net/outbound.js';
+import { rememberAtMost } from '../remember.js';
 
 const MAX_CALLERS = 10_000;
 const MAX_DECISIONS = 50_000;
@@ -69,6 +69,18 @@ export type HandedOver = z.output<typeof handOverShape>;
 /** What the AuthTuna server said of a credential. */
 export type Answer = z.output<typeof verifyShape>;
 
+/** A credential, ready to be asked about. */
+export interface Presented {
+  id: string;
+  credential: Credential;
+}
+
+/** What a credential is worth, and the results of checks in their order. */
+export interface Verified {
+  answer: Answer;
+  results: boolean[];
+}
+
 interface Known {
   answer: Answer;
   results: Map<string, boolean>;
@@ -85,10 +97,8 @@ export class RemoteServer {
   readonly #base: string;
   readonly #key: string;
   readonly #now: () => number;
-  readonly #known = new LRUCache<string, Known>({ max: MAX_CALLERS });
-  readonly #decisions = new LRUCache<string, { allowed: boolean; until: number; askedAt: number }>({
-    max: MAX_DECISIONS,
-  });
+  readonly #known = rememberAtMost<Known>(MAX_CALLERS);
+  readonly #decisions = rememberAtMost<{ allowed: boolean; until: number; askedAt: number }>(MAX_DECISIONS);
   /** Questions about the same credential that are on their way, so that many requests of one client ask once. */
   readonly #underWay = new Map<string, Promise<Known>>();
 
@@ -105,20 +115,22 @@ export class RemoteServer {
    * @throws AuthTunaError `unavailable`; what the server refuses a request for, such as `malformed_request`
    */
   async verify(
-    credential: Credential,
+    presented: Presented,
     checks: readonly Check[],
     options: { isLatest: boolean },
-  ): Promise<{ answer: Answer; results: boolean[] }> {
-    const id = digest(credential);
-    const names = checks.map((check) => JSON.stringify(check));
+  ): Promise<Verified> {
+    const remembered = options.isLatest ? undefined : this.remembered(presented, checks);
+    if (remembered !== undefined) return remembered;
+    const names = checks.map(nameOf);
+    return verifiedOf(await this.#ask(presented, checks, names, options.isLatest), names);
+  }
+
+  /** The same from memory, at once; undefined where the server must be asked. */
+  remembered({ id }: Presented, checks: readonly Check[]): Verified | undefined {
     const known = this.#known.get(id);
-    const isKnown =
-      known !== undefined &&
-      !options.isLatest &&
-      this.#isFresh(known) &&
-      names.every((name) => known.results.has(name));
-    const found = isKnown ? known : await this.#ask(id, credential, checks, names, options.isLatest);
-    return { answer: found.answer, results: names.map((name) => found.results.get(name) === true) };
+    if (known === undefined || !this.#isFresh(known)) return undefined;
+    const names = checks.map(nameOf);
+    return names.every((name) => known.results.has(name)) ? verifiedOf(known, names) : undefined;
   }
 
   /** Whether a user holds a permission at a scope. @throws AuthTunaError `unavailable` */
@@ -140,16 +152,15 @@ export class RemoteServer {
   }
 
   async #ask(
-    id: string,
-    credential: Credential,
+    presented: Presented,
     checks: readonly Check[],
     names: readonly string[],
     isLatest: boolean,
   ): Promise<Known> {
-    const question = `${id} ${names.join(' ')}`;
+    const question = `${presented.id} ${names.join(' ')}`;
     const present = isLatest ? undefined : this.#underWay.get(question);
     if (present !== undefined) return present;
-    const asked = this.#send(id, credential, checks, names);
+    const asked = this.#send(presented, checks, names);
     if (isLatest) return asked;
     this.#underWay.set(question, asked);
     try {
@@ -160,8 +171,7 @@ export class RemoteServer {
   }
 
   async #send(
-    id: string,
-    credential: Credential,
+    { id, credential }: Presented,
     checks: readonly Check[],
     names: readonly string[],
   ): Promise<Known> {
@@ -208,7 +218,16 @@ export class RemoteServer {
   }
 }
 
-/** Credentials are remembered by a digest, so that the memory holds none. */
-function digest(credential: Credential): string {
-  return createHash('sha256').update(JSON.stringify(credential)).digest('base64url');
+/** A credential with the digest by which it is remembered, so that the memory holds none. */
+export function presentedAs(credential: Credential): Presented {
+  const id = createHash('sha256').update(JSON.stringify(credential)).digest('base64url');
+  return { id, credential };
+}
+
+function nameOf(check: Check): string {
+  return 'role' in check ? `role ${check.role} ${check.scope}` : `may ${check.permission} ${check.scope}`;
+}
+
+function verifiedOf({ answer, results }: Known, names: readonly string[]): Verified {
+  return { answer, results: names.map((name) => results.get(name) === true) };
 }
