@@ -20,7 +20,7 @@ export interface PresentedCaller {
   refusal: ErrorCode | null;
 }
 
-/** @internal Finds the callers of requests that other servers received, always by a read of the rows. */
+/** Finds the callers of requests that other servers received, always by a read of the rows. */
 export class PresentedCallers {
   readonly #sessions: SessionMiddleware;
 

@@ -20,4 +20,8 @@ declare global {
   /** Who acts in the snippet. */
   const actor: library.Actor;
   const user: { id: string };
+  /** Of an organization. */
+  const orgId: string;
+  /** What a client sent behind `Bearer`. */
+  const accessToken: string;
 }
