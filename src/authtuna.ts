@@ -35,7 +35,7 @@ import { Views } from './http/pages/views.js';
 import { Mailer } from './mail/mailer.js';
 import { sentMailSweep } from './mail/sweep.js';
 import { attachParts } from './parts.js';
-import { guardedDatabases, prepareDatabase, warnOfDefaultDatabase } from './start.js';
+import { guardedDatabases, prepareDatabase, tellOperator, warnOfDefaultDatabase } from './start.js';
 import { createTemplates } from './templates/templates.js';
 
 /**
@@ -113,7 +113,7 @@ export function assemble<const O extends AnyOptions>(
   const { mountAll, ...routers } = features.routers(http, { scopes, jobs, mailer, health });
 
   const authTuna: AuthTuna<U, GuardedPermission<O>, DeclaredRole<O>> = {
-    ready: () => readiness.wait(),
+    ready: () => readiness.wait().catch(tellOperator(config)),
     async close() {
       isClosed = true;
       await callers.close();

@@ -16,6 +16,7 @@ import { checkClientSchema } from './db/schema/check-client.js';
 import { schemaOfClient } from './db/schema/client-schema.js';
 import { hostModelName } from './db/schema/model-names.js';
 import { parseModels } from './db/schema/schema-text.js';
+import { startProblem } from './db/start-problem.js';
 import { AuthTunaError } from './errors.js';
 import type { Guards } from './http/guards/guards.js';
 
@@ -92,6 +93,21 @@ export function warnOfDefaultDatabase({ isSecure, logger }: Config, options: Any
   logger.warn(
     `Everything is kept in ${DEFAULT_DATABASE_URL}, a file in the working directory, because databaseUrl is not set: name the file or a postgresql: address, or a new container begins without users.`,
   );
+}
+
+/**
+ * For `.catch()` of `ready()`: who starts the app reads why the database cannot be used. A visitor, whose request waits for the same, does not.
+ *
+ * @throws AuthTunaError with the reason as its message where it is `unavailable`; otherwise the error itself
+ */
+export function tellOperator({ databaseUrl, prisma }: Config): (error: unknown) => never {
+  return (error) => {
+    const isOurs = error instanceof AuthTunaError;
+    if (isOurs && error.code !== 'unavailable') throw error;
+    if (!isOurs && error instanceof TypeError) throw error; // a mistake in code, not a database
+    const message = startProblem(error, prisma === undefined ? databaseUrl : undefined);
+    throw new AuthTunaError('unavailable', { message }, { cause: error });
+  };
 }
 
 /** The database for requests, and the same for work that no request waits for. */

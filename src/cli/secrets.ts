@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { madeWithOlderSecrets, reseal, SEALED_MAILS } from '../core/changes/reseal.js';
+import { databaseName } from '../db/start-problem.js';
 import type { Command } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 
@@ -19,7 +20,7 @@ export const secrets: Command = {
     return withInstance(values.app, async (_authTuna, { core, sealed: sealedColumns }) => {
       const { sealed, unreadable } = await reseal(core, [...sealedColumns, SEALED_MAILS]);
       const remaining = await madeWithOlderSecrets(core);
-      const database = withoutPassword(core.config.databaseUrl ?? '');
+      const database = databaseName(core.config.databaseUrl);
       if (values.json === true) console.log(JSON.stringify({ database, sealed, unreadable, remaining }));
       else {
         console.log(`Database: ${database}`);
@@ -43,11 +44,4 @@ function listOf(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${count} ${name}`)
     .join(', ');
-}
-
-/** Where a database is, for a person to recognize it. */
-function withoutPassword(url: string): string {
-  if (url.startsWith('file:')) return url;
-  const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname}`;
 }

@@ -7,6 +7,7 @@ import type { DatabaseConnection } from './connection.js';
 import { FileAdapter } from './file-adapter.js';
 import { PrismaClient } from './generated/sqlite/client.js';
 import { BUSY_TIMEOUT_MS, isBusy, LockWaiter, WRITE_PROBE } from './lock-waiter.js';
+import { startProblem } from './start-problem.js';
 
 const MIGRATION_LIMIT_MS = 30_000;
 
@@ -25,7 +26,7 @@ export function openSqlite(url: string): DatabaseConnection {
   if (url.includes(':memory:')) {
     throw misconfigured('databaseUrl cannot be in memory; use a file, for tests one in a temporary folder');
   }
-  if (isFile) mkdirSync(dirname(pathOf(url)), { recursive: true });
+  if (isFile) makeFolder(url);
 
   const adapter = isFile ? new FileAdapter(url, resolve(pathOf(url))) : new PrismaLibSql({ url });
   const client = new PrismaClient({ adapter });
@@ -90,6 +91,15 @@ function describeLock(error: unknown): never {
       ),
     },
   );
+}
+
+/** @throws AuthTunaError `misconfigured` where the folder cannot be made */
+function makeFolder(url: string): void {
+  try {
+    mkdirSync(dirname(pathOf(url)), { recursive: true });
+  } catch (error) {
+    throw misconfigured(startProblem(error, url), error);
+  }
 }
 
 function pathOf(url: string): string {

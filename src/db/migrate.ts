@@ -63,13 +63,24 @@ async function applyNext(sql: SqlSession, migrations: readonly Migration[]): Pro
   const recorded = await recordedMigrations(sql, migrations);
   const next = migrations.find(({ name }) => !recorded.has(name));
   if (next === undefined) return null;
-  await sql.script(next.sql);
+  await sql.script(next.sql).catch(refuseForeignTable);
   // Numbered parameters are understood by both.
   await sql.query('INSERT INTO "_authtuna_migrations" ("name", "checksum") VALUES ($1, $2)', [
     next.name,
     next.checksum,
   ]);
   return next.name;
+}
+
+/** The tables of another app are there already. @throws AuthTunaError `misconfigured`, or the error itself */
+function refuseForeignTable(error: unknown): never {
+  const [, table] =
+    /(?:relation|table) "?(\w+)"? already exists/.exec(error instanceof Error ? error.message : '') ?? [];
+  if (table === undefined) throw error;
+  throw misconfigured(
+    `the database has a table ${table} of another app. Use another database, or on PostgreSQL another schema (?schema=authtuna in databaseUrl). With Prisma in your app, npx authtuna init puts our models beside yours under other names`,
+    error,
+  );
 }
 
 async function recordedMigrations(sql: SqlSession, migrations: readonly Migration[]): Promise<Set<string>> {

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { AuthTunaError, misconfigured } from '../errors.js';
 import type { DatabaseConnection } from './connection.js';
 import { PrismaClient } from './generated/postgresql/client.js';
+import { startProblem } from './start-problem.js';
 
 const LIMIT_MS = 2000; // docs/requirements.md DB-1: slower than this counts as down
 const DEFAULT_CONNECTIONS = 10;
@@ -11,13 +12,19 @@ const MIGRATION_LOCK = 4_812_960_573; // any number that no other program uses
  * Opens a PostgreSQL database (`postgresql://user:password@host/name`).
  *
  * `connection_limit` in the URL bounds the pool (10), `schema` names a schema other than `public`. Connecting and every
- * statement may take 2 s.
+ * statement may take 2 s. `pgbouncer=true` sets nothing at the start of a connection, which PgBouncer refuses.
  * @throws AuthTunaError `misconfigured` when the optional peer `@prisma/adapter-pg` is not installed
  */
 export function openPostgresql(url: string): DatabaseConnection {
   const { PrismaPg } = loadAdapter();
-  const { connection, max, schema } = connectionOf(url);
-  const pool = { ...connection, max, statement_timeout: LIMIT_MS, query_timeout: LIMIT_MS };
+  const { connection, max, schema, isPooled } = connectionOf(url);
+  const pool = {
+    ...connection,
+    max,
+    query_timeout: LIMIT_MS,
+    // PgBouncer refuses a connection that sets it at the start.
+    ...(!isPooled && { statement_timeout: LIMIT_MS }),
+  };
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   const listeners = { onPoolError: () => {}, onConnectionError: () => {} };
   const client = new PrismaClient({ adapter: new PrismaPg(pool, { schema, ...listeners }) });
@@ -38,6 +45,8 @@ export function openPostgresql(url: string): DatabaseConnection {
           });
         try {
           await sql.query('BEGIN');
+          // Unquoted names of the migrations are looked up here; the client qualifies its own.
+          if (schema !== undefined) await setSchema(sql, schema);
           await sql.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`);
           const result = await work({
             query: async (statement, values = []) => (await sql.query(statement, [...values])).rows,
@@ -59,20 +68,48 @@ export function openPostgresql(url: string): DatabaseConnection {
   };
 }
 
-/** Where the server is stands in the cause, which visitors never see; the password of the URL nowhere. */
+/** The reason stands in the cause, which visitors never see. */
 function unreachable(url: string, error: unknown): AuthTunaError {
-  const { host } = new URL(url);
-  const why = error instanceof Error ? error.message : String(error);
-  const cause = new Error(
-    `The PostgreSQL at ${host} of databaseUrl cannot be used: ${why}. A password with @ : / # or ? in it must be percent-encoded in the URL.`,
-    { cause: error },
+  return new AuthTunaError(
+    'unavailable',
+    {},
+    { cause: new Error(startProblem(error, url), { cause: error }) },
   );
-  return new AuthTunaError('unavailable', {}, { cause });
+}
+
+interface Queries {
+  query(text: string, values?: string[]): Promise<{ rows: unknown[] }>;
+}
+
+/** Makes the schema, and looks names up there until the transaction ends. Names of any letters are right: they are quoted. */
+async function setSchema(sql: Queries, schema: string): Promise<void> {
+  const name = `"${schema.replaceAll('"', '""')}"`;
+  const { rows } = await sql.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [schema]);
+  // Asked first, because IF NOT EXISTS needs the right to make schemas even where there is nothing to make.
+  if (rows.length === 0) await sql.query(`CREATE SCHEMA ${name}`);
+  await sql.query(`SET LOCAL search_path TO ${name}`);
+}
+
+/**
+ * A password with `#`, `/` or `?` in it ends the host early. The URL stands in no message: it holds the password.
+ *
+ * @throws AuthTunaError `misconfigured`
+ */
+function requireReadable(url: string): void {
+  const address = URL.canParse(url) ? new URL(url) : null;
+  const isCutShort =
+    address !== null && address.username === '' && /@/.test(address.pathname + address.search + address.hash);
+  if (address === null || isCutShort || address.hash !== '')
+    throw misconfigured(
+      'databaseUrl cannot be read as postgresql://user:password@host:5432/name. Write @ : / # ? and % in the password as %40 %3A %2F %23 %3F %25',
+    );
 }
 
 /** How to reach the server of a URL, for the pool and for connections beside it. */
 export function connectionOf(url: string) {
+  requireReadable(url);
   const address = new URL(url);
+  const isPooled = address.searchParams.get('pgbouncer') === 'true';
   const max = Number(address.searchParams.get('connection_limit') ?? DEFAULT_CONNECTIONS);
   const schema = address.searchParams.get('schema') ?? undefined;
   // Prisma's parameters of old; the driver would send them to the server, which does not know them.
@@ -83,10 +120,8 @@ export function connectionOf(url: string) {
     connectionString: address.href,
     connectionTimeoutMillis: LIMIT_MS,
     keepAlive: true,
-    // Unquoted names of the migrations are looked up here; the client qualifies its own.
-    ...(schema && { options: `-c search_path=${schema}` }),
   };
-  return { connection, max, schema };
+  return { connection, max, schema, isPooled };
 }
 
 /** The optional peer, with the sentence that helps when it is not there. */

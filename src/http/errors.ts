@@ -220,7 +220,13 @@ export function createErrorHandler(
     const known = asAuthTunaError(error);
     if (known !== null) {
       if (known.code === 'misconfigured' || known.code === 'unavailable')
-        logger.error(known.message, { code: known.code, cause: known.cause });
+        logger.error(known.message, {
+          code: known.code,
+          // Without the query, which may hold a token.
+          request: `${req.method} ${req.originalUrl.split('?', 1)[0]}`,
+          ...(known.details.reason !== undefined && { reason: known.details.reason }),
+          ...(known.cause !== undefined && { cause: known.cause }),
+        });
       return sendError(req, res, known, pages, page);
     }
     const status = clientStatusOf(error);
