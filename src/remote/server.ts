@@ -139,16 +139,15 @@ export class RemoteServer {
     const askedAt = this.#now();
     const known = this.#decisions.get(id);
     if (known !== undefined && askedAt >= known.askedAt && askedAt < known.until) return known.allowed;
-    const { allowed, validForSeconds } = canShape.parse(
-      await this.#post('/can', { userId, permission, scope }),
-    );
+    const asked = { userId, permission, scope };
+    const { allowed, validForSeconds } = await this.#post('/can', asked, canShape);
     this.#decisions.set(id, { allowed, askedAt, until: askedAt + validForSeconds * 1000 });
     return allowed;
   }
 
   /** Spends a hand-over. @throws AuthTunaError `invalid_token`, `unavailable` */
   async acceptHandOver(token: string, input: { audience: string; nonce: string }): Promise<HandedOver> {
-    return handOverShape.parse(await this.#post('/hand-over', { token, ...input }));
+    return this.#post('/hand-over', { token, ...input }, handOverShape);
   }
 
   async #ask(
@@ -176,7 +175,7 @@ export class RemoteServer {
     names: readonly string[],
   ): Promise<Known> {
     const askedAt = this.#now();
-    const answer = verifyShape.parse(await this.#post('/verify', { ...credential, checks }));
+    const answer = await this.#post('/verify', { ...credential, checks }, verifyShape);
     const before = this.#known.get(id);
     // Decisions of one and the same answer stay together: a later one replaces them all.
     const others = before !== undefined && before.askedAt === askedAt ? before.results : [];
@@ -195,7 +194,7 @@ export class RemoteServer {
     return age >= 0 && age < (answer.user === null ? Math.min(limit, REFUSAL_MS) : limit);
   }
 
-  async #post(path: string, body: object): Promise<unknown> {
+  async #post<S extends z.ZodType>(path: string, body: object, shape: S): Promise<z.output<S>> {
     const { status, json } = await outbound(
       this.#base + path,
       {
@@ -205,15 +204,17 @@ export class RemoteServer {
       },
       { allowLoopback: true, publicOnly: false },
     );
-    if (status === 200) return json;
+    const answer = status === 200 ? shape.safeParse(json) : null;
+    if (answer?.success === true) return answer.data;
     const { code, detail } = (json ?? {}) as { code?: unknown; detail?: unknown };
     // Refusals of the client's own request; everything else is a fault between the two servers.
     if ((status === 400 || status === 429) && typeof code === 'string' && isErrorCode(code))
       throw new AuthTunaError(code, status === 429 ? { retryAfterSeconds: 1 } : {});
+    const said = answer?.error.message ?? String(detail ?? code ?? '');
     throw new AuthTunaError(
       'unavailable',
       { retryAfterSeconds: 5 },
-      { cause: new Error(`The AuthTuna server answered ${status}: ${String(detail ?? code ?? '')}`) },
+      { cause: new Error(`The AuthTuna server answered ${status}: ${said}`) },
     );
   }
 }
