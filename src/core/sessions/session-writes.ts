@@ -52,6 +52,7 @@ export class SessionWrites {
       lifetimeSeconds?: number;
       bearer?: BearerTerms;
       maxSeconds?: number;
+      authenticatedAt?: Date;
     } = {},
   ): { write: Write; result: SessionWithToken } {
     const { config } = this.#core;
@@ -83,7 +84,7 @@ export class SessionWrites {
       ),
       idleSeconds,
       persistent,
-      authenticatedAt: now,
+      authenticatedAt: options.authenticatedAt ?? now,
       amr: proof.amr.join(' '),
       assuranceLevel: proof.assuranceLevel,
       lockedAt: null,

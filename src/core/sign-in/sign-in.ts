@@ -44,6 +44,8 @@ export interface SignInOptions {
   presentedSessionIds?: readonly string[];
   /** Tokens instead of a cookie: what they are for. */
   bearer?: BearerTerms;
+  /** When the user proved it, where that was before this request. Default: now. */
+  authenticatedAt?: Date;
   /** Where the browser is; the session is compared with it later. */
   fingerprint?: string;
   /** What happens together with the sign-in: spending the token that proved it. */

@@ -42,6 +42,7 @@ export async function exchangeCode(
     .complete(user, { amr: row.amr?.split(' ') ?? [], assuranceLevel }, actor, {
       ...options,
       bearer: terms,
+      ...(row.authenticatedAt !== null && { authenticatedAt: row.authenticatedAt }),
       writes: [
         db.deviceAuthorization.update({
           where: { id: row.id, status: 'approved', expiresAt: { gt: now() } },

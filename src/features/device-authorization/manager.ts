@@ -125,8 +125,8 @@ export class DeviceAuthorizations {
     await sessions.requireLive(actor);
     const session = await db.session.findUnique({ where: { id: actor.sessionId } });
     if (session === null || session.kind !== 'cookie') throw new AuthTunaError('forbidden');
-    const { epoch, amr, assuranceLevel } = session;
-    const proof = { userId: actor.userId, epoch, amr, assuranceLevel };
+    const { epoch, amr, assuranceLevel, authenticatedAt } = session;
+    const proof = { userId: actor.userId, epoch, amr, assuranceLevel, authenticatedAt };
     await this.#decide(typed, actor, 'approved', proof);
   }
 
@@ -154,7 +154,13 @@ export class DeviceAuthorizations {
     typed: string,
     actor: Actor,
     status: 'approved' | 'denied',
-    proof: { userId: string; epoch?: number; amr?: string; assuranceLevel?: number },
+    proof: {
+      userId: string;
+      epoch?: number;
+      amr?: string;
+      assuranceLevel?: number;
+      authenticatedAt?: Date;
+    },
   ): Promise<void> {
     const { db, ledger, now } = this.#core;
     const { row } = await this.#pending(typed, actor);
