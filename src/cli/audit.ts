@@ -8,7 +8,6 @@ import type { Command } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 
 export const audit: Command = {
-  summary: 'Check that the audit log was not changed, or write it to standard output.',
   usage: [
     'npx authtuna audit verify [--from DATE] [--to DATE] [--seal NUMBER:MAC] [--json] [--app ./auth.js]',
     'npx authtuna audit export [--format jsonl|csv] [--type T] [--actor ID] [--target ID] [--scope S] [--outcome O] [--from DATE] [--to DATE] [--q TEXT] [--app ./auth.js]',

@@ -9,7 +9,6 @@ import type { Command } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 
 export const createAdmin: Command = {
-  summary: 'Make a superadmin: a new user, or one that exists.',
   usage:
     'npx authtuna create-admin --email ada@example.com [--username ada] [--role superadmin] [--password-stdin] [--app ./auth.js]',
   async run(args) {

@@ -6,7 +6,6 @@ import type { Command } from './command.js';
 import { findSchema, modelNamesOf, readSchema, usedNames } from './host-schema.js';
 
 export const generate: Command = {
-  summary: 'Tell whether your Prisma schema has all that this version needs.',
   usage: 'npx authtuna generate --check [--schema prisma] [--models Auth] [--filled column,column]',
   async run(args) {
     const { values } = parseArgs({

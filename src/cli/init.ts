@@ -12,7 +12,6 @@ const PREFIX = 'Auth';
 const RELATION = 'hostUser';
 
 export const init: Command = {
-  summary: "Add AuthTuna's models to your own Prisma schema.",
   usage: 'npx authtuna init [--schema prisma] [--models Auth] [--same-user]',
   async run(args) {
     const { values } = parseArgs({

@@ -1,21 +1,21 @@
 import { parseArgs } from 'node:util';
-import { DEFAULT_DATABASE_URL } from '../config/config.js';
 import { migrate, migrationStatus } from '../db/migrate.js';
 import { openDatabase } from '../db/open.js';
+import { databaseName } from '../db/start-problem.js';
 import { optionsFromEnv } from '../env.js';
 import type { Command } from './command.js';
+import { databaseUrlOf } from './instance.js';
 
 export const migrateDatabase: Command = {
-  summary: 'Bring the database to the models of this version.',
   usage: 'npx authtuna migrate [--database-url URL] [--status]',
   async run(args) {
     const { values } = parseArgs({
       args,
       options: { 'database-url': { type: 'string' }, status: { type: 'boolean' } },
     });
-    const connection = openDatabase(
-      values['database-url'] ?? optionsFromEnv(process.env).databaseUrl ?? DEFAULT_DATABASE_URL,
-    );
+    const url = databaseUrlOf(values['database-url'] ?? optionsFromEnv(process.env).databaseUrl);
+    const connection = openDatabase(url);
+    process.stderr.write(`Database: ${databaseName(url)}\n`);
     try {
       await connection.prepare();
       if (values.status === true) {

@@ -5,7 +5,6 @@ import type { Command } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 
 export const secrets: Command = {
-  summary: 'Seal again with the newest secret what older ones sealed, and count what still needs them.',
   usage: 'npx authtuna secrets rotate [--json] [--app ./auth.js]',
   async run(args) {
     const { values, positionals } = parseArgs({
@@ -23,7 +22,6 @@ export const secrets: Command = {
       const database = databaseName(core.config.databaseUrl);
       if (values.json === true) console.log(JSON.stringify({ database, sealed, unreadable, remaining }));
       else {
-        console.log(`Database: ${database}`);
         console.log(`Sealed again with the newest secret: ${listOf(sealed)}`);
         console.log(`Still made with an older secret: ${listOf(remaining)}`);
         if (Object.values(remaining).some((count) => count > 0))

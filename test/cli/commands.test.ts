@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
@@ -9,7 +9,9 @@ import { generate } from '../../src/cli/generate.js';
 import { init } from '../../src/cli/init.js';
 import { migrateDatabase } from '../../src/cli/migrate.js';
 import { newSecret } from '../../src/cli/new-secret.js';
+import { roles } from '../../src/cli/roles.js';
 import { secrets } from '../../src/cli/secrets.js';
+import { users } from '../../src/cli/users.js';
 import { why } from '../../src/cli/why.js';
 import { shippedMigrations } from '../../src/db/migrate.js';
 import { readShippedSchema } from '../../src/db/schema/shipped.js';
@@ -132,6 +134,62 @@ test('why answers with the role that says yes, and how one is called does not ma
   await expect(why.run(['nobody', 'project:read'])).rejects.toMatchObject({ code: 'not_found' });
 });
 
+test('users and roles answer the daily questions, and change what one person holds', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const { authTuna } = await startApp({}, { database });
+  const ada = await authTuna.users.create({ email: 'ada@example.com', username: 'ada', emailVerified: true });
+  await authTuna.users.create({ email: 'grace@example.com' });
+  useDatabase(database.url);
+  const listed = await run(users, '--search', 'example.com');
+  expect(listed.out.split('\n')).toEqual([
+    expect.stringMatching(/^grace@example\.com \(address not confirmed\) {2}\S+$/),
+    `ada@example.com (ada)  ${ada.id}`,
+  ]);
+  expect(await run(roles, 'assign', 'ada', 'org_member', 'org:1')).toEqual({
+    code: 0,
+    out: 'ada@example.com is org_member at org:1.',
+  });
+  expect((await run(users, 'ada@example.com')).out).toContain('  org_member at org:1');
+  expect(JSON.parse((await run(users, ada.id, '--json')).out)).toMatchObject({
+    email: 'ada@example.com',
+    roles: expect.arrayContaining([{ role: 'org_member', scope: 'org:1' }]),
+  });
+  expect((await run(roles, 'unassign', ada.id, 'org_member', 'org:1')).code).toBe(0);
+  expect((await run(users, 'ada')).out).not.toContain('org_member');
+  expect((await run(roles)).out).toMatch(/^superadmin \(at global\): \*$/m);
+  for (const wrong of [
+    ['assign', 'ada'],
+    ['give', 'ada', 'user'],
+    ['assign', 'ada', 'user', 'global', '--expires', 'soon'],
+  ])
+    expect((await run(roles, ...wrong)).code, wrong.join(' ')).toBe(2);
+  await expect(run(roles, 'assign', 'nobody', 'user')).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('a command that knows no database makes none, and names the variables that are missing', async () => {
+  const home = process.cwd();
+  const elsewhere = folder();
+  process.chdir(elsewhere);
+  onTestFinished(() => process.chdir(home));
+  vi.stubEnv('AUTHTUNA_BASE_URL', 'http://localhost:3000');
+  vi.stubEnv('AUTHTUNA_SECRETS', SECRET);
+  vi.stubEnv('AUTHTUNA_DATABASE_URL', '');
+  for (const [command, ...args] of [
+    [why, 'ada@example.com', 'a:b'],
+    [createAdmin, '--email', 'ada@example.com'],
+    [migrateDatabase],
+  ] as [Command, ...string[]][])
+    await expect(run(command, ...args)).rejects.toMatchObject({
+      code: 'misconfigured',
+      message: expect.stringContaining('AUTHTUNA_DATABASE_URL is not set'),
+    });
+  vi.stubEnv('AUTHTUNA_BASE_URL', '');
+  vi.stubEnv('AUTHTUNA_SECRETS', '');
+  await expect(run(users)).rejects.toThrow('AUTHTUNA_BASE_URL and AUTHTUNA_SECRETS');
+  expect(readdirSync(elsewhere)).toEqual([]);
+});
+
 test('init writes the models once, and generate --check finds them', async () => {
   const schema = join(folder(), 'prisma');
   expect(await run(generate, '--check', '--schema', schema)).toMatchObject({ code: 1 });
@@ -242,7 +300,7 @@ test('secrets rotate seals again what an older secret sealed, names the database
   expect((await json()).sealed['authenticator apps']).toBe(0);
   const { out, code } = await run(secrets, 'rotate');
   expect(code).toBe(0);
-  expect(out).toMatch(/^Database: .+\nSealed again .+: 0 authenticator apps/);
+  expect(out).toMatch(/^Sealed again .+: 0 authenticator apps/);
   expect((await run(secrets)).code).toBe(2);
 
   // The app opens without the old secret; what was hashed with it does not.

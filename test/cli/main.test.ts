@@ -39,7 +39,7 @@ test('the command line: help, usage errors, failures, and create-admin for someb
     authtuna(admin('--email', 'ada@example.com', '--username', 'ada'), settings, `${PASSWORD}\n`),
   ]);
   expect(help).toMatchObject({ code: 0, err: '' });
-  for (const name of ['new-secret', 'migrate', 'create-admin', 'why', 'init', 'generate'])
+  for (const name of ['new-secret', 'users', 'roles', 'migrate', 'create-admin', 'why', 'init', 'generate'])
     expect(help.out).toContain(`  ${name} `);
   expect(unknown.code).toBe(2);
   expect(unknown.out).toContain('there is no command make-coffee');
@@ -48,9 +48,10 @@ test('the command line: help, usage errors, failures, and create-admin for someb
   expect(misspelt.code).toBe(1);
   expect(misspelt.err).toContain('AUTHTUNA_SECRT is not a setting');
   expect(weak.code).toBe(1);
-  expect(weak.err).toMatch(/^authtuna create-admin: /);
+  expect(weak.err).toMatch(/^Database: .*\nauthtuna create-admin: /);
   expect(weak.err).not.toContain('    at '); // no stack: it is nothing to debug
-  expect(created).toMatchObject({ code: 0, out: 'ada@example.com is superadmin now.\n', err: '' });
+  expect(created).toMatchObject({ code: 0, out: 'ada@example.com is superadmin now.\n' });
+  expect(created.err).toMatch(/^Database: \S+\n$/); // and no password
 
   const { authTuna, browser } = await startApp({}, { database });
   expect(await authTuna.users.findByEmail('weak@example.com')).toBeNull();

@@ -12,7 +12,6 @@ import { csvRows, jsonRows, type SourceRow, tableRows } from './sources.js';
 import { importedUser, isTarget, type SourceSystem, SYSTEMS, TARGETS } from './systems.js';
 
 export const importUsers: Command = {
-  summary: 'Bring users and their password hashes from another system.',
   usage: `npx authtuna import --from <system> [file] [--source-url URL] [--table users] [--key id] [--map hash=password,…] [--dry-run] [--report problems.jsonl] [--app ./auth.js] [--firebase-parameters file.json]
 
 ${Object.entries(SYSTEMS)
