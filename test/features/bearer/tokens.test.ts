@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Express } from 'express';
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type AuthTuna, type AuthTunaOptions, createAuthTuna, SYSTEM } from '../../../src/index.js';
 import { PASSWORD, SECRET, startApp, type TestInstance } from '../../support/app.js';
 import { countingClient } from '../../support/counting-client.js';
@@ -173,6 +176,49 @@ test('fifty parallel refreshes over two instances give one successor and one liv
   expect(await first.authTuna.sessions.list(id)).toHaveLength(1);
   const [{ refresh_token: next = '' } = {}] = tokens;
   expect((await refresh(second, next)).status).toBe(200);
+});
+
+test('fifty parallel refreshes over two instances and a line that loses answers leave one family and sign nobody out (RT-2, RT-4)', async () => {
+  const first = await start();
+  const second = await start({ baseUrl: first.url }, { database: first.database, clock: first.clock });
+  const id = await ada(first);
+  const tokens = await signIn(first);
+  let answers = 0;
+  const line = createServer(async (req, res) => {
+    let body = '';
+    for await (const chunk of req) body += chunk;
+    const target = answers % 2 === 0 ? first : second;
+    const answer = await fetch(`${target.url}/auth/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    const text = await answer.text();
+    answers += 1;
+    if (answers % 3 === 0) return void res.destroy(); // stored there, and never heard of here
+    res.writeHead(answer.status, { 'content-type': 'application/json' }).end(text);
+  }).listen(0, '127.0.0.1');
+  await once(line, 'listening');
+  onTestFinished(() => {
+    line.closeAllConnections();
+    line.close();
+  });
+  const url = `http://127.0.0.1:${(line.address() as AddressInfo).port}`;
+  /** Asks again until an answer arrives, as an app does. */
+  const renew = async (): Promise<{ status: number; refresh_token?: string }> => {
+    const body = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token };
+    for (;;) {
+      const answer = await post({ url }, '/auth/token', body).catch(() => null);
+      if (answer !== null) return { status: answer.status, ...((await answer.json()) as object) };
+    }
+  };
+  const renewed = await Promise.all(Array.from({ length: 50 }, renew));
+  expect(answers).toBeGreaterThan(50); // some were lost
+  expect(new Set(renewed.map(({ status }) => status))).toEqual(new Set([200]));
+  const successors = new Set(renewed.map(({ refresh_token }) => refresh_token));
+  expect(successors.size).toBe(1);
+  expect((await refresh(second, [...successors][0] ?? '')).status).toBe(200);
+  expect((await first.authTuna.sessions.list(id)).map(({ kind }) => kind)).toEqual(['bearer']);
 });
 
 test('a lost answer is repeated, until ten seconds after its token was used; then the old token ends the family (RT-3, RT-4)', async () => {
