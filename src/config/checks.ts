@@ -82,8 +82,11 @@ function checkProviders(social: ParsedOptions['social'], isSecure: boolean, foun
     const { endpoints } = provider;
     const url = 'discover' in endpoints ? endpoints.discover : endpoints.authorization;
     const { protocol, hostname } = URL.canParse(url) ? new URL(url) : { protocol: '', hostname: '' };
-    if (protocol !== 'https:' && (isSecure || protocol !== 'http:' || !isLoopbackHost(hostname)))
-      found.push(`${where}: ${url} must be https; http works on localhost in development only`);
+    const mayBeHttp = !isSecure && (isLoopbackHost(hostname) || provider.allowHttp === true);
+    if (protocol !== 'https:' && (protocol !== 'http:' || !mayBeHttp))
+      found.push(
+        `${where}: ${url} must be https; http works in development only, on localhost, or elsewhere with allowHttp: true`,
+      );
   }
   if (Array.isArray(social.linkVerifiedEmails)) {
     for (const id of social.linkVerifiedEmails.filter((name) => !ids.includes(name)))

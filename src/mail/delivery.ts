@@ -4,7 +4,7 @@ import type { Runtime } from '../core/runtime.js';
 import type { Db } from '../db/client.js';
 import type { RenderedMail, Templates } from '../templates/templates.js';
 import { after, inTime } from '../time.js';
-import { isPermanent, summaryOf } from './failures.js';
+import { cureOf, isPermanent, summaryOf } from './failures.js';
 
 type Row = Awaited<ReturnType<Db['outboxMessage']['findUniqueOrThrow']>>;
 type Outcome = 'sent' | 'dropped' | 'given up' | 'failed' | 'taken';
@@ -13,6 +13,8 @@ type Outcome = 'sent' | 'dropped' | 'given up' | 'failed' | 'taken';
 interface Failure {
   summary: string;
   giveUpSeconds: number;
+  /** What a developer can do about it, for the log. */
+  cure?: string;
 }
 
 const PENDING = { sentAt: null, deadAt: null };
@@ -147,7 +149,12 @@ export class Delivery {
       await inTime('the transport', SEND_SECONDS * 1000, () => settings.transport.send(outgoing));
       return 'sent';
     } catch (error) {
-      return { summary: summaryOf(error), giveUpSeconds: isPermanent(error) ? 0 : GIVE_UP_SECONDS };
+      const cure = cureOf(error);
+      return {
+        summary: summaryOf(error),
+        giveUpSeconds: isPermanent(error) ? 0 : GIVE_UP_SECONDS,
+        ...(cure !== null && { cure }),
+      };
     }
   }
 
@@ -156,7 +163,14 @@ export class Delivery {
     const now = this.#runtime.now();
     const attempts = row.attempts + 1;
     const next = after(now, BACK_OFF_SECONDS[Math.min(attempts, BACK_OFF_SECONDS.length) - 1] ?? 0);
-    const facts = { id: row.id, template: row.template, attempts, lastError: failure.summary };
+    const { cure, summary: lastError } = failure;
+    const facts = {
+      id: row.id,
+      template: row.template,
+      attempts,
+      lastError,
+      ...(cure !== undefined && { cure }),
+    };
     const held = { id: row.id, lockedUntil };
 
     if (next > after(row.createdAt, failure.giveUpSeconds)) {

@@ -3,6 +3,15 @@ export function isPermanent(error: unknown): boolean {
   return error instanceof Error && (error as { permanent?: unknown }).permanent === true;
 }
 
+const UNTRUSTED =
+  'The certificate of the mail server is not trusted: give its authority to smtp() as tlsCa, or set requireTls: false where the server is on this machine.';
+
+/** What a developer can do about an error of a transport; null where nothing is known. */
+export function cureOf(error: unknown): string | null {
+  if (!(error instanceof Error)) return null;
+  return /certificate|self.signed/i.test(error.message) ? UNTRUSTED : null;
+}
+
 const MAX_SUMMARY = 200;
 // Small words and enhanced status codes (RFC 3463). A transport may quote the mail in its message, and with it an address,
 // a link or a code; none of these looks like such a word.

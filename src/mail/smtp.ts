@@ -14,7 +14,10 @@ export interface SmtpOptions {
   secure?: boolean;
   user?: string;
   password?: string;
-  /** Whether a server without TLS is refused. Default true; false is possible, and the default, on a loopback host only. */
+  /**
+   * Whether a server without TLS is refused. Default true; on a loopback host false. False is possible on a loopback host,
+   * and where the host is a name without a dot, such as a container's.
+   */
   requireTls?: boolean;
   /** PEM of the authority that signed the server's certificate, where it is a private one. */
   tlsCa?: string;
@@ -46,7 +49,7 @@ export function smtp(options: SmtpOptions): MailTransport {
   const isLoopback = isLoopbackHost(host);
   const secure = options.secure ?? options.port === 465;
   const requireTls = options.requireTls ?? !isLoopback;
-  if (!requireTls && !isLoopback)
+  if (!requireTls && !isLoopback && host.includes('.'))
     throw misconfigured(
       `smtp: requireTls: false would send mails and the password in clear to ${host}; leave it out`,
     );

@@ -83,7 +83,7 @@ export function inNetworks(networks: readonly Cidr[]): (address: string) => bool
 
 /** Whether a host name or address is this machine. An IPv6 address may stand in the brackets that `URL.hostname` has. */
 export function isLoopbackHost(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/.test(host);
+  return /^((?:[a-z0-9-]+\.)*localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/.test(host);
 }
 
 /**

@@ -25,6 +25,8 @@ export interface OutboundAnswer {
 export interface OutboundRules {
   /** Accepts `http:` on a loopback host, for development. */
   allowLoopback: boolean;
+  /** Accepts `http:` everywhere, for a container on a developer's machine. */
+  allowHttp?: boolean;
   /** For addresses that a tenant gave: every address that the host name resolves to must be on the public internet. */
   publicOnly: boolean;
 }
@@ -70,7 +72,8 @@ export function isAllowedUrl(url: string, rules: OutboundRules): boolean {
 
 function requireAllowed(url: URL, rules: OutboundRules): void {
   const isLoopback = isLoopbackHost(url.hostname);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback && rules.allowLoopback))
+  const mayBeHttp = rules.allowHttp === true || (isLoopback && rules.allowLoopback);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && mayBeHttp))
     throw new Error(`${url.protocol}//${url.host} is not https`);
   if (url.username !== '' || url.password !== '') throw new Error('a URL must not contain credentials');
   const literal = url.hostname.replace(/^\[|\]$/g, '');

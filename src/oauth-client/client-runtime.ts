@@ -11,7 +11,11 @@ export interface ClientRuntime {
 
 /** Which addresses may be asked for a provider: the host's own may be anywhere, a tenant's must be on the public internet. */
 export function rulesFor(provider: SocialProvider, { config }: ClientRuntime): OutboundRules {
-  return { allowLoopback: !config.isSecure, publicOnly: config.isSecure && provider.ofTenant };
+  return {
+    allowLoopback: !config.isSecure,
+    allowHttp: !config.isSecure && provider.allowHttp === true,
+    publicOnly: config.isSecure && provider.ofTenant,
+  };
 }
 
 /** Why a provider could not be used, for the developer's log. The visitor's page shows nothing of it. */

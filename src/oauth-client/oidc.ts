@@ -24,6 +24,8 @@ export interface OidcOptions {
   /** Further parameters of the authorization request, as the provider documents them: `{ prompt: 'login' }`. */
   parameters?: Readonly<Record<string, string>>;
   keepTokens?: boolean;
+  /** Lets the issuer be at `http:` elsewhere than on loopback, such as `http://keycloak:8080`. Development only. Default false. */
+  allowHttp?: boolean;
 }
 
 /** Any OpenID provider with discovery: Keycloak, Auth0, Okta, Entra, your own GitLab. `http:` issuers work on loopback in development only. */
@@ -59,6 +61,7 @@ export function oidcProvider(
     clientId: options.clientId,
     clientSecret: async () => clientSecret ?? null,
     keepTokens: options.keepTokens === true,
+    allowHttp: options.allowHttp === true && !ofTenant,
     ofTenant,
   });
 }

@@ -105,6 +105,8 @@ export interface SocialProvider extends ProviderRow {
   /** Null for a public client. A function, so that printing the options shows no secret. */
   clientSecret(now: Date): Promise<string | null>;
   readonly keepTokens: boolean;
+  /** Its addresses may be `http:` anywhere, in development only. */
+  readonly allowHttp?: boolean;
   /** Configured by a tenant: outbound requests reach public addresses only. */
   readonly ofTenant: boolean;
 }

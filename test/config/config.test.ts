@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/config.js';
 import type { AuthTunaOptions } from '../../src/config/options.js';
 import { AuthTunaError } from '../../src/errors.js';
+import { oidc } from '../../src/index.js';
 
 const SECRET = 'Zk3vQ9xW1mB7tY5nR8cJ2hL6pD4sF0gA';
 const OTHER = 'q8Jr2VfT6yLx0Hn4Wc9Kb7Md1Zs5Ga3E';
@@ -76,10 +77,16 @@ test('every problem is named at once, with what to write instead', () => {
 });
 
 test('development is http: on a loopback host and nothing else', () => {
-  for (const baseUrl of ['http://localhost:3000', 'http://127.0.0.1', 'http://[::1]:8080'])
+  for (const baseUrl of [
+    'http://localhost:3000',
+    'http://shop.localhost:3000',
+    'http://127.0.0.1',
+    'http://[::1]:8080',
+  ])
     expect(problemOf({ baseUrl }), baseUrl).toBe('none');
   for (const baseUrl of [
     'http://localhost.evil.example',
+    'http://evillocalhost',
     'http://192.168.0.1',
     'http://127.0.0.1.nip.io',
     'ftp://localhost',
@@ -92,6 +99,21 @@ test('development is http: on a loopback host and nothing else', () => {
     undefined,
   ])
     expect(problemOf({ baseUrl }), String(baseUrl)).toContain('baseUrl');
+});
+
+test('a provider in a container works by http: in development, where the host says so, and never in production', () => {
+  const using = (baseUrl: string, allowHttp: boolean) => {
+    const keycloak = {
+      issuer: 'http://keycloak:8080/realms/main',
+      clientId: 'a',
+      clientSecret: 'b',
+      allowHttp,
+    };
+    return problemOf({ baseUrl, social: { providers: [oidc(keycloak)] } });
+  };
+  expect(using('http://localhost:3000', true)).toBe('none');
+  expect(using('http://localhost:3000', false)).toContain('allowHttp: true');
+  expect(using('https://app.example.com', true)).toContain('must be https');
 });
 
 test('production wants mail where sign-up confirms addresses, or to be told to do without', () => {

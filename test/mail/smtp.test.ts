@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type OutgoingMail, smtp } from '../../src/index.js';
 import { selfSigned } from '../support/certificate.js';
 import { verifyDkim } from '../support/dkim.js';
+import { numbered, startMailing } from '../support/mailing.js';
 import { startSmtpServer } from '../support/smtp-server.js';
 
 const mail: OutgoingMail = {
@@ -66,6 +67,20 @@ test('a certificate that no known authority signed is refused, however the conne
     /certificate/i,
   );
   expect([...startTls.received, ...implicit.received]).toEqual([]);
+});
+
+test('the log says what a certificate that is not trusted needs', async () => {
+  const server = await startSmtpServer();
+  const { queue, mailer, logger } = await startMailing(smtp({ host: '127.0.0.1', port: server.port }));
+  await queue(numbered('ada@example.com', 1));
+  await mailer.deliver();
+  const [line] = logger.lines.filter(({ level }) => level === 'warn');
+  expect(line?.facts).toMatchObject({ cure: expect.stringMatching(/tlsCa, or set requireTls: false/) });
+});
+
+test('a container with a name of its own may do without TLS, a host elsewhere may not', () => {
+  expect(smtp({ host: 'mailpit', port: 1025, requireTls: false })).toHaveProperty('send');
+  expect(() => smtp({ host: 'mail.example.com', requireTls: false })).toThrow(/in clear/);
 });
 
 test('a certificate for another name is refused', async () => {
