@@ -324,9 +324,10 @@ const mail = {
 
 /** name, variant (for the file's name) and data of every page in every state worth looking at. */
 export const pageSamples = [
-  page('auth/login', 'full', { ...form, methods }),
+  page('auth/login', 'full', { ...form, loginField: 'login', methods }),
   page('auth/login', 'plain', {
     ...form,
+    loginField: 'login',
     methods: {
       rememberMe: false,
       signUp: false,
@@ -339,18 +340,26 @@ export const pageSamples = [
   }),
   page('auth/login', 'refused', {
     ...form,
+    loginField: 'login',
     methods,
     values: { login: 'ada@example.com', rememberMe: true },
     problem: { code: 'invalid_login' },
   }),
   page('auth/login', 'hostile', {
     ...form,
+    loginField: 'login',
     methods: { ...methods, providers: [{ id: '"><script>', name: HOSTILE }] },
     returnTo: `/${HOSTILE}`,
     values: { login: HOSTILE },
     problem: { code: HOSTILE, fields: { login: HOSTILE } },
   }),
-  page('auth/login', 'deutsch', { ...form, locale: 'de', methods, problem: { code: 'invalid_login' } }),
+  page('auth/login', 'deutsch', {
+    ...form,
+    loginField: 'login',
+    locale: 'de',
+    methods,
+    problem: { code: 'invalid_login' },
+  }),
   page('auth/signup', 'full', {
     ...form,
     username: 'optional',
@@ -445,25 +454,43 @@ export const pageSamples = [
     values: { newEmail: 'nobody' },
     problem: { code: 'invalid_input', fields: { newEmail: 'invalid_email' } },
   }),
-  page('auth/change-password', 'plain', { ...form, forced: false, minPasswordLength: 15 }),
+  page('auth/change-password', 'plain', {
+    ...form,
+    hasPassword: true,
+    email: 'ada@example.com',
+    forced: false,
+    minPasswordLength: 15,
+  }),
   page('auth/change-password', 'forced', {
     ...form,
+    hasPassword: true,
+    email: 'ada@example.com',
     forced: true,
     minPasswordLength: 15,
     problem: { code: 'invalid_input', fields: { currentPassword: 'invalid_credentials' } },
   }),
+  page('auth/change-password', 'first', {
+    ...form,
+    hasPassword: false,
+    email: 'ada@example.com',
+    forced: false,
+    minPasswordLength: 15,
+  }),
   page('auth/step-up', 'all', {
     ...form,
+    email: 'ada@example.com',
     methods: { password: true, code: true, codeField: 'totp', passkeys: true },
     afresh: { providers: [], magicLink: false, emailCode: false },
   }),
   page('auth/step-up', 'passkey', {
     ...form,
+    email: 'ada@example.com',
     methods: { password: false, code: false, codeField: 'totp', passkeys: true },
     afresh: { providers: [], magicLink: false, emailCode: false },
   }),
   page('auth/step-up', 'afresh', {
     ...form,
+    email: 'ada@example.com',
     methods: { password: false, code: false, codeField: 'totp', passkeys: false },
     afresh: { providers: providers.slice(0, 1), magicLink: true, emailCode: true },
   }),
@@ -494,14 +521,20 @@ export const pageSamples = [
   }),
   page('passwordless/sent', 'bound', { email: 'ada@example.com', code: 'K7MPQ2XW', returnTo: null }),
   page('passwordless/sent', 'free', { email: 'ada@example.com', code: null, returnTo: '/me' }),
-  page('passwordless/confirm', 'same', { ...form, email: 'a•••@example.com', needsCode: false }),
+  page('passwordless/confirm', 'same', {
+    ...form,
+    rememberMe: true,
+    email: 'a•••@example.com',
+    needsCode: false,
+  }),
   page('passwordless/confirm', 'other', {
     ...form,
+    rememberMe: true,
     email: 'a•••@example.com',
     needsCode: true,
     problem: { code: 'invalid_input', fields: { code: 'invalid_code' } },
   }),
-  page('passwordless/code', 'plain', { ...form, email: 'ada@example.com' }),
+  page('passwordless/code', 'plain', { ...form, rememberMe: true, email: 'ada@example.com' }),
   page('mfa/begin', 'plain', { ...form, passkeys: true }),
   page('mfa/cancel-reset', 'plain', form),
   page('mfa/setup', 'plain', {

@@ -62,7 +62,7 @@ export function assemble<const O extends AnyOptions>(
   const { db, bulkDb } = guardedDatabases(config, client);
 
   const core = createCore<U>(config, db, bulkDb);
-  const templates = createTemplates(config);
+  const templates = createTemplates({ ...config, hasDevMailbox: devMailbox !== null });
   const mailer = new Mailer(core, core.ledger, templates);
   const features = createFeatures<U>(core, devMailbox);
   const scopes = new ScopeManager(core, features.scopeDependents);

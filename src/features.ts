@@ -1,4 +1,4 @@
-import { Router } from 'express';
+import { type ErrorRequestHandler, type RequestHandler, Router } from 'express';
 import type { User } from './auth.js';
 import type { AuthTuna } from './authtuna-interface.js';
 import type { ScopeDependent } from './core/access/scopes.js';
@@ -9,6 +9,7 @@ import { createSignIn, type SignInCore } from './core/sign-in/create-sign-in.js'
 import { SecondFactors } from './core/sign-in/second-factors.js';
 import type { Sweep } from './core/sweep.js';
 import { PasswordHasher } from './crypto/password-hash.js';
+import { AuthTunaError } from './errors.js';
 import { AccountManager } from './features/account/manager.js';
 import { accountFeature } from './features/account/routes.js';
 import type { AdminRouterOptions } from './features/admin/admin-pages.js';
@@ -256,6 +257,10 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
         ...routers,
         mountAll: (options) =>
           Router()
+            // Where password managers send people. @see W3C A Well-Known URL for Changing Passwords
+            .get('/.well-known/change-password', (_req, res) =>
+              http.views.redirect(res, `${config.paths.auth}/change-password`),
+            )
             .use(mountPaths.auth, routers.auth(options))
             .use(`${mountPaths.auth}/passwordless`, routers.passwordless(options))
             .use(`${mountPaths.auth}/mfa`, routers.mfa(options))
@@ -267,8 +272,20 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
             .use(`${mountPaths.auth}/api-keys`, routers.apiKeys(options))
             .use(mountPaths.account, routers.account(options))
             .use(mountPaths.admin, routers.admin(options))
-            .use(mountPaths.orgs, routers.orgs(options)),
+            .use(mountPaths.orgs, routers.orgs(options))
+            .use(mountPaths.auth, unknownPage(http)),
       };
     },
   };
+}
+
+/** An address below ours that leads nowhere, for a browser that opens it. Scripts and the host's own sign-in page go on. */
+function unknownPage(http: HttpKit): (RequestHandler | ErrorRequestHandler)[] {
+  const { paths } = http.config;
+  const refuse: RequestHandler = (req, _res, next) => {
+    const isOpening = req.method === 'GET' || req.method === 'HEAD';
+    const isOurs = http.views.addressOf(req).split('?', 1)[0] !== paths.signIn;
+    next(isOpening && isOurs && http.views.wantsPage(req) ? new AuthTunaError('not_found') : undefined);
+  };
+  return [refuse, http.errorHandler];
 }

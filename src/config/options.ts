@@ -168,6 +168,14 @@ export interface Palette {
 export interface Brand {
   /** A path of this site, such as `/logo.svg`: pages load images from nowhere else. */
   logoUrl?: string;
+  /** The logo on a dark background. Default: `logoUrl`. */
+  logoDark?: string;
+  /** For a logo that holds the name already. Default false. */
+  hideName?: boolean;
+  /** The icon of the browser's tab. Default: the browser's own choice, mostly `/favicon.ico`. */
+  iconUrl?: string;
+  /** A further stylesheet, after ours: a path of this site. */
+  stylesheet?: string;
   colors?: { light?: Palette; dark?: Palette };
 }
 
@@ -358,6 +366,14 @@ export interface AuthTunaOptions {
   brand?: Brand;
   /** Language of pages and mails where nothing better is known: `en` (default), `de`, or one that `templatesDir` adds. */
   locale?: string;
+  /** The languages of pages and mails, among those that there are texts for. Default: all. */
+  locales?: readonly string[];
+  /** Where people find help: https, `mailto:` or a path of this site. Linked below every page, and where an account is suspended. */
+  supportUrl?: string;
+  /** Your terms of use, linked below every page. */
+  termsUrl?: string;
+  /** Your privacy policy, linked below every page. */
+  privacyUrl?: string;
   /** Limits other than the defaults of {@link RATE_LIMITS}: `{ signUp: { limit: 10, windowSeconds: 3600 } }`. */
   rateLimits?: Partial<Record<RateLimitName, RateLimit>>;
   /**

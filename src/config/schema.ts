@@ -40,6 +40,19 @@ const path = z
 
 const pagePath = z.string().regex(/^\/(?![/\\])[^\s\\]*$/, 'must be a path of this site, such as /home');
 
+const imagePath = z.string().regex(/^\/(?![/\\])/, 'must be a path of this site, such as /logo.svg');
+
+/** What pages link to elsewhere. `javascript:` would run on our pages. */
+const link = z
+  .string()
+  .regex(
+    /^(https:\/\/|mailto:|\/(?![/\\]))[^\s\\]+$/,
+    'must be an https: or mailto: address, or a path of this site',
+  )
+  .optional();
+
+const language = z.string().regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language, such as en');
+
 const color = z
   .string()
   .regex(/^#[0-9a-f]{6}$/i, 'must be written as #rrggbb')
@@ -277,17 +290,22 @@ export const schema = z.strictObject({
     .optional(),
   brand: z
     .strictObject({
-      logoUrl: z
+      logoUrl: imagePath.optional(),
+      logoDark: imagePath.optional(),
+      hideName: z.boolean().optional(),
+      iconUrl: imagePath.optional(),
+      stylesheet: z
         .string()
-        .regex(/^\/(?![/\\])/, 'must be a path of this site, such as /logo.svg')
+        .regex(/^\/(?![/\\])[^\s\\]*$/, 'must be a path of this site, such as /auth.css')
         .optional(),
       colors: z.strictObject({ light: palette, dark: palette }).optional(),
     })
     .optional(),
-  locale: z
-    .string()
-    .regex(/^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'must be a language, such as en')
-    .optional(),
+  locale: language.optional(),
+  locales: z.array(language).min(1).readonly().optional(),
+  supportUrl: link,
+  termsUrl: link,
+  privacyUrl: link,
   rateLimits: z
     .strictObject(
       Object.fromEntries(

@@ -48,6 +48,7 @@ export function helpers(
     not: (a: unknown) => !a,
     any: (...values: unknown[]) =>
       values.slice(0, -1).some((value) => (Array.isArray(value) ? value.length > 0 : value)),
+    all: (...values: unknown[]) => values.slice(0, -1).every(Boolean),
     includes: (list: readonly unknown[], value: unknown) => list.includes(value),
     urlEncode: (value: unknown) => encodeURIComponent(String(value)),
     lines: (list: readonly string[]) => list.join('\r\n'),

@@ -29,7 +29,7 @@ export function createPageRenderer(
       body,
       notice: data.notice ?? null,
       title:
-        texts.translate(site.locale, titleKey(name, data)) ??
+        titleOf(texts.translate(site.locale, titleKey(name, data)), data) ??
         texts.translate(site.locale, 'errors.other.title'),
       hasProblem: Boolean(problem),
       impersonation: data.impersonation ?? null,
@@ -39,6 +39,14 @@ export function createPageRenderer(
       scripts: SCRIPTS.map(assets.find).filter((script) => script !== null),
     });
   };
+}
+
+/** The title with its names filled in; one that names something else is left as it is. */
+function titleOf(text: string | undefined, data: object): string | undefined {
+  return text?.replace(/\{(name|organization)\}/g, (all, key: string) => {
+    const value = (data as Record<string, unknown>)[key];
+    return typeof value === 'string' ? value : all;
+  });
 }
 
 function titleKey(name: PageName, data: object): string {

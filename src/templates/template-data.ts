@@ -217,6 +217,8 @@ export type MessageName =
 export interface PageData {
   'auth/login': Form & {
     values?: { login?: string; rememberMe?: boolean };
+    /** What the first field is called: without usernames people sign in with their address. */
+    loginField: 'login' | 'email';
     methods: {
       rememberMe: boolean;
       signUp: boolean;
@@ -270,9 +272,18 @@ export interface PageData {
   'auth/unlock': Form & { email: string | null };
   'auth/confirm-email-change': Form & { newEmail: string };
   'auth/undo-email-change': Form & { oldEmail: string };
-  'auth/change-password': Form & { forced: boolean; minPasswordLength: number };
+  'auth/change-password': Form & {
+    forced: boolean;
+    /** Without a password there is none to ask for: the first one is set. */
+    hasPassword: boolean;
+    /** For password managers. */
+    email: string;
+    minPasswordLength: number;
+  };
   'auth/change-email': Form & { values?: { newEmail?: string }; email: string; accountUrl: string | null };
   'auth/step-up': Form & {
+    /** For password managers; null while the session waits for its step-up. */
+    email: string | null;
     methods: {
       password: boolean;
       code: boolean;
@@ -285,8 +296,8 @@ export interface PageData {
   };
   'passwordless/request': Form & { kind: 'link' | 'code'; values?: { email?: string } };
   'passwordless/sent': Page & { email: string; code: string | null; returnTo: string | null };
-  'passwordless/confirm': Form & { email: string; needsCode: boolean };
-  'passwordless/code': Form & { email: string };
+  'passwordless/confirm': Form & { email: string; needsCode: boolean; rememberMe: boolean };
+  'passwordless/code': Form & { email: string; rememberMe: boolean };
   'mfa/begin': Form & { passkeys: boolean };
   'mfa/cancel-reset': Form;
   'mfa/setup': Form & { qrCode: string; secret: string; otpauthUrl: string };

@@ -29,6 +29,8 @@ export type { Asset } from './assets.js';
 export type { RenderedMail } from './mails.js';
 export type { TemplatesOptions } from './site.js';
 
+const NAMED_TEXTS = 10; // in one line of the log
+
 export interface Templates {
   /** One whole HTML page. */
   renderPage<N extends PageName>(name: N, data: PageData[N]): string;
@@ -55,7 +57,14 @@ export interface Templates {
 export function createTemplates(options: TemplatesOptions): Templates {
   const { templatesDir, brand, paths } = options;
   const directories = [templatesDir, PACKAGE_TEMPLATES].filter((directory) => directory !== undefined);
-  const texts = createTexts(directories, options.locale);
+  const texts = createTexts(directories, options);
+  for (const language of texts.locales) {
+    const missing = texts.missing(language);
+    if (missing.length > 0)
+      options.logger?.warn(
+        `locales/${language}.json lacks ${missing.length} texts, which appear in another language: ${missing.slice(0, NAMED_TEXTS).join(', ')}`,
+      );
+  }
   const siteIn = createSite(options, texts);
   const assets = createAssets(directories, brand, paths?.assets ?? `${paths?.auth ?? '/auth'}/assets`);
   return {

@@ -10,22 +10,41 @@ export interface Texts {
   has(locale: string): boolean;
   /** The text in that language, otherwise in the default one, otherwise in English. */
   translate(locale: string, key: string): string | undefined;
+  /** The texts that English has and a language lacks. */
+  missing(locale: string): string[];
 }
 
-/** Reads the texts of all directories. @throws AuthTunaError `misconfigured` for a default language without texts */
-export function createTexts(directories: readonly string[], defaultLocale = 'en'): Texts {
-  const texts = loadTexts(directories);
+function noTexts(option: string, name: string, texts: ReadonlyMap<string, unknown>): Error {
+  return misconfigured(
+    `${option}: there is no locales/${name}.json; use one of: ${[...texts.keys()].join(', ')}`,
+  );
+}
+
+/**
+ * Reads the texts of all directories.
+ *
+ * @param locales the languages to use; default all
+ * @throws AuthTunaError `misconfigured` for a language without texts, or a default one that is not among `locales`
+ */
+export function createTexts(
+  directories: readonly string[],
+  { locales, locale }: { locales?: readonly string[] | undefined; locale?: string | undefined } = {},
+): Texts {
+  const loaded = loadTexts(directories);
+  for (const name of locales ?? []) if (!loaded.has(name)) throw noTexts('locales', name, loaded);
+  const texts = new Map([...loaded].filter(([name]) => locales?.includes(name) ?? true));
+  const defaultLocale = locale ?? (texts.has('en') ? 'en' : (locales?.[0] ?? 'en'));
   if (!texts.has(defaultLocale)) {
-    throw misconfigured(
-      `locale: there is no locales/${defaultLocale}.json; use one of: ${[...texts.keys()].join(', ')}`,
-    );
+    throw noTexts('locale', defaultLocale, texts);
   }
   return {
     locales: [...texts.keys()],
     defaultLocale,
     has: (locale) => texts.has(locale),
     translate: (locale, key) =>
-      texts.get(locale)?.get(key) ?? texts.get(defaultLocale)?.get(key) ?? texts.get('en')?.get(key),
+      texts.get(locale)?.get(key) ?? texts.get(defaultLocale)?.get(key) ?? loaded.get('en')?.get(key),
+    missing: (name) =>
+      [...(loaded.get('en')?.keys() ?? [])].filter((key) => texts.get(name)?.has(key) !== true),
   };
 }
 

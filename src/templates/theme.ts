@@ -15,6 +15,7 @@ const VARIABLES = {
 } as const satisfies Record<keyof Palette, string>;
 
 const SURFACES = { light: '#ffffff', dark: '#161b23' }; // as in authtuna.css
+const FRAMES = { light: '#f4f6f9', dark: '#0d1117' }; // as in authtuna.css
 const DEFAULT_ACCENT = '#2350c8'; // as in authtuna.css
 const READABLE = 4.5; // WCAG 2.2 1.4.3, AA for text
 const READABLE_LINK = 5.5; // links also stand on surfaces tinted with the accent
@@ -33,10 +34,16 @@ export function themeCss(brand: Brand = {}): string {
     dark.accent = readable(light.accent, dark.surface ?? SURFACES.dark);
   }
   return [
-    `:root {${declarations(light, SURFACES.light)}}`,
+    `@media (prefers-color-scheme: light) { :root {${declarations(light, SURFACES.light)}} }`,
     `@media (prefers-color-scheme: dark) { :root {${declarations(dark, SURFACES.dark)}} }`,
     '',
   ].join('\n');
+}
+
+/** The color of the browser's own frame, for light and dark: that of the page's background. */
+export function frameColors(brand: Brand = {}): { light: string; dark: string } {
+  const { light, dark } = brand.colors ?? {};
+  return { light: light?.background ?? FRAMES.light, dark: dark?.background ?? FRAMES.dark };
 }
 
 /** The two colors mails need as values, because mail programs know no variables. */

@@ -64,6 +64,30 @@ for (const form of document.querySelectorAll('form')) {
   window.addEventListener('keydown', ({ key }) => key === 'Escape' && wait(false));
 }
 
+// "Keep me signed in" counts for the other ways on the page as well.
+const remember = document.querySelector('input[name=rememberMe]');
+remember?.addEventListener('change', () => {
+  for (const link of document.querySelectorAll('a[data-remembers]')) {
+    const address = new URL(link.href);
+    if (remember.checked) address.searchParams.set('rememberMe', 'true');
+    else address.searchParams.delete('rememberMe');
+    link.href = address.href;
+  }
+});
+
+// The server writes times in UTC, because it does not know where the reader is. The browser does, and how the reader writes them.
+const pageLanguage = document.documentElement.lang;
+const language = navigator.languages.find(
+  // Some systems name languages that JavaScript does not know, such as en-US@posix.
+  (each) => each.split('-')[0] === pageLanguage.split('-')[0] && /^[a-z]{2,3}(-[a-z\d]{2,8})*$/i.test(each),
+);
+for (const time of document.querySelectorAll('time[datetime]')) {
+  const at = new Date(time.dateTime);
+  if (Number.isNaN(at.getTime())) continue;
+  const style = time.textContent.includes('UTC') ? { dateStyle: 'medium', timeStyle: 'short' } : { dateStyle: 'medium' };
+  time.textContent = new Intl.DateTimeFormat(language ?? pageLanguage, style).format(at);
+}
+
 // Another tab has just received the newer session cookie: with it, this page opens.
 if (document.querySelector('[data-reload-once]')) {
   const key = `authtuna-reloaded ${location.pathname}`;

@@ -53,13 +53,19 @@
   async function signIn({ optionsUrl, finishUrl, purpose, returnTo, afterSignIn }, useBrowserAutofill) {
     const optionsJSON = await post(optionsUrl, { purpose });
     const response = await webauthn.startAuthentication({ optionsJSON, useBrowserAutofill });
-    const answer = await post(finishUrl, { ...response, purpose }).catch((error) => {
+    const answer = await post(finishUrl, { ...response, purpose, ...remembered(purpose) }).catch((error) => {
       if (error.answer?.isGone) forget(optionsJSON.rpId, response.id);
       throw Object.assign(error, { wasChosen: true });
     });
     const path = returnTo ?? afterSignIn;
     if (answer.secondFactor === undefined) location.assign(path);
     else location.assign(`${codesBase(finishUrl)}/mfa/challenge?returnTo=${encodeURIComponent(path)}`);
+  }
+
+  /** The box of the sign-in page. */
+  function remembered(purpose) {
+    const box = document.querySelector('input[name=rememberMe]');
+    return purpose === 'sign_in' && box?.checked ? { rememberMe: true } : {};
   }
 
   const codesBase = (finishUrl) => finishUrl.replace(/\/passkeys\/.*$/, '');

@@ -95,7 +95,7 @@ test('a passkey that is registered already, removed here, or used at another add
   await page.goto(`${url}/auth/passkeys/manage`);
   const add = page.getByRole('button', { name: 'Add a passkey' });
   await add.click();
-  await page.locator('.item-title').waitFor();
+  await page.locator('#codes').waitFor(); // the first factor comes with recovery codes
   await page.goto(`${url}/auth/passkeys/manage`);
   await add.click();
   await page.getByText('There is a passkey for this account on this device already.').waitFor();
@@ -249,7 +249,7 @@ test('a person enrolls an app and a passkey, signs in with each, recovers with a
   await page.getByRole('link', { name: 'Manage Two-step sign-in' }).click();
   await page.getByRole('heading', { name: 'Trusted devices' }).waitFor();
   await photograph(page, 'mfa-manage');
-  await page.getByRole('button', { name: /^Ask again here/ }).click();
+  await page.getByRole('button', { name: /^Stop trusting/ }).click();
   await page.getByRole('heading', { name: 'Trusted devices' }).waitFor({ state: 'detached' });
   await page.getByRole('button', { name: /^Remove/ }).click();
   await page.waitForURL(/\/auth\/step-up/); // this session has seen a password only

@@ -10,15 +10,19 @@ import { AuthTunaError } from '../../errors.js';
 export async function changePassword(
   core: SignInCore,
   userId: string,
-  input: { currentPassword: string; newPassword: string; keepSessionId?: string },
+  input: { currentPassword?: string | undefined; newPassword: string; keepSessionId?: string },
   actor: Actor,
 ): Promise<SessionWithToken | null> {
   const { users, passwords, sessions, ledger } = core;
   const user = await users.row(userId);
   if (user === null || user.deletedAt !== null) throw noUser();
-  await requireCurrentPassword(core, userId, input.currentPassword, actor);
-  if (input.newPassword.normalize('NFKC') === input.currentPassword.normalize('NFKC'))
-    throw invalid('newPassword', 'unchanged', 'must be another one');
+  const { currentPassword = '' } = input;
+  if (await hasPassword(core, userId)) {
+    if (currentPassword === '') throw invalid('currentPassword', 'required', 'is required');
+    await requireCurrentPassword(core, userId, currentPassword, actor);
+    if (input.newPassword.normalize('NFKC') === currentPassword.normalize('NFKC'))
+      throw invalid('newPassword', 'unchanged', 'must be another one');
+  }
   await passwords.check(input.newPassword, user);
   const hash = await passwords.hash(input.newPassword);
   const proof = { amr: ['pwd'], assuranceLevel: 1 } as const;
@@ -30,6 +34,11 @@ export async function changePassword(
     invalidates: [`user:${userId}`],
   });
   return kept.result;
+}
+
+/** False for an account whose first password is to be set. */
+export async function hasPassword({ db }: Pick<SignInCore, 'db'>, userId: string): Promise<boolean> {
+  return (await db.password.count({ where: { userId } })) > 0;
 }
 
 async function requireCurrentPassword(

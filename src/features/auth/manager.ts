@@ -11,7 +11,7 @@ import { type LinkPurpose, returnToOf } from '../../core/tokens/mailed-links.js'
 import { type PublicUser, publicUser } from '../../core/user.js';
 import { validate } from '../../core/validate.js';
 import { confirmEmailChange, requestEmailChange, undoEmailChange } from './change-email.js';
-import { changePassword } from './change-password.js';
+import { changePassword, hasPassword } from './change-password.js';
 import { login } from './login.js';
 import { type RegisterResult, register } from './register.js';
 import { requestPasswordReset, resetPassword } from './reset-password.js';
@@ -118,7 +118,7 @@ export class AuthManager<U extends User = User> {
   }
 
   /**
-   * Changes one's own password; every other session and every mailed link ends. The session named by `keepSessionId` goes on under the new
+   * Changes one's own password, or sets the first one, for which no current password is asked; every other session and every mailed link ends. The session named by `keepSessionId` goes on under the new
    * cookie that is returned, and its old cookie is dead at once.
    *
    * @throws AuthTunaError `invalid_credentials` for a wrong current password; `rate_limited` after five; `weak_password`; `invalid_input` when the
@@ -126,7 +126,7 @@ export class AuthManager<U extends User = User> {
    */
   changePassword(
     userId: string,
-    input: { currentPassword: string; newPassword: string; keepSessionId?: string },
+    input: { currentPassword?: string | undefined; newPassword: string; keepSessionId?: string },
     actor: Actor,
   ): Promise<SessionWithToken | null> {
     return changePassword(this.#core, userId, input, actor);
@@ -269,6 +269,11 @@ export class AuthManager<U extends User = User> {
       newEmail: typeof newEmail === 'string' ? newEmail : null,
       returnTo: returnToOf(live),
     };
+  }
+
+  /** Whether the user has a password. */
+  hasPassword(userId: string): Promise<boolean> {
+    return hasPassword(this.#core, userId);
   }
 
   /** The user as its own pages show it; null when there is none. */

@@ -52,10 +52,13 @@ export function authPages<U extends User>(
   const at = (path: string) => config.paths.auth + path;
   const entry = entryForms(http);
   const mailed = mailedForms(auth, http);
-  const account = accountForms(http);
+  const account = accountForms(auth, http);
   const stepUp = views.form(
     'auth/step-up',
-    async (req) => ({ ...(await stepUpWays(auth, http, holderOf(req).userId)) }),
+    async (req) => ({
+      ...(await stepUpWays(auth, http, holderOf(req).userId)),
+      email: authOf(req).user?.email ?? null,
+    }),
     { texts: { invalid_credentials: 'invalid_code' } },
   );
   const opened = (
@@ -141,6 +144,7 @@ function entryForms({ views, config, mounts }: HttpKit) {
     login: views.form(
       'auth/login',
       async () => ({
+        loginField: config.signUp.username === 'off' ? ('email' as const) : ('login' as const),
         methods: {
           ...signInMethods,
           organizations: await askOrLeaveOut(signInMethods.organizations),
@@ -215,11 +219,13 @@ function mailedForms<U extends User>(auth: AuthManager<U>, { views, config }: Ht
 }
 
 /** The forms of people who are signed in. */
-function accountForms(http: HttpKit) {
+function accountForms<U extends User>(auth: AuthManager<U>, http: HttpKit) {
   const { views, config } = http;
   return {
-    changePassword: views.form('auth/change-password', (req) => ({
+    changePassword: views.form('auth/change-password', async (req) => ({
       forced: currentUser(req).mustChangePassword === true,
+      hasPassword: await auth.hasPassword(currentUser(req).id),
+      email: currentUser(req).email,
       minPasswordLength: config.password.minLength,
     })),
     changeEmail: views.form(

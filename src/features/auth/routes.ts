@@ -255,10 +255,11 @@ function passwordRoutes<U extends User>(context: Context<U>): Route[] {
       answers: { 200: '`{ user }` and a new session cookie' },
       forms: forms?.changePassword,
       async run({ req, res, body, auth: { session }, user, actor, wantsPage }) {
+        const isFirst = !(await auth.hasPassword(user.id));
         const input = { ...body, ...(session !== null && { keepSessionId: session.id }) };
         http.writeSession(res, await auth.changePassword(user.id, input, actor));
         const info = await auth.userInfo(user.id);
-        if (wantsPage) views.notice(res, 'password_changed');
+        if (wantsPage) views.notice(res, isFirst ? 'password_set' : 'password_changed');
         return {
           json: { user: info === null ? null : http.sentUser(info) },
           redirectTo: views.returnTo(req) ?? http.accountPage(),

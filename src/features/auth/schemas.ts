@@ -17,7 +17,11 @@ export const signUpBody = z.strictObject({
 
 export const loginBody = z.strictObject({ login, password, rememberMe: z.boolean().optional() });
 
-export const changePasswordBody = z.strictObject({ currentPassword: password, newPassword: password });
+/** An account without a password has no current one. */
+export const changePasswordBody = z.strictObject({
+  currentPassword: password.optional(),
+  newPassword: password,
+});
 
 export const emailBody = z.strictObject({ email });
 

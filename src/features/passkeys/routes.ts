@@ -119,9 +119,12 @@ function signInRoutes({ passkeys, http }: Context): Route[] {
       body: signInBody,
       answers: { 200: '`{ user }`, or `{ session: { authenticatedAt, amr } }`; and a new session cookie' },
       async run(call) {
-        const { purpose, ...response } = call.body;
+        const { purpose, rememberMe, ...response } = call.body;
         const holder = holderOf(http, call, purpose, () => views.knownBrowserId(call.req) ?? '');
-        const options = await http.signInOptions(call.req);
+        const options = {
+          ...(await http.signInOptions(call.req)),
+          ...(rememberMe !== undefined && { rememberMe }),
+        };
         const outcome = await passkeys.finishSignIn(response, holder, call.actor, options);
         if (outcome.kind === 'signed_in') return { signIn: outcome.result };
         http.writeSession(call.res, outcome.elevated);

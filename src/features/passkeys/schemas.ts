@@ -48,7 +48,10 @@ export const signInOptionsBody = z.strictObject({
   purpose: z.enum(['sign_in', 'second_factor', 'step_up']).optional(),
 });
 
-export const signInBody = authenticationResponse.extend(signInOptionsBody.shape);
+export const signInBody = authenticationResponse.extend({
+  ...signInOptionsBody.shape,
+  rememberMe: z.boolean().optional(),
+});
 
 export const registerBody = registrationResponse.extend({ name: z.string().max(64).optional() });
 

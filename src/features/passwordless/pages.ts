@@ -79,7 +79,7 @@ export function passwordlessPages(
   };
 }
 
-function passwordlessForms({ views }: HttpKit) {
+function passwordlessForms({ views, config }: HttpKit) {
   return {
     link: views.form('passwordless/request', () => ({ kind: 'link' as const }), {
       cures: ['invalid_token', 'forbidden'],
@@ -87,7 +87,10 @@ function passwordlessForms({ views }: HttpKit) {
     code: views.form('passwordless/request', () => ({ kind: 'code' as const }), { cures: ['forbidden'] }),
     enterCode: views.form(
       'passwordless/code',
-      (req) => ({ email: canonicalEmail(views.kept(req, CODE_SENT) ?? '') ?? '' }),
+      (req) => ({
+        email: canonicalEmail(views.kept(req, CODE_SENT) ?? '') ?? '',
+        rememberMe: config.session.rememberMe,
+      }),
       { texts: WRONG_CODE },
     ),
   };
@@ -102,7 +105,7 @@ function openedForms(passwordless: PasswordlessManager, { views, config }: HttpK
       token,
       views.knownBrowserId(req) ?? undefined,
     );
-    return { ...link, returnTo: views.returnTo(req) ?? returnTo };
+    return { ...link, rememberMe: config.session.rememberMe, returnTo: views.returnTo(req) ?? returnTo };
   };
   const confirm = views.form('passwordless/confirm', inspect, { texts: WRONG_CODE });
   const complete = views.form(

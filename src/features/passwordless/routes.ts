@@ -80,13 +80,14 @@ function linkRoutes({ passwordless, http, path, forms }: Context): Route[] {
       summary: 'Sign in by the token of a mailed link',
       limit: 'mailToken',
       body: consumeLinkBody,
-      form: { link: OPENED_LINK },
+      form: { link: OPENED_LINK, checkboxes: ['rememberMe'] },
       answers: SIGNED_IN_ANSWERS,
       forms: forms?.consumeLink,
-      async run({ req, res, body, actor }) {
+      async run({ req, res, body: { rememberMe, ...input }, actor }) {
         const browserId = views.knownBrowserId(req);
-        const signIn = await passwordless.consumeLink(body, actor, {
+        const signIn = await passwordless.consumeLink(input, actor, {
           ...(await http.signInOptions(req)),
+          ...(rememberMe !== undefined && { rememberMe }),
           ...(browserId !== null && { browserId }),
         });
         views.forget(res);
@@ -121,11 +122,15 @@ function codeRoutes({ passwordless, http, path, forms }: Context): Route[] {
       summary: 'Sign in by a mailed code',
       limit: 'mailToken',
       body: consumeCodeBody,
-      form: {},
+      form: { checkboxes: ['rememberMe'] },
       answers: SIGNED_IN_ANSWERS,
       forms: forms?.consumeCode,
-      async run({ req, res, body, actor }) {
-        const signIn = await passwordless.consumeCode(body, actor, await http.signInOptions(req));
+      async run({ req, res, body: { rememberMe, ...input }, actor }) {
+        const options = {
+          ...(await http.signInOptions(req)),
+          ...(rememberMe !== undefined && { rememberMe }),
+        };
+        const signIn = await passwordless.consumeCode(input, actor, options);
         views.forget(res);
         return { signIn };
       },

@@ -32,10 +32,11 @@ const REASON_TEXTS: Readonly<Record<string, string>> = {
   human_check: 'human_check',
   code_expired: 'code_expired',
   mail_held: 'mail_held',
+  no_form_cookie: 'no_form_cookie',
 };
 
 /** Texts that are problems of a form alone. */
-const OF_FORMS: ReadonlySet<string> = new Set(['human_check', 'code_expired', 'mail_held']);
+const OF_FORMS: ReadonlySet<string> = new Set(['human_check', 'code_expired', 'mail_held', 'no_form_cookie']);
 
 /** The name of the texts of an error page. */
 export function errorText({ code, reason }: { code: string; reason?: string }): string {

@@ -246,7 +246,9 @@ export class Views {
         req.body = fieldsOfForm(fields, checkboxes);
         const holder = this.#holderOf(req);
         if (mayHaveEnded && holder?.kind !== 'session') return next();
-        if (holder === null || !this.#formTokens.isValid(csrfToken, holder))
+        if (holder === null)
+          return next(new AuthTunaError('cross_site_request', { reason: 'no_form_cookie' }));
+        if (!this.#formTokens.isValid(csrfToken, holder))
           return next(new AuthTunaError('cross_site_request'));
         if (link !== undefined && req.body.token === undefined) {
           const token = this.kept(req, link);

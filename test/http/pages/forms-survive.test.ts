@@ -1,0 +1,79 @@
+// Shows that forms, boxes and addresses do what a person expects of them, whichever way they come in.
+import { expect, test } from 'vitest';
+import { PASSWORD } from '../../support/app.js';
+import { Authenticator } from '../../support/authenticator.js';
+import { json } from '../../support/factors.js';
+import { linkIn, startMailedApp } from '../../support/mailed-app.js';
+import { PageVisitor } from '../../support/page-visitor.js';
+import { startSocialApp } from '../../support/social.js';
+
+const ADA = 'ada@example.com';
+
+/** Whether an answer keeps the session beyond the end of the browser. */
+const isKept = (answer: Response) =>
+  answer.headers.getSetCookie().some((cookie) => /^at_sess=[^;]+;.*Max-Age=\d{4,}/i.test(cookie));
+
+test('"Keep me signed in" counts for a mailed link, a mailed code and a passkey as for a password', async () => {
+  const app = await startMailedApp();
+  const { browser } = await app.signedIn(ADA);
+  const authenticator = new Authenticator(app.url);
+  const made = authenticator.create(await json(browser.post('/auth/passkeys/register/options', {}), 200));
+  await json(browser.post('/auth/passkeys/register', made), 201);
+  const withPasskey = async (body: object) => {
+    const by = app.browser();
+    const begun = await json(by.post('/auth/passkeys/sign-in/options', { purpose: 'sign_in' }), 200);
+    return by.post('/auth/passkeys/sign-in', { ...authenticator.get(begun), purpose: 'sign_in', ...body });
+  };
+  app.clock.advance({ seconds: 1 });
+  expect(isKept(await withPasskey({ rememberMe: true }))).toBe(true);
+  expect(isKept(await withPasskey({}))).toBe(false);
+  await app.authTuna.users.create({ email: 'bob@example.com', password: PASSWORD, emailVerified: true });
+  for (const rememberMe of ['true', '']) {
+    app.clock.advance({ minutes: 2 });
+    const visitor = app.visitor();
+    await visitor.send(await visitor.open('/auth/passwordless/link'), { email: 'bob@example.com' });
+    const opened = await visitor.open(
+      linkIn(await app.mailTo('bob@example.com'), '/auth/passwordless/link/open'),
+    );
+    expect(opened.html).toContain('name="rememberMe"');
+    expect(isKept(await visitor.submit(opened, { rememberMe }))).toBe(rememberMe === 'true');
+    const other = app.visitor();
+    const enter = await other.send(await other.open('/auth/passwordless/code'), { email: 'bob@example.com' });
+    const code = /\b\d{6}\b/.exec((await app.mailTo('bob@example.com')).text)?.[0] ?? '';
+    expect(isKept(await other.submit(enter, { code, rememberMe }))).toBe(rememberMe === 'true');
+  }
+});
+
+test('a person who came by a provider sets a first password on the account page, and is asked for it from then on', async () => {
+  const app = await startSocialApp();
+  const visitor = new PageVisitor(app.browser());
+  await app.signIn(visitor.browser);
+  expect((await visitor.open('/account/security')).html).toContain('/auth/change-password?returnTo=');
+  const form = await visitor.open('/auth/change-password?returnTo=/account/security');
+  expect(form.html).not.toContain('name="currentPassword"');
+  const done = await visitor.send(form, { newPassword: PASSWORD });
+  expect(done.html).toMatch(/role="status"><p>Password set\./);
+  const again = await visitor.browser.post('/auth/change-password', {
+    newPassword: 'plain umbrella quartz seventeen',
+  });
+  expect(await json(again, 422)).toMatchObject({ errors: [{ field: 'currentPassword', rule: 'required' }] });
+  expect((await app.browser().post('/auth/login', { login: ADA, password: PASSWORD })).status).toBe(200);
+});
+
+test('a form without our cookie says so and keeps what was typed; an unknown address below ours has a page', async () => {
+  const app = await startMailedApp({ signUp: { username: 'off' } });
+  const visitor = app.visitor();
+  const login = await visitor.open('/auth/login');
+  expect(login.html).toMatch(/<label for="login">Email</);
+  const blocked = app.visitor();
+  const refused = await blocked.send({ ...login }, { login: ADA, password: PASSWORD });
+  expect(refused.status).toBe(403);
+  expect(refused.html).toContain('your browser keeps no cookies for this site');
+  expect(refused.fields.login).toBe(ADA);
+
+  const unknown = await visitor.open('/auth/nothing-here');
+  expect([unknown.status, unknown.html.includes('Page not found')]).toEqual([404, true]);
+  expect((await app.browser().get('/auth/nothing-here')).headers.get('content-type')).not.toContain(
+    'problem',
+  );
+});
