@@ -488,9 +488,12 @@ export interface PageData {
     organization: string;
     role: string;
     email: string;
-    state: 'accept' | 'sign_in' | 'other_account';
+    state: 'accept' | 'sign_up' | 'sign_in' | 'other_account';
     signInUrl: string | null;
-    signUpUrl: string | null;
+    values?: { username?: string };
+    username: 'required' | 'optional' | 'off';
+    fields: readonly OwnField[];
+    minPasswordLength: number;
   };
   'device/enter': Form & { values?: { user_code?: string } };
   'device/confirm': Form & {

@@ -51,16 +51,8 @@ export async function planAssign(
 ): Promise<AssignmentPlan> {
   const { userId, scope } = assignment;
   const expiresAt = assignment.expiresAt ?? null;
-  const { place, chain } = await placeOf(core, assignment, actor);
+  const place = await decide(core, { ...assignment, expiresAt }, actor, from);
   const { role } = place;
-  if (from !== undefined && role.id !== from.roleId) throw noRole(assignment.role);
-  requireFits(core, place, expiresAt);
-  const standing = await standingAt(core, actor, chain);
-  if (standing !== null) {
-    const may = mayAssign(standing, role) && (await mayGiveTeamRoles(core, standing.actor, scope));
-    if (!may) throw await refused(core, 'role.assigned', place);
-  }
-
   const superadmins = new SuperadminGuard(core);
   const seen = await superadmins.observe();
   const [user, orgId] = await Promise.all([
@@ -74,27 +66,83 @@ export async function planAssign(
       'not_used',
       'a service account cannot be superadmin: nobody could end it in time',
     );
-  const row = { userId, roleId: role.id, scope };
-  const change: Change = {
+  const change = changeOf(core, place, {
+    expiresAt,
+    source: from?.source ?? null,
+    orgId,
+    more: makesSuperadmin(place, expiresAt) ? superadmins.added(user, seen) : [],
+  });
+  return { place, change, refusalOf: (error) => explain(core, error, place) };
+}
+
+/**
+ * As `planAssign`, for a user whom the same batch makes.
+ *
+ * @returns the change, by the id of the new user; its writes stand behind the one that makes the user
+ */
+export async function planFirstRole(
+  core: RoleCore,
+  assignment: { role: string; scope: string },
+  actor: Actor,
+): Promise<(userId: string) => Change> {
+  const { scope } = assignment;
+  if (scope === 'global') throw invalid('scope', 'invalid_scope', 'a first role is held at a place');
+  const place = await decide(core, { ...assignment, userId: '', expiresAt: null }, actor);
+  const orgId = await countingOrg(core.db, { role: place.role, scope, expiresAt: null });
+  return (userId) => changeOf(core, { ...place, userId }, { expiresAt: null, source: null, orgId, more: [] });
+}
+
+/** Whether the actor may give the role there. A refusal is recorded. @throws AuthTunaError */
+async function decide(
+  core: RoleCore,
+  assignment: { userId: string; role: string; scope: string; expiresAt: Date | null },
+  actor: Actor,
+  from?: AssignmentSource,
+): Promise<Place> {
+  const { place, chain } = await placeOf(core, assignment, actor);
+  const { role } = place;
+  if (from !== undefined && role.id !== from.roleId) throw noRole(assignment.role);
+  requireFits(core, place, assignment.expiresAt);
+  const standing = await standingAt(core, actor, chain);
+  if (standing !== null) {
+    const may = mayAssign(standing, role) && (await mayGiveTeamRoles(core, standing.actor, assignment.scope));
+    if (!may) throw await refused(core, 'role.assigned', place);
+  }
+  return place;
+}
+
+function changeOf(
+  core: RoleCore,
+  place: Place,
+  {
+    expiresAt,
+    source,
+    orgId,
+    more,
+  }: { expiresAt: Date | null; source: string | null; orgId: string | null; more: readonly Write[] },
+): Change {
+  const { userId, role, scope, actor } = place;
+  return {
     writes: [
       ...(orgId === null ? [] : [userStays(core.db, userId)]),
       core.db.roleAssignment.create({
         data: {
-          ...row,
+          userId,
+          roleId: role.id,
+          scope,
           assignedById: actor.userId,
-          source: from?.source ?? null,
+          source,
           assignedAt: core.now(),
           expiresAt,
         },
       }),
-      ...(makesSuperadmin(place, expiresAt) ? superadmins.added(user, seen) : []),
+      ...more,
       ...unchanged(core, place),
       ...(orgId === null ? [] : [ownerAdded(core.db, orgId)]),
     ],
     facts: [factOf('role.assigned', place, { expiresAt })],
     invalidates: [`user:${userId}`],
   };
-  return { place, change, refusalOf: (error) => explain(core, error, place) };
 }
 
 /**

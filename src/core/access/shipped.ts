@@ -100,7 +100,15 @@ const ROLES = {
     description: 'Runs an organization.',
     level: 30,
     at: ['org'],
-    permissions: ['org:manage', 'org:members:*', 'project:*', 'team:*', 'resource:*', 'audit:read'],
+    permissions: [
+      'org:read',
+      'org:manage',
+      'org:members:*',
+      'project:*',
+      'team:*',
+      'resource:*',
+      'audit:read',
+    ],
     mayAssign: ['org_member', ...PROJECT_ROLES],
   },
   org_member: {

@@ -5,6 +5,7 @@ import { newId } from '../../crypto/random.js';
 import type { Lane } from '../../crypto/work-queue.js';
 import { AuthTunaError, type FieldError } from '../../errors.js';
 import { after } from '../../time.js';
+import type { Fact } from '../changes/audit.js';
 import type { Write } from '../changes/ledger.js';
 import type { Mail } from '../changes/outbox.js';
 import type { Core } from '../core.js';
@@ -26,6 +27,8 @@ export interface SignUpWay {
   by: 'password' | 'provider' | 'organization' | 'passkey' | 'magic_link' | 'invitation';
   /** The writes that store the credential together with the account it opens; none for a password, which is part of the input. */
   writesFor?: (userId: string) => readonly Write[];
+  /** What `writesFor` does, for the audit log. */
+  factsFor?: (userId: string) => readonly Fact[];
   /** The way in proved the mailbox, for example by a mailed token: no link has to confirm it. */
   isMailboxProved?: boolean;
   /** A value that only the asking browser has: in this browser the mailed link confirms the address without asking further. */
@@ -172,6 +175,7 @@ export class SignUp<U extends User = User> {
       return users.store(prepared, actor, {
         writes: more,
         mails: mayMail ? [mail] : [],
+        facts: way.factsFor?.(prepared.id) ?? [],
         data: { by: way.by },
       });
     });

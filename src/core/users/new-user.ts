@@ -31,6 +31,7 @@ export interface PreparedUser {
 export interface WithNewUser {
   mails?: Change['mails'];
   writes?: readonly Write[];
+  facts?: Change['facts'];
   /** Goes into the audit entry. */
   data?: Readonly<Record<string, unknown>>;
 }
@@ -82,7 +83,7 @@ export async function storeUser(
   core: UserCore,
   prepared: PreparedUser,
   actor: Actor,
-  { mails, writes = [], data }: WithNewUser = {},
+  { mails, writes = [], facts = [], data }: WithNewUser = {},
 ): Promise<void> {
   const change: Change = {
     writes: [...prepared.writes, ...writes],
@@ -93,6 +94,7 @@ export async function storeUser(
         target: { type: 'user', id: prepared.id },
         ...(data !== undefined && { data }),
       },
+      ...facts,
     ],
     mails,
   };

@@ -1,5 +1,5 @@
 import { type Actor, SYSTEM } from '../../actor.js';
-import { type AssignmentPlan, planAssign } from '../../core/access/assignment-plans.js';
+import { planAssign } from '../../core/access/assignment-plans.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
 import { domainOf } from '../../core/identifiers.js';
@@ -48,13 +48,9 @@ export async function acceptInvitation(
   if (user.emailVerifiedAt === null) throw new AuthTunaError('email_not_verified');
   const { scope, role } = row;
   await requireAllowedAddress(core, scope, row.email);
-  const plan = await planFor(core, row, userId);
+  const plan = await asInviter(core, row, (inviter) => planAssign(core, { userId, role, scope }, inviter));
   const spend: Write[] = [
-    live.spend,
-    core.db.organizationInvitation.update({
-      where: { id: row.id, acceptedAt: null, revokedAt: null },
-      data: { acceptedAt: core.now(), openFor: null },
-    }),
+    ...spendInvitation(core, { live, row }),
     // The mailbox is still the user's, and still proved.
     core.db.user.update({
       where: { id: userId, email: row.email, emailVerifiedAt: { not: null }, deletedAt: null },
@@ -78,9 +74,26 @@ export async function acceptInvitation(
   return { scope, role };
 }
 
+/** The writes after which an invitation cannot be accepted again. */
+export function spendInvitation(
+  { db, now }: Pick<Core, 'db' | 'now'>,
+  { live, row }: OpenInvitation,
+): Write[] {
+  return [
+    live.spend,
+    db.organizationInvitation.update({
+      where: { id: row.id, acceptedAt: null, revokedAt: null },
+      data: { acceptedAt: now(), openFor: null },
+    }),
+  ];
+}
+
 /** The assignment as its inviter makes it now: what they could no longer give is not given. @throws AuthTunaError `conflict` */
-async function planFor(core: Core, row: InvitationRow, userId: string): Promise<AssignmentPlan> {
-  const { scope, role, invitedById } = row;
+export async function asInviter<T>(
+  core: Core,
+  { scope, invitedById }: InvitationRow,
+  plan: (inviter: Actor) => Promise<T>,
+): Promise<T> {
   const inviter: Actor = invitedById === null ? SYSTEM : { userId: invitedById, ip: null, userAgent: null };
   const noLonger = () =>
     new AuthTunaError('conflict', {
@@ -90,7 +103,7 @@ async function planFor(core: Core, row: InvitationRow, userId: string): Promise<
   if (invitedById !== null && !(await core.access.can(invitedById, memberPermission(scope, 'invite'), scope)))
     throw noLonger();
   try {
-    return await planAssign(core, { userId, role, scope }, inviter);
+    return await plan(inviter);
   } catch (error) {
     const isRefused =
       error instanceof AuthTunaError &&

@@ -6,7 +6,7 @@ import { toInvitation } from './invitations.js';
 import { MEMBER_PLACES } from './member-routes.js';
 import { scopeOf } from './organization.js';
 import { OPENED_INVITATION } from './pages.js';
-import { acceptBody, invitationInput, pageQuery } from './schemas.js';
+import { acceptBody, invitationInput, invitedSignUp, pageQuery } from './schemas.js';
 import { type Orgs, orgAt } from './shared-routes.js';
 import { withoutGaps } from './tree-routes.js';
 
@@ -16,7 +16,7 @@ export function invitationRoutes(where: Orgs): Route[] {
 }
 
 function joiningRoutes(where: Orgs): Route[] {
-  const { orgs, path, forms } = where;
+  const { orgs, path, forms, http } = where;
   return [
     route({
       method: 'get',
@@ -38,9 +38,23 @@ function joiningRoutes(where: Orgs): Route[] {
       answers: { 200: '`{ scope, role }`' },
       async run({ body, actor }) {
         const accepted = await orgs.acceptInvitation(body.token, actor);
-        const { scope } = accepted;
-        const page = scope.startsWith('org:') ? `${path}/${scope.slice('org:'.length)}` : path;
-        return { json: accepted, redirectTo: page };
+        return { json: accepted, redirectTo: pageOf(path, accepted.scope) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/invitations/sign-up',
+      summary: 'Make the account of an invited mailbox, and accept the invitation',
+      limit: 'signUp',
+      body: invitedSignUp,
+      form: { link: OPENED_INVITATION },
+      forms: forms?.accept,
+      answers: { 201: '`{ user }` and the session cookie' },
+      async run({ req, res, body, actor }) {
+        const { scope } = await orgs.peekInvitation(body.token);
+        const signIn = await orgs.signUp(withoutGaps(body), actor, await http.signInOptions(req));
+        http.views.forget(res);
+        return { signIn, status: 201, redirectTo: pageOf(path, scope) };
       },
     }),
     route({
@@ -58,6 +72,11 @@ function joiningRoutes(where: Orgs): Route[] {
       },
     }),
   ];
+}
+
+/** The page of an organization, or the list of them for what lies below one. */
+function pageOf(path: string, scope: string): string {
+  return scope.startsWith('org:') ? `${path}/${scope.slice('org:'.length)}` : path;
 }
 
 function sendingRoutes(where: Orgs): Route[] {

@@ -1,8 +1,9 @@
 import type { Actor } from '../../actor.js';
 import { removeTree } from '../../core/access/scope-removal.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
-import type { Core } from '../../core/core.js';
 import { type Page, type PageQuery, pageOf } from '../../core/page.js';
+import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
 import { acceptInvitation, joinableFor, joinByDomain, peekInvitation } from './accept-invitation.js';
@@ -36,7 +37,15 @@ import {
   scopeOf,
   toOrganization,
 } from './organization.js';
-import { invitationInput, memberInput, orgChange, orgInput, transferInput } from './schemas.js';
+import {
+  invitationInput,
+  invitedSignUp,
+  memberInput,
+  orgChange,
+  orgInput,
+  transferInput,
+} from './schemas.js';
+import { signUpInvited } from './sign-up.js';
 import { transferOrg } from './transfer-org.js';
 import { updateOrg } from './update-org.js';
 
@@ -54,10 +63,10 @@ export interface OrgQuery extends PageQuery {
  * Everything asks for permissions, never for names of roles. A scope that the actor may not even see is `not_found`.
  */
 export class OrgManager {
-  readonly #core: Core;
+  readonly #core: SignInCore;
   readonly #dependents: readonly ScopeDependent[];
 
-  constructor(core: Core, dependents: readonly ScopeDependent[]) {
+  constructor(core: SignInCore, dependents: readonly ScopeDependent[]) {
     this.#core = core;
     this.#dependents = dependents;
   }
@@ -244,6 +253,32 @@ export class OrgManager {
    */
   acceptInvitation(token: string, actor: Actor): Promise<{ scope: string; role: string }> {
     return acceptInvitation(this.#core, token, actor);
+  }
+
+  /**
+   * Makes the account of an invited mailbox that has none, gives it the role that the invitation offers, and signs in: all or nothing. The
+   * token proves the mailbox, so no other mail has to confirm it. Works where sign-up is closed to strangers.
+   *
+   * @throws AuthTunaError `invalid_token`; `conflict` with `field: 'email'` where the mailbox has an account by now, and without it where
+   * the inviter lost the right; otherwise as `auth.signUp`, and the invitation can be tried again
+   */
+  signUp(
+    input: {
+      token: string;
+      password: string;
+      username?: string | null;
+      data?: Readonly<Record<string, unknown>>;
+    },
+    actor: Actor,
+    options: SignInOptions = {},
+  ): Promise<SignInResult> {
+    const { username, data, ...details } = validate(invitedSignUp, input);
+    return signUpInvited(
+      this.#core,
+      { ...details, ...(username != null && { username }), ...(data !== undefined && { data }) },
+      actor,
+      options,
+    );
   }
 
   /** What the link of an invitation offers, without accepting it. @throws AuthTunaError `invalid_token` */

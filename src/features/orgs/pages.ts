@@ -3,6 +3,7 @@ import { maskedEmail } from '../../core/identifiers.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
 import type { HttpKit } from '../../http/kit.js';
+import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
 import type { PageData } from '../../templates/template-data.js';
@@ -142,17 +143,24 @@ function acceptPage({ orgs, core }: Orgs, { views, config, mounts }: HttpKit): F
       const orgScope = chain?.scopes.find((each) => each.startsWith('org:')) ?? scope;
       const node = await core.scopeTree.rowOf(orgScope);
       const { user } = authOf(req);
-      const state = user === null ? 'sign_in' : user.email === email ? 'accept' : 'other_account';
+      const hasAccount = (await core.db.user.count({ where: { email } })) > 0;
+      const state =
+        user === null
+          ? hasAccount
+            ? 'sign_in'
+            : 'sign_up'
+          : user.email === email
+            ? 'accept'
+            : 'other_account';
       return {
         organization: node?.name ?? orgScope,
         role,
         email: maskedEmail(email),
         state,
         signInUrl: mounts.pages.auth ? views.withReturnTo(`${config.paths.auth}/login`, path) : null,
-        signUpUrl:
-          mounts.pages.auth && config.signUp.enabled
-            ? views.withReturnTo(`${config.paths.auth}/signup`, path)
-            : null,
+        username: config.signUp.username,
+        fields: ownFields(config),
+        minPasswordLength: config.password.minLength,
       };
     },
     { cures: ['forbidden', 'email_not_verified'] },

@@ -21,12 +21,12 @@ import { treeRoutes, withoutGaps } from './tree-routes.js';
 
 /** Organizations and everything in them, at `/orgs`. `:orgId` takes the id or the slug. */
 export function orgsFeature(
-  managers: Omit<Orgs, 'path' | 'forms'>,
+  managers: Omit<Orgs, 'path' | 'forms' | 'http'>,
   http: HttpKit,
   options: RouterOptions = {},
 ): Feature {
   const path = http.config.paths.orgs;
-  const bare = { ...managers, path, forms: null };
+  const bare = { ...managers, http, path, forms: null };
   const made = options.pages === false ? null : orgPages(bare, http);
   const where: Orgs = { ...bare, forms: made?.forms ?? null };
   return {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nameField } from '../../core/typed.js';
 import { SLUG, SLUG_RULE } from './slugs.js';
 
 const MAX_METADATA = 4096; // characters of JSON
@@ -64,6 +65,13 @@ export const invitationInput = z.strictObject({
 });
 
 export const acceptBody = z.strictObject({ token: z.string().min(1).max(512) });
+
+/** For a mailbox without an account. */
+export const invitedSignUp = acceptBody.extend({
+  username: nameField(128).nullish(),
+  password: z.string().max(1024).default(''),
+  data: z.record(z.string().max(64), z.unknown()).optional(),
+});
 
 export const projectInput = z.strictObject({
   orgId: id,

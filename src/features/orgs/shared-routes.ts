@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler } from 'express';
 import type { Core } from '../../core/core.js';
 import { AuthTunaError } from '../../errors.js';
+import type { HttpKit } from '../../http/kit.js';
 import type { Call } from '../../http/route.js';
 import { memberPermission } from './guard.js';
 import type { OrgManager } from './manager.js';
@@ -14,6 +15,7 @@ export interface Orgs {
   orgs: OrgManager;
   projects: ProjectManager;
   teams: TeamManager;
+  http: HttpKit;
   /** The path of the router. */
   path: string;
   /** Null without pages. */
