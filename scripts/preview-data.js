@@ -968,6 +968,20 @@ export const mailSamples = [
     link: notice.link,
     domain: 'acme.example',
   }),
+  page('webhook-disabled', 'failing', {
+    name: notice.name,
+    to: notice.to,
+    link: notice.link,
+    host: 'hooks.acme.example',
+    isGone: false,
+  }),
+  page('webhook-disabled', 'gone', {
+    name: notice.name,
+    to: notice.to,
+    link: notice.link,
+    host: 'hooks.acme.example',
+    isGone: true,
+  }),
   page('account-locked', 'plain', { ...expiring, expiresInSeconds: 3600 }),
   page('magic-link-sign-up', 'plain', { ...expiring, expiresInSeconds: 600, activity }),
   page('invitation', 'plain', {

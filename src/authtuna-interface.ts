@@ -33,6 +33,7 @@ import type { PasswordlessManager } from './features/passwordless/manager.js';
 import type { ServiceAccountManager } from './features/service-accounts/manager.js';
 import type { SocialManager } from './features/social/manager.js';
 import type { SsoConnectionManager } from './features/sso/manager.js';
+import type { WebhookManager } from './features/webhooks/manager.js';
 import type { SecurityHeaderOptions } from './http/answer/headers.js';
 import type { HostSignInOptions } from './http/answer/host-sign-in.js';
 import type { GuardOptions, UserGuardOptions } from './http/guards/guards.js';
@@ -158,6 +159,8 @@ export interface AuthTuna<U extends User = User, P extends string = string, R ex
   readonly projects: ProjectManager;
   readonly teams: TeamManager;
   readonly resources: ResourceManager;
+  /** Events for other services. */
+  readonly webhooks: WebhookManager;
   readonly mailer: Mailer;
 }
 

@@ -119,6 +119,7 @@ export function assemble<const O extends AnyOptions>(
       await callers.close();
       await jobs.stop();
       await broadcast.stop();
+      await features.close();
       await mailer.close();
       core.redis?.close();
       await connection?.close();

@@ -69,6 +69,9 @@ import { DomainRecords } from './features/sso/domain-records.js';
 import { SsoConnectionManager } from './features/sso/manager.js';
 import { SEALED_CLIENT_SECRETS } from './features/sso/provider.js';
 import { ssoFeature } from './features/sso/routes.js';
+import { WebhookManager } from './features/webhooks/manager.js';
+import { SEALED_PREVIOUS_SECRETS, SEALED_WEBHOOK_SECRETS } from './features/webhooks/signature.js';
+import { webhookDeliverySweep } from './features/webhooks/sweep.js';
 import type { Authenticator } from './http/caller/authenticators.js';
 import type { RequestReader } from './http/caller/request-facts.js';
 import { EnrollmentGuard } from './http/guards/enrollment.js';
@@ -97,6 +100,7 @@ export interface Features<U extends User> {
     | 'projects'
     | 'teams'
     | 'resources'
+    | 'webhooks'
   >;
   /** What features do again and again. */
   jobs: readonly Job[];
@@ -107,6 +111,8 @@ export interface Features<U extends User> {
   /** What features keep sealed. */
   sealed: readonly SealedColumn[];
   enrollment: EnrollmentGuard;
+  /** Ends what features do in the background, and waits for it. */
+  close(): Promise<void>;
   /** What finds callers by other credentials than the session cookie. */
   authenticators(requests: RequestReader): readonly Authenticator[];
   routers(
@@ -179,6 +185,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
     readableBelow(core, userId, 'team', parent),
   );
   const resources = new ResourceManager(core, scopeDependents);
+  const webhooks = new WebhookManager(core);
 
   return {
     core,
@@ -198,8 +205,9 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
       projects,
       teams,
       resources,
+      webhooks,
     },
-    jobs: [records.job, ...account.jobs, expiryJob(core)],
+    jobs: [records.job, ...account.jobs, expiryJob(core), ...webhooks.jobs],
     scopeDependents,
     sweeps: [
       trustedBrowserSweep(base),
@@ -207,8 +215,16 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
       endedKeySweep(base),
       deviceAuthorizationSweep(base),
       oldSlugSweep(base),
+      webhookDeliverySweep(base),
     ],
-    sealed: [SEALED_SEEDS, SEALED_TOKENS, SEALED_CLIENT_SECRETS],
+    sealed: [
+      SEALED_SEEDS,
+      SEALED_TOKENS,
+      SEALED_CLIENT_SECRETS,
+      SEALED_WEBHOOK_SECRETS,
+      SEALED_PREVIOUS_SECRETS,
+    ],
+    close: () => webhooks.close(),
     enrollment: new EnrollmentGuard(config.paths.auth, (requestAuth, grants) =>
       policy.concerns(grants) ? policy.isDue(requestAuth.beforeEnrollment, grants) : false,
     ),

@@ -103,6 +103,12 @@ export type {
   SsoDomain,
 } from './features/sso/connection.js';
 export type { SsoConnectionManager } from './features/sso/manager.js';
+export type {
+  IssuedWebhook,
+  Webhook,
+  WebhookDelivery,
+  WebhookManager,
+} from './features/webhooks/manager.js';
 export type { SecurityHeaderOptions } from './http/answer/headers.js';
 export { currentUser } from './http/caller/attach.js';
 export type { Credential } from './http/caller/authenticators.js';

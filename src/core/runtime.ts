@@ -4,6 +4,7 @@ import { Vault } from '../crypto/vault.js';
 import type { Db } from '../db/client.js';
 import { Events } from '../events.js';
 import { Invalidation } from './invalidation.js';
+import { WebhookQueue } from './webhook-queue.js';
 
 /** What every manager is given: built once, handed down, never global. */
 export interface Runtime {
@@ -15,11 +16,14 @@ export interface Runtime {
   readonly vault: Vault;
   readonly events: Events;
   readonly invalidation: Invalidation;
+  readonly webhooks: WebhookQueue;
   now(): Date;
 }
 
 export function createRuntime(config: Config, db: Db, bulkDb = db): Runtime {
   const keys = new KeyRing(config.secrets);
+  const invalidation = new Invalidation();
+  const now = () => config.clock.now();
   return {
     config,
     db,
@@ -27,7 +31,8 @@ export function createRuntime(config: Config, db: Db, bulkDb = db): Runtime {
     keys,
     vault: new Vault(keys, config.random),
     events: new Events((error, type) => config.logger.error(`A listener of ${type} failed.`, { error })),
-    invalidation: new Invalidation(),
-    now: () => config.clock.now(),
+    invalidation,
+    webhooks: new WebhookQueue({ config, db, invalidation, now }),
+    now,
   };
 }

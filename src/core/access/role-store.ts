@@ -1,6 +1,6 @@
 import type { Runtime } from '../runtime.js';
 import { RoleCatalog } from './role-catalog.js';
-import { readVersions, rolesChanged } from './versions.js';
+import { readVersions, rolesChanged, type Versions } from './versions.js';
 
 /**
  * Keeps the compiled roles, and knows whether they are still the current ones.
@@ -46,7 +46,7 @@ export class RoleStore {
         at: this.#confirmedAt,
       };
     const changes = this.#changes;
-    const versions = await readVersions(this.#runtime.db);
+    const versions = await this.#read();
     const catalog = await this.#ofVersion(versions.roles);
     if (changes === this.#changes && catalog === this.#catalog) {
       this.#confirmedAt = now;
@@ -58,13 +58,19 @@ export class RoleStore {
 
   /** The roles and the version of what teams hold, as of now. */
   async currentWithTeams(): Promise<{ catalog: RoleCatalog; teamsVersion: number }> {
-    const versions = await readVersions(this.#runtime.db);
+    const versions = await this.#read();
     return { catalog: await this.#ofVersion(versions.roles), teamsVersion: versions.teams };
   }
 
   /** The roles as of now: one row is read, and all roles only when they changed. */
   async current(): Promise<RoleCatalog> {
-    return this.#ofVersion((await readVersions(this.#runtime.db)).roles);
+    return this.#ofVersion((await this.#read()).roles);
+  }
+
+  async #read(): Promise<Versions> {
+    const versions = await readVersions(this.#runtime.db);
+    this.#runtime.webhooks.noteVersion(versions.webhooks);
+    return versions;
   }
 
   async #ofVersion(version: number): Promise<RoleCatalog> {

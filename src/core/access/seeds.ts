@@ -18,6 +18,7 @@ const COUNTERS = [
   'scopes_version',
   'scope_moves',
   'teams_version',
+  'webhooks_version',
   'superadmin',
   'superadmin_changes',
 ];

@@ -4,6 +4,7 @@ const ROLES = 'roles_version';
 const SCOPES = 'scopes_version';
 const MOVES = 'scope_moves';
 const TEAMS = 'teams_version';
+const WEBHOOKS = 'webhooks_version';
 
 /** How often the roles, the tree of scopes and the roles of teams have changed; by this a process knows whether what it remembers of either still holds. */
 export interface Versions {
@@ -13,6 +14,8 @@ export interface Versions {
   moves: number;
   /** How often what teams hold has changed. */
   teams: number;
+  /** How often the addresses that are told of events have changed. */
+  webhooks: number;
 }
 
 /** The write that tells every process to compile the roles again; it belongs into every batch that changes a role. */
@@ -60,9 +63,22 @@ export function teamsChanged(db: Db) {
   return db.counter.update({ where: { name: TEAMS }, data: { value: { increment: 1 } } });
 }
 
+/** The write that tells every process to read the addresses again that are told of events; it belongs into every batch that changes one. */
+export function webhooksChanged(db: Db) {
+  return db.counter.update({ where: { name: WEBHOOKS }, data: { value: { increment: 1 } } });
+}
+
 /** All as of now, in one query. */
 export async function readVersions(db: Db): Promise<Versions> {
-  const rows = await db.counter.findMany({ where: { name: { in: [ROLES, SCOPES, MOVES, TEAMS] } } });
+  const rows = await db.counter.findMany({
+    where: { name: { in: [ROLES, SCOPES, MOVES, TEAMS, WEBHOOKS] } },
+  });
   const of = (name: string) => rows.find((row) => row.name === name)?.value ?? 0;
-  return { roles: of(ROLES), scopes: of(SCOPES), moves: of(MOVES), teams: of(TEAMS) };
+  return {
+    roles: of(ROLES),
+    scopes: of(SCOPES),
+    moves: of(MOVES),
+    teams: of(TEAMS),
+    webhooks: of(WEBHOOKS),
+  };
 }

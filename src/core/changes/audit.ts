@@ -63,30 +63,38 @@ export class AuditManager {
     this.#runtime = runtime;
   }
 
-  /** The write that stores a fact; put it into the batch of the change, so that both happen or neither. */
-  write(fact: Fact, at: Date) {
+  /** The writes that store facts and queue what webhooks are told; put them into the batch of the change, so that all happen or none. */
+  async writes(facts: readonly Fact[], at: Date) {
+    const { db, webhooks } = this.#runtime;
+    const rows = facts.map((fact) => this.#rowOf(fact, at));
+    const queued = rows.length === 0 ? [] : await webhooks.writes(db, rows);
+    return [
+      // The other columns are not read, and each that comes back costs time.
+      ...rows.map((data) => db.auditEntry.create({ data, select: { id: true } })),
+      ...queued,
+    ];
+  }
+
+  #rowOf(fact: Fact, at: Date) {
     const { actor } = fact;
-    return this.#runtime.db.auditEntry.create({
-      data: {
-        id: newId(this.#runtime.config.random),
-        at,
-        type: fact.type,
-        outcome: fact.outcome ?? 'success',
-        reason: printable(fact.reason),
-        actorId: actor.userId,
-        impersonatorId: actor.impersonatorId ?? null,
-        sessionId: actor.sessionId ?? null,
-        apiKeyId: actor.apiKeyId ?? null,
-        targetType: fact.target?.type ?? null,
-        targetId: printable(fact.target?.id),
-        scope: printable(fact.scope),
-        ip: actor.ip,
-        userAgent: printable(actor.userAgent),
-        requestId: printable(actor.requestId),
-        data: fact.data === undefined ? null : JSON.stringify(fact.data, printableText),
-      },
-      select: { id: true }, // the other columns are not read, and each that comes back costs time
-    });
+    return {
+      id: newId(this.#runtime.config.random),
+      at,
+      type: fact.type,
+      outcome: fact.outcome ?? 'success',
+      reason: printable(fact.reason),
+      actorId: actor.userId,
+      impersonatorId: actor.impersonatorId ?? null,
+      sessionId: actor.sessionId ?? null,
+      apiKeyId: actor.apiKeyId ?? null,
+      targetType: fact.target?.type ?? null,
+      targetId: printable(fact.target?.id),
+      scope: printable(fact.scope),
+      ip: actor.ip,
+      userAgent: printable(actor.userAgent),
+      requestId: printable(actor.requestId),
+      data: fact.data === undefined ? null : JSON.stringify(fact.data, printableText),
+    };
   }
 
   /**
@@ -102,8 +110,11 @@ export class AuditManager {
       throw invalid('data', 'too_long', `must have at most ${MAX_DATA} bytes as JSON`);
     const fact = printed as Fact; // listeners of `*` meet types of the host's own as well
     const at = this.#runtime.now();
-    await this.write(fact, at);
+    const writes = await this.writes([fact], at);
+    const [only] = writes;
+    await (writes.length === 1 && only !== undefined ? only : this.#runtime.db.$transaction(writes));
     this.#runtime.events.emit(eventOf(fact, at));
+    if (writes.length > 1) this.#runtime.webhooks.announce();
   }
 
   /** Newest first. @throws AuthTunaError `invalid_input` for an unknown filter, a limit outside 1 to 100 or a `q` over 64 characters */

@@ -18,7 +18,7 @@ export interface Change {
 }
 
 /**
- * The one way in which things change: effects, audit entries and mails in one batch, then the caches, then the listeners.
+ * The one way in which things change: effects, audit entries, mails and deliveries to webhooks in one batch, then the caches, then the listeners.
  *
  * Losing a race surfaces as the database's own error (`isMissing`, `isUniqueViolation`), for the caller to name.
  */
@@ -37,14 +37,16 @@ export class Ledger {
   async commit(change: Change): Promise<void> {
     const at = this.#runtime.now();
     const mails = this.#sendable(change.mails ?? []);
+    const told = await this.#audit.writes(change.facts, at);
     await this.#runtime.db.$transaction([
       ...change.writes,
-      ...change.facts.map((fact) => this.#audit.write(fact, at)),
+      ...told,
       ...mails.map((mail) => this.outbox.write({ languages: languagesOf(change.facts), ...mail }, at)),
     ]);
     if (change.invalidates !== undefined) this.#runtime.invalidation.publish(change.invalidates);
     for (const fact of change.facts) this.#runtime.events.emit(eventOf(fact, at));
     if (mails.length > 0) this.outbox.announce();
+    if (told.length > change.facts.length) this.#runtime.webhooks.announce();
   }
 
   /** All mails, or none where there is nothing to send them with. */

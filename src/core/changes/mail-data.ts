@@ -65,6 +65,8 @@ export interface MailData {
   'social-linked': Notice & { provider: string };
   'social-unlinked': Notice & { provider: string };
   'sso-domain-lapsed': WithLink & { domain: string };
+  /** To the person who made a webhook. `host` is where it led; `isGone` when the receiver said that it wants no more. */
+  'webhook-disabled': WithLink & { host: string; isGone: boolean };
   'account-locked': WithExpiringLink;
   'magic-link': WithExpiringLink & { activity: Activity };
   /** To an address without an account: the link offers to make one. */
