@@ -36,6 +36,7 @@ import type { SsoConnectionManager } from './features/sso/manager.js';
 import type { WebhookManager } from './features/webhooks/manager.js';
 import type { SecurityHeaderOptions } from './http/answer/headers.js';
 import type { HostSignInOptions } from './http/answer/host-sign-in.js';
+import type { ErrorHandlerOptions } from './http/errors.js';
 import type { GuardOptions, UserGuardOptions } from './http/guards/guards.js';
 import type { RateLimitOptions } from './http/guards/rate-limit.js';
 import type { RecentLoginOptions } from './http/guards/step-up.js';
@@ -104,8 +105,13 @@ export interface AuthTuna<U extends User = User, P extends string = string, R ex
     options?: HostSignInOptions,
   ): Promise<SignInResult>;
   securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
-  /** The last middleware of the app. */
-  errorHandler(): ErrorRequestHandler;
+  /**
+   * The last middleware of the app. With `{ only: 'authtuna' }` it answers refusals of this library alone, and your own handler stands behind
+   * it.
+   *
+   * @throws AuthTunaError `misconfigured` for an unknown option
+   */
+  errorHandler(options?: ErrorHandlerOptions): ErrorRequestHandler;
 
   /**
    * Who asks for a WebSocket: for a server's `upgrade` event. `req.socket` is destroyed when the session or its user ends.

@@ -25,6 +25,7 @@ import { securityHeaders } from './http/answer/headers.js';
 import { signInFromHost } from './http/answer/host-sign-in.js';
 import { authOf } from './http/caller/attach.js';
 import { createCallers } from './http/caller/create-callers.js';
+import { errorHandlerFor } from './http/errors.js';
 import { csrf } from './http/guards/csrf.js';
 import { Guards } from './http/guards/guards.js';
 import { both, called } from './http/guards/host-middleware.js';
@@ -151,7 +152,9 @@ export function assemble<const O extends AnyOptions>(
     securityHeaders: called('securityHeaders', (headerOptions) =>
       securityHeaders(config.isSecure, headerOptions),
     ),
-    errorHandler: called('errorHandler', () => http.errorHandler),
+    errorHandler: called('errorHandler', (handlerOptions = {}) =>
+      errorHandlerFor(http.errorHandler, handlerOptions),
+    ),
     authenticateUpgrade: callers.upgrades.authenticate,
     router: mountAll,
     routers,

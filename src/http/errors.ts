@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.js';
-import { AuthTunaError, type ErrorCode } from '../errors.js';
+import { AuthTunaError, type ErrorCode, misconfigured } from '../errors.js';
 
 /** HTTP appears here and nowhere else. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -236,6 +236,32 @@ export function createErrorHandler(
     const title = STATUS_CODES[status] ?? 'Error';
     res.type('application/problem+json').send(JSON.stringify({ type: 'about:blank', title, status }));
   };
+}
+
+/** The error handler that a host mounts. @throws AuthTunaError `misconfigured` for an unknown option */
+export function errorHandlerFor(
+  handler: ErrorRequestHandler,
+  options: ErrorHandlerOptions,
+): ErrorRequestHandler {
+  const { only, ...unknown } = options;
+  if (Object.keys(unknown).length > 0 || (only !== undefined && only !== 'authtuna'))
+    throw misconfigured("errorHandler takes { only: 'authtuna' } or nothing");
+  return only === undefined ? handler : onlyOurs(handler);
+}
+
+/** Answers errors of this library alone; every other error goes on to the host's own handler. */
+function onlyOurs(handler: ErrorRequestHandler): ErrorRequestHandler {
+  return (error: unknown, req, res, next) => {
+    if (error instanceof AuthTunaError || error instanceof RefusedWhileReading)
+      handler(error, req, res, next);
+    else next(error);
+  };
+}
+
+/** Options of `errorHandler()`. */
+export interface ErrorHandlerOptions {
+  /** `authtuna`: answers refusals of this library alone, and hands every other error on. Default: answers all. */
+  only?: 'authtuna';
 }
 
 function clientStatusOf(error: unknown): number {

@@ -1,3 +1,4 @@
+import querystring from 'node:querystring';
 import express, { type NextFunction, type Request, type RequestHandler } from 'express';
 import { AuthTunaError } from '../errors.js';
 import { findAuth } from './caller/attach.js';
@@ -27,7 +28,8 @@ export function jsonBody({ mayHaveEnded = false }: { mayHaveEnded?: boolean } = 
     if (Number(req.headers['content-length'] ?? 0) > BODY_LIMIT)
       return next(new AuthTunaError('payload_too_large'));
     parse(req, res, (error?: unknown) => {
-      if (error !== undefined) return next(asAuthTunaError(error) ?? error);
+      const refusal = error ?? readText(req, parseJson);
+      if (refusal !== undefined) return next(asAuthTunaError(refusal) ?? refusal);
       if (!isModest(req.body, MAX_DEPTH, { keys: MAX_KEYS }))
         return next(
           new AuthTunaError('malformed_request', {
@@ -55,10 +57,45 @@ export function jsonOrForm(): RequestHandler {
     if (Number(req.headers['content-length'] ?? 0) > BODY_LIMIT)
       return next(new AuthTunaError('payload_too_large'));
     parse(req, res, (error?: unknown) => {
-      if (error !== undefined) return next(asAuthTunaError(error) ?? error);
+      const refusal = error ?? readText(req, parseForm);
+      if (refusal !== undefined) return next(asAuthTunaError(refusal) ?? refusal);
       afterBody(req, next);
     });
   };
+}
+
+/**
+ * Reads a body that a parser of the host (`express.text()`, `express.raw()`) took off the stream as text or bytes. The same limits hold.
+ *
+ * @returns the refusal, or undefined
+ */
+export function readText(req: Request, parse: (text: string) => unknown): AuthTunaError | undefined {
+  const given: unknown = req.body;
+  const text = Buffer.isBuffer(given) ? given.toString('utf8') : given;
+  if (typeof text !== 'string') return undefined;
+  if (Buffer.byteLength(text) > BODY_LIMIT) return new AuthTunaError('payload_too_large');
+  const body = text === '' ? {} : parse(text);
+  if (typeof body !== 'object' || body === null)
+    return new AuthTunaError('malformed_request', { message: 'The body is not valid JSON.' });
+  req.body = body;
+  return undefined;
+}
+
+/** Undefined for a text that is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const MAX_FIELDS = 32;
+
+/** Undefined for more than 32 fields. */
+export function parseForm(text: string): unknown {
+  const fields = querystring.parse(text, '&', '=', { maxKeys: MAX_FIELDS + 1 });
+  return Object.keys(fields).length > MAX_FIELDS ? undefined : { ...fields };
 }
 
 /** The sender decides how long a body takes: where that was long, who sends it is looked at again. */

@@ -9,6 +9,7 @@ import { whenMissing } from '../refusals.js';
 import type { BearerTerms, Proof } from '../sessions/session-writes.js';
 import { isActive, type PublicUser, publicUser, type UserRow } from '../user.js';
 import { SERVICE } from '../users/service-account.js';
+import { askHook } from './hooks.js';
 import type { SecondFactorName, SecondFactors } from './second-factors.js';
 
 /** What a sign-in comes to. Only `signed_in` is a session. */
@@ -130,7 +131,8 @@ export class SignIn {
       throw new AuthTunaError('email_not_verified');
     const verdicts: GateVerdict[] = [];
     for (const gate of this.#gates) verdicts.push(await gate.admit(user, proof, actor));
-    await config.hooks.beforeSignIn?.({ user: publicUser(user), amr: proof.amr, ip: actor.ip });
+    const asked = { user: publicUser(user), amr: proof.amr, ip: actor.ip };
+    await askHook(config, 'beforeSignIn', (hooks) => hooks.beforeSignIn?.(asked));
     return verdicts;
   }
 

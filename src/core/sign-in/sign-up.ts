@@ -16,6 +16,7 @@ import { mailTo, type Recipient } from '../tokens/recipient.js';
 import type { UserRow } from '../user.js';
 import type { PreparedUser } from '../users/new-user.js';
 import { UNCONFIRMED_SECONDS } from '../users/sweep.js';
+import { askHook } from './hooks.js';
 import { checkHostFields } from './host-fields.js';
 import { emailErrors, type MissingDetail, usernameErrors } from './sign-up-rules.js';
 
@@ -91,7 +92,8 @@ export class SignUp<U extends User = User> {
       if (errors.length === 0 && weak !== null) throw weak;
       throw new AuthTunaError('invalid_input', { errors: [...errors, ...(weak?.details.errors ?? [])] });
     }
-    await config.hooks.beforeSignUp?.({ email, ...(username !== null && { username: username.username }) });
+    const asked = { email, ...(username !== null && { username: username.username }) };
+    await askHook(config, 'beforeSignUp', (hooks) => hooks.beforeSignUp?.(asked));
     return { email, username: username?.username ?? null, data: data.values };
   }
 

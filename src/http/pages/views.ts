@@ -17,7 +17,7 @@ import { safeReturnTo } from '../answer/return-to.js';
 import { findAuth } from '../caller/attach.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from '../errors.js';
 import { type FormHolder, FormTokens, PRE_SESSION_SECONDS } from '../guards/csrf.js';
-import { afterBody, BODY_LIMIT, jsonBody } from '../validate.js';
+import { afterBody, BODY_LIMIT, jsonBody, parseForm, readText } from '../validate.js';
 import { fieldsOfForm, shownAgain } from './forms.js';
 import { type NoticeName, Notices } from './notices.js';
 import { errorText, formProblem } from './problem-texts.js';
@@ -240,7 +240,8 @@ export class Views {
       if (Number(req.headers['content-length'] ?? 0) > BODY_LIMIT)
         return next(new AuthTunaError('payload_too_large'));
       form(req, res, (error?: unknown) => {
-        if (error !== undefined) return next(asAuthTunaError(error) ?? error);
+        const refusal = error ?? readText(req, parseForm);
+        if (refusal !== undefined) return next(asAuthTunaError(refusal) ?? refusal);
         const { csrfToken, returnTo, ...fields } = (req.body ?? {}) as Record<string, unknown>;
         this.#posted.set(req, { returnTo: this.#safe(returnTo) });
         req.body = fieldsOfForm(fields, checkboxes);
