@@ -74,7 +74,9 @@ function handlersOf(
     ...humanChecksOf(http, route),
     handle(async (req, res) => {
       const body = hasBody ? validate(route.body ?? NO_FIELDS, req.body) : undefined;
-      const query = route.query === undefined ? undefined : validate(route.query, req.query);
+      // `confirmed` is for the notice of the page that a step-up leads back to.
+      const { confirmed: _notice, ...asked } = req.query;
+      const query = route.query === undefined ? undefined : validate(route.query, asked);
       const wantsPage = hasPages && http.views.wantsPage(req);
       respond(
         http,

@@ -64,6 +64,9 @@ for (const form of document.querySelectorAll('form')) {
   window.addEventListener('keydown', ({ key }) => key === 'Escape' && wait(false));
 }
 
+// On a phone the navigation scrolls in one row: the page that is open stands in view.
+document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+
 // "Keep me signed in" counts for the other ways on the page as well.
 const remember = document.querySelector('input[name=rememberMe]');
 remember?.addEventListener('change', () => {

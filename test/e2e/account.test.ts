@@ -61,7 +61,8 @@ test('a person looks at the account, signs out other devices, links a provider a
   expect((await phone.post('/me/x')).status).toBe(200);
   await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
   await page.locator('form[action$="/step-up"] button:not([type])').first().click();
-  await page.waitForURL(`${url}/account/security`);
+  await page.waitForURL(`${url}/account/security?confirmed=again`);
+  await page.getByText('Please press the button once more.').waitFor();
   await endPhone.click();
   await endPhone.waitFor({ state: 'detached' });
   expect((await phone.post('/me/x')).status).toBe(401);

@@ -96,7 +96,7 @@ test('an administrator walks through the dashboard: every page, and a person fro
   await page.waitForURL(/step-up/);
   await page.fill('[name=password]', PASSWORD);
   await page.press('[name=password]', 'Enter');
-  await page.waitForURL(person);
+  await page.waitForURL(`${person}?confirmed=again`);
   await page.click('summary:has-text("Erase for good")');
   await page.click('main button:has-text("Erase for good")');
   await page.waitForSelector('text=Removed for good.');
