@@ -176,6 +176,7 @@ const frame = {
     managePermissions: true,
     sessions: true,
     audit: true,
+    webhooks: true,
   },
   done: null,
 };
@@ -205,6 +206,27 @@ const odd = {
   mustChangePassword: true,
   lastLoginAt: null,
   roles: [HOSTILE],
+};
+const webhook = {
+  id: 'w1',
+  url: 'https://hooks.acme.example/authtuna',
+  events: '*',
+  createdAt: at(30),
+  previousSecretUntil: null,
+  failingSince: null,
+  disabledAt: null,
+  disabledReason: null,
+};
+const delivery = {
+  id: 'd1',
+  webhookId: 'w1',
+  type: 'role.assigned',
+  body: '{"type":"role.assigned","timestamp":"2030-01-01T12:00:00.000Z","data":{"outcome":"success"}}',
+  status: 'delivered',
+  createdAt: at(1),
+  attempts: 1,
+  lastStatus: 204,
+  lastError: null,
 };
 const adminSession = {
   id: 's1',
@@ -813,6 +835,43 @@ export const pageSamples = [
     ...admin,
     sessions: [adminSession, { ...adminSession, email: HOSTILE, device: null }],
     nextUrl: null,
+  }),
+  page('admin/webhooks', 'several', {
+    ...admin,
+    values: {},
+    webhooks: [
+      webhook,
+      { ...webhook, id: 'w2', events: ['user.created', 'user.deleted'], failingSince: at(2) },
+      { ...webhook, id: HOSTILE, url: HOSTILE, disabledAt: at(1), disabledReason: 'gone' },
+    ],
+    nextUrl: null,
+  }),
+  page('admin/webhook', 'deliveries', {
+    ...admin,
+    values: { url: webhook.url, events: '*' },
+    webhook: { ...webhook, disabledAt: at(1), disabledReason: 'failing', previousSecretUntil: at(-1) },
+    deliveries: [
+      delivery,
+      {
+        ...delivery,
+        id: 'd2',
+        type: HOSTILE,
+        status: 'dead',
+        attempts: 11,
+        lastStatus: null,
+        lastError: HOSTILE,
+      },
+      { ...delivery, id: 'd3', body: HOSTILE, status: 'waiting', attempts: 0, lastStatus: null },
+    ],
+    status: null,
+    nextUrl: null,
+  }),
+  page('admin/webhook-secret', 'replaced', {
+    ...admin,
+    url: webhook.url,
+    secret: 'whsec_Zk3vQ9xW1mB7tY5nR8cJ2hL6pD4sF0gAZk3vQ9xW1mB=',
+    previousUntil: at(-1),
+    continueUrl: '/admin/webhooks/w1',
   }),
   page('admin/mails', 'dead', {
     ...admin,

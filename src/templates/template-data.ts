@@ -141,6 +141,7 @@ export interface AdminFrame {
     managePermissions: boolean;
     sessions: boolean;
     audit: boolean;
+    webhooks: boolean;
   };
   /** A confirmation of `admin.done` of the texts. */
   done: string | null;
@@ -163,6 +164,17 @@ interface AdminUserRow {
   createdAt: Date;
   lastLoginAt: Date | null;
   roles: readonly string[];
+}
+
+interface AdminWebhookRow {
+  id: string;
+  url: string;
+  events: readonly string[] | '*';
+  createdAt: Date;
+  previousSecretUntil: Date | null;
+  failingSince: Date | null;
+  disabledAt: Date | null;
+  disabledReason: string | null;
 }
 
 interface AdminSessionRow {
@@ -436,6 +448,37 @@ export interface PageData {
     }[];
     database: string;
     broadcast: string;
+  };
+  'admin/webhooks': Admin & {
+    /** What the form holds. */
+    values?: Readonly<Record<string, unknown>>;
+    webhooks: readonly AdminWebhookRow[];
+    nextUrl: string | null;
+  };
+  'admin/webhook': Admin & {
+    /** What the form holds. */
+    values?: Readonly<Record<string, unknown>>;
+    webhook: AdminWebhookRow;
+    deliveries: readonly {
+      id: string;
+      webhookId: string;
+      type: string;
+      body: string;
+      status: 'waiting' | 'delivered' | 'dead';
+      createdAt: Date;
+      attempts: number;
+      lastStatus: number | null;
+      lastError: string | null;
+    }[];
+    status: 'waiting' | 'delivered' | 'dead' | null;
+    nextUrl: string | null;
+  };
+  'admin/webhook-secret': Admin & {
+    url: string;
+    secret: string;
+    /** How long the secret before works on; null where there is none. */
+    previousUntil: Date | null;
+    continueUrl: string;
   };
   'admin/throttles': Admin & {
     waits: readonly { id: string; failures: number; consecutive: number; blockedUntil: Date; seenAt: Date }[];

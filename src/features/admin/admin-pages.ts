@@ -37,6 +37,7 @@ const SHOWN = {
   managePermissions: 'permissions:manage',
   sessions: 'sessions:manage',
   audit: 'audit:read',
+  webhooks: 'webhooks:manage',
 } as const;
 
 /** The frame of every page: navigation, and the confirmation of what was just done. */

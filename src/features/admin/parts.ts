@@ -17,6 +17,37 @@ export interface DeadMail {
   lastError: string | null;
 }
 
+/** A webhook; see features/webhooks. */
+export interface AdminWebhook {
+  id: string;
+  url: string;
+  events: string[] | '*';
+  createdAt: Date;
+  previousSecretUntil: Date | null;
+  failingSince: Date | null;
+  disabledAt: Date | null;
+  disabledReason: string | null;
+}
+
+/** A delivery to a webhook. */
+export interface AdminDelivery {
+  id: string;
+  webhookId: string;
+  type: string;
+  body: string;
+  status: 'waiting' | 'delivered' | 'dead';
+  createdAt: Date;
+  attempts: number;
+  lastStatus: number | null;
+  lastError: string | null;
+}
+
+/** A webhook and the secret that is shown once. */
+export interface IssuedWebhook {
+  webhook: AdminWebhook;
+  secret: string;
+}
+
 /** What the administration works with: the managers that everybody else uses, with their rules. */
 export interface AdminParts {
   readonly core: SignInCore;
@@ -25,6 +56,23 @@ export interface AdminParts {
   readonly mailer: {
     deadLetters(query: PageQuery): Promise<Page<DeadMail>>;
     retry(id: string, actor: Actor): Promise<void>;
+  };
+  readonly webhooks: {
+    create(input: { url: string; events: readonly string[] | '*' }, actor: Actor): Promise<IssuedWebhook>;
+    get(id: string): Promise<AdminWebhook>;
+    list(query: PageQuery): Promise<Page<AdminWebhook>>;
+    update(
+      id: string,
+      change: { url?: string; events?: readonly string[] | '*'; enabled?: boolean },
+      actor: Actor,
+    ): Promise<AdminWebhook>;
+    delete(id: string, actor: Actor): Promise<void>;
+    rotateSecret(id: string, input: { overlapSeconds?: number }, actor: Actor): Promise<IssuedWebhook>;
+    deliveries(
+      webhookId: string,
+      query?: PageQuery & { status?: AdminDelivery['status'] },
+    ): Promise<Page<AdminDelivery>>;
+    replay(deliveryId: string, actor: Actor): Promise<void>;
   };
   readonly auth: { requestPasswordReset(email: string, actor: Actor): Promise<unknown> };
   readonly mfa: {

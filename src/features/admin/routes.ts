@@ -8,6 +8,7 @@ import type { AdminParts } from './parts.js';
 import { People } from './people.js';
 import { systemRoutes } from './system-routes.js';
 import { userRoutes } from './user-routes.js';
+import { webhookRoutes } from './webhook-routes.js';
 
 /** The administration, at `/admin`: JSON for scripts, pages for browsers, one table of routes for both. */
 export function adminFeature(parts: AdminParts, http: HttpKit, options: AdminRouterOptions = {}): Feature {
@@ -36,7 +37,12 @@ export function adminFeature(parts: AdminParts, http: HttpKit, options: AdminRou
               },
             ],
           },
-    routes: [...userRoutes(context), ...accessRoutes(context), ...systemRoutes(context)],
+    routes: [
+      ...userRoutes(context),
+      ...accessRoutes(context),
+      ...systemRoutes(context),
+      ...webhookRoutes(context),
+    ],
   };
 }
 
@@ -44,6 +50,6 @@ export function adminFeature(parts: AdminParts, http: HttpKit, options: AdminRou
 function pageOf(path: string, url: string): string {
   const [, section, id] = /^\/([\w-]+)(?:\/([\w%:.~-]+))?/.exec(url.slice(path.length)) ?? [];
   if (section === undefined) return path;
-  const hasOwnPage = (section === 'users' || section === 'roles') && id !== undefined;
+  const hasOwnPage = ['users', 'roles', 'webhooks'].includes(section) && id !== undefined;
   return hasOwnPage ? `${path}/${section}/${id}` : `${path}/${section}`;
 }

@@ -128,3 +128,28 @@ export const auditExportQuery = z.strictObject({
   ...auditFilter,
   format: z.enum(['jsonl', 'csv']).default('jsonl'),
 });
+
+const url = z.string().min(1).max(2048);
+/** Types as a list, or as a form sends them; `*` for all. */
+const events = z.union([
+  z.array(name).max(200),
+  z
+    .string()
+    .max(20_000)
+    .transform((text): '*' | string[] => {
+      const types = text.split(/[\s,]+/).filter((part) => part !== '');
+      return types.length === 1 && types[0] === '*' ? '*' : types;
+    }),
+]);
+export const webhookBody = z.strictObject({ url, events });
+export const webhookChangeBody = z.strictObject({
+  url: url.optional(),
+  events: events.optional(),
+  enabled: z.boolean().optional(),
+});
+export const rotateBody = z.strictObject({ overlapSeconds: z.number().optional() });
+export const deliveriesQuery = z.strictObject({
+  ...page,
+  ...done,
+  status: z.enum(['waiting', 'delivered', 'dead']).optional(),
+});

@@ -347,6 +347,11 @@ test('hostile names, reasons, agents and scopes are text on every page (AD-1, D8
     scope: HOSTILE,
     reason: HOSTILE,
   });
+  const { webhook } = await app.authTuna.webhooks.create(
+    { url: 'http://localhost:9/"><script>alert(1)</script>', events: '*' },
+    SYSTEM,
+  );
+  await app.authTuna.audit.record({ type: 'x.z', actor: as(ada), reason: HOSTILE });
   const visitor = new PageVisitor(browser);
   const encoded = encodeURIComponent(HOSTILE.slice(0, 60));
   for (const path of [
@@ -362,6 +367,8 @@ test('hostile names, reasons, agents and scopes are text on every page (AD-1, D8
     `/admin/why?user=${encoded}&permission=${encoded}&scope=${encoded}`,
     '/admin/why',
     '/admin/sessions',
+    '/admin/webhooks',
+    `/admin/webhooks/${webhook.id}`,
     '/admin/mails',
     '/admin/throttles',
     '/admin/jobs',
