@@ -47,7 +47,7 @@ test('of four processes that migrate at once each migration is applied once', as
   const names = shippedMigrations(dialect).map(({ name }) => name);
   expect(answers.flat().sort()).toEqual(names);
   expect(await migrationStatus(connection)).toEqual({ applied: names, pending: [] });
-});
+}, 120_000);
 
 test('eight callers in one process apply each migration once', async () => {
   const { database } = await opened(emptyDatabase());
