@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 const FILE_CHECK_MS = 100; // a look at the folder takes some microseconds, and an answer is wrong for no longer than this
 
 /**
- * The file that a connection has open. A file that was deleted or replaced goes on answering whoever has it open, and everything that is
+ * The file that a connection has open. A file that was deleted or replaced goes on answering connections that have it open, and everything that is
  * written there is lost with the process; so nothing is asked of it any more.
  */
 export class OpenFile {

@@ -48,7 +48,7 @@ export function endOf(tenth: number, limit: RateLimit): number {
   return (tenth + 1 + TENTHS) * ((limit.windowSeconds * 1000) / TENTHS);
 }
 
-/** Whether a tenth counts at this moment. One that a clock made while it was far ahead binds nobody. */
+/** Whether a tenth counts at this moment. One that a clock made while it was far ahead is ignored. */
 function counts(tenth: number, limit: RateLimit, now: number): boolean {
   return endOf(tenth, limit) > now && tenth <= tenthOf(now + MAX_SKEW_SECONDS * 1000, limit);
 }

@@ -231,7 +231,7 @@ export function rateLimited(retryAfterSeconds: number): AuthTunaError {
   return new AuthTunaError('rate_limited', { retryAfterSeconds });
 }
 
-/** Whether a wait is running. One that is longer than any was begun by a clock that was wrong, and binds nobody. */
+/** Whether a wait is running. One that is longer than any was begun by a clock that was wrong, and is ignored. */
 function isBlocked({ blockedUntil }: ThrottleRow, { maxDelaySeconds }: ThrottlePolicy, now: Date): boolean {
   return blockedUntil > now && blockedUntil <= after(now, maxDelaySeconds + MAX_SKEW_SECONDS);
 }

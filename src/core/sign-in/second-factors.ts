@@ -134,7 +134,7 @@ export class SecondFactors implements CredentialStore {
    * For a batch that gives a former address back: factors that were added since a moment go in 72 hours, unless somebody stops that.
    *
    * Of two people, one has the former mailbox and the other has the factor, and nothing tells which one is the owner. So a mail alone removes
-   * no factor at once, and a passkey that was added since lets nobody in alone.
+   * no factor at once, and a passkey that was added since is not enough to sign in.
    *
    * @returns null where no factor was added since
    */

@@ -150,7 +150,7 @@ export class RefreshFamilies {
     return { row, refreshToken: this.#core.refreshTokens.issue(row.id, row.generation, row.salt) };
   }
 
-  /** The successor of a token two generations back, which was used already; whoever gets it exchanges it for the current one. */
+  /** The successor of a token two generations back, which was used already; its holder exchanges it for the current one. */
   #previous(row: FamilyRow): Renewed {
     const [, salt = ''] = saltsOf(row);
     return { row, refreshToken: this.#core.refreshTokens.issue(row.id, row.generation - 1, salt) };

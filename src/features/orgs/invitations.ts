@@ -96,7 +96,7 @@ export async function resendInvitation(core: Core, id: string, actor: Actor): Pr
   if (before.acceptedAt !== null || before.revokedAt !== null) throw isClosed();
   await requireMayOffer(core, before, actor);
   const now = core.now();
-  // Whoever sends it again is who offers the role from now on.
+  // The person who sends it again is the one who offers the role from now on.
   const data = { sentAt: now, expiresAt: after(now, LIFETIME_SECONDS), invitedById: actor.userId };
   const row = { ...before, ...data };
   const { writes, mails } = await letterOf(core, row, actor);

@@ -41,7 +41,7 @@ export const orgInput = z.strictObject({
   name,
   slug: slug.optional(),
   metadata: metadata.optional(),
-  /** For scripts, which are nobody themselves. */
+  /** For scripts, which act without a user. */
   ownerId: id.optional(),
 });
 export const orgBody = orgInput.omit({ ownerId: true });

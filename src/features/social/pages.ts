@@ -104,7 +104,7 @@ function refusedCallback(http: HttpKit): ErrorRequestHandler {
     if (!(error instanceof AuthTunaError) || res.headersSent) return next(error);
     const { returnTo, linking, reason, retryAfterSeconds } = error.details;
     const wanted = typeof returnTo === 'string' ? returnTo : null;
-    // Back onto a callback that has done its work: whoever is signed in goes on.
+    // Back onto a callback that has done its work: a person who is signed in goes on.
     const isOver = error.code === 'invalid_token' && reason?.startsWith('state: ') === true;
     if (isOver && findAuth(req)?.session != null && views.wantsPage(req))
       return views.redirect(res, wanted ?? config.paths.afterSignIn);

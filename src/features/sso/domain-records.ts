@@ -10,7 +10,7 @@ import { type DomainRow, toDomain } from './connection.js';
 
 const DNS_LIMIT_MS = 5000;
 const EVERY_SECONDS = 86_400;
-const OUTAGE_SECONDS = 7 * 86_400; // a zone that answers nobody for a week is not in anybody's care
+const OUTAGE_SECONDS = 7 * 86_400; // a zone that gives no answer for a week is not looked after
 const MAX_OWNERS = 20; // more people than that do not run one organization's sign-in
 const BATCH = 100;
 /** The permission of owners of an organization that its administrators lack. */

@@ -25,7 +25,7 @@ export class OwnSessionCookie {
     setCookie(res, this.#cookie, serializeCookie(this.#cookie, token, KEPT_SECONDS));
   }
 
-  /** Writes it back, if it is still worth something and belongs to that administrator; otherwise nobody is signed in afterwards. */
+  /** Writes it back, if it is still worth something and belongs to that administrator; otherwise the browser is signed out afterwards. */
   async restore(req: Request, res: Response, ownerId: string | undefined): Promise<void> {
     const token = readCookie(req.headers.cookie, this.#cookie.name);
     const session = token === null || token === 'ambiguous' ? null : await this.#sessions.verify(token);
