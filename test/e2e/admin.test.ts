@@ -45,6 +45,8 @@ test('an administrator walks through the dashboard: every page, and a person fro
   });
   await authTuna.roles.assign({ userId: root.id, role: 'superadmin', scope: 'global' }, SYSTEM);
   await authTuna.scopes.register({ id: 'org:acme', name: HOSTILE }, SYSTEM);
+  const { webhook } = await authTuna.webhooks.create({ url: 'http://localhost:9/hooks', events: '*' }, SYSTEM);
+  await authTuna.audit.record({ type: 'document.published', actor: SYSTEM, reason: HOSTILE });
   const page = await (await (await launchChromium()).newContext()).newPage();
   const complaints: string[] = [];
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
@@ -111,6 +113,8 @@ test('an administrator walks through the dashboard: every page, and a person fro
     scopes: '/admin/scopes',
     why: '/admin/why?user=root@example.com&permission=users:read&scope=org:acme',
     sessions: '/admin/sessions',
+    webhooks: '/admin/webhooks',
+    webhook: `/admin/webhooks/${webhook.id}`,
     mails: '/admin/mails',
     throttles: '/admin/throttles',
     jobs: '/admin/jobs',
