@@ -45,7 +45,10 @@ test('an administrator walks through the dashboard: every page, and a person fro
   });
   await authTuna.roles.assign({ userId: root.id, role: 'superadmin', scope: 'global' }, SYSTEM);
   await authTuna.scopes.register({ id: 'org:acme', name: HOSTILE }, SYSTEM);
-  const { webhook } = await authTuna.webhooks.create({ url: 'http://localhost:9/hooks', events: '*' }, SYSTEM);
+  const { webhook } = await authTuna.webhooks.create(
+    { url: 'http://localhost:9/hooks', events: '*' },
+    SYSTEM,
+  );
   await authTuna.audit.record({ type: 'document.published', actor: SYSTEM, reason: HOSTILE });
   const page = await (await (await launchChromium()).newContext()).newPage();
   const complaints: string[] = [];
