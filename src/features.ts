@@ -264,7 +264,11 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
         admin: (options?: AdminRouterOptions) =>
           mount(
             http,
-            adminFeature({ core: core as unknown as SignInCore, auth, mfa, webhooks, ...operations }, http, options),
+            adminFeature(
+              { core: core as unknown as SignInCore, auth, mfa, webhooks, ...operations },
+              http,
+              options,
+            ),
           ),
         orgs: (options?: RouterOptions) =>
           mount(http, orgsFeature({ core, orgs, projects, teams }, http, options)),

@@ -20,6 +20,7 @@ export type {
   RenamedModelsOptions,
   RoleCatalog,
   RoleDeclaration,
+  ScopePlace,
   SealReceipt,
   SignUpField,
 } from './config/options.js';

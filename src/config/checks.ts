@@ -24,6 +24,8 @@ export function checkOptions(parsed: ParsedOptions, isSecure: boolean, found: st
     found.push('databaseUrl: must begin with file:, libsql: or postgresql:');
   if (parsed.humanCheckWidget !== undefined && parsed.humanCheck === undefined)
     found.push('humanCheckWidget: what it produces is checked by humanCheck, which is missing');
+  if (parsed.resolveScope !== undefined && parsed.resolveScopes !== undefined)
+    found.push('resolveScopes: does what resolveScope does; keep one of them');
   if (isSecure && parsed.mail === undefined) checkWithoutMail(parsed, found);
   checkHostColumns('signUp.fields', Object.keys(signUp.fields), prisma !== undefined, found);
   checkHostColumns('user.publicColumns', parsed.user.publicColumns, prisma !== undefined, found);

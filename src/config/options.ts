@@ -179,6 +179,13 @@ export interface Brand {
   colors?: { light?: Palette; dark?: Palette };
 }
 
+/** Where a thing of the host's own tables hangs in the tree of scopes. Default: directly below `global`, with no owner. */
+export interface ScopePlace {
+  parent?: string | null;
+  /** The id of the user who owns it. */
+  ownerId?: string | null;
+}
+
 /** Everything `createAuthTuna` takes. Only `baseUrl` and `secrets` are required. */
 export interface AuthTunaOptions {
   /**
@@ -399,7 +406,14 @@ export interface AuthTunaOptions {
   /** Created by `ready()`; `sync` says what becomes of those that are stored already. */
   roles?: RoleCatalog | SyncedRoles;
   /** Parent and owner of things in the host's own tables; null when there is no such thing. */
-  resolveScope?: (scope: string) => Promise<{ parent?: string | null; ownerId?: string | null } | null>;
+  resolveScope?: (scope: string) => Promise<ScopePlace | null>;
+  /**
+   * The same for up to 500 scopes at once, instead of `resolveScope`: one query for a page of things. What the answer leaves out does not
+   * exist.
+   */
+  resolveScopes?: (
+    scopes: readonly string[],
+  ) => Promise<ReadonlyMap<string, ScopePlace | null> | Readonly<Record<string, ScopePlace | null>>>;
   hooks?: Hooks;
   logger?: Logger;
   clock?: Clock;

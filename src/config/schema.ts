@@ -358,6 +358,7 @@ export const schema = z.strictObject({
     )
     .optional(),
   resolveScope: aFunction<NonNullable<AuthTunaOptions['resolveScope']>>().optional(),
+  resolveScopes: aFunction<NonNullable<AuthTunaOptions['resolveScopes']>>().optional(),
   hooks: z.custom<Hooks>((value) => typeof value === 'object' && value !== null).optional(),
   logger: anObjectWith<Logger>('debug', 'info', 'warn', 'error').optional(),
   clock: anObjectWith<Clock>('now').optional(),

@@ -1,3 +1,5 @@
+import type { Config } from '../../config/config.js';
+import type { ScopePlace } from '../../config/options.js';
 import { AuthTunaError } from '../../errors.js';
 import { rememberAtMost } from '../../remember.js';
 import { inTime } from '../../time.js';
@@ -15,9 +17,7 @@ export interface ScopeNode {
 }
 
 /** Says where a scope hangs that is not a row of ours; null when it knows nothing of it. */
-export interface ScopeResolver {
-  resolve(scope: string): Promise<{ parent?: string | null; ownerId?: string | null } | null>;
-}
+type ScopeResolver = (scope: string) => Promise<ScopePlace | null>;
 
 /** Levels from a scope up to, but without, `global`. */
 export const MAX_DEPTH = 16;
@@ -33,7 +33,7 @@ const UNTOLD_MS = 1000; // with `recheckSeconds: 0`, how long it takes until wha
  */
 export class ScopeTree {
   readonly #runtime: Runtime;
-  readonly #resolvers: readonly ScopeResolver[];
+  readonly #resolver: ScopeResolver | null;
   readonly #chains = rememberAtMost<RememberedChain>(MAX_CHAINS);
   readonly #rows: Batcher<NodeRow>;
   #askedAt = -Infinity;
@@ -46,8 +46,7 @@ export class ScopeTree {
       const rows = await runtime.db.scopeNode.findMany({ where: { id: { in: ids } } });
       return new Map(rows.map((row) => [row.id, { ...toNode(row), registeredById: row.registeredById }]));
     });
-    const { resolveScope } = runtime.config;
-    this.#resolvers = resolveScope === undefined ? [] : [{ resolve: resolveScope }];
+    this.#resolver = resolverOf(runtime.config);
     runtime.invalidation.subscribe((topics) => {
       if (topics.some((topic) => topic === 'all' || topic.startsWith('scope:'))) this.#forgetChains();
     });
@@ -109,7 +108,7 @@ export class ScopeTree {
         return null;
       }
       const node: Node = nodes.get(next) ?? (await this.#nodeOf(next, deadline));
-      isOurs &&= node.isRow || this.#resolvers.length === 0;
+      isOurs &&= node.isRow || this.#resolver === null;
       scopes.push(next);
       owners.push(node.ownerId ?? null);
       next = node.parent ?? null;
@@ -129,7 +128,7 @@ export class ScopeTree {
   async #nodeOf(scope: string, deadline?: number): Promise<Node> {
     if (scope === 'global') return { isRow: true };
     const row = await this.rowOf(scope);
-    if (row !== null && (row.registeredById === null || this.#resolvers.length === 0))
+    if (row !== null && (row.registeredById === null || this.#resolver === null))
       return { ...row, isRow: true };
     // A user who registers the next id of the host's table must not keep its real owner out.
     const told = await this.resolve(scope, deadline);
@@ -147,27 +146,23 @@ export class ScopeTree {
   }
 
   /** What the host's own tables know of a scope, or null. @param deadline of `performance.now()`; default: 2 s from now */
-  async resolve(scope: string, deadline = performance.now() + RESOLVE_MS): Promise<ScopeParents | null> {
-    for (const resolver of this.#resolvers) {
-      const node = await this.#ask(resolver, scope, deadline);
-      if (node === null) continue;
-      if (node.parent !== undefined && node.parent !== null && !isScope(node.parent)) {
-        throw new AuthTunaError(
-          'unavailable',
-          { reason: 'resolve_scope_failed' },
-          { cause: new Error(`resolveScope gave a parent that is not a scope for ${scope}`) },
-        );
-      }
-      return node;
-    }
-    return null;
+  async resolve(scope: string, deadline = performance.now() + RESOLVE_MS): Promise<ScopePlace | null> {
+    if (this.#resolver === null) return null;
+    const place = await this.#ask(this.#resolver, scope, deadline);
+    if (place?.parent != null && !isScope(place.parent))
+      throw new AuthTunaError(
+        'unavailable',
+        { reason: 'resolve_scope_failed' },
+        { cause: new Error(`resolveScope gave a parent that is not a scope for ${scope}`) },
+      );
+    return place;
   }
 
   /** The host's function may throw at once, never answer, or give nothing where null is meant. */
-  async #ask(resolver: ScopeResolver, scope: string, deadline: number): Promise<ScopeParents | null> {
+  async #ask(resolver: ScopeResolver, scope: string, deadline: number): Promise<ScopePlace | null> {
     const limitMs = Math.max(1, Math.ceil(deadline - performance.now()));
     try {
-      return (await inTime('resolveScope', limitMs, async () => resolver.resolve(scope))) ?? null;
+      return (await inTime('resolveScope', limitMs, async () => resolver(scope))) ?? null;
     } catch (cause) {
       this.#runtime.config.logger.error(
         'resolveScope did not answer for a scope, so access to it is denied.',
@@ -196,6 +191,17 @@ export class ScopeTree {
   }
 }
 
+/** The host's function, or null. With `resolveScopes`, all scopes that are asked about in one turn of the event loop are one call. */
+function resolverOf({ resolveScope, resolveScopes }: Config): ScopeResolver | null {
+  if (resolveScopes === undefined) return resolveScope ?? null;
+  const places = new Batcher<ScopePlace>(async (scopes) => {
+    const answer = await resolveScopes(scopes);
+    const entries = answer instanceof Map ? answer : Object.entries(answer);
+    return new Map([...entries].filter((entry): entry is [string, ScopePlace] => entry[1] != null));
+  });
+  return (scope) => places.latest(scope);
+}
+
 /** The public form of a row. */
 export function toNode(row: {
   id: string;
@@ -211,9 +217,7 @@ interface NodeRow extends ScopeNode {
   registeredById: string | null;
 }
 
-type ScopeParents = { parent?: string | null; ownerId?: string | null };
-
-type Node = ScopeParents & { isRow: boolean };
+type Node = ScopePlace & { isRow: boolean };
 
 interface RememberedChain {
   chain: Chain;
