@@ -1011,8 +1011,14 @@ export const mailSamples = [
   page('api-key-exposed', 'flagged', { ...notice, ...key, isRevoked: false }),
   page('api-key-exposed', 'service', { ...notice, ...key, account: 'CI', isRevoked: true }),
   page('api-key-exposed', 'hostile', { ...notice, keyName: HOSTILE, account: HOSTILE, isRevoked: true }),
-  page('api-key-expiring', 'plain', { ...notice, ...key, expiresAt: at(-6) }),
-  page('api-key-expiring', 'service', { ...notice, ...key, account: 'CI', expiresAt: at(-6) }),
+  page('api-key-expiring', 'plain', { ...base, link: notice.link, ...key, expiresAt: at(-6) }),
+  page('api-key-expiring', 'service', {
+    ...base,
+    link: notice.link,
+    ...key,
+    account: 'CI',
+    expiresAt: at(-6),
+  }),
   page('social-linked', 'plain', { ...notice, provider: 'Google' }),
   page('social-unlinked', 'plain', { ...notice, provider: 'Google' }),
   page('email-change-undone', 'plain', {

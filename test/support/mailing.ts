@@ -68,7 +68,7 @@ export async function startMailing(
   };
 }
 
-const BATCH = 20;
+const BATCH = 5;
 
 /** A mail that says which one it is, in its text. */
 export function numbered(to: string, number: number): Mail {
