@@ -47,6 +47,11 @@ const ours = [
     ...authTuna('SQLite, access token', { database: 'sqlite', credential: 'access_token' }),
     brief: ['throughput'],
   },
+  {
+    ...authTuna('SQLite, remote over HTTP', { database: 'sqlite' }),
+    server: 'remote',
+    brief: ['throughput'],
+  },
   authTuna('SQLite, cold (V = 0)', { database: 'sqlite', recheckSeconds: 0 }),
   { ...authTuna('SQLite, 10,000 sessions', { database: 'sqlite', sessions: 10_000 }), ...SPREAD },
   { ...authTuna('PostgreSQL', { database: 'postgresql' }), also: OTHERS, brief: ['throughput'] },
