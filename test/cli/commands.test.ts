@@ -142,9 +142,9 @@ test('users and roles answer the daily questions, and change what one person hol
   await authTuna.users.create({ email: 'grace@example.com' });
   useDatabase(database.url);
   const listed = await run(users, '--search', 'example.com');
-  expect(listed.out.split('\n')).toEqual([
-    expect.stringMatching(/^grace@example\.com \(address not confirmed\) {2}\S+$/),
+  expect(listed.out.split('\n').sort()).toEqual([
     `ada@example.com (ada)  ${ada.id}`,
+    expect.stringMatching(/^grace@example\.com \(address not confirmed\) {2}\S+$/),
   ]);
   expect(await run(roles, 'assign', 'ada', 'org_member', 'org:1')).toEqual({
     code: 0,
