@@ -40,7 +40,7 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     // A machine of two cores that runs two suites at once can be late for a limit of time; a wrong answer is wrong twice.
     retry: process.env.CI ? 1 : 0,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 });
