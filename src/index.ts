@@ -21,6 +21,7 @@ export type {
   RoleCatalog,
   RoleDeclaration,
   ScopePlace,
+  ScopePlaces,
   SealReceipt,
   SignUpField,
 } from './config/options.js';

@@ -186,6 +186,11 @@ export interface ScopePlace {
   ownerId?: string | null;
 }
 
+/** Places by scope. What is left out or null does not exist. */
+export type ScopePlaces =
+  | ReadonlyMap<string, ScopePlace | null>
+  | Readonly<Record<string, ScopePlace | null>>;
+
 /** Everything `createAuthTuna` takes. Only `baseUrl` and `secrets` are required. */
 export interface AuthTunaOptions {
   /**
@@ -411,9 +416,7 @@ export interface AuthTunaOptions {
    * The same for up to 500 scopes at once, instead of `resolveScope`: one query for a page of things. What the answer leaves out does not
    * exist.
    */
-  resolveScopes?: (
-    scopes: readonly string[],
-  ) => Promise<ReadonlyMap<string, ScopePlace | null> | Readonly<Record<string, ScopePlace | null>>>;
+  resolveScopes?: (scopes: readonly string[]) => Promise<ScopePlaces>;
   hooks?: Hooks;
   logger?: Logger;
   clock?: Clock;
