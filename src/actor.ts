@@ -11,6 +11,8 @@ export interface Actor {
   languages?: string;
   /** @internal Why the actor may do nothing for now but cure that, such as choosing a new password; set on actors of requests. */
   [RESTRICTION]?: Restriction;
+  /** @internal What the credential of the request gives, where that may be less than what its user holds: an API key, an access token. */
+  [CREDENTIAL]?: object;
   /** @internal Set on `SYSTEM` and on copies of it. JSON cannot carry a symbol, so no request can. */
   [IS_SYSTEM]?: true;
 }
@@ -19,6 +21,7 @@ export interface Actor {
 export type Restriction = () => Error | undefined | Promise<Error | undefined>;
 
 const RESTRICTION: unique symbol = Symbol('authtuna.restriction');
+const CREDENTIAL: unique symbol = Symbol('authtuna.credential');
 const IS_SYSTEM: unique symbol = Symbol('authtuna.system');
 
 /** The actor of scripts and jobs. It may do everything, and never comes from a request. */
@@ -43,4 +46,14 @@ export function restrictedActor(actor: Actor, restriction: Restriction): Actor {
 export async function requireUnrestricted(actor: Actor): Promise<void> {
   const refusal = await actor[RESTRICTION]?.();
   if (refusal !== undefined) throw refusal;
+}
+
+/** @internal The actor with what its credential gives. Copies have it too; JSON has not. Typed in `core/access/credential.ts`. */
+export function withCredential(actor: Actor, credential: object): Actor {
+  return { ...actor, [CREDENTIAL]: credential };
+}
+
+/** @internal See {@link withCredential}. */
+export function credentialIn(actor: Actor): object | undefined {
+  return actor[CREDENTIAL];
 }

@@ -79,7 +79,8 @@ export function remote(options: RemoteOptions): RemoteAuthTuna {
   const server = new RemoteServer(`${base}/remote`, key, () => (clock?.now() ?? new Date()).getTime());
   const addressOf = createAddressResolver(options.trustedProxies);
   // Whether the server's cookies are sent to other sites is not known here, so a request with a cookie must say where it comes from.
-  const own = { origins: new Set(origins), session: { sameSite: 'none' as const } };
+  // The first of the set is the own address, which is not known either: pages of the server itself say `same-origin`.
+  const own = { origins: new Set(['', ...origins]), session: { sameSite: 'none' as const } };
   const errorHandler = createErrorHandler({
     baseUrl: new URL(url).origin,
     paths: { auth: new URL(base).pathname } as Config['paths'],

@@ -147,7 +147,10 @@ export class RemoteServer {
 
   /** Spends a hand-over. @throws AuthTunaError `invalid_token`, `unavailable` */
   async acceptHandOver(token: string, input: { audience: string; nonce: string }): Promise<HandedOver> {
-    return this.#post('/hand-over', { token, ...input }, handOverShape);
+    return this.#post('/hand-over', { token, ...input }, handOverShape).catch((error: unknown) => {
+      // What no token or nonce can look like is none.
+      throw isInvalidInput(error) ? new AuthTunaError('invalid_token') : error;
+    });
   }
 
   async #ask(
@@ -208,6 +211,7 @@ export class RemoteServer {
     if (answer?.success === true) return answer.data;
     const { code, detail } = (json ?? {}) as { code?: unknown; detail?: unknown };
     // Refusals of the client's own request; everything else is a fault between the two servers.
+    if (status === 422) throw new AuthTunaError('invalid_input');
     if ((status === 400 || status === 429) && typeof code === 'string' && isErrorCode(code))
       throw new AuthTunaError(code, status === 429 ? { retryAfterSeconds: 1 } : {});
     const said = answer?.error.message ?? String(detail ?? code ?? '');
@@ -217,6 +221,10 @@ export class RemoteServer {
       { cause: new Error(`The AuthTuna server answered ${status}: ${said}`) },
     );
   }
+}
+
+function isInvalidInput(error: unknown): boolean {
+  return error instanceof AuthTunaError && error.code === 'invalid_input';
 }
 
 /** A credential with the digest by which it is remembered, so that the memory holds none. */

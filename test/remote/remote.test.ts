@@ -156,6 +156,7 @@ test('another site cannot use the cookie, a person who must do something else fi
   expect(await statusOf(url, '/projects/42', from('https://evil.example'), 'POST')).toBe(403);
   const { 'sec-fetch-site': _site, ...silent } = jar;
   expect(await statusOf(url, '/projects/42', silent, 'POST')).toBe(403);
+  expect(await statusOf(url, '/projects/42', { ...from('https://files.example.com') }, 'POST')).toBe(200);
   const ownPage = { ...jar, origin: 'https://files.example.com', 'sec-fetch-site': 'same-origin' };
   expect(await statusOf(url, '/projects/42', ownPage, 'POST')).toBe(200);
   await authTuna.passwords.requireChange(user.id, SYSTEM);
@@ -184,3 +185,33 @@ async function twoServersWithoutRight(): Promise<{ url: string; jar: Record<stri
   const { browser } = await app.signedIn('bob@example.com');
   return { url: await listening(host as never), jar: jarOf(browser) };
 }
+
+test('what ends sooner than the bound ends there too, and a key whose uses are counted is asked about each time (SS-8)', async () => {
+  const { authTuna, clock, url, user } = await twoServers();
+  const expiresAt = new Date(clock.now().getTime() + 3000);
+  await authTuna.roles.assign(
+    { userId: user.id, role: 'project_member', scope: 'project:7', expiresAt },
+    SYSTEM,
+  );
+  const { key } = await authTuna.apiKeys.create(
+    { userId: user.id, name: 'Counted', rateLimit: { limit: 2, windowSeconds: 60 } },
+    SYSTEM,
+  );
+  const { access_token } = await authTuna.bearer.issue(user.id, { amr: ['pwd'] }, SYSTEM);
+  const token = { authorization: `Bearer ${access_token}` };
+  expect(await statusOf(url, '/projects/7', token)).toBe(200);
+  clock.advance({ seconds: 4 });
+  expect(await statusOf(url, '/projects/7', token)).toBe(403);
+  const counted = { authorization: `Bearer ${key}` };
+  const statuses = [];
+  for (let use = 0; use < 4; use += 1) statuses.push(await statusOf(url, '/me', counted));
+  expect(statuses).toEqual([200, 200, 429, 429]);
+});
+
+test('a hand-over with a nonce that none can be is no fault of the server', async () => {
+  const { files } = await twoServers();
+  for (const nonce of ['', 'short'])
+    await expect(
+      files.acceptHandOver('no token', { audience: 'https://files.example.com', nonce }),
+    ).rejects.toMatchObject({ code: 'invalid_token' });
+});

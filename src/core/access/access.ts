@@ -4,6 +4,7 @@ import { AuthTunaError } from '../../errors.js';
 import type { Page, PageQuery } from '../page.js';
 import type { Runtime } from '../runtime.js';
 import { isActive, type PublicUser } from '../user.js';
+import { credentialOf } from './credential.js';
 import { outranksEverywhere } from './delegation.js';
 import { type Explanation, explain } from './explain.js';
 import { Grants } from './grants.js';
@@ -97,6 +98,10 @@ export class Access<P extends string = string, R extends string = string> {
     await requireUnrestricted(actor);
     const [isHeld] = await this.#canAll(actor.userId, [{ permission, scope }]);
     if (isHeld !== true) throw new AuthTunaError('forbidden');
+    const credential = credentialOf(actor);
+    if (credential === undefined) return;
+    const chain = await this.#scopes.chainOf(scope, { fresh: true });
+    if (chain === null || !credential.allow(permission, chain)) throw new AuthTunaError('forbidden');
   }
 
   /** How the decision comes about. */
@@ -177,6 +182,20 @@ export class Access<P extends string = string, R extends string = string> {
   }
 
   /**
+   * @internal What an actor holds, for decisions by rank. By an API key that is what the key gives. By an access token with a scope it is nothing:
+   * a scope lists permissions, and no rank.
+   *
+   * @returns null for nobody, for a suspended user and for such a token
+   */
+  async grantsOfActor(actor: Actor): Promise<Grants | null> {
+    if (actor.userId === null) return null;
+    const grants = await this.grantsOf(actor.userId);
+    const credential = credentialOf(actor);
+    if (grants === null || credential === undefined) return grants;
+    return credential.isScoped ? null : credential;
+  }
+
+  /**
    * Checks that an actor may act upon a person: the permission, and a rank at `global` above every role that they hold anywhere.
    *
    * @throws AuthTunaError `unauthenticated`, `forbidden`
@@ -184,7 +203,7 @@ export class Access<P extends string = string, R extends string = string> {
   async requireAbove(actor: Actor, targetId: string, permission: string): Promise<void> {
     if (isSystem(actor)) return;
     await this.require(actor, permission);
-    const grants = actor.userId === null ? null : await this.grantsOf(actor.userId);
+    const grants = await this.grantsOfActor(actor);
     if (grants === null || !outranksEverywhere(grants, await this.standingOf(targetId)))
       throw new AuthTunaError('forbidden');
   }

@@ -55,6 +55,11 @@ export class Grants {
     );
   }
 
+  /** Whether a credential may do no more than a list of permissions. */
+  get isScoped(): boolean {
+    return this.#limit !== null;
+  }
+
   /** The roles held exactly at a scope, not those above it. */
   at(scope: string): RoleSet | undefined {
     return this.#held.get(scope);

@@ -65,7 +65,7 @@ export async function freshChain({ scopeTree }: RoleCore, scope: string): Promis
 /** What an actor holds; not for `SYSTEM`. @throws AuthTunaError `unauthenticated`; `forbidden` for one who is suspended */
 export async function grantsOfActor({ access }: RoleCore, actor: Actor): Promise<Grants> {
   await requireUnrestricted(actor);
-  const grants = actor.userId === null ? null : await access.grantsOf(actor.userId);
+  const grants = await access.grantsOfActor(actor);
   if (grants === null) throw new AuthTunaError(actor.userId === null ? 'unauthenticated' : 'forbidden');
   return grants;
 }

@@ -21,7 +21,7 @@ export async function requireServiceManager(
   await access.require(actor, 'apikeys:manage', account.scope);
   const [chain, grants, target] = await Promise.all([
     scopeTree.chainOf(account.scope, { fresh: true }),
-    actor.userId === null ? null : access.grantsOf(actor.userId),
+    access.grantsOfActor(actor),
     access.standingOf(account.userId),
   ]);
   if (chain === null || grants === null || !outranks(new Standing(grants, chain), target))

@@ -3,7 +3,7 @@ import type { RateLimit } from '../../config/rate-limits.js';
 import type { Core } from '../../core/core.js';
 import { rateLimited } from '../../core/limits/throttle.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Authenticator, Refusal, UNAUTHENTICATED } from '../../http/caller/authenticators.js';
+import { type Authenticator, hasBearer, Refusal, UNAUTHENTICATED } from '../../http/caller/authenticators.js';
 import type { RequestReader } from '../../http/caller/request-facts.js';
 import { rememberAtMost } from '../../remember.js';
 import type { KeyFormat } from './format.js';
@@ -77,13 +77,14 @@ export class KeyAuthenticator implements Authenticator<VerifiedKey> {
    *
    * @throws AuthTunaError `malformed_request` for two credentials
    */
-  #presentedIn({ headers }: IncomingMessage): string | null {
+  #presentedIn(req: IncomingMessage): string | null {
+    const { headers } = req;
     const own = headers['x-api-key'];
     const { authorization } = headers;
     const bearer =
       authorization !== undefined && BEARER.test(authorization) ? authorization.replace(BEARER, '') : null;
     if (own !== undefined) {
-      if (bearer !== null) throw twoCredentials();
+      if (hasBearer(req)) throw twoCredentials();
       return String(own);
     }
     return bearer !== null && this.#format.looksLikeKey(bearer) ? bearer : null;

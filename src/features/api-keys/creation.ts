@@ -3,7 +3,7 @@ import type { Actor } from '../../actor.js';
 import type { ApiKey } from '../../auth.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
-import { invalid } from '../../core/refusals.js';
+import { invalid, whenMissing } from '../../core/refusals.js';
 import { validate } from '../../core/validate.js';
 import { isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -37,6 +37,7 @@ export async function createKey(
   const wanted = validate(createInput, input);
   const { userId, name, kind, expiresInSeconds, allowedIps, rateLimit } = wanted;
   requireFits(core, kind, wanted.grants !== undefined);
+  const isStill = await sessionGoesOn(core, actor);
   const user = await requireHolder(core, userId, actor);
   const now = core.now();
   const { id, key, ...made } = format.create(kind);
@@ -57,20 +58,38 @@ export async function createKey(
     expiresAt: after(now, expiresInSeconds),
   };
   await inFreePlace(core, userId, kind, async (place, free) => {
-    await core.ledger.commit({
-      writes: [free, core.db.apiKey.create({ data: { ...row, ...place } }), ...grants],
-      facts: [
-        {
-          type: 'api_key.created',
-          actor,
-          target: { type: 'api_key', id },
-          data: { userId, kind, name, grants: wanted.grants ?? null, expiresAt: row.expiresAt },
-        },
-      ],
-      mails: createdMail(core, user, { name, expiresAt: row.expiresAt }, actor),
-    });
+    await core.ledger
+      .commit({
+        writes: [...isStill, free, core.db.apiKey.create({ data: { ...row, ...place } }), ...grants],
+        facts: [
+          {
+            type: 'api_key.created',
+            actor,
+            target: { type: 'api_key', id },
+            data: { userId, kind, name, grants: wanted.grants ?? null, expiresAt: row.expiresAt },
+          },
+        ],
+        mails: createdMail(core, user, { name, expiresAt: row.expiresAt }, actor),
+      })
+      .catch(whenMissing(() => new AuthTunaError('session_revoked')));
   });
   return { apiKey: await readKey(core, id), key };
+}
+
+/**
+ * The condition under which an actor may still make a key when it is stored: nothing has ended all sessions of the user since. A password reset
+ * does so before it ends the keys, so no key is made behind its back.
+ *
+ * @throws AuthTunaError `session_revoked`
+ */
+async function sessionGoesOn({ db, sessions }: Core, actor: Actor): Promise<Write[]> {
+  if (actor.userId === null) return [];
+  const where = { id: actor.userId };
+  const user = await db.user.findUnique({ where });
+  await sessions.requireLive(actor);
+  if (user === null) return [];
+  const { sessionEpoch } = user;
+  return [db.user.update({ where: { ...where, sessionEpoch }, data: { sessionEpoch: { increment: 0 } } })];
 }
 
 /** The public form of a key as it is stored now. */

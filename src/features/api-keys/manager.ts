@@ -116,6 +116,6 @@ export class ApiKeyManager {
    * @returns whether the text was a key in force
    */
   revokeLeaked(key: string, actor: Actor): Promise<boolean> {
-    return revokeLeakedKey(this.#core, this.#format, key, actor);
+    return revokeLeakedKey(this.#core, { format: this.#format, verifier: this.#verifier }, key, actor);
   }
 }

@@ -1,4 +1,5 @@
 import { type Actor, isSystem } from '../../actor.js';
+import { credentialOf } from '../../core/access/credential.js';
 import type { Core } from '../../core/core.js';
 import { noUser } from '../../core/refusals.js';
 import { isActive, type UserRow } from '../../core/user.js';
@@ -40,8 +41,8 @@ export async function requireMayRevoke(core: Core, ownerId: string, actor: Actor
   await core.access.requireAbove(actor, ownerId, 'apikeys:manage');
 }
 
-/** A key that could make keys would outlive its own end. */
+/** A key or a token that could make keys would outlive its own end, and its own limits. */
 function requireNoKey(actor: Actor): void {
-  if (actor.apiKeyId !== undefined || actor.impersonatorId !== undefined)
-    throw new AuthTunaError('forbidden');
+  const isPerson = actor.apiKeyId === undefined && credentialOf(actor) === undefined;
+  if (!isPerson || actor.impersonatorId !== undefined) throw new AuthTunaError('forbidden');
 }

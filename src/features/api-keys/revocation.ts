@@ -7,6 +7,7 @@ import { ended, noKey, topicOf } from './api-key.js';
 import type { KeyFormat } from './format.js';
 import { exposedMail } from './mails.js';
 import { requireMayRevoke } from './owner.js';
+import type { KeyVerifier } from './verifier.js';
 
 /** {@link ApiKeyManager.revoke} */
 export async function revokeKey(core: Core, id: string, actor: Actor): Promise<void> {
@@ -24,18 +25,19 @@ export async function revokeKey(core: Core, id: string, actor: Actor): Promise<v
 /** {@link ApiKeyManager.revokeLeaked} */
 export async function revokeLeakedKey(
   core: Core,
-  format: KeyFormat,
+  { format, verifier }: { format: KeyFormat; verifier: KeyVerifier },
   key: string,
   actor: Actor,
 ): Promise<boolean> {
   const parsed = format.parse(key);
-  if (parsed === null || !format.isKnownId(parsed.id)) return false;
+  if (parsed === null || !(await verifier.mayAskAbout(parsed.id))) return false;
   const row = await core.db.apiKey.findUnique({ where: { id: parsed.id }, include: { user: true } });
   const now = core.now();
   const isPrevious = row?.previousUntil != null && row.previousUntil > now;
   const isKey =
     row !== null && (row.hash === parsed.hash || (isPrevious && row.previousHash === parsed.hash));
-  if (!isKey || row.revokedAt !== null || row.expiresAt <= now) return false;
+  // A publishable key is made to be read by everybody.
+  if (!isKey || row.kind === 'publishable' || row.revokedAt !== null || row.expiresAt <= now) return false;
   return endKey(
     core,
     row.id,
@@ -79,7 +81,7 @@ async function endKey(
  */
 export async function exposeKey(core: Core, id: string, actor: Actor): Promise<void> {
   const row = await core.db.apiKey.findUnique({ where: { id }, include: { user: true } });
-  if (row === null || row.exposedAt !== null) return;
+  if (row === null || row.kind === 'publishable' || row.exposedAt !== null) return;
   const mails = await exposedMail(core, row.user, { ...row, isRevoked: false }, actor);
   try {
     await core.ledger.commit({

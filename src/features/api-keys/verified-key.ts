@@ -71,6 +71,11 @@ export class VerifiedKey {
     this.#isAllowedFrom = networks.length === 0 ? null : inNetworks(networks);
   }
 
+  /** Whether its uses are counted. */
+  get isCounted(): boolean {
+    return this.limit !== null;
+  }
+
   /** Whether it may be used from an address; an unknown address is allowed only where every address is. */
   isAllowedFrom(address: string | null): boolean {
     return this.#isAllowedFrom === null || (address !== null && this.#isAllowedFrom(address));

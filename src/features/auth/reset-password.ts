@@ -41,9 +41,9 @@ export async function resetPassword(
   const hash = await passwords.hash(input.newPassword);
   await links.spend(live, {
     writes: [
-      ...ownership.byReset(user),
-      ...passwords.replaceWrites(user.id, hash),
       ...sessions.revokeAllWrites(user, { reason: 'password_reset' }),
+      ...ownership.byReset(user), // behind the end of sessions, which what they do at this moment waits for
+      ...passwords.replaceWrites(user.id, hash),
       // The failures so far were guesses at the old password.
       ...signInThrottle.unlockWrites(user),
       throttle.clear(changePasswordKey(user.id), stepUpKey(user.id)),

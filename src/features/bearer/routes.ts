@@ -1,4 +1,4 @@
-import type { ErrorRequestHandler, Response } from 'express';
+import type { ErrorRequestHandler, Request, Response } from 'express';
 import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
 import { asAuthTunaError, headersOf, problemOf } from '../../http/errors.js';
@@ -34,11 +34,21 @@ function tokenRoute(bearer: BearerManager, proofs: DpopProofs, http: HttpKit): R
       const options = await http.signInOptions(req);
       // The cookie of a browser says nothing about a program; a session that came along goes on.
       const { fingerprint } = options;
-      const request = requestOf(body);
+      if (body.grant_type === 'password') await isHuman(http, req, res);
+      const request = requestOf(req.body);
       const given = fingerprint === undefined ? {} : { fingerprint };
       const boundKey = await proofs.keyFor(req);
       return answered(res, await bearer.grant(request, boundKey, actor, given));
     },
+  });
+}
+
+/** Asks what `POST /auth/login` asks; takes the answer of a widget out of the body. @throws AuthTunaError `forbidden`, `unavailable` */
+function isHuman(http: HttpKit, req: Request, res: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.humanCheck('login')(req, res, (error?: unknown) =>
+      error === undefined ? resolve() : reject(error),
+    );
   });
 }
 

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Actor } from '../../actor.js';
+import { credentialOf } from '../../core/access/credential.js';
 import type { Core } from '../../core/core.js';
 import { whenMissing } from '../../core/refusals.js';
 import { isActive, type PublicUser, publicUser } from '../../core/user.js';
@@ -46,8 +47,8 @@ export class HandOverManager {
     const { audience, nonce } = validate(issueInput, input);
     const { tokens, ledger, sessions } = this.#core;
     const { userId, sessionId } = actor;
-    if (userId === null || sessionId === undefined || actor.impersonatorId !== undefined)
-      throw new AuthTunaError('forbidden');
+    const isPerson = credentialOf(actor) === undefined && actor.impersonatorId === undefined;
+    if (userId === null || sessionId === undefined || !isPerson) throw new AuthTunaError('forbidden');
     await sessions.requireLive(actor);
     const { token, writes } = tokens.issue({
       purpose: PURPOSE,

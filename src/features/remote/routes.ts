@@ -15,7 +15,7 @@ export interface HandOvers {
 
 /** What servers with `authtuna/remote` ask, at `/auth/remote`. */
 export function remoteFeature(core: Core, handOvers: HandOvers, http: HttpKit): Feature {
-  const validForSeconds = core.config.session.recheckSeconds;
+  const { recheckSeconds } = core.config.session;
   return {
     name: 'remote',
     path: `${http.config.paths.auth}/remote`,
@@ -54,7 +54,7 @@ export function remoteFeature(core: Core, handOvers: HandOvers, http: HttpKit): 
               apiKey: auth.apiKey,
               refusal,
               results,
-              validForSeconds,
+              validForSeconds: Math.min(recheckSeconds, auth.trustedSeconds),
             },
           };
         },
@@ -68,7 +68,12 @@ export function remoteFeature(core: Core, handOvers: HandOvers, http: HttpKit): 
         answers: { 200: '`{ allowed, validForSeconds }`' },
         async run({ body: { userId, permission, scope }, auth }) {
           await auth.require(VERIFY);
-          return { json: { allowed: await core.access.can(userId, permission, scope), validForSeconds } };
+          return {
+            json: {
+              allowed: await core.access.can(userId, permission, scope),
+              validForSeconds: recheckSeconds,
+            },
+          };
         },
       }),
       route({

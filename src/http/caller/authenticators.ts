@@ -20,6 +20,8 @@ export interface Caller {
   /** The session behind the credential; null for a credential without one. */
   readonly session: Session | null;
   readonly apiKey?: ApiKey;
+  /** Set where uses are counted, so that no answer about the credential may be repeated elsewhere. */
+  readonly isCounted?: boolean;
   /** Milliseconds: the end of `recheckSeconds` after the read, or an earlier end of what was read. */
   readonly trustedUntil: number;
   /** Of the tree of scopes when the rows were read; see `ScopeTree.version`. */

@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import { type Actor, restrictedActor } from '../../actor.js';
 import type { ApiKey, Auth, Session } from '../../auth.js';
 import type { Access } from '../../core/access/access.js';
+import { actorByCredential } from '../../core/access/credential.js';
 import type { Chain, Grants } from '../../core/access/grants.js';
 import { isPermissionName } from '../../core/access/scope-name.js';
 import type { ScopeTree } from '../../core/access/scope-tree.js';
@@ -94,13 +95,27 @@ export class RequestAuth implements Auth {
     return this.#session;
   }
 
+  /** @internal Whether the credential may do no more than a list of permissions. */
+  get isScoped(): boolean {
+    return this.#caller?.grants.isScoped === true;
+  }
+
+  /** @internal Seconds for which another server may believe this; 0 for a key whose uses are counted. */
+  get trustedSeconds(): number {
+    if (this.#caller === null) return Number.POSITIVE_INFINITY;
+    if (this.#caller.isCounted === true) return 0;
+    return Math.max(0, (this.#caller.trustedUntil - this.#context.now()) / 1000);
+  }
+
   get apiKey(): ApiKey | null {
     return this.#caller?.apiKey ?? this.#refusal.apiKey;
   }
 
   get actor(): Actor {
     if (this.#actor === null) {
-      const actor = this.#context.actorOf(this.#req, this.#caller);
+      const found = this.#context.actorOf(this.#req, this.#caller);
+      const caller = this.#authenticator?.kind === 'session' ? null : this.#caller;
+      const actor = caller === null ? found : actorByCredential(found, caller.grants);
       const mayBeRestricted =
         this.mustChangePassword || (this.#caller !== null && this.#context.enrollment !== null);
       this.#actor = mayBeRestricted ? restrictedActor(actor, () => this.#restriction()) : actor;

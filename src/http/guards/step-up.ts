@@ -37,7 +37,8 @@ export class StepUpGuards {
   /**
    * The user proved who they are a short time ago, at the highest level their account has: with a second factor where one is enrolled.
    *
-   * An API key or a trusted browser proves nothing. 401 `recent_login_required` or `second_factor_required`.
+   * An API key or a trusted browser proves nothing. 401 `recent_login_required` or `second_factor_required`; 403 for a token with a scope, which is
+   * for what its scope lists.
    */
   requireRecentLogin = (options: RecentLoginOptions = {}): RequestHandler => {
     const { withinSeconds = RECENT_SECONDS, methods } = options;
@@ -45,6 +46,7 @@ export class StepUpGuards {
       const auth = await this.#freshAuth(req);
       const { session, user } = auth;
       if (session === null || user === null) throw auth.refusal;
+      if (auth.isScoped) throw new AuthTunaError('forbidden');
       const factors = await this.#signIn.factorsOf(user.id);
       if (factors.length > 0 && session.assuranceLevel < 2)
         throw this.#challenge('second_factor_required', factors, withinSeconds);
