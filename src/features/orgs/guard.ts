@@ -1,4 +1,5 @@
 import { type Actor, isSystem } from '../../actor.js';
+import { credentialOf } from '../../core/access/credential.js';
 import { isScope, parseScope } from '../../core/access/scope-name.js';
 import type { Core } from '../../core/core.js';
 import { invalid } from '../../core/refusals.js';
@@ -34,4 +35,5 @@ export async function requireAt(core: Core, actor: Actor, permission: string, sc
     { permission: seeing, scope },
   ]);
   if (isAllowed !== true) throw new AuthTunaError(isSeen === true ? 'forbidden' : 'not_found');
+  if (credentialOf(actor) !== undefined) await core.access.require(actor, permission, scope);
 }

@@ -6,6 +6,7 @@ import { codeOf, person } from '../../support/people.js';
 
 /** A host that passes the actor of its requests on to managers, as docs/access.md says. */
 async function hostOfManagers() {
+  let org = '';
   const app = await startApp(
     {},
     {
@@ -19,6 +20,7 @@ async function hostOfManagers() {
             const acts: Record<string, () => Promise<unknown>> = {
               assign: () => tuna.roles.assign({ userId: id, role: 'admin', scope: 'global' }, actor),
               suspend: () => tuna.users.suspend(id, 'why', actor),
+              rename: () => tuna.orgs.update(org, { name: 'Other' }, actor),
               found: () => tuna.orgs.create({ name: 'Acme' }, actor),
               key: () => tuna.apiKeys.create({ userId: actor.userId ?? '', name: 'Second' }, actor),
               handOver: () =>
@@ -30,13 +32,14 @@ async function hostOfManagers() {
     },
   );
   const boss = await person(app, 'boss', 'superadmin');
+  org = (await app.authTuna.orgs.create({ name: 'Org', ownerId: boss }, SYSTEM)).id;
   const target = await person(app, 'target');
   const asked = async (headers: Record<string, string>, what: string) =>
     (await (await app.browser().post(`/act/${what}/${target}`, {}, { headers })).json()) as string;
   return { ...app, boss, target, asked };
 }
 
-const ACTS = ['assign', 'suspend', 'found', 'key', 'handOver'];
+const ACTS = ['assign', 'suspend', 'rename', 'found', 'key', 'handOver'];
 
 test('the actor of a limited key or token can do by managers what the credential can do, and no more (AK-3, D2)', async () => {
   const { authTuna, boss, asked } = await hostOfManagers();
