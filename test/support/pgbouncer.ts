@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { TestDatabase } from './database.js';
+import { freePort } from './free-port.js';
 
 const DEFAULTS = '/etc/pgbouncer/pgbouncer.ini';
 
@@ -80,14 +80,4 @@ async function end(pooler: ChildProcess): Promise<void> {
   if (pooler.exitCode !== null || pooler.signalCode !== null) return;
   pooler.kill('SIGKILL');
   await once(pooler, 'exit');
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
