@@ -185,7 +185,7 @@ export class Access<P extends string = string, R extends string = string> {
    * @internal What an actor holds, for decisions by rank. By an API key that is what the key gives. By an access token with a scope it is nothing:
    * a scope lists permissions, and no rank.
    *
-   * @returns null for nobody, for a suspended user and for such a token
+   * @returns null for an actor without a user, for a suspended user and for such a token
    */
   async grantsOfActor(actor: Actor): Promise<Grants | null> {
     if (actor.userId === null) return null;

@@ -64,7 +64,7 @@ export async function planAssign(
     throw invalid(
       'userId',
       'not_used',
-      'a service account cannot be superadmin: nobody could end it in time',
+      'a service account cannot be superadmin: its keys could be ended by superadmins alone',
     );
   const change = changeOf(core, place, {
     expiresAt,
