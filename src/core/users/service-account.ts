@@ -6,24 +6,33 @@ import type { Core } from '../core.js';
 /** The kind of user that cannot sign in. */
 export const SERVICE = 'service';
 
+const MANAGE = 'apikeys:manage';
+
 /**
- * Checks that an actor may look after a service account and hold its keys: `apikeys:manage` at the organization that owns it, and a rank there
- * above every role that the account holds there or above. A holder of a key of the account acts with those roles.
+ * Checks that an actor may look after a service account and hold its keys: `apikeys:manage` and a rank above the account's, at the organization
+ * that owns it and wherever else the account holds a role or owns something. A holder of a key of the account acts with all of that.
  *
  * @throws AuthTunaError `unauthenticated`, `forbidden`
  */
 export async function requireServiceManager(
-  { access, scopeTree }: Pick<Core, 'access' | 'scopeTree'>,
+  { access, scopeTree, db }: Pick<Core, 'access' | 'scopeTree' | 'db'>,
   account: { userId: string; scope: string },
   actor: Actor,
 ): Promise<void> {
   if (isSystem(actor)) return;
-  await access.require(actor, 'apikeys:manage', account.scope);
-  const [chain, grants, target] = await Promise.all([
-    scopeTree.chainOf(account.scope, { fresh: true }),
+  await access.require(actor, MANAGE, account.scope);
+  const [grants, target, owned] = await Promise.all([
     access.grantsOfActor(actor),
     access.standingOf(account.userId),
+    db.scopeNode.findMany({ where: { ownerId: account.userId }, select: { id: true } }),
   ]);
-  if (chain === null || grants === null || !outranks(new Standing(grants, chain), target))
-    throw new AuthTunaError('forbidden');
+  const places = new Set([account.scope, ...target.scopes, ...owned.map(({ id }) => id)]);
+  for (const place of places) {
+    const chain = await scopeTree.chainOf(place, { fresh: true });
+    const may =
+      chain !== null &&
+      grants?.allow(MANAGE, chain) === true &&
+      outranks(new Standing(grants, chain), target);
+    if (!may) throw new AuthTunaError('forbidden');
+  }
 }

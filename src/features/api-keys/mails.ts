@@ -5,6 +5,9 @@ import type { Runtime } from '../../core/runtime.js';
 import { isActive, type UserRow } from '../../core/user.js';
 import { SERVICE } from '../../core/users/service-account.js';
 
+const MANAGE = 'apikeys:manage';
+const MAX_READERS = 5;
+
 /** A key as mails speak of it. */
 interface MailedKey {
   name: string;
@@ -36,12 +39,12 @@ export async function exposedMail(
   key: MailedKey & { isRevoked: boolean },
   actor: Pick<Actor, 'ip' | 'userAgent'>,
 ): Promise<Mail[]> {
-  const reader = await readerOf(core, owner, key);
-  if (reader === null) return [];
-  const { to, data } = noticeTo(core, reader.user, actor);
-  const { account } = reader;
-  const more = { keyName: key.name, isRevoked: key.isRevoked, account, link: pageOf(core) };
-  return [{ template: 'api-key-exposed', to, data: { ...data, ...more }, languages: null }];
+  const { readers, account } = await readersOf(core, owner, key);
+  return readers.map((reader) => {
+    const { to, data } = noticeTo(core, reader, actor);
+    const more = { keyName: key.name, isRevoked: key.isRevoked, account, link: pageOf(core) };
+    return { template: 'api-key-exposed', to, data: { ...data, ...more }, languages: null };
+  });
 }
 
 /** Tells that a key ends soon. */
@@ -50,30 +53,37 @@ export async function expiringMail(
   owner: UserRow,
   key: MailedKey & { expiresAt: Date },
 ): Promise<Mail[]> {
-  const reader = await readerOf(core, owner, key);
-  if (reader === null) return [];
-  const { user, account } = reader;
-  const data = {
-    name: user.username,
-    keyName: key.name,
-    expiresAt: key.expiresAt,
-    account,
-    link: pageOf(core),
-  };
-  return [{ template: 'api-key-expiring', to: user.email, data, languages: null }];
+  const { readers, account } = await readersOf(core, owner, key);
+  return readers.map(({ username, email }) => ({
+    template: 'api-key-expiring',
+    to: email,
+    data: { name: username, keyName: key.name, expiresAt: key.expiresAt, account, link: pageOf(core) },
+    languages: null,
+  }));
 }
 
-/** The person who reads mails about a key: its owner, or who made it for a service account, whose name is given then. */
-async function readerOf(
-  { db, now }: Core,
+/**
+ * The people who read mails about a key. For a service account, whose name is given then: who made the key, for as long as they look after the
+ * account, and otherwise five of those who do.
+ */
+async function readersOf(
+  core: Core,
   owner: UserRow,
   { createdById }: MailedKey,
-): Promise<{ user: UserRow; account: string | null } | null> {
-  if (owner.kind !== SERVICE) return { user: owner, account: null };
-  if (createdById === null) return null;
-  const [user, row] = await Promise.all([
-    db.user.findUnique({ where: { id: createdById } }),
-    db.serviceAccount.findUnique({ where: { userId: owner.id } }),
-  ]);
-  return user === null || row === null || !isActive(user, now()) ? null : { user, account: row.name };
+): Promise<{ readers: UserRow[]; account: string | null }> {
+  if (owner.kind !== SERVICE) return { readers: [owner], account: null };
+  const { access, db, now } = core;
+  const row = await db.serviceAccount.findUnique({ where: { userId: owner.id } });
+  if (row === null) return { readers: [], account: null };
+  const maker = createdById === null ? null : await db.user.findUnique({ where: { id: createdById } });
+  const isInCharge =
+    maker !== null && isActive(maker, now()) && (await access.can(maker.id, MANAGE, row.scope));
+  if (isInCharge) return { readers: [maker], account: row.name };
+  const { items } = await access.usersWith(MANAGE, row.scope, { limit: MAX_READERS * 2 });
+  const users = await db.user.findMany({
+    where: { id: { in: items.map(({ id }) => id) }, kind: { not: SERVICE } },
+    orderBy: { id: 'asc' },
+    take: MAX_READERS,
+  });
+  return { readers: users, account: row.name };
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD, startApp } from '../../support/app.js';
+import { startMailedApp } from '../../support/mailed-app.js';
 import { as, codeOf, codesOf, person } from '../../support/people.js';
 
 async function orgWithOwner() {
@@ -93,6 +94,45 @@ test('only who holds apikeys:manage at the organization and outranks the account
   expect(await codeOf(authTuna.apiKeys.rotate(id, {}, as(keeper)))).toBe('not_found');
   expect(await codeOf(authTuna.apiKeys.revoke(id, as(keeper)))).toBe('forbidden');
   expect(await codeOf(authTuna.apiKeys.revoke(id, as(owner)))).toBe('done');
+});
+
+test('a key of an account is not held by a person below a role or a thing that the account has elsewhere', async () => {
+  const app = await orgWithOwner();
+  const { authTuna, bot, owner } = app;
+  const create = (userId: string) => authTuna.apiKeys.create({ userId: bot.id, name: 'x' }, as(userId));
+  expect(await codeOf(create(owner))).toBe('done');
+  const both = await person(app, 'both', 'org_owner', 'org:acme');
+  await authTuna.roles.assign({ userId: both, role: 'org_owner', scope: 'org:other' }, SYSTEM);
+  await authTuna.roles.assign({ userId: bot.id, role: 'org_admin', scope: 'org:other' }, SYSTEM);
+  expect(await codesOf({ owner: create(owner), both: create(both) })).toEqual({
+    owner: 'forbidden',
+    both: 'done',
+  });
+  await authTuna.roles.unassign({ userId: bot.id, role: 'org_admin', scope: 'org:other' }, SYSTEM);
+  expect(await codeOf(create(owner))).toBe('done');
+  await authTuna.scopes.register({ id: 'folder:7', ownerId: bot.id }, SYSTEM);
+  expect(await codeOf(create(owner))).toBe('forbidden');
+});
+
+test('mails about a key go to its maker, and to those in charge once the maker no longer looks after the account', async () => {
+  const app = await startMailedApp();
+  const { authTuna } = app;
+  const maker = await person(app, 'maker', 'org_owner', 'org:acme');
+  await person(app, 'second', 'org_owner', 'org:acme');
+  const bot = await authTuna.serviceAccounts.create({ orgId: 'acme', name: 'CI' }, as(maker));
+  const keys = [];
+  for (const name of ['one', 'two'])
+    keys.push((await authTuna.apiKeys.create({ userId: bot.id, name }, as(maker))).key);
+  const readers = async () => {
+    const of = async (name: string) => (await app.mailsTo(`${name}@example.com`)).length;
+    return { maker: await of('maker'), second: await of('second') };
+  };
+  const stranger = { userId: null, ip: null, userAgent: null };
+  expect(await authTuna.apiKeys.revokeLeaked(keys[0] ?? '', stranger)).toBe(true);
+  expect(await readers()).toEqual({ maker: 1, second: 0 });
+  await authTuna.roles.unassign({ userId: maker, role: 'org_owner', scope: 'org:acme' }, SYSTEM);
+  expect(await authTuna.apiKeys.revokeLeaked(keys[1] ?? '', stranger)).toBe(true);
+  expect(await readers()).toEqual({ maker: 1, second: 1 });
 });
 
 test('a service account cannot be superadmin, and wrong input is refused', async () => {
