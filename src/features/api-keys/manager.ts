@@ -94,7 +94,7 @@ export class ApiKeyManager {
    * Replaces the text of a key, which keeps its id, name and grants and begins its lifetime anew. The text before works on for
    * `overlapSeconds`, so that programs can be changed one after the other.
    *
-   * @param input.overlapSeconds default a day, at most 30 days; 0 ends the text before at once
+   * @param input.overlapSeconds at most 30 days; 0 ends the text before at once. Default a day, and 0 for a key whose text stood in an address
    * @throws AuthTunaError `not_found`, also for another person's key; `conflict` for one that has ended; `invalid_input`
    */
   rotate(id: string, input: RotateKeyInput, actor: Actor): Promise<IssuedKey> {

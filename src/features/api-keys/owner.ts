@@ -1,4 +1,4 @@
-import { type Actor, isSystem } from '../../actor.js';
+import { type Actor, isSystem, requireUnrestricted } from '../../actor.js';
 import { credentialOf } from '../../core/access/credential.js';
 import type { Core } from '../../core/core.js';
 import { noUser } from '../../core/refusals.js';
@@ -11,11 +11,13 @@ import { noKey } from './api-key.js';
  * The owner of a key that is to be made or replaced, if the actor may hold it: a person who sees the key can act as its owner. So the owner may, and
  * `SYSTEM`; and for a service account, who looks after it.
  *
- * @throws AuthTunaError `unauthenticated`; `forbidden`, also for an actor that came with an API key; `not_found`; `account_suspended`
+ * @throws AuthTunaError `unauthenticated`; `forbidden`, also for an actor that came with an API key; `not_found`; `account_suspended`;
+ *   `password_change_required` and `enrollment_required` for an actor who must do that first
  */
 export async function requireHolder(core: Core, userId: string, actor: Actor): Promise<UserRow> {
   requireNoKey(actor);
   if (!isSystem(actor) && actor.userId === null) throw new AuthTunaError('unauthenticated');
+  await requireUnrestricted(actor);
   const user = await core.db.user.findUnique({ where: { id: userId }, include: { serviceAccount: true } });
   const account = user?.serviceAccount ?? null;
   if (account !== null) await requireServiceManager(core, account, actor);

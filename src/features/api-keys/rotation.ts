@@ -10,7 +10,7 @@ import { type IssuedKey, readKey } from './creation.js';
 import type { KeyFormat, KeyKind } from './format.js';
 import { createdMail } from './mails.js';
 import { requireHolder } from './owner.js';
-import { rotateBody } from './schemas.js';
+import { DEFAULT_OVERLAP_SECONDS, rotateBody } from './schemas.js';
 
 export type RotateKeyInput = z.input<typeof rotateBody>;
 
@@ -22,7 +22,7 @@ export async function rotateKey(
   input: RotateKeyInput,
   actor: Actor,
 ): Promise<IssuedKey> {
-  const { overlapSeconds } = validate(rotateBody, input);
+  const wanted = validate(rotateBody, input);
   const now = core.now();
   const row = await core.db.apiKey.findUnique({ where: { id } });
   if (row === null) throw noKey();
@@ -31,6 +31,8 @@ export async function rotateKey(
   });
   if (row.revokedAt !== null || row.expiresAt <= now)
     throw new AuthTunaError('conflict', { message: 'This key has ended. Create a new one.' });
+  // A text that others have seen is not to work on, unless somebody says so.
+  const overlapSeconds = wanted.overlapSeconds ?? (row.exposedAt === null ? DEFAULT_OVERLAP_SECONDS : 0);
   const made = format.withId(row.kind as KeyKind, id);
   const expiresAt = after(now, row.lifetimeSeconds);
   await core.ledger
@@ -50,7 +52,7 @@ export async function rotateKey(
             rotatedAt: now,
             expiresAt,
             warnedAt: null,
-            exposedAt: null,
+            ...(overlapSeconds === 0 && { exposedAt: null }),
           },
         }),
       ],

@@ -8,18 +8,10 @@ import {
   type RouteGuard,
   route,
 } from '../../http/route.js';
-import { after } from '../../time.js';
 import { noKey } from './api-key.js';
 import type { ApiKeyManager, IssuedKey } from './manager.js';
 import { type ApiKeyForms, apiKeyPages } from './pages.js';
-import {
-  createBody,
-  createForm,
-  DEFAULT_OVERLAP_SECONDS,
-  leakedBody,
-  pageQuery,
-  rotateBody,
-} from './schemas.js';
+import { createBody, createForm, leakedBody, pageQuery, rotateBody } from './schemas.js';
 
 /** A key is a credential that outlives the session. */
 const RECENT: RouteGuard = { recent: 'login' };
@@ -131,8 +123,10 @@ function formRoutes({ apiKeys, core, path, forms }: Context): Route[] {
       summary: 'Replace an API key',
       answers: { 200: 'a page with the key' },
       async run(call) {
-        const previousUntil = after(core.now(), DEFAULT_OVERLAP_SECONDS);
-        return issued(await apiKeys.rotate(await ownId(apiKeys, call), {}, call.actor), previousUntil);
+        const id = await ownId(apiKeys, call);
+        const replaced = await apiKeys.rotate(id, {}, call.actor);
+        const row = await core.db.apiKey.findUnique({ where: { id }, select: { previousUntil: true } });
+        return issued(replaced, row?.previousUntil ?? null);
       },
     }),
     route({

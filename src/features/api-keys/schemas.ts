@@ -51,7 +51,7 @@ export const createInput = z.strictObject({
 });
 
 export const rotateBody = z.strictObject({
-  overlapSeconds: z.int().min(0).max(MAX_OVERLAP_SECONDS).default(DEFAULT_OVERLAP_SECONDS),
+  overlapSeconds: z.int().min(0).max(MAX_OVERLAP_SECONDS).optional(),
 });
 
 export const leakedBody = z.strictObject({ key: z.string().min(1).max(256) });

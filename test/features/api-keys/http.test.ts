@@ -264,6 +264,14 @@ test('a key in an address is refused and flagged once, or let through and flagge
   expect(mails.filter(({ subject }) => subject.includes('known to others'))).toHaveLength(1);
   const [listed] = (await app.authTuna.apiKeys.list(ada)).items;
   expect(listed?.exposedAt).toEqual(app.clock.now());
+  // A text that others have seen does not work on beside its successor, unless somebody says so; then the key stays flagged.
+  const actor = as(ada);
+  const late = await app.authTuna.apiKeys.rotate(apiKey.id, { overlapSeconds: 60 }, actor);
+  expect(late.apiKey.exposedAt).toEqual(app.clock.now());
+  const replaced = await app.authTuna.apiKeys.rotate(apiKey.id, {}, actor);
+  expect(replaced.apiKey.exposedAt).toBeNull();
+  expect(await statusOf(app, '/me', { key: late.key })).toBe(401);
+  expect(await statusOf(app, '/me', { key: replaced.key })).toBe(200);
   const loud = await startApp(
     { apiKeys: { allowQueryParameter: true } },
     { routes, database: app.database, clock: app.clock },
