@@ -49,6 +49,8 @@ export interface SignInOptions {
   authenticatedAt?: Date;
   /** Where the browser is; the session is compared with it later. */
   fingerprint?: string;
+  /** Asked when the sign-in is found right, before anything is stored. @throws to refuse it */
+  beforeStoring?: () => Promise<void>;
   /** What happens together with the sign-in: spending the token that proved it. */
   writes?: readonly Write[];
   facts?: readonly Fact[];
@@ -114,6 +116,7 @@ export class SignIn {
     const factors = enrolled.filter((factor) => factor !== options.doubtful);
     if (options.doubtful !== undefined && factors.length === 0)
       throw new AuthTunaError('invalid_credentials');
+    await options.beforeStoring?.();
     const mayTrust = options.doubtful === undefined && !verdicts.some((verdict) => verdict.needsSecondFactor);
     const isTrusted =
       factors.length > 0 && mayTrust && (await this.secondFactors.isTrusted(user, options.trustedBrowser));

@@ -14,6 +14,23 @@ const SKEW_SECONDS = 30;
 const ONCE = { limit: 1, windowSeconds: 300 };
 const MAX_JTI = 256;
 
+/** A proof that was read and checked, by what it counts once. */
+interface Proof {
+  thumbprint: string;
+  jti: string;
+}
+
+/** A key that a request to the token endpoint proves to hold. */
+export interface ProvedKey {
+  thumbprint: string;
+  /**
+   * Uses the proof up. Left until everything else about the request is right, so that a stranger with proofs of their own makes no row by each.
+   *
+   * @throws AuthTunaError `malformed_request` for one that was used before
+   */
+  spend(): Promise<void>;
+}
+
 /**
  * Checks proofs that a client holds the key to which its tokens are bound. A token that was copied is worth nothing without the key.
  *
@@ -28,29 +45,39 @@ export class DpopProofs {
   }
 
   /**
-   * The thumbprint of the key that a request to the token endpoint proves to hold; null without a proof, or where tokens are not bound.
+   * The key that a request to the token endpoint proves to hold; null without a proof, or where tokens are not bound.
    *
    * @throws AuthTunaError `malformed_request`, with `invalid_dpop_proof`, for a proof that does not count, and for none where one is required
    */
-  async keyFor(req: IncomingMessage): Promise<string | null> {
+  async keyFor(req: IncomingMessage): Promise<ProvedKey | null> {
     const { dpop } = this.#core.config.bearer;
     if (dpop === undefined) return null;
     if (req.headers.dpop === undefined && dpop === 'optional') return null;
-    const key = await this.keyOf(req, null);
-    if (key !== null) return key;
-    throw new AuthTunaError('malformed_request', {
-      error: 'invalid_dpop_proof',
-      message: 'A proof in the header DPoP is needed: new, signed, and for this address.',
-    });
+    const proof = await this.#read(req, null);
+    if (proof === null) throw noProof();
+    let spent: Promise<boolean> | null = null;
+    return {
+      thumbprint: proof.thumbprint,
+      spend: async () => {
+        spent ??= this.#spend(proof);
+        if (!(await spent)) throw noProof();
+      },
+    };
   }
 
   /**
    * The thumbprint of the key that a request proves to hold; null for a proof that is none, is old, was used, or is for another request.
    *
-   * @param accessToken which comes along; null at the token endpoint
+   * @param accessToken which comes along
    * @throws AuthTunaError `unavailable`
    */
-  async keyOf(req: IncomingMessage, accessToken: string | null): Promise<string | null> {
+  async keyOf(req: IncomingMessage, accessToken: string): Promise<string | null> {
+    const proof = await this.#read(req, accessToken);
+    return proof !== null && (await this.#spend(proof)) ? proof.thumbprint : null;
+  }
+
+  /** A proof that is good for a request, and may have been used. */
+  async #read(req: IncomingMessage, accessToken: string | null): Promise<Proof | null> {
     const proof = req.headers.dpop;
     // Two headers are joined by a comma, which no proof holds.
     if (typeof proof !== 'string' || proof.length > MAX_LENGTH) return null;
@@ -60,8 +87,12 @@ export class DpopProofs {
     if (typeof jti !== 'string' || jti === '' || jti.length > MAX_JTI) return null;
     if (htm !== req.method || !this.#isAddressOf(req, htu)) return null;
     if (accessToken !== null && ath !== sha256(accessToken)) return null;
-    const { allowed } = await this.#core.limiter.take(`dpop ${found.thumbprint} ${jti}`, ONCE);
-    return allowed ? found.thumbprint : null;
+    return { thumbprint: found.thumbprint, jti };
+  }
+
+  /** @returns whether it was not used before */
+  async #spend({ thumbprint, jti }: Proof): Promise<boolean> {
+    return (await this.#core.limiter.take(`dpop ${thumbprint} ${jti}`, ONCE)).allowed;
   }
 
   async #verify(proof: string): Promise<{ claims: Record<string, unknown>; thumbprint: string } | null> {
@@ -92,4 +123,11 @@ export class DpopProofs {
     const path = new URL(asked.split('?', 1)[0] ?? '/', config.origin).pathname;
     return pathname === path || pathname === `${config.prefix}${path}`;
   }
+}
+
+function noProof(): AuthTunaError {
+  return new AuthTunaError('malformed_request', {
+    error: 'invalid_dpop_proof',
+    message: 'A proof in the header DPoP is needed: new, signed, and for this address.',
+  });
 }

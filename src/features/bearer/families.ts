@@ -8,6 +8,7 @@ import { isActive, type UserRow } from '../../core/user.js';
 import { equalInConstantTime } from '../../crypto/digest.js';
 import { AuthTunaError } from '../../errors.js';
 import { after } from '../../time.js';
+import type { ProvedKey } from './dpop.js';
 
 const MAX_ATTEMPTS = 3;
 /** How long a token is answered alike after its successor was used: for answers that were lost and requests on their way. */
@@ -18,8 +19,8 @@ export type FamilyRow = SessionRow & { user: UserRow };
 /** Who presents a refresh token. */
 export interface TokenHolder {
   clientId: string;
-  /** Thumbprint; null without a proof. */
-  boundKey: string | null;
+  /** The key that they prove to hold; null without a proof. */
+  key: ProvedKey | null;
 }
 
 /** A family of refresh tokens that goes on, with the one token that is its next. */
@@ -48,7 +49,7 @@ export class RefreshFamilies {
    * Uses a refresh token.
    *
    * @param holder.clientId of who presents it; a token of another client is none
-   * @param holder.boundKey the key that the request proves to hold; a token that is bound to another one is none
+   * @param holder.key the key that the request proves to hold; a token that is bound to another one is none
    * @throws AuthTunaError `invalid_token` for one that is not ours, has ended, or was used already; `unavailable`
    */
   async renew(token: string, holder: TokenHolder, actor: Actor): Promise<Renewed> {
@@ -69,6 +70,7 @@ export class RefreshFamilies {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const row = await this.#live(claims.sessionId);
       if (row === null || !this.#isOf(row, holder)) throw new AuthTunaError('invalid_token');
+      if (row.boundKey !== null) await holder.key?.spend();
       const renewed = await this.#judge(row, claims, actor);
       if (renewed !== 'read again') return renewed;
     }
@@ -76,10 +78,10 @@ export class RefreshFamilies {
   }
 
   /** Whether tokens of the family are the holder's. One without the key learns nothing and ends nothing. */
-  #isOf(row: FamilyRow, { clientId, boundKey }: TokenHolder): boolean {
+  #isOf(row: FamilyRow, { clientId, key }: TokenHolder): boolean {
     if (row.clientId !== clientId) return false;
     if (row.boundKey === null) return this.#core.config.bearer.dpop !== 'required';
-    return row.boundKey === boundKey;
+    return row.boundKey === key?.thumbprint;
   }
 
   /** The family of a refresh token that is good right now, without using it; null otherwise. */

@@ -5,6 +5,7 @@ import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js'
 import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
 import type { AccessTokens } from './access-token.js';
+import type { ProvedKey } from './dpop.js';
 import { type FamilyRow, RefreshFamilies, type TokenHolder } from './families.js';
 import { DEVICE_GRANT, FIRST_PARTY, issueInput, SECOND_FACTOR_GRANT, type TokenRequest } from './schemas.js';
 
@@ -107,18 +108,19 @@ export class BearerManager {
   /**
    * @internal Answers a request to the token endpoint.
    *
-   * @param boundKey the key that the request proves to hold; null without a proof
-   * @throws AuthTunaError what the sign-in throws; `second_factor_required`; `invalid_token`
+   * @param key the key that the request proves to hold; null without a proof
+   * @throws AuthTunaError what the sign-in throws; `second_factor_required`; `invalid_token`; `malformed_request` for a proof that was used
    */
   async grant(
     request: TokenRequest,
-    boundKey: string | null,
+    key: ProvedKey | null,
     actor: Actor,
     options: SignInOptions,
   ): Promise<TokenResponse> {
     if (request.grant_type === 'refresh_token')
-      return this.#refresh(request.refresh_token, { clientId: request.client_id, boundKey }, actor);
-    const { result, terms } = await this.#signIn(request, boundKey, actor, options);
+      return this.#refresh(request.refresh_token, { clientId: request.client_id, key }, actor);
+    const withProof = key === null ? options : { ...options, beforeStoring: key.spend };
+    const { result, terms } = await this.#signIn(request, key?.thumbprint ?? null, actor, withProof);
     if (result.status === 'second_factor_required')
       throw new AuthTunaError('second_factor_required', {
         error: 'mfa_required',
@@ -160,7 +162,7 @@ export class BearerManager {
    * @throws AuthTunaError `invalid_token` for one that is not ours, has ended, or was used already; `unavailable`
    */
   refresh(token: string, actor: Actor): Promise<TokenResponse> {
-    return this.#refresh(token, { clientId: FIRST_PARTY, boundKey: null }, actor);
+    return this.#refresh(token, { clientId: FIRST_PARTY, key: null }, actor);
   }
 
   async #refresh(token: string, holder: TokenHolder, actor: Actor): Promise<TokenResponse> {
@@ -197,6 +199,7 @@ export class BearerManager {
     const common = { iss: issuer, aud: audience };
     const claims = await this.#tokens.verify(token);
     if (claims !== null) {
+      if (claims.boundKey === null && this.#core.config.bearer.dpop === 'required') return { active: false };
       const found = await this.#core.verifier.verifyBearer(claims, null, { latest: true });
       if ('refusal' in found) return { active: false };
       return {
@@ -214,7 +217,8 @@ export class BearerManager {
       };
     }
     const row = await this.#families.find(token);
-    if (row === null) return { active: false };
+    if (row === null || (row.boundKey === null && this.#core.config.bearer.dpop === 'required'))
+      return { active: false };
     return {
       ...common,
       active: true,

@@ -37,8 +37,7 @@ function tokenRoute(bearer: BearerManager, proofs: DpopProofs, http: HttpKit): R
       if (body.grant_type === 'password') await isHuman(http, req, res);
       const request = requestOf(req.body);
       const given = fingerprint === undefined ? {} : { fingerprint };
-      const boundKey = await proofs.keyFor(req);
-      return answered(res, await bearer.grant(request, boundKey, actor, given));
+      return answered(res, await bearer.grant(request, await proofs.keyFor(req), actor, given));
     },
   });
 }

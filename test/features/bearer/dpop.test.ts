@@ -161,6 +161,30 @@ test('a copied token is worth nothing without its key, and a proof counts once a
   expect(await outcome(ask(second, renewal, ours))).toBe('200 tokens');
 });
 
+test('a request that is refused for another reason uses up no proof and stores none', async () => {
+  const app = await start('optional');
+  const { proof } = await keyOf(app);
+  const first = await ask(app, login, { dpop: await proof('POST', '/auth/token') });
+  const { refresh_token } = (await first.json()) as { refresh_token: string };
+  const device = {
+    grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+    device_code: 'a.b',
+    client_id: 'x',
+  };
+  const refused = [
+    { grant_type: 'refresh_token', refresh_token: 'garbage' },
+    { grant_type: 'refresh_token', refresh_token, client_id: 'another' },
+    { ...login, password: 'wrong' },
+    device,
+  ];
+  const dpop = await proof('POST', '/auth/token');
+  for (const body of refused) expect(await outcome(ask(app, body, { dpop }))).toBe('400 invalid_grant');
+  const renewal = { grant_type: 'refresh_token', refresh_token };
+  expect(await outcome(ask(app, renewal, { dpop }))).toBe('200 tokens');
+  expect(await outcome(ask(app, renewal, { dpop }))).toBe('400 invalid_dpop_proof');
+  expect(await outcome(ask(app, login, { dpop }))).toBe('400 invalid_dpop_proof');
+});
+
 test('where a proof is required, nothing without one is given out or accepted', async () => {
   const plain = await start(undefined);
   const before = await plain.authTuna.bearer.issue(plain.user.id, { amr: ['pwd'] }, SYSTEM);
@@ -174,6 +198,8 @@ test('where a proof is required, nothing without one is given out or accepted', 
   expect(await outcome(ask(app, login, { dpop: await proof('POST', '/auth/token') }))).toBe('200 tokens');
   const authorization = `Bearer ${before.access_token}`;
   expect((await fetch(`${app.url}/me`, { headers: { authorization } })).status).toBe(401);
+  for (const token of [before.access_token, before.refresh_token])
+    expect(await app.authTuna.bearer.introspect(token)).toEqual({ active: false });
   const renewal = { grant_type: 'refresh_token', refresh_token: before.refresh_token };
   const proved = { dpop: await proof('POST', '/auth/token') };
   expect(await outcome(ask(app, renewal, proved))).toBe('400 invalid_grant');
