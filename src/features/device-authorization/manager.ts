@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Actor } from '../../actor.js';
+import { type Actor, requireUnrestricted } from '../../actor.js';
 import { rateLimited } from '../../core/limits/throttle.js';
 import { whenMissing } from '../../core/refusals.js';
 import type { BearerTerms } from '../../core/sessions/session-writes.js';
@@ -122,6 +122,7 @@ export class DeviceAuthorizations {
     const { db, sessions } = this.#core;
     if (actor.sessionId === undefined || actor.userId === null || actor.impersonatorId !== undefined)
       throw new AuthTunaError('forbidden');
+    await requireUnrestricted(actor);
     await sessions.requireLive(actor);
     const session = await db.session.findUnique({ where: { id: actor.sessionId } });
     if (session === null || session.kind !== 'cookie') throw new AuthTunaError('forbidden');

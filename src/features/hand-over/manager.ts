@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Actor } from '../../actor.js';
+import { type Actor, requireUnrestricted } from '../../actor.js';
 import { credentialOf } from '../../core/access/credential.js';
 import type { Core } from '../../core/core.js';
 import { whenMissing } from '../../core/refusals.js';
@@ -38,7 +38,8 @@ export class HandOverManager {
    *
    * @param input.audience the origin of that app: `https://files.example.com`
    * @param input.nonce what that app keeps in the person's browser, 16 to 128 characters
-   * @throws AuthTunaError `invalid_input`; `forbidden` for an actor without a session of their own; `session_revoked`
+   * @throws AuthTunaError `invalid_input`; `forbidden` for an actor without a session of their own; `session_revoked`;
+   *   `password_change_required` and `enrollment_required` for a person who must do that first
    */
   async issue(
     input: z.input<typeof issueInput>,
@@ -49,6 +50,7 @@ export class HandOverManager {
     const { userId, sessionId } = actor;
     const isPerson = credentialOf(actor) === undefined && actor.impersonatorId === undefined;
     if (userId === null || sessionId === undefined || !isPerson) throw new AuthTunaError('forbidden');
+    await requireUnrestricted(actor);
     await sessions.requireLive(actor);
     const { token, writes } = tokens.issue({
       purpose: PURPOSE,

@@ -1,4 +1,4 @@
-import { type Actor, SYSTEM } from '../../actor.js';
+import { type Actor, requireUnrestricted, SYSTEM } from '../../actor.js';
 import { planAssign } from '../../core/access/assignment-plans.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
@@ -36,6 +36,7 @@ export async function acceptInvitation(
   actor: Actor,
 ): Promise<{ scope: string; role: string }> {
   if (actor.userId === null) throw new AuthTunaError('unauthenticated');
+  await requireUnrestricted(actor);
   const { userId } = actor;
   const { live, row } = await peekInvitation(core, token);
   const user = await core.db.user.findUnique({ where: { id: userId } });
@@ -117,6 +118,7 @@ const JOINED_ROLE = 'org_member';
 /** {@link OrgManager.join} */
 export async function joinByDomain(core: Core, orgId: string, actor: Actor): Promise<void> {
   if (actor.userId === null) throw new AuthTunaError('unauthenticated');
+  await requireUnrestricted(actor);
   const org = await findOrg(core, orgId);
   const isJoinable = (await joinableFor(core, actor.userId)).includes(orgId);
   if (org === null || !isJoinable) throw new AuthTunaError('not_found');

@@ -1,4 +1,4 @@
-import { type Actor, isSystem } from '../../actor.js';
+import { type Actor, isSystem, requireUnrestricted } from '../../actor.js';
 import { credentialOf } from '../../core/access/credential.js';
 import { isScope, parseScope } from '../../core/access/scope-name.js';
 import type { Core } from '../../core/core.js';
@@ -29,6 +29,7 @@ export function memberPermission(scope: string, action: MemberAction): string {
 export async function requireAt(core: Core, actor: Actor, permission: string, scope: string): Promise<void> {
   if (isSystem(actor)) return;
   if (actor.userId === null) throw new AuthTunaError('unauthenticated');
+  await requireUnrestricted(actor);
   const seeing = memberPermission(scope, 'read');
   const [isAllowed, isSeen] = await core.access.canAll(actor.userId, [
     { permission, scope },

@@ -5,6 +5,7 @@ import { enrolTotp } from '../../support/factors.js';
 
 /** An app whose route asks `req.auth` and managers instead of a guard. */
 async function startUnguarded(mfa: object = {}) {
+  let orgId = '';
   const app = await startApp(
     { mfa },
     {
@@ -27,6 +28,18 @@ async function startUnguarded(mfa: object = {}) {
             ),
             update: await refused(authTuna.users.update(auth.user?.id ?? '', { username: null }, auth.actor)),
             revoke: await refused(authTuna.sessions.revokeAll(req.query.of as string, auth.actor)),
+            key: await refused(
+              authTuna.apiKeys.create({ userId: auth.user?.id ?? '', name: 'x' }, auth.actor),
+            ),
+            handOver: await refused(
+              authTuna.handOver.issue(
+                { audience: 'https://files.example.com', nonce: 'nonce-of-the-browser-1' },
+                copy,
+              ),
+            ),
+            org: await refused(authTuna.orgs.create({ name: 'Acme' }, auth.actor)),
+            renamed: await refused(authTuna.orgs.update(orgId, { name: 'Acme' }, auth.actor)),
+            joined: await refused(authTuna.orgs.join(orgId, auth.actor)),
           });
         });
       },
@@ -35,6 +48,7 @@ async function startUnguarded(mfa: object = {}) {
   const { user, browser } = await app.signedIn('admin@example.com');
   const other = await app.authTuna.users.create({ email: 'other@example.com' });
   await app.authTuna.roles.assign({ userId: user.id, role: 'admin', scope: 'global' }, SYSTEM);
+  orgId = (await app.authTuna.orgs.create({ name: 'Acme', ownerId: user.id }, SYSTEM)).id;
   const ask = async () => (await browser.post(`/unguarded?of=${other.id}`, {})).json();
   return { app, user, browser, ask };
 }
@@ -47,6 +61,11 @@ const refusedAs = (code: string) => ({
   assign: code,
   update: code,
   revoke: code,
+  key: code,
+  handOver: code,
+  org: code,
+  renamed: code,
+  joined: code,
 });
 const ALLOWED = {
   can: true,
@@ -56,6 +75,11 @@ const ALLOWED = {
   assign: null,
   update: null,
   revoke: null,
+  key: null,
+  handOver: null,
+  org: null,
+  renamed: null,
+  joined: 'not_found',
 };
 
 describe('what a guard refuses to a user who must do something first, req.auth and managers refuse too', () => {
