@@ -30,7 +30,7 @@ export default async function remoteServer(app, { databaseUrl, recheckSeconds })
   await authTuna.scopes.register({ id: 'org:acme' }, SYSTEM);
   await authTuna.scopes.register({ id: 'project:42', parent: 'org:acme' }, SYSTEM);
   const asker = await authTuna.users.create({ email: 'asker@example.com' }, SYSTEM);
-  await authTuna.roles.assign({ userId: asker.id, role: 'asker' }, SYSTEM);
+  await authTuna.roles.assign({ userId: asker.id, role: 'asker', scope: 'global' }, SYSTEM);
   const { key } = await authTuna.apiKeys.create({ userId: asker.id, name: 'Bench' }, SYSTEM);
   const person = await authTuna.users.create({ email: 'person@example.com' }, SYSTEM);
   await authTuna.roles.assign({ userId: person.id, role: 'reader', scope: 'org:acme' }, SYSTEM);
