@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { EVENT_TYPES } from '../../src/events.js';
 import { STATUS } from '../../src/http/errors.js';
+import { startApp } from '../support/app.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -50,6 +51,14 @@ test('events.md has every type of event, and no other', () => {
   const [, table = ''] = /\| subject \| types \|\n([\s\S]*?)\n\n/.exec(read('docs/events.md')) ?? [];
   const types = [...table.matchAll(/`([a-z_]+\.[a-z_]+)`/g)].map(([, type]) => type);
   expect(types.sort()).toEqual([...EVENT_TYPES].sort());
+});
+
+test('configuration.md has every router, and no other', async () => {
+  const { authTuna } = await startApp();
+  const rows = [...read('docs/configuration.md').matchAll(/^\| `routers\.(\w+)\(\)` \|/gm)].map(
+    ([, name]) => name,
+  );
+  expect(rows.sort()).toEqual(Object.keys(authTuna.routers).sort());
 });
 
 test('configuration.md has every option, and no other', () => {
