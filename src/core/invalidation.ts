@@ -1,5 +1,11 @@
-/** What has changed: `session:<id>`, `user:<id>`, `roles`, `scope:<id>`, or `all` where it is not known what. */
-export type Topic = string;
+/** The kinds of topic that name one thing by its id. */
+export const TOPIC_KINDS = ['session', 'user', 'scope', 'api_key', 'uses'] as const;
+
+/**
+ * What has changed: `session:<id>`, `user:<id>`, `scope:<id>`, `api_key:<id>`, `roles`, `webhooks`, or `all` where it is not known what.
+ * `uses:<user id>` is no change: it asks every instance to write down when the sessions of a user were last used there.
+ */
+export type Topic = 'all' | 'roles' | 'webhooks' | `${(typeof TOPIC_KINDS)[number]}:${string}`;
 
 /** Carries topics to the other instances. Losing it costs latency, never correctness. */
 export interface Bus {

@@ -127,7 +127,7 @@ async function holdersAt(core: RoleCore, removed: readonly string[]): Promise<To
       }),
     ),
   );
-  return [...new Set(rows.flat().map(({ userId }) => `user:${userId}`))];
+  return [...new Set(rows.flat().map(({ userId }) => `user:${userId}` as const))];
 }
 
 /** One entry for each removed scope, by which its name is never given out again. */

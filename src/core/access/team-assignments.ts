@@ -134,7 +134,7 @@ async function membersOf(core: RoleCore, team: string): Promise<Topic[]> {
     distinct: ['userId'],
     select: { userId: true },
   });
-  return rows.map(({ userId }) => `user:${userId}`);
+  return rows.map(({ userId }) => `user:${userId}` as const);
 }
 
 /** @throws AuthTunaError `invalid_input`; `not_found` for a team that is neither registered nor known to the host */

@@ -113,7 +113,7 @@ export async function withdraw(
           },
         },
       ],
-      invalidates: [`user:${userId}`, ...holding.owned.slice(0, 1).map((owned) => `scope:${owned}`)],
+      invalidates: [`user:${userId}`, ...holding.owned.slice(0, 1).map((owned) => `scope:${owned}` as const)],
     });
   } catch (error) {
     if (!isMissing(error)) throw error;

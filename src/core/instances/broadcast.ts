@@ -1,6 +1,6 @@
 import { equalInConstantTime, hmac } from '../../crypto/digest.js';
 import { newId } from '../../crypto/random.js';
-import type { Bus, Topic } from '../invalidation.js';
+import { type Bus, TOPIC_KINDS, type Topic } from '../invalidation.js';
 import type { Runtime } from '../runtime.js';
 import type { Channel, OpenChannel } from './channel.js';
 import { postgresqlChannel } from './channel-postgresql.js';
@@ -17,7 +17,7 @@ export interface BroadcastHealth {
 
 const MAX_PAYLOAD = 7000; // PostgreSQL refuses notifications of 8000 bytes and more
 const MAX_TOPICS = 500; // beyond, forgetting everything is cheaper than telling what
-const TOPIC = /^(?:all|roles|(?:session|user|scope):[!-~]{1,300})$/;
+const TOPIC = new RegExp(`^(?:all|roles|webhooks|(?:${TOPIC_KINDS.join('|')}):[!-~]{1,300})$`);
 const PING_MS = 5000;
 const PING_ANSWER_MS = 2000;
 const FIRST_DELAY_MS = 100;

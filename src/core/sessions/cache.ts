@@ -111,6 +111,8 @@ export class SessionCache {
   #turnedAt = 0;
   #askedAt = 0;
   readonly #log: InvalidationLog;
+  /** With `recheckSeconds: 0` no session is remembered, only when it was used. */
+  readonly #uses = rememberAtMost<{ userId: string; usedAt: number }>(MAX_SESSIONS);
   readonly #ended = rememberAtMost<AuthTunaError['code']>(MAX_SESSIONS);
   readonly #texts = rememberAtMost<string>(MAX_SHARED_TEXTS);
   /** @internal */
@@ -148,6 +150,8 @@ export class SessionCache {
   /** When the remembered sessions of a user were last used here, by session id; in milliseconds. */
   lastUsesOf(userId: string): Map<string, number> {
     const uses = new Map<string, number>();
+    for (const [sessionId, use] of this.#uses.entries())
+      if (use.userId === userId) uses.set(sessionId, use.usedAt);
     for (const half of [this.#old, this.#young]) {
       for (const verified of half.values()) {
         if (verified.userId !== userId) continue;
@@ -163,6 +167,7 @@ export class SessionCache {
   }
 
   remember(token: string, verified: VerifiedSession, now: number): void {
+    if (this.#trustedMs === 0) this.#uses.set(verified.sessionId, { userId: verified.userId, usedAt: now });
     if (verified.trustedUntil <= now || this.isStale(verified)) return;
     if (now < this.#turnedAt) this.#forgetAll(now);
     if (now - this.#turnedAt >= this.#trustedMs || this.#young.size >= MAX_SESSIONS / 2) {

@@ -237,7 +237,7 @@ export class SessionManager {
       take: maxPerUser + 1,
     });
     // The other instances write down how lately sessions were used there before the next sign-in takes one away.
-    if (count >= maxPerUser) this.#core.invalidation.publish([USES + userId]);
+    if (count >= maxPerUser) this.#core.invalidation.publish([`uses:${userId}`]);
     if (count <= maxPerUser) return;
     await this.#writeUses(userId);
     const surplus = (await this.#live(userId)).slice(maxPerUser).map((row) => row.id);
@@ -258,7 +258,7 @@ export class SessionManager {
           data: { sessions: surplus.length },
         },
       ],
-      invalidates: surplus.map((id) => `session:${id}`),
+      invalidates: surplus.map((id) => `session:${id}` as const),
     });
   }
 

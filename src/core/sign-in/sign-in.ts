@@ -216,7 +216,7 @@ export class SignIn {
         },
       ],
       mails: options.mails ?? [],
-      invalidates: presented.map((id) => `session:${id}`),
+      invalidates: presented.map((id) => `session:${id}` as const),
     });
     await sessions.trim(user.id);
     return { status: 'signed_in', user: publicUser({ ...user, lastLoginAt: now }), ...result };

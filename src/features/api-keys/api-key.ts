@@ -1,6 +1,7 @@
 import type { ApiKey } from '../../auth.js';
 import type { AssignmentRow } from '../../core/access/role-catalog.js';
 import { earlier } from '../../core/access/team-holdings.js';
+import type { Topic } from '../../core/invalidation.js';
 import type { Db } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { KeyKind } from './format.js';
@@ -96,6 +97,6 @@ export function noKey(): AuthTunaError {
 }
 
 /** The topic that ends a remembered key. */
-export function topicOf(keyId: string): string {
+export function topicOf(keyId: string): Topic {
   return `api_key:${keyId}`;
 }

@@ -135,7 +135,7 @@ export class KeyVerifier {
       accepted,
       at: now.getTime(),
       readAt: read?.readAt ?? this.#log.count,
-      topics: [topicOf(id), ...(read === null ? [] : [`user:${read.row.userId}`])],
+      topics: [topicOf(id), ...(read === null ? [] : [`user:${read.row.userId}` as const])],
     });
     if (read === null || !accepted.some((known) => equalInConstantTime(hash, known))) return null;
     await this.#touch(read, now);

@@ -62,7 +62,7 @@ export async function acceptInvitation(
   const change = {
     writes: [...spend, ...plan.change.writes],
     facts: [accepted, ...plan.change.facts],
-    invalidates: [`user:${userId}`],
+    invalidates: [`user:${userId}` as const],
   };
   await core.ledger
     .commit(change)

@@ -91,7 +91,7 @@ test('strangers on the bus, other secrets, unknown topics and endless payloads c
   expect(first.heard).toEqual([]);
   const friend = await member(wire, [OTHER_SECRET, SECRET]);
   first.heard.length = 0;
-  await first.broadcast.publish(['session:a', 'no such topic', 'user:b']);
+  await first.broadcast.publish(['session:a', 'no such topic' as never, 'user:b']);
   expect(friend.heard).toEqual(['session:a', 'user:b']);
   const forged = wire.sent.at(-1)?.replace('session:a', 'session:z') ?? '';
   friend.heard.length = 0;
@@ -102,12 +102,12 @@ test('strangers on the bus, other secrets, unknown topics and endless payloads c
 test('many topics travel in payloads that PostgreSQL takes, and very many as one word', async () => {
   const wire = new Wire();
   const [first, second] = [await member(wire), await member(wire)];
-  const topics = Array.from({ length: 400 }, (_, i) => `session:${String(i).padStart(40, '0')}`);
+  const topics = Array.from({ length: 400 }, (_, i) => `session:${String(i).padStart(40, '0')}` as const);
   await first.broadcast.publish(topics);
   expect(second.heard).toEqual(topics);
   expect(Math.max(...wire.sent.map((payload) => payload.length))).toBeLessThan(8000);
   second.heard.length = 0;
-  await first.broadcast.publish(Array.from({ length: 5000 }, (_, i) => `user:${i}`));
+  await first.broadcast.publish(Array.from({ length: 5000 }, (_, i) => `user:${i}` as const));
   expect(second.heard).toEqual(['all']);
 });
 
@@ -182,6 +182,21 @@ test.runIf(inject('dialect') === 'postgresql')(
           timeout: 10_000,
         });
     }
+  },
+);
+
+test.runIf(inject('dialect') === 'postgresql')(
+  'an API key that is revoked on one server is refused on another without waiting for V (RB-8)',
+  async () => {
+    const app = await startApp();
+    const sibling = await startSibling(app);
+    const { user } = await app.signedIn();
+    const { apiKey, key } = await app.authTuna.apiKeys.create({ userId: user.id, name: 'Script' }, SYSTEM);
+    const statusElsewhere = async () =>
+      (await sibling.browser().get('/me', { headers: { authorization: `Bearer ${key}` } })).status;
+    expect(await statusElsewhere()).toBe(200);
+    await app.authTuna.apiKeys.revoke(apiKey.id, SYSTEM);
+    await vi.waitFor(async () => expect(await statusElsewhere()).toBe(401), { timeout: 3000, interval: 5 });
   },
 );
 
