@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { SYSTEM } from '../actor.js';
 import { auditLines } from '../core/changes/audit-export.js';
 import { invalid } from '../core/refusals.js';
-import type { Command } from './command.js';
+import { type Command, JSON_OPTION } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 
 export const audit: Command = {
@@ -25,7 +25,7 @@ const text = { type: 'string' } as const;
 async function verify(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: { from: text, to: text, seal: text, json: { type: 'boolean' }, ...APP_OPTION },
+    options: { from: text, to: text, seal: text, ...JSON_OPTION, ...APP_OPTION },
   });
   const options = { ...period(values), ...(values.seal !== undefined && { seal: sealOf(values.seal) }) };
   return withInstance(values.app, async (authTuna) => {
@@ -50,7 +50,7 @@ async function write(args: string[]): Promise<number> {
       from: text,
       to: text,
       q: text,
-      json: { type: 'boolean' },
+      ...JSON_OPTION,
       ...APP_OPTION,
     },
   });

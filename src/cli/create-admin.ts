@@ -5,12 +5,12 @@ import { parseArgs } from 'node:util';
 import { SYSTEM } from '../actor.js';
 import { hasOtherWayIn } from '../core/users/sign-in-methods.js';
 import { AuthTunaError } from '../errors.js';
-import type { Command } from './command.js';
+import { type Command, JSON_OPTION } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 
 export const createAdmin: Command = {
   usage:
-    'npx authtuna create-admin --email ada@example.com [--username ada] [--role superadmin] [--password-stdin] [--app ./auth.js]',
+    'npx authtuna create-admin --email ada@example.com [--username ada] [--role superadmin] [--password-stdin] [--json] [--app ./auth.js]',
   async run(args) {
     const { values } = parseArgs({
       args,
@@ -19,6 +19,7 @@ export const createAdmin: Command = {
         username: { type: 'string' },
         role: { type: 'string', default: 'superadmin' },
         'password-stdin': { type: 'boolean' },
+        ...JSON_OPTION,
         ...APP_OPTION,
       },
     });
@@ -58,7 +59,11 @@ export const createAdmin: Command = {
         : existing === null
           ? ''
           : ' (the account existed; its password is unchanged)';
-      console.log(`${(await authTuna.users.get(userId)).email} is ${values.role} now${remark}.`);
+      const { email: address } = await authTuna.users.get(userId);
+      const facts = { id: userId, email: address, role: values.role, existed: existing !== null, isUnproved };
+      console.log(
+        values.json === true ? JSON.stringify(facts) : `${address} is ${values.role} now${remark}.`,
+      );
       return 0;
     });
   },

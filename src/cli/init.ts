@@ -5,14 +5,14 @@ import { compareSchemas, type SchemaProblems } from '../db/schema/compare.js';
 import { hostModelName, type ModelNames, renamedSchema } from '../db/schema/model-names.js';
 import { type ModelText, parseModels } from '../db/schema/schema-text.js';
 import { readShippedSchema } from '../db/schema/shipped.js';
-import type { Command } from './command.js';
+import { type Command, JSON_OPTION } from './command.js';
 import { findSchema, modelNamesOf, readSchema, readSchemaFolder, type SchemaPlace } from './host-schema.js';
 
 const PREFIX = 'Auth';
 const RELATION = 'hostUser';
 
 export const init: Command = {
-  usage: 'npx authtuna init [--schema prisma] [--models Auth] [--same-user]',
+  usage: 'npx authtuna init [--schema prisma] [--models Auth] [--same-user] [--json]',
   async run(args) {
     const { values } = parseArgs({
       args,
@@ -20,16 +20,21 @@ export const init: Command = {
         schema: { type: 'string' },
         models: { type: 'string' },
         'same-user': { type: 'boolean' },
+        ...JSON_OPTION,
       },
     });
     const place = findSchema(values.schema);
     const target = join(place.folder, 'authtuna.prisma');
-    if (existsSync(target)) {
+    const answer = (isWritten: boolean, lines: readonly string[]) => {
       console.log(
-        `${target} is there already and stays as it is. Compare it with: npx authtuna generate --check`,
+        values.json === true ? JSON.stringify({ file: target, isWritten, lines }) : lines.join('\n'),
       );
       return 0;
-    }
+    };
+    if (existsSync(target))
+      return answer(false, [
+        `${target} is there already and stays as it is. Compare it with: npx authtuna generate --check`,
+      ]);
     const theirs = parseModels(`${readSchema(place)}\n${readSchemaFolder(place.folder)}`);
     const plan = planFor(theirs, {
       names: modelNamesOf(values.models),
@@ -37,8 +42,7 @@ export const init: Command = {
     });
     mkdirSync(place.folder, { recursive: true });
     writeFileSync(target, plan.text);
-    console.log([`Wrote ${target}.`, ...placeLines(place, target), ...plan.lines, ...nextLines()].join('\n'));
-    return 0;
+    return answer(true, [`Wrote ${target}.`, ...placeLines(place, target), ...plan.lines, ...nextLines()]);
   },
 };
 

@@ -72,6 +72,8 @@ async function fromModule(path: string): Promise<Parts> {
   const file = resolve(path);
   if (!existsSync(file))
     throw new AuthTunaError('invalid_input', { message: `--app ${path}: there is no such file.` });
+  console.info = console.error; // what the app logs must not stand between the lines of the answer
+  console.debug = console.error;
   const exported = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
   const values = [exported.authTuna, exported.default, ...Object.values(exported)];
   const [parts] = values.flatMap((value) => partsOf(value) ?? []);

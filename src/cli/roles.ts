@@ -1,20 +1,20 @@
 import { parseArgs } from 'node:util';
 import { SYSTEM } from '../actor.js';
-import type { Command } from './command.js';
+import { type Command, JSON_OPTION } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 import { findPerson } from './people.js';
 
 export const roles: Command = {
   usage: [
     'npx authtuna roles [--json] [--app ./auth.js]',
-    'npx authtuna roles assign <email, username or id> <role> [scope] [--expires DATE] [--app ./auth.js]',
-    'npx authtuna roles unassign <email, username or id> <role> [scope] [--app ./auth.js]',
+    'npx authtuna roles assign <email, username or id> <role> [scope] [--expires DATE] [--json] [--app ./auth.js]',
+    'npx authtuna roles unassign <email, username or id> <role> [scope] [--json] [--app ./auth.js]',
   ].join('\n  '),
   async run(args) {
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: { json: { type: 'boolean' }, expires: { type: 'string' }, ...APP_OPTION },
+      options: { ...JSON_OPTION, expires: { type: 'string' }, ...APP_OPTION },
     });
     const [task, who, role, scope = 'global'] = positionals;
     if (task === undefined) return list(values);
@@ -35,7 +35,9 @@ export const roles: Command = {
       if (task === 'assign')
         await authTuna.roles.assign({ ...held, ...(expiresAt !== undefined && { expiresAt }) }, SYSTEM);
       else await authTuna.roles.unassign(held, SYSTEM);
-      console.log(`${user.email} ${task === 'assign' ? 'is' : 'is no longer'} ${role} at ${scope}.`);
+      if (values.json === true)
+        console.log(JSON.stringify({ ...held, email: user.email, isAssigned: task === 'assign' }));
+      else console.log(`${user.email} ${task === 'assign' ? 'is' : 'is no longer'} ${role} at ${scope}.`);
       return 0;
     });
   },

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { madeWithOlderSecrets, reseal, SEALED_MAILS } from '../core/changes/reseal.js';
 import { databaseName } from '../db/start-problem.js';
-import type { Command } from './command.js';
+import { type Command, JSON_OPTION } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 
 export const secrets: Command = {
@@ -9,7 +9,7 @@ export const secrets: Command = {
   async run(args) {
     const { values, positionals } = parseArgs({
       args,
-      options: { json: { type: 'boolean' }, ...APP_OPTION },
+      options: { ...JSON_OPTION, ...APP_OPTION },
       allowPositionals: true,
     });
     if (positionals.length !== 1 || positionals[0] !== 'rotate') {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import type { Command } from './command.js';
+import { type Command, JSON_OPTION } from './command.js';
 import { APP_OPTION, withInstance } from './instance.js';
 import { findPerson } from './people.js';
 
@@ -13,7 +13,7 @@ export const users: Command = {
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: { search: text, role: text, limit: text, json: { type: 'boolean' }, ...APP_OPTION },
+      options: { search: text, role: text, limit: text, ...JSON_OPTION, ...APP_OPTION },
     });
     const [who] = positionals;
     return withInstance(values.app, async (authTuna) => {

@@ -6,6 +6,7 @@ import { audit } from '../../src/cli/audit.js';
 import type { Command } from '../../src/cli/command.js';
 import { createAdmin } from '../../src/cli/create-admin.js';
 import { generate } from '../../src/cli/generate.js';
+import { importUsers } from '../../src/cli/import/import.js';
 import { init } from '../../src/cli/init.js';
 import { migrateDatabase } from '../../src/cli/migrate.js';
 import { newSecret } from '../../src/cli/new-secret.js';
@@ -132,6 +133,28 @@ test('why answers with the role that says yes, and how one is called does not ma
   expect((await run(why, 'ada', 'nonsense')).out).toMatch(/^no: nonsense is not the name of a permission/);
   expect((await run(why, 'ada')).code).toBe(2);
   await expect(why.run(['nobody', 'project:read'])).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('with --json commands answer in JSON, for other programs', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const { authTuna } = await startApp({}, { database });
+  const ada = await authTuna.users.create({ email: 'ada@example.com', emailVerified: true });
+  useDatabase(database.url);
+  const schema = join(folder(), 'prisma');
+  const csv = join(folder(), 'users.csv');
+  writeFileSync(csv, 'email,hash\ngrace@example.com,\n');
+  const answer = async (command: Command, ...args: string[]) =>
+    JSON.parse((await run(command, ...args, '--json')).out) as unknown;
+  expect(await answer(newSecret)).toEqual({ secret: expect.stringMatching(/^[\w-]{43}$/) });
+  expect(await answer(createAdmin, '--email', ada.email)).toMatchObject({ id: ada.id, existed: true });
+  expect(await answer(why, ada.id, 'project:read')).toMatchObject({ allowed: true, chain: ['global'] });
+  expect(await answer(roles, 'assign', ada.email, 'moderator')).toMatchObject({ isAssigned: true });
+  expect(await answer(users, ada.email)).toMatchObject({ id: ada.id });
+  expect(await answer(migrateDatabase, '--status')).toMatchObject({ pending: [] });
+  expect(await answer(importUsers, '--from', 'csv', csv)).toMatchObject({ read: 1, imported: 1 });
+  expect(await answer(init, '--schema', schema)).toMatchObject({ isWritten: true });
+  expect(await answer(generate, '--check', '--schema', schema)).toMatchObject({ problems: [] });
 });
 
 test('users and roles answer the daily questions, and change what one person holds', async () => {

@@ -5,14 +5,14 @@ import type { ImportedUser, ImportReport } from '../../core/users/imported-user.
 import type { FirebaseParameters } from '../../crypto/recognize-hash.js';
 import { optionsFromEnv } from '../../env.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Command } from '../command.js';
+import { type Command, JSON_OPTION } from '../command.js';
 import { APP_OPTION, withInstance } from '../instance.js';
 import { hostUsers } from './host-users.js';
 import { csvRows, jsonRows, type SourceRow, tableRows } from './sources.js';
 import { importedUser, isTarget, type SourceSystem, SYSTEMS, TARGETS } from './systems.js';
 
 export const importUsers: Command = {
-  usage: `npx authtuna import --from <system> [file] [--source-url URL] [--table users] [--key id] [--map hash=password,…] [--dry-run] [--report problems.jsonl] [--app ./auth.js] [--firebase-parameters file.json]
+  usage: `npx authtuna import --from <system> [file] [--source-url URL] [--table users] [--key id] [--map hash=password,…] [--dry-run] [--report problems.jsonl] [--json] [--app ./auth.js] [--firebase-parameters file.json]
 
 ${Object.entries(SYSTEMS)
   .map(([name, { summary }]) => `    ${name.padEnd(16)} ${summary}`)
@@ -30,6 +30,7 @@ ${Object.entries(SYSTEMS)
         'dry-run': { type: 'boolean', default: false },
         report: { type: 'string' },
         'firebase-parameters': { type: 'string' },
+        ...JSON_OPTION,
         ...APP_OPTION,
       },
     });
@@ -60,7 +61,7 @@ ${Object.entries(SYSTEMS)
           values.report,
           report.problems.map((problem) => `${JSON.stringify(problem)}\n`).join(''),
         );
-      console.log(described(report, values['dry-run']));
+      console.log(values.json === true ? JSON.stringify(report) : described(report, values['dry-run']));
       return report.problems.some(({ isImported }) => !isImported) ? 1 : 0;
     });
   },
