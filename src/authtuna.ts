@@ -36,7 +36,13 @@ import { Views } from './http/pages/views.js';
 import { Mailer } from './mail/mailer.js';
 import { sentMailSweep } from './mail/sweep.js';
 import { attachParts } from './parts.js';
-import { guardedDatabases, prepareDatabase, tellOperator, warnOfDefaultDatabase } from './start.js';
+import {
+  announceStart,
+  guardedDatabases,
+  prepareDatabase,
+  tellOperator,
+  warnOfDefaultDatabase,
+} from './start.js';
 import { createTemplates } from './templates/templates.js';
 
 /**
@@ -90,6 +96,8 @@ export function assemble<const O extends AnyOptions>(
     if (isClosed) return;
     await broadcast.start();
     jobs.start();
+    const isMailKept = devMailbox !== null;
+    announceStart(config, { broadcast: broadcast.health, places: mounts.places(), isMailKept });
   });
 
   const mounts = new Mounts();

@@ -6,6 +6,7 @@ import { syncRoles } from './core/access/role-sync.js';
 import { seed, warnOfUnknownNames } from './core/access/seeds.js';
 import { AuditManager } from './core/changes/audit.js';
 import { Ledger } from './core/changes/ledger.js';
+import type { BroadcastHealth } from './core/instances/broadcast.js';
 import type { SignInCore } from './core/sign-in/create-sign-in.js';
 import { bootstrapAdmin } from './core/users/bootstrap-admin.js';
 import { type AnyPrisma, type Db, type DbOptions, guardDb } from './db/client.js';
@@ -16,7 +17,7 @@ import { checkClientSchema } from './db/schema/check-client.js';
 import { schemaOfClient } from './db/schema/client-schema.js';
 import { hostModelName } from './db/schema/model-names.js';
 import { parseModels } from './db/schema/schema-text.js';
-import { startProblem } from './db/start-problem.js';
+import { databaseName, startProblem } from './db/start-problem.js';
 import { AuthTunaError } from './errors.js';
 import type { Guards } from './http/guards/guards.js';
 
@@ -108,6 +109,23 @@ export function tellOperator({ databaseUrl, prisma }: Config): (error: unknown) 
     const message = startProblem(error, prisma === undefined ? databaseUrl : undefined);
     throw new AuthTunaError('unavailable', { message }, { cause: error });
   };
+}
+
+/** Logs one line on what was started, so that a wrong database or a forgotten router is seen at once. */
+export function announceStart(
+  { databaseUrl, prisma, mail, logger }: Config,
+  started: { broadcast: BroadcastHealth; places: readonly string[]; isMailKept: boolean },
+): void {
+  const { broadcast, places, isMailKept } = started;
+  const database = databaseName(prisma === undefined ? databaseUrl : undefined);
+  const isHeard = broadcast.kind === 'none' ? 'none' : `${broadcast.kind}, ${broadcast.isUp ? 'up' : 'down'}`;
+  const facts = [
+    `database ${database}`,
+    `routers ${places.length === 0 ? 'none so far' : places.join(' ')}`,
+    `broadcast ${isHeard}`,
+    `mail ${mail === undefined ? 'none' : isMailKept ? 'kept in memory' : `from ${mail.from}`}`,
+  ];
+  logger.info(`AuthTuna is ready: ${facts.join('; ')}.`);
 }
 
 /** The database for requests, and the same for work that no request waits for. */

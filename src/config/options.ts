@@ -205,11 +205,11 @@ export interface AuthTunaOptions {
   /** Further origins whose unsafe requests pass the cross-site check. */
   trustedOrigins?: readonly string[];
   /** Who becomes the first superadmin, at `ready()`, while there is none. */
-  bootstrapAdminEmail?: string;
+  bootstrapAdminEmail?: string | undefined;
   /** Shown on pages and in mails. Default: the host of `baseUrl`. */
-  appName?: string;
+  appName?: string | undefined;
   /** `file:…`, `libsql:…` or `postgresql:…`. Default: `file:./authtuna.db`. */
-  databaseUrl?: string;
+  databaseUrl?: string | undefined;
   /** The host's own generated client, instead of the shipped one. */
   prisma?: PrismaLike;
   /** What your schema calls our models: a prefix for all (`'Auth'` for `AuthUser`, `AuthSession`, …), or names for some (`{ User: 'AuthUser' }`). */
@@ -396,7 +396,7 @@ export interface AuthTunaOptions {
   /** What those pages show for it. */
   humanCheckWidget?: HumanCheckWidget;
   /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
-  redisUrl?: string;
+  redisUrl?: string | undefined;
   privacy?: {
     /** Days between asking for the own account to be deleted and its erasure, 0 to 90. Default 30. */
     deletionGraceDays?: number;

@@ -9,6 +9,7 @@ import { handle } from './errors.js';
 import { beforeBody, guardsOf, humanChecksOf } from './guards/route-guards.js';
 import { leadThroughStepUp } from './guards/step-up.js';
 import type { HttpKit } from './kit.js';
+import { noticeMisplaced } from './mount-place.js';
 import type { Feature, Route, RouteAnswer } from './route.js';
 import { BODY_LIMIT, jsonBody, jsonOrForm } from './validate.js';
 
@@ -19,6 +20,7 @@ export function mount(http: HttpKit, feature: Feature): Router {
   const router = Router();
   const { pages } = feature;
   http.mounts.add(http.views, feature);
+  router.use(noticeMisplaced(http.config, http.mounts, feature.path));
   // One route object a path: it knows all methods of the path, and answers any other with 405.
   for (const [path, entries] of byPath(feature)) {
     const at = router.route(path);

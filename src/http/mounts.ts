@@ -35,6 +35,8 @@ export class Mounts {
   };
   /** Paths at which another site may POST: they send the browser on to a GET of ours and do nothing else. */
   readonly crossSitePosts = new Set<string>();
+  /** The settings of `paths` that were found to be wrong, which is said once. */
+  readonly misplaced = new Set<string>();
   readonly #features = new Map<string, Feature>();
 
   add(views: Views, feature: Feature): void {
@@ -45,6 +47,12 @@ export class Mounts {
     if (pages.mounted !== undefined) this.pages[pages.mounted] = true;
     Object.assign(this.signInMethods, pages.signInMethods);
     for (const [code, path] of Object.entries(pages.cures ?? {})) views.sendTo(code as ErrorCode, path);
+  }
+
+  /** Where routers are mounted, without those below another one: `/auth`, `/account`. */
+  places(): string[] {
+    const paths = [...this.#features.values()].map(({ path }) => path).sort();
+    return paths.filter((path) => !paths.some((above) => path.startsWith(`${above}/`)));
   }
 
   /** Every mounted route and page, in the order in which the routers were made. */

@@ -318,11 +318,21 @@ export function scopeReader(options: GuardOptions): (req: Request) => string | P
     const id = req.params[scopeFrom];
     if (typeof id === 'string') return prefix + id;
     const route = (req.route as { path?: unknown } | undefined)?.path ?? req.path;
-    const present = Object.keys(req.params);
-    const hint =
-      present.length === 0
-        ? 'it has none; put the guard on the route itself, not on app.use'
-        : `use one of: ${present.join(', ')}`;
-    throw misconfigured(`scopeFrom: '${scopeFrom}' is not a parameter of route ${String(route)}; ${hint}`);
+    throw misconfigured(
+      `scopeFrom: '${scopeFrom}' ${Array.isArray(id) ? WILDCARD : `is not a parameter of route ${String(route)}; ${hintFor(req)}`}`,
+    );
   };
+}
+
+const WILDCARD = 'is a wildcard, which has several parts; give a function that makes the scope of them';
+
+function hintFor({ params, baseUrl }: Request): string {
+  const present = Object.keys(params);
+  const hint =
+    present.length === 0
+      ? 'it has none; put the guard on the route itself, not on app.use'
+      : `use one of: ${present.join(', ')}`;
+  return baseUrl === ''
+    ? hint
+    : `${hint}. If it is in the path where the router is mounted, make the router by express.Router({ mergeParams: true })`;
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import express from 'express';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createAuthTuna, SYSTEM, smtp } from '../../../src/index.js';
 import { PASSWORD, SECRET, startApp, TestLogger } from '../../support/app.js';
 import { freshDatabase } from '../../support/database.js';
@@ -167,4 +167,70 @@ test('a PostgreSQL that cannot be reached is named to who starts the app, and to
   server.closeAllConnections();
   server.close();
   await authTuna.close();
+});
+
+test('a router that is mounted elsewhere than its links lead is told of once, with what to type', async () => {
+  const app = await startApp(
+    {},
+    { isBare: true, routes: (host, { router }) => void host.use('/api', router()) },
+  );
+  for (const path of ['/api/auth/login', '/api/auth/mfa', '/api/account', '/API/auth/login'])
+    await app.browser().get(path);
+  const told = app.logger.lines.flatMap(({ level, message }) => (level === 'warn' ? [message] : []));
+  expect(told).toEqual([
+    "A router is mounted at /api/auth, but its links, forms and mails lead to /auth. Tell createAuthTuna: paths: { auth: '/api/auth' }.",
+    "A router is mounted at /api/account, but its links, forms and mails lead to /account. Tell createAuthTuna: paths: { account: '/api/account' }.",
+  ]);
+  const right = await startApp(
+    { paths: { auth: '/api/auth', account: '/api/account' } },
+    {
+      isBare: true,
+      routes(host, { routers }) {
+        host.use('/api/auth', routers.auth());
+        host.use('/api/account', routers.account());
+      },
+    },
+  );
+  for (const path of ['/api/auth/login', '/api/account']) await right.browser().get(path);
+  expect(right.logger.lines.filter(({ level }) => level === 'warn')).toEqual([]);
+});
+
+test('a start says in one line which database, routers, broadcast and mail it has', async () => {
+  const database = await freshDatabase();
+  const logger = new TestLogger();
+  const authTuna = createAuthTuna({
+    baseUrl: 'http://localhost:3000',
+    secrets: [SECRET],
+    databaseUrl: database.url,
+    logger,
+  });
+  onTestFinished(async () => {
+    await authTuna.close();
+    await database.drop();
+  });
+  authTuna.router();
+  await authTuna.ready();
+  const told = logger.lines
+    .map(({ message }) => message)
+    .find((line) => line.startsWith('AuthTuna is ready'));
+  expect(told).toMatch(
+    /^AuthTuna is ready: database \S+; routers \/account \/admin \/auth \/orgs; broadcast (none|postgresql, up); mail kept in memory\.$/,
+  );
+  expect(told).not.toMatch(/:[^/\s]+@/); // no password of the database
+});
+
+test('a guard that misses its parameter names the cure: mergeParams', async () => {
+  const app = await startApp(
+    {},
+    {
+      routes(host, { requirePermission }) {
+        const guard = requirePermission('project:read', { scopeFrom: 'projectId' });
+        const nested = express.Router().get('/files', guard, (_req, res) => void res.json({}));
+        host.use('/work/:projectId', nested);
+      },
+    },
+  );
+  const { browser } = await app.signedIn();
+  expect((await browser.get('/work/42/files')).status).toBe(500);
+  expect(app.logger.lines.at(-1)?.message).toContain('express.Router({ mergeParams: true })');
 });
