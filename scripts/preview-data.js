@@ -177,6 +177,11 @@ const frame = {
     sessions: true,
     audit: true,
     webhooks: true,
+    orgs: true,
+    createOrgs: true,
+    manageOrgs: true,
+    deleteOrgs: true,
+    apiKeys: true,
   },
   done: null,
 };
@@ -216,6 +221,40 @@ const webhook = {
   failingSince: null,
   disabledAt: null,
   disabledReason: null,
+};
+const adminOrg = {
+  id: 'bxCh3mKq0vT9wLpZ',
+  slug: 'acme',
+  name: 'Acme',
+  policy: {
+    requireSecondFactor: false,
+    joinByDomain: false,
+    sessionMaxSeconds: null,
+    allowedEmailDomains: [],
+  },
+  createdAt: at(90),
+};
+const adminKey = {
+  id: 'Zk3vQ9xW1mB7',
+  userId: 'u1',
+  name: 'deploy',
+  kind: 'secret',
+  start: 'at_live_Zk3v',
+  grants: null,
+  createdAt: at(30),
+  expiresAt: at(-60),
+  lastUsedAt: at(1),
+  revokedAt: null,
+  exposedAt: null,
+  isOver: false,
+};
+const serviceAccount = {
+  id: 's1',
+  orgId: 'bxCh3mKq0vT9wLpZ',
+  orgName: 'Acme',
+  name: 'ci',
+  createdAt: at(20),
+  suspendedAt: null,
 };
 const delivery = {
   id: 'd1',
@@ -835,6 +874,72 @@ export const pageSamples = [
     ...admin,
     sessions: [adminSession, { ...adminSession, email: HOSTILE, device: null }],
     nextUrl: null,
+  }),
+  page('admin/orgs', 'several', {
+    ...admin,
+    values: {},
+    orgs: [adminOrg, { ...adminOrg, id: HOSTILE, name: HOSTILE, slug: HOSTILE }],
+    search: HOSTILE,
+    nextUrl: '/admin/orgs?cursor=x',
+  }),
+  page('admin/org', 'hostile', {
+    ...admin,
+    values: { name: HOSTILE, slug: HOSTILE, joinByDomain: true, allowedEmailDomains: 'example.com' },
+    org: {
+      ...adminOrg,
+      name: HOSTILE,
+      policy: {
+        requireSecondFactor: true,
+        joinByDomain: true,
+        sessionMaxSeconds: 28_800,
+        allowedEmailDomains: ['example.com'],
+      },
+    },
+    members: [
+      { user: person, roles: ['org_owner'], since: at(3) },
+      { user: { ...person, id: HOSTILE, email: HOSTILE }, roles: [HOSTILE], since: at(2) },
+    ],
+    nextUrl: null,
+  }),
+  page('admin/api-keys', 'several', {
+    ...admin,
+    keys: [
+      { ...adminKey, owner: { id: person.id, kind: 'person', email: person.email, name: null } },
+      {
+        ...adminKey,
+        id: HOSTILE,
+        name: HOSTILE,
+        grants: [{ role: HOSTILE, scope: HOSTILE }],
+        exposedAt: at(1),
+        owner: { id: 's1', kind: 'service', email: 's1@service.invalid', name: HOSTILE },
+      },
+      { ...adminKey, id: 'k3', kind: 'master', revokedAt: at(1), isOver: true, owner: null },
+    ],
+    user: '',
+    nextUrl: null,
+  }),
+  page('admin/service-accounts', 'several', {
+    ...admin,
+    values: {},
+    accounts: [serviceAccount, { ...serviceAccount, id: HOSTILE, name: HOSTILE, suspendedAt: at(1) }],
+    org: '',
+    nextUrl: null,
+  }),
+  page('admin/service-account', 'hostile', {
+    ...admin,
+    values: {},
+    account: { ...serviceAccount, name: HOSTILE, orgName: HOSTILE },
+    keys: [adminKey, { ...adminKey, id: 'k2', name: HOSTILE, isOver: true, grants: [] }],
+    assignments: [{ role: HOSTILE, scope: HOSTILE, expiresAt: null }],
+    nextUrl: null,
+  }),
+  page('admin/api-key', 'plain', {
+    ...admin,
+    account: HOSTILE,
+    name: HOSTILE,
+    key: 'at_live_Zk3vQ9xW1mB7_tY5nR8cJ2hL6pD4sF0gAZk3vQ9xW1mB7_tY5nR8',
+    expiresAt: at(-90),
+    continueUrl: '/admin/service-accounts/s1',
   }),
   page('admin/webhooks', 'several', {
     ...admin,

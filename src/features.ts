@@ -265,7 +265,16 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
           mount(
             http,
             adminFeature(
-              { core: core as unknown as SignInCore, auth, mfa, webhooks, ...operations },
+              {
+                core: core as unknown as SignInCore,
+                apiKeys,
+                auth,
+                mfa,
+                orgs,
+                serviceAccounts,
+                webhooks,
+                ...operations,
+              },
               http,
               options,
             ),

@@ -142,6 +142,11 @@ export interface AdminFrame {
     sessions: boolean;
     audit: boolean;
     webhooks: boolean;
+    orgs: boolean;
+    createOrgs: boolean;
+    manageOrgs: boolean;
+    deleteOrgs: boolean;
+    apiKeys: boolean;
   };
   /** A confirmation of `admin.done` of the texts. */
   done: string | null;
@@ -175,6 +180,44 @@ interface AdminWebhookRow {
   failingSince: Date | null;
   disabledAt: Date | null;
   disabledReason: string | null;
+}
+
+interface AdminOrgRow {
+  id: string;
+  slug: string;
+  name: string;
+  policy: {
+    requireSecondFactor: boolean;
+    sessionMaxSeconds: number | null;
+    allowedEmailDomains: readonly string[];
+    joinByDomain: boolean;
+  };
+  createdAt: Date;
+}
+
+interface AdminKeyRow {
+  id: string;
+  userId: string;
+  name: string;
+  kind: string;
+  start: string;
+  /** Null for everything that its owner may do. */
+  grants: readonly { role: string; scope: string }[] | null;
+  createdAt: Date;
+  expiresAt: Date | null;
+  lastUsedAt: Date | null;
+  revokedAt: Date | null;
+  exposedAt: Date | null;
+  isOver: boolean;
+}
+
+interface AdminServiceAccountRow {
+  id: string;
+  orgId: string;
+  orgName: string | null;
+  name: string;
+  createdAt: Date;
+  suspendedAt: Date | null;
 }
 
 interface AdminSessionRow {
@@ -423,6 +466,53 @@ export interface PageData {
   'admin/sessions': Admin & {
     sessions: readonly (AdminSessionRow & { email: string })[];
     nextUrl: string | null;
+  };
+  'admin/orgs': Admin & {
+    /** What the form holds. */
+    values?: Readonly<Record<string, unknown>>;
+    orgs: readonly AdminOrgRow[];
+    search: string;
+    nextUrl: string | null;
+  };
+  'admin/org': Admin & {
+    /** What the form holds. */
+    values?: Readonly<Record<string, unknown>>;
+    org: AdminOrgRow;
+    members: readonly {
+      user: { id: string; email: string; username: string | null };
+      roles: readonly string[];
+      since: Date;
+    }[];
+    nextUrl: string | null;
+  };
+  'admin/api-keys': Admin & {
+    keys: readonly (AdminKeyRow & {
+      owner: { id: string; kind: string; email: string; name: string | null } | null;
+    })[];
+    user: string;
+    nextUrl: string | null;
+  };
+  'admin/service-accounts': Admin & {
+    /** What the form holds. */
+    values?: Readonly<Record<string, unknown>>;
+    accounts: readonly AdminServiceAccountRow[];
+    org: string;
+    nextUrl: string | null;
+  };
+  'admin/service-account': Admin & {
+    /** What the form holds. */
+    values?: Readonly<Record<string, unknown>>;
+    account: AdminServiceAccountRow;
+    keys: readonly AdminKeyRow[];
+    assignments: readonly { role: string; scope: string; expiresAt: Date | null }[];
+    nextUrl: string | null;
+  };
+  'admin/api-key': Admin & {
+    account: string;
+    name: string;
+    key: string;
+    expiresAt: Date | null;
+    continueUrl: string;
   };
   'admin/mails': Admin & {
     mails: readonly {

@@ -50,6 +50,9 @@ test('an administrator walks through the dashboard: every page, and a person fro
     SYSTEM,
   );
   await authTuna.audit.record({ type: 'document.published', actor: SYSTEM, reason: HOSTILE });
+  const org = await authTuna.orgs.create({ name: HOSTILE, slug: 'acme', ownerId: root.id }, SYSTEM);
+  const account = await authTuna.serviceAccounts.create({ orgId: org.id, name: HOSTILE }, SYSTEM);
+  await authTuna.apiKeys.create({ userId: account.id, name: HOSTILE }, SYSTEM);
   const page = await (await (await launchChromium()).newContext()).newPage();
   const complaints: string[] = [];
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
@@ -116,6 +119,11 @@ test('an administrator walks through the dashboard: every page, and a person fro
     scopes: '/admin/scopes',
     why: '/admin/why?user=root@example.com&permission=users:read&scope=org:acme',
     sessions: '/admin/sessions',
+    orgs: '/admin/orgs',
+    org: `/admin/orgs/${org.id}`,
+    'api-keys': '/admin/api-keys',
+    'service-accounts': '/admin/service-accounts',
+    'service-account': `/admin/service-accounts/${account.id}`,
     webhooks: '/admin/webhooks',
     webhook: `/admin/webhooks/${webhook.id}`,
     mails: '/admin/mails',
@@ -128,5 +136,12 @@ test('an administrator walks through the dashboard: every page, and a person fro
     await page.goto(url + path);
     await look(page, name);
   }
+  // A new key is shown once, on the page that answers the form.
+  await page.goto(`${url}/admin/service-accounts/${account.id}`);
+  await page.click('summary:has-text("New API key")');
+  await page.fill('#name', 'deploy');
+  await page.click('main button:has-text("Create key")');
+  await page.waitForSelector('text=Copy it now.');
+  await look(page, 'api-key');
   expect(complaints).toEqual([]);
 }, 300_000);

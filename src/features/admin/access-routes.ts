@@ -461,7 +461,8 @@ function scopeRoutes(context: AdminContext): Route[] {
 }
 
 function whyRoute(context: AdminContext): Route {
-  const { users, access } = context.parts.core;
+  const { people } = context;
+  const { access } = context.parts.core;
   return route({
     method: 'get',
     path: '/why',
@@ -471,10 +472,7 @@ function whyRoute(context: AdminContext): Route {
     answers: { 200: '`{ allowed, reason, chain, grants }`' },
     async run(call) {
       const { user = '', permission = '', scope = 'global' } = given(call.query);
-      const found =
-        user === ''
-          ? null
-          : ((await users.findByEmail(user)) ?? (await users.findByUsername(user)) ?? (await findById(user)));
+      const found = user === '' ? null : await people.find(user);
       const answer =
         user === '' && call.wantsPage ? null : await access.explain(found?.id ?? '', permission, scope);
       return {
@@ -491,8 +489,4 @@ function whyRoute(context: AdminContext): Route {
       };
     },
   });
-
-  async function findById(id: string) {
-    return /^[\w-]{1,64}$/.test(id) ? users.find(id) : null;
-  }
 }

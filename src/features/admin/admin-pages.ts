@@ -38,6 +38,11 @@ const SHOWN = {
   sessions: 'sessions:manage',
   audit: 'audit:read',
   webhooks: 'webhooks:manage',
+  orgs: 'org:read',
+  createOrgs: 'org:create',
+  manageOrgs: 'org:manage',
+  deleteOrgs: 'org:delete',
+  apiKeys: 'apikeys:manage',
 } as const;
 
 /** The frame of every page: navigation, and the confirmation of what was just done. */

@@ -1,4 +1,5 @@
 import type { Actor } from '../../actor.js';
+import type { ApiKey } from '../../auth.js';
 import type { ScopeManager } from '../../core/access/scopes.js';
 import type { BroadcastHealth } from '../../core/instances/broadcast.js';
 import type { JobManager } from '../../core/instances/jobs.js';
@@ -48,6 +49,52 @@ export interface IssuedWebhook {
   secret: string;
 }
 
+/** What an organization demands of its members; see features/orgs. */
+export interface AdminOrgPolicy {
+  requireSecondFactor: boolean;
+  sessionMaxSeconds: number | null;
+  allowedEmailDomains: string[];
+  joinByDomain: boolean;
+}
+
+/** An organization; see features/orgs. */
+export interface AdminOrg {
+  id: string;
+  slug: string;
+  name: string;
+  metadata: Record<string, unknown>;
+  policy: AdminOrgPolicy;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/** A person who holds roles exactly at an organization. */
+export interface AdminMember {
+  user: { id: string; email: string; username: string | null };
+  roles: string[];
+  since: Date;
+}
+
+/** A service account; see features/service-accounts. */
+export interface AdminServiceAccount {
+  id: string;
+  kind: 'service';
+  orgId: string;
+  name: string;
+  createdById: string | null;
+  createdAt: Date;
+  suspendedAt: Date | null;
+}
+
+/** What is said of a new API key. */
+export interface NewKey {
+  name: string;
+  kind?: ApiKey['kind'];
+  grants?: { role: string; scope: string }[];
+  expiresInSeconds?: number;
+  allowedIps?: string[];
+}
+
 /** What the administration works with: the managers that everybody else uses, with their rules. */
 export interface AdminParts {
   readonly core: SignInCore;
@@ -73,6 +120,36 @@ export interface AdminParts {
       query?: PageQuery & { status?: AdminDelivery['status'] },
     ): Promise<Page<AdminDelivery>>;
     replay(deliveryId: string, actor: Actor): Promise<void>;
+  };
+  readonly orgs: {
+    create(input: { name: string; slug?: string }, actor: Actor): Promise<AdminOrg>;
+    findByName(idOrSlug: string): Promise<AdminOrg | null>;
+    list(query: PageQuery & { search?: string }): Promise<Page<AdminOrg>>;
+    update(
+      id: string,
+      change: {
+        name?: string;
+        slug?: string;
+        metadata?: Readonly<Record<string, unknown>>;
+        policy?: Partial<AdminOrgPolicy>;
+      },
+      actor: Actor,
+    ): Promise<AdminOrg>;
+    delete(id: string, actor: Actor): Promise<void>;
+    transfer(id: string, to: { toUserId: string }, actor: Actor): Promise<void>;
+    members(scope: string, query?: PageQuery): Promise<Page<AdminMember>>;
+  };
+  readonly apiKeys: {
+    create(input: NewKey & { userId: string }, actor: Actor): Promise<{ apiKey: ApiKey; key: string }>;
+    list(userId: string, query?: PageQuery): Promise<Page<ApiKey>>;
+    listAll(query?: PageQuery): Promise<Page<ApiKey>>;
+    revoke(id: string, actor: Actor): Promise<void>;
+  };
+  readonly serviceAccounts: {
+    create(input: { orgId: string; name: string }, actor: Actor): Promise<AdminServiceAccount>;
+    get(id: string, actor: Actor): Promise<AdminServiceAccount>;
+    list(query: PageQuery & { orgId?: string }, actor: Actor): Promise<Page<AdminServiceAccount>>;
+    delete(id: string, actor: Actor): Promise<void>;
   };
   readonly auth: { requestPasswordReset(email: string, actor: Actor): Promise<unknown> };
   readonly mfa: {

@@ -11,6 +11,8 @@ import type { AdminParts } from './parts.js';
 /** A user as administrators see it: our columns, the host's listed ones, and the names of the roles held at `global`. */
 export type AdminUser = User & { roles: string[] };
 
+const ID_SHAPE = /^[\w-]{1,64}$/; // nothing else is ever an id, and PostgreSQL fails on a NUL
+
 /** People, as the administration lists and changes them. */
 export class People {
   readonly #parts: AdminParts;
@@ -33,6 +35,13 @@ export class People {
     const [user] = await this.#withRoles([publicUser(row)]);
     if (user === undefined) throw noUser();
     return user;
+  }
+
+  /** By address, username or id; null for none. */
+  async find(text: string): Promise<User | null> {
+    const { users } = this.#parts.core;
+    const named = (await users.findByEmail(text)) ?? (await users.findByUsername(text));
+    return named ?? (ID_SHAPE.test(text) ? users.find(text) : null);
   }
 
   /** Whether the actor may act upon this person. */
@@ -59,7 +68,7 @@ export class People {
   }
 
   async #row(id: string): Promise<UserRow> {
-    const row = /^[\w-]{1,64}$/.test(id) ? await this.#parts.core.users.row(id) : null;
+    const row = ID_SHAPE.test(id) ? await this.#parts.core.users.row(id) : null;
     if (row === null) throw noUser();
     return row;
   }

@@ -4,8 +4,11 @@ import { accessRoutes } from './access-routes.js';
 import type { AdminContext, AdminRouterOptions } from './admin-pages.js';
 import { frameOf } from './admin-pages.js';
 import { Impersonation } from './impersonation.js';
+import { keyRoutes } from './key-routes.js';
+import { orgRoutes } from './org-routes.js';
 import type { AdminParts } from './parts.js';
 import { People } from './people.js';
+import { serviceAccountRoutes } from './service-account-routes.js';
 import { systemRoutes } from './system-routes.js';
 import { userRoutes } from './user-routes.js';
 import { webhookRoutes } from './webhook-routes.js';
@@ -40,6 +43,9 @@ export function adminFeature(parts: AdminParts, http: HttpKit, options: AdminRou
     routes: [
       ...userRoutes(context),
       ...accessRoutes(context),
+      ...orgRoutes(context),
+      ...keyRoutes(context),
+      ...serviceAccountRoutes(context),
       ...systemRoutes(context),
       ...webhookRoutes(context),
     ],
@@ -50,6 +56,7 @@ export function adminFeature(parts: AdminParts, http: HttpKit, options: AdminRou
 function pageOf(path: string, url: string): string {
   const [, section, id] = /^\/([\w-]+)(?:\/([\w%:.~-]+))?/.exec(url.slice(path.length)) ?? [];
   if (section === undefined) return path;
-  const hasOwnPage = ['users', 'roles', 'webhooks'].includes(section) && id !== undefined;
+  const hasOwnPage =
+    ['users', 'roles', 'webhooks', 'orgs', 'service-accounts'].includes(section) && id !== undefined;
   return hasOwnPage ? `${path}/${section}/${id}` : `${path}/${section}`;
 }

@@ -153,3 +153,50 @@ export const deliveriesQuery = z.strictObject({
   ...done,
   status: z.enum(['waiting', 'delivered', 'dead']).optional(),
 });
+
+const orgName = z.string().min(1).max(200);
+const slug = z.string().min(1).max(100);
+/** The manager of organizations reads these more closely. */
+export const orgsQuery = z.strictObject({ ...page, ...done, search: z.string().max(64).optional() });
+export const orgBody = z.strictObject({ name: orgName, slug: slug.optional() });
+export const orgChangeBody = z.strictObject({
+  name: orgName.optional(),
+  slug: slug.optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  policy: z
+    .strictObject({
+      requireSecondFactor: z.boolean().optional(),
+      sessionMaxSeconds: z.number().nullable().optional(),
+      allowedEmailDomains: z.array(z.string().max(253)).max(50).optional(),
+      joinByDomain: z.boolean().optional(),
+    })
+    .optional(),
+});
+/** What the form sends: a box that is not ticked is not sent, and no domains are none. */
+export const orgPolicyForm = z.strictObject({
+  requireSecondFactor: z.boolean().default(false),
+  joinByDomain: z.boolean().default(false),
+  allowedEmailDomains: names.default([]),
+});
+export const transferBody = z.strictObject({ userId: id });
+export const apiKeysQuery = z.strictObject({ ...page, ...done, user: z.string().max(512).optional() });
+export const serviceAccountsQuery = z.strictObject({ ...page, ...done, org: z.string().max(128).optional() });
+export const serviceAccountBody = z.strictObject({ orgId: z.string().min(1).max(128), name: oneLine(64) });
+/** The manager of API keys reads these more closely. */
+export const keyBody = z.strictObject({
+  name: oneLine(64),
+  kind: z.enum(['secret', 'publishable', 'master', 'test']).optional(),
+  grants: z
+    .array(z.strictObject({ role: name, scope }))
+    .max(50)
+    .optional(),
+  expiresInSeconds: z.number().optional(),
+  allowedIps: z.array(z.string().max(64)).max(20).optional(),
+});
+const DAY = 86_400;
+export const keyForm = z
+  .strictObject({ name: oneLine(64), lifetimeDays: z.enum(['30', '90', '366']).default('90') })
+  .transform(({ name: label, lifetimeDays }) => ({
+    name: label,
+    expiresInSeconds: Number(lifetimeDays) * DAY,
+  }));

@@ -1,7 +1,7 @@
 import type { Actor } from '../../actor.js';
 import type { ApiKey } from '../../auth.js';
 import type { Core } from '../../core/core.js';
-import { type Page, type PageQuery, pageOf } from '../../core/page.js';
+import { notBefore, type Page, type PageQuery, pageOf } from '../../core/page.js';
 import { toApiKey, WITH_GRANTS } from './api-key.js';
 import { type CreateKeyInput, createKey, type IssuedKey } from './creation.js';
 import type { KeyFormat } from './format.js';
@@ -68,6 +68,21 @@ export class ApiKeyManager {
         orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
         take,
         ...(after !== null && { cursor: { id: after } }),
+      });
+      return rows.map(toApiKey);
+    });
+  }
+
+  /** @internal The keys of all users, the newest first. @throws AuthTunaError `invalid_input` */
+  listAll(query: PageQuery = {}): Promise<Page<ApiKey>> {
+    const { db } = this.#core;
+    return pageOf(query, async ({ take, after }) => {
+      const last = after === null ? undefined : await db.apiKey.findUnique({ where: { id: after } });
+      const rows = await db.apiKey.findMany({
+        where: notBefore('createdAt', last),
+        include: WITH_GRANTS,
+        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+        take,
       });
       return rows.map(toApiKey);
     });

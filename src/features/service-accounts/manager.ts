@@ -86,17 +86,22 @@ export class ServiceAccountManager {
     return toServiceAccount(await this.#managed(id, actor));
   }
 
-  /** The accounts of an organization, the newest first. @throws AuthTunaError `invalid_input`, `forbidden` */
+  /**
+   * The accounts of an organization, the newest first; without `orgId`, those of all organizations, for which the actor needs `apikeys:manage`
+   * at `global`.
+   *
+   * @throws AuthTunaError `invalid_input`, `forbidden`
+   */
   async list(
-    query: { orgId: string; cursor?: string; limit?: number },
+    query: { orgId?: string; cursor?: string; limit?: number },
     actor: Actor,
   ): Promise<Page<ServiceAccount>> {
     const { orgId, ...window } = validate(listQuery, query);
-    const scope = scopeOf(orgId);
+    const scope = orgId === undefined ? undefined : scopeOf(orgId);
     await this.#core.access.require(actor, 'apikeys:manage', scope);
     return pageOf({ ...query, ...window }, async ({ take, after }) => {
       const rows = await this.#core.db.serviceAccount.findMany({
-        where: { scope, user: { deletedAt: null } },
+        where: { ...(scope !== undefined && { scope }), user: { deletedAt: null } },
         include: WITH_USER,
         orderBy: [{ createdAt: 'desc' }, { userId: 'desc' }],
         take,

@@ -48,6 +48,7 @@ export function errorText({ code, reason }: { code: string; reason?: string }): 
 const TAKEN_TEXTS: Readonly<Record<string, string>> = {
   username: 'username_taken',
   email: 'email_taken',
+  slug: 'slug_taken',
 };
 
 /**
