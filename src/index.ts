@@ -26,7 +26,7 @@ export type {
   SignUpField,
 } from './config/options.js';
 export type { RateLimit, RateLimitName } from './config/rate-limits.js';
-export type { Access, Explanation } from './core/access/access.js';
+export type { Access, Explanation, ScopeColumn } from './core/access/access.js';
 export { definePermissions, type PermissionOf } from './core/access/definitions.js';
 export type { Permission, PermissionManager } from './core/access/permissions.js';
 export type { Role } from './core/access/role-catalog.js';

@@ -22,9 +22,10 @@ export function hostFolder(name: string): string {
   return folder;
 }
 
-/** The first lines of a host's schema. */
-export function schemaHeader(dialect: 'sqlite' | 'postgresql'): string {
+/** The first lines of a host's schema. @param lines further ones of the generator */
+export function schemaHeader(dialect: 'sqlite' | 'postgresql', lines = ''): string {
   return `generator client {
+  ${lines}
   provider            = "prisma-client"
   output              = "../client"
   moduleFormat        = "esm"
@@ -44,8 +45,18 @@ export async function createTables(database: TestDatabase, schema: string): Prom
   await connection.close();
 }
 
-/** Generates the client of `<folder>/prisma` and opens it on a database; disconnected after the test. */
-export async function hostClient<T = unknown>(folder: string, database: TestDatabase): Promise<T> {
+/** A statement that a client sent, with its parameters as JSON. */
+export interface Statement {
+  query: string;
+  params: string;
+}
+
+/** Generates the client of `<folder>/prisma` and opens it on a database; disconnected after the test. @param note is told of every statement */
+export async function hostClient<T = unknown>(
+  folder: string,
+  database: TestDatabase,
+  note?: (statement: Statement) => void,
+): Promise<T> {
   const { bin } = require('prisma/package.json') as { bin: { prisma: string } };
   const cli = join(dirname(require.resolve('prisma/package.json')), bin.prisma);
   execFileSync(process.execPath, [cli, 'generate', '--schema', join(folder, 'prisma')], {
@@ -53,13 +64,19 @@ export async function hostClient<T = unknown>(folder: string, database: TestData
     stdio: 'pipe',
   });
   const { PrismaClient } = (await import(join(folder, 'client/client.ts'))) as {
-    PrismaClient: new (options: object) => { $disconnect(): Promise<void> };
+    PrismaClient: new (
+      options: object,
+    ) => {
+      $disconnect(): Promise<void>;
+      $on(event: 'query', listener: (statement: Statement) => void): void;
+    };
   };
   const adapter =
     database.dialect === 'sqlite'
       ? new PrismaLibSql({ url: database.url, timeout: 5000 })
       : new PrismaPg({ connectionString: database.url });
-  const client = new PrismaClient({ adapter });
+  const client = new PrismaClient({ adapter, log: [{ emit: 'event', level: 'query' }] });
+  if (note !== undefined) client.$on('query', note);
   onTestFinished(() => client.$disconnect());
   return client as T;
 }

@@ -1,10 +1,13 @@
 import { PrismaLibSql } from '@prisma/adapter-libsql';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { TestDatabase } from './database.js';
+import type { Statement } from './host-prisma.js';
 
 /** How the database would read the tables of a statement without the help of an index; empty when an index narrows every read. */
 export function fullScansOf(database: TestDatabase, sql: string): Promise<string[]> {
-  return database.dialect === 'sqlite' ? onSqlite(database.url, sql) : onPostgresql(database.url, sql);
+  return database.dialect === 'sqlite'
+    ? onSqlite(database.url, sql)
+    : onPostgresql(database.url, `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${sql}`);
 }
 
 async function onSqlite(url: string, sql: string): Promise<string[]> {
@@ -19,6 +22,11 @@ async function onSqlite(url: string, sql: string): Promise<string[]> {
   }
 }
 
+/** As {@link fullScansOf} on PostgreSQL, for a statement with its parameters. */
+export async function fullScansWith(url: string, { query, params }: Statement): Promise<string[]> {
+  return onPostgresql(url, `EXPLAIN (FORMAT JSON) ${query}`, JSON.parse(params) as unknown[]);
+}
+
 interface PlanNode {
   'Node Type': string;
   'Relation Name'?: string;
@@ -27,12 +35,12 @@ interface PlanNode {
   Plans?: PlanNode[];
 }
 
-async function onPostgresql(url: string, sql: string): Promise<string[]> {
+async function onPostgresql(url: string, explain: string, params: unknown[] = []): Promise<string[]> {
   const pool = (await new PrismaPg({ connectionString: url, max: 1 }).connect()).underlyingDriver();
   try {
     // On tables this small the planner would choose a scan although there is an index.
     await pool.query('SET enable_seqscan = off');
-    const { rows } = await pool.query(`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${sql}`);
+    const { rows } = await pool.query(explain, params);
     return nodesOf(rows[0]['QUERY PLAN'][0].Plan)
       .filter(
         (node) => /Scan$/.test(node['Node Type']) && !/^(Bitmap Heap|Subquery|CTE)/.test(node['Node Type']),

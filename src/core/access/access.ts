@@ -8,14 +8,16 @@ import { credentialOf } from './credential.js';
 import { outranksEverywhere } from './delegation.js';
 import { type Explanation, explain } from './explain.js';
 import { Grants } from './grants.js';
-import { holdersOf, type ListCore, scopesWith, usersWith, whereFor } from './lists.js';
+import { holdersOf, type ListCore, scopesWith, usersWith } from './lists.js';
 import type { AssignmentRow } from './role-catalog.js';
 import type { RoleStore } from './role-store.js';
 import { isPermissionName } from './scope-name.js';
 import type { ScopeTree } from './scope-tree.js';
 import { TeamHoldings, withTeams } from './team-holdings.js';
+import { type ScopeColumn, whereFor } from './where-for.js';
 
 export type { Explanation } from './explain.js';
+export type { ScopeColumn } from './where-for.js';
 
 /**
  * The one decision, and every question that follows from it.
@@ -130,13 +132,16 @@ export class Access<P extends string = string, R extends string = string> {
    * It may be combined with the host's own conditions in any way. With the host's own client, ids are numbers where the column is `Int` or
    * `BigInt`.
    *
+   * `{ project: { column: 'id', through: 'grants' } }` is for people with thousands of grants: the relation `grants` leads to a view over the
+   * assignments, described in docs/access.md, and the filter holds no list of the projects.
+   *
    * @param options.model the host's model, needed where several have these columns with different types
    * @throws AuthTunaError `misconfigured` without a column, and where `options.model` is needed or wrong
    */
   async whereFor<N extends string>(
     userId: string,
     permission: N & Checked<N, P>,
-    columns: Readonly<Record<string, string>>,
+    columns: Readonly<Record<string, ScopeColumn>>,
     options: { model?: string } = {},
   ): Promise<object> {
     return whereFor(this.#lists, await this.grantsOf(userId), permission, columns, options);

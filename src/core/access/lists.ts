@@ -1,9 +1,7 @@
-import { misconfigured } from '../../errors.js';
 import { type Page, type PageQuery, pageOf } from '../page.js';
 import type { Runtime } from '../runtime.js';
 import { type PublicUser, publicUser } from '../user.js';
-import { type Chain, GLOBAL_CHAIN, type Grants } from './grants.js';
-import { idReaders } from './host-ids.js';
+import { GLOBAL_CHAIN, type Grants } from './grants.js';
 import type { CompiledRole, RoleCatalog } from './role-catalog.js';
 import { isPermissionName, parseScope } from './scope-name.js';
 import type { ScopeTree } from './scope-tree.js';
@@ -14,7 +12,7 @@ export interface ListCore extends Runtime {
   readonly scopeTree: ScopeTree;
 }
 
-const CHUNK = 500; // ids in one query
+const CHUNK = 5000; // ids in one query
 
 /** {@link Access.scopesWith} @param grants what the user holds; null for a user who is unknown, suspended or deleted */
 export async function scopesWith(
@@ -23,44 +21,10 @@ export async function scopesWith(
   permission: string,
   options: { type?: string },
 ): Promise<{ all: true } | { all: false; scopes: string[] }> {
-  const granted = grants === null ? [] : await grantedScopes(core, permission, grants);
-  if (granted === 'all') return { all: true };
+  const given = grants === null ? { granted: [] } : await grantedScopes(core, permission, grants);
+  if (given === 'all') return { all: true };
   const isWanted = (scope: string) => options.type === undefined || parseScope(scope)?.type === options.type;
-  return { all: false, scopes: granted.filter(isWanted).sort() };
-}
-
-/** {@link Access.whereFor} @param grants what the user holds; null for a user who is unknown, suspended or deleted */
-export async function whereFor(
-  core: ListCore,
-  grants: Grants | null,
-  permission: string,
-  columns: Readonly<Record<string, string>>,
-  options: { model?: string } = {},
-): Promise<object> {
-  const [anyColumn] = Object.values(columns);
-  if (anyColumn === undefined)
-    throw misconfigured("whereFor needs at least one column, such as { project: 'id' }");
-  const readers = idReaders(core, Object.values(columns), options);
-  // Not `OR: []`: inside an AND of the host's, Prisma drops that, and every row would match.
-  const nothing = { [anyColumn]: { in: [] } };
-  if (grants === null) return nothing;
-  const granted = await grantedScopes(core, permission, grants);
-  if (granted === 'all') return {};
-  const idsByColumn = new Map<string, Set<unknown>>();
-  const place = (column: string, text: string) => {
-    const id = readers.get(column)?.(text);
-    if (id !== undefined) idsByColumn.set(column, (idsByColumn.get(column) ?? new Set()).add(id));
-  };
-  const columnOf = new Map(Object.entries(columns).filter(([type]) => type !== 'owner'));
-  for (const { type, id } of await reachableScopes(core, granted, columnOf)) {
-    const column = columnOf.get(type);
-    if (column !== undefined) place(column, id);
-  }
-  if (columns.owner !== undefined && isPermissionName(permission) && grants.catalog.owner.allows(permission))
-    place(columns.owner, grants.userId);
-  return idsByColumn.size === 0
-    ? nothing
-    : { OR: [...idsByColumn].map(([column, ids]) => ({ [column]: { in: [...ids] } })) };
+  return { all: false, scopes: given.granted.filter(isWanted).sort() };
 }
 
 /** {@link Access.usersWith} */
@@ -130,47 +94,33 @@ async function activeUsers(core: ListCore, condition: object, query: PageQuery):
   });
 }
 
-/** The scopes at which a permission was given, by an assignment or by owning them; not those below. */
-async function grantedScopes(core: ListCore, permission: string, grants: Grants): Promise<'all' | string[]> {
-  if (!isPermissionName(permission)) return [];
-  if (grants.allow(permission, GLOBAL_CHAIN)) return 'all';
-  const granted: string[] = [];
-  for (const scope of grants.scopes) {
-    const set = grants.at(scope);
-    if (set === undefined || !set.allows(permission)) continue;
-    const chain: Chain | null | undefined =
-      set.owners.length > 0 ? await core.scopeTree.chainOf(scope, { fresh: true }) : undefined;
-    if (chain === undefined || (chain !== null && grants.heldAt(chain, 0)?.allows(permission)))
-      granted.push(scope);
-  }
-  if (!grants.catalog.owner.allows(permission)) return granted;
-  const owned = await core.db.scopeNode.findMany({ where: { ownerId: grants.userId }, select: { id: true } });
-  return [...new Set([...granted, ...owned.map((node) => node.id)])];
-}
-
-/** The granted scopes and the registered ones below them, leaving out what a column of another type covers already. */
-async function reachableScopes(
+/**
+ * The scopes at which a permission was given, by an assignment or by owning them, not those below; `all` when it was given at `global`.
+ *
+ * `uncounted` are scopes with an assigned role that would give it, but that counts only elsewhere.
+ */
+export async function grantedScopes(
   core: ListCore,
-  granted: readonly string[],
-  columnOf: ReadonlyMap<string, string>,
-): Promise<{ type: string; id: string }[]> {
-  const reached: { type: string; id: string }[] = [];
-  const seen = new Set<string>();
-  let level = granted.map((scope) => ({ scope, coveredBy: null as string | null }));
-  while (level.length > 0) {
-    const parents = new Map<string, string | null>();
-    for (const { scope, coveredBy } of level) {
-      const name = parseScope(scope);
-      if (name === null || seen.has(scope)) continue;
-      seen.add(scope);
-      const isColumn = columnOf.has(name.type);
-      if (isColumn && (coveredBy === null || coveredBy === name.type)) reached.push(name);
-      parents.set(scope, isColumn ? (coveredBy ?? name.type) : coveredBy);
-    }
-    const children = await childrenOf(core, [...parents.keys()]);
-    level = children.map(({ id, parentId }) => ({ scope: id, coveredBy: parents.get(parentId) ?? null }));
-  }
-  return reached;
+  permission: string,
+  grants: Grants,
+): Promise<'all' | { granted: string[]; uncounted: string[] }> {
+  if (!isPermissionName(permission)) return { granted: [], uncounted: [] };
+  if (grants.allow(permission, GLOBAL_CHAIN)) return 'all';
+  const giving = grants.scopes.filter((scope) => grants.at(scope)?.allows(permission) === true);
+  const counts = await Promise.all(
+    giving.map(async (scope) => {
+      if (grants.at(scope)?.owners.length === 0) return true;
+      const chain = await core.scopeTree.chainOf(scope, { fresh: true });
+      return chain !== null && grants.heldAt(chain, 0)?.allows(permission) === true;
+    }),
+  );
+  const owned = grants.catalog.owner.allows(permission)
+    ? await core.db.scopeNode.findMany({ where: { ownerId: grants.userId }, select: { id: true } })
+    : [];
+  return {
+    granted: [...new Set([...giving.filter((_scope, index) => counts[index]), ...owned.map(({ id }) => id)])],
+    uncounted: giving.filter((_scope, index) => !counts[index]),
+  };
 }
 
 /** The registered scopes directly below any of these. */
