@@ -131,6 +131,20 @@ export async function requireChain({ scopeTree }: RoleCore, scope: string): Prom
   return chain;
 }
 
+/**
+ * Refuses a scope that is not registered, that the host's tables do not know and at which nobody holds anything.
+ *
+ * @throws AuthTunaError `not_found`
+ */
+export async function requireKnown(
+  { db, scopeTree }: Pick<RoleCore, 'db' | 'scopeTree'>,
+  scope: string,
+): Promise<void> {
+  if ((await scopeTree.rowOf(scope)) !== null || (await scopeTree.resolve(scope)) !== null) return;
+  const held = await db.roleAssignment.findFirst({ where: { scope }, select: { scope: true } });
+  if (held === null) throw new AuthTunaError('not_found');
+}
+
 /** Whether every scope of a chain is a row. */
 async function isRegistered({ scopeTree }: RoleCore, { scopes }: Chain): Promise<boolean> {
   const rows = await Promise.all(

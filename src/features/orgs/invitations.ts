@@ -1,5 +1,6 @@
 import type { Actor } from '../../actor.js';
 import { mayGive } from '../../core/access/assignment-plans.js';
+import { requireKnown } from '../../core/access/scope-nodes.js';
 import type { Fact } from '../../core/changes/audit.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Mail } from '../../core/changes/outbox.js';
@@ -147,6 +148,7 @@ export async function listInvitations(
       ...(cursor !== null && { cursor: { id: cursor } }),
     }),
   );
+  if (items.length === 0) await requireKnown(core, scope);
   return { items: items.map(toInvitation), nextCursor };
 }
 

@@ -174,7 +174,7 @@ export class OrgManager {
     await transferOrg(this.#core, id, validate(transferInput, to).toUserId, actor);
   }
 
-  /** The people who hold a role exactly at a scope, by id. @throws AuthTunaError `invalid_input` */
+  /** The people who hold a role exactly at a scope, by id. @throws AuthTunaError `invalid_input`; `not_found` for an unknown scope */
   members(scope: string, query: MemberQuery = {}): Promise<Page<Member>> {
     return membersOf(this.#core, scope, query);
   }
@@ -230,7 +230,7 @@ export class OrgManager {
     return invite(this.#core, scope, validate(invitationInput, invitation), actor);
   }
 
-  /** All invitations to a scope, the newest first. @throws AuthTunaError `invalid_input` */
+  /** All invitations to a scope, the newest first. @throws AuthTunaError `invalid_input`; `not_found` for an unknown scope */
   listInvitations(scope: string, query: InvitationQuery = {}): Promise<Page<Invitation>> {
     return listInvitations(this.#core, scope, query);
   }

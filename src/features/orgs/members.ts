@@ -1,6 +1,7 @@
 import type { Actor } from '../../actor.js';
 import { planAssign, planUnassign } from '../../core/access/assignment-plans.js';
 import { notEnded } from '../../core/access/lists.js';
+import { requireKnown } from '../../core/access/scope-nodes.js';
 import { withdraw } from '../../core/access/withdrawal.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
@@ -47,6 +48,7 @@ export async function membersOf(core: Core, scope: string, query: MemberQuery): 
       take,
     }),
   );
+  if (items.length === 0) await requireKnown(core, scope);
   return { items: items.map(toMember), nextCursor };
 }
 

@@ -111,7 +111,7 @@ export class ProjectManager {
     return row === null ? null : toProject(row);
   }
 
-  /** The projects of an organization, by id. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
+  /** The projects of an organization, by id. @throws AuthTunaError `not_found`; `invalid_input` for a limit outside 1 to 100 */
   async list(query: ProjectQuery): Promise<Page<Project>> {
     const { orgId, search = '', readableBy } = query;
     const text = search.toLowerCase();
@@ -131,6 +131,7 @@ export class ProjectManager {
         take,
       }),
     );
+    if (items.length === 0) await requireOrg(this.#core, orgId);
     return { items: items.map(toProject), nextCursor };
   }
 

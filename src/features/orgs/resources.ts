@@ -2,7 +2,7 @@ import { type Actor, isSystem } from '../../actor.js';
 import { Standing } from '../../core/access/delegation.js';
 import { freshChain, grantsOfActor } from '../../core/access/role-core.js';
 import { isScope } from '../../core/access/scope-name.js';
-import { addNode, moveNode, requireChain } from '../../core/access/scope-nodes.js';
+import { addNode, moveNode, requireChain, requireKnown } from '../../core/access/scope-nodes.js';
 import { changeOwner } from '../../core/access/scope-owner.js';
 import { removeTree } from '../../core/access/scope-removal.js';
 import { requireMayMove } from '../../core/access/scope-rights.js';
@@ -94,7 +94,7 @@ export class ResourceManager {
     return row === null ? null : ((await this.#withNodes([row]))[0] ?? null);
   }
 
-  /** Resources by id, of a type or directly below a parent. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
+  /** Resources by id, of a type or directly below a parent. @throws AuthTunaError `not_found` for an unknown parent; `invalid_input` for a limit outside 1 to 100 */
   async list(query: ResourceQuery = {}): Promise<Page<Resource>> {
     const { parent, type } = query;
     const { db } = this.#core;
@@ -122,6 +122,7 @@ export class ResourceManager {
         take,
       }),
     );
+    if (items.length === 0) await requireKnown(this.#core, parent);
     return {
       items: items.map((node) => ({
         id: node.id.slice(node.id.indexOf(':') + 1),

@@ -1,6 +1,6 @@
 import { type Actor, isSystem } from '../../actor.js';
 import { isScope, parseScope } from '../../core/access/scope-name.js';
-import { addNode, moveNode, requireChain } from '../../core/access/scope-nodes.js';
+import { addNode, moveNode, requireChain, requireKnown } from '../../core/access/scope-nodes.js';
 import { removeTree } from '../../core/access/scope-removal.js';
 import { requireMayMove } from '../../core/access/scope-rights.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
@@ -85,7 +85,7 @@ export class TeamManager {
     return row === null ? null : toTeam(row);
   }
 
-  /** The teams directly below a scope. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
+  /** The teams directly below a scope. @throws AuthTunaError `not_found` for an unknown scope; `invalid_input` for a limit outside 1 to 100 */
   async list(query: TeamQuery): Promise<Page<Team>> {
     const { parent, search = '', readableBy } = query;
     if (/[%\\]/.test(search)) return { items: [], nextCursor: null };
@@ -104,6 +104,7 @@ export class TeamManager {
         take,
       }),
     );
+    if (items.length === 0) await requireKnown(this.#core, parent);
     return { items: items.map(toTeam), nextCursor };
   }
 

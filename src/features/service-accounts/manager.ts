@@ -1,5 +1,6 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import { isScope } from '../../core/access/scope-name.js';
+import { requireKnown } from '../../core/access/scope-nodes.js';
 import type { Core } from '../../core/core.js';
 import { type Page, pageOf } from '../../core/page.js';
 import { invalid } from '../../core/refusals.js';
@@ -90,7 +91,7 @@ export class ServiceAccountManager {
    * The accounts of an organization, the newest first; without `orgId`, those of all organizations, for which the actor needs `apikeys:manage`
    * at `global`.
    *
-   * @throws AuthTunaError `invalid_input`, `forbidden`
+   * @throws AuthTunaError `invalid_input`, `forbidden`; `not_found` for an unknown organization
    */
   async list(
     query: { orgId?: string; cursor?: string; limit?: number },
@@ -99,7 +100,7 @@ export class ServiceAccountManager {
     const { orgId, ...window } = validate(listQuery, query);
     const scope = orgId === undefined ? undefined : scopeOf(orgId);
     await this.#core.access.require(actor, 'apikeys:manage', scope);
-    return pageOf({ ...query, ...window }, async ({ take, after }) => {
+    const page = await pageOf({ ...query, ...window }, async ({ take, after }) => {
       const rows = await this.#core.db.serviceAccount.findMany({
         where: { ...(scope !== undefined && { scope }), user: { deletedAt: null } },
         include: WITH_USER,
@@ -109,6 +110,8 @@ export class ServiceAccountManager {
       });
       return rows.map(toServiceAccount);
     });
+    if (scope !== undefined && page.items.length === 0) await requireKnown(this.#core, scope);
+    return page;
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Actor } from '../../actor.js';
 import { isScope } from '../../core/access/scope-name.js';
+import { requireKnown } from '../../core/access/scope-nodes.js';
 import type { Core } from '../../core/core.js';
 import { invalid } from '../../core/refusals.js';
 import { SSO_PREFIX } from '../../core/users/sign-in-methods.js';
@@ -90,7 +91,7 @@ export class SsoConnectionManager {
     return this.#describe(await managedConnection(this.#core, id, actor));
   }
 
-  /** Those of a scope, the oldest first. @throws AuthTunaError `forbidden` */
+  /** Those of a scope, the oldest first. @throws AuthTunaError `forbidden`; `not_found` for an unknown scope */
   async list(scope: string, actor: Actor): Promise<SsoConnection[]> {
     await requireManage(this.#core, actor, scope);
     const rows = await this.#core.db.ssoConnection.findMany({
@@ -98,6 +99,7 @@ export class SsoConnectionManager {
       include: { domains: true },
       orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
     });
+    if (rows.length === 0) await requireKnown(this.#core, scope);
     return Promise.all(rows.map((row) => this.#describe(row)));
   }
 
