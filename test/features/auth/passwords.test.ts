@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { AuthTuna } from '../../../src/authtuna-interface.js';
 import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD } from '../../support/app.js';
+import { caught } from '../../support/caught.js';
 import { type MailedApp, startMailedApp, tokenIn } from '../../support/mailed-app.js';
 
 const ADA = 'ada@example.com';
@@ -52,13 +53,13 @@ const PATHS: Record<string, (app: MailedApp, email: string, password: string) =>
 
 /** Routes of the host's own, for what no route of ours does. */
 function hostRoutes(app: Express, authTuna: AuthTuna): void {
-  app.post('/host/people', express.json(), async (req, res) => {
-    res.json(await authTuna.users.create(req.body));
-  });
-  app.post('/host/people/:id/password', express.json(), async (req, res) => {
-    await authTuna.passwords.set(req.params.id, req.body.password, SYSTEM);
+  const create = caught(async (req, res) => res.json(await authTuna.users.create(req.body)));
+  const setPassword = caught(async (req, res) => {
+    await authTuna.passwords.set(String(req.params.id), req.body.password, SYSTEM);
     res.json({});
   });
+  app.post('/host/people', express.json(), create);
+  app.post('/host/people/:id/password', express.json(), setPassword);
 }
 
 test('15 to 256 code points, on every path that sets a password (PW-1)', async () => {

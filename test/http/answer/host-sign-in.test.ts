@@ -3,16 +3,18 @@ import { expect, test } from 'vitest';
 import type { AuthTuna } from '../../../src/authtuna-interface.js';
 import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD, startApp } from '../../support/app.js';
+import { caught } from '../../support/caught.js';
 import { enrolTotp } from '../../support/factors.js';
 
 /** An app with a sign-in route of its own, which knows people by a card. */
 function cards(app: Express, authTuna: AuthTuna): void {
-  app.post('/card', express.json(), async (req, res) => {
+  const signIn = caught(async (req, res) => {
     const result = await authTuna.signIn(req, res, req.body.userId, req.body.amr ?? ['hwk'], {
       rememberMe: req.body.rememberMe === true,
     });
     res.json({ status: result.status, email: result.user.email });
   });
+  app.post('/card', express.json(), signIn);
 }
 
 test("a host's own route signs in: cookie, events and rules are those of every other way in", async () => {

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { SYSTEM } from '../../../src/index.js';
 import { startApp, type TestInstance } from '../../support/app.js';
 import type { Browser } from '../../support/browser.js';
+import { caught } from '../../support/caught.js';
 import { COOKIE } from '../../support/sessions.js';
 
 /** Sends headers and half a body; `finish` sends the rest, and gives the answer. */
@@ -63,10 +64,10 @@ async function slowApp() {
           'permission-fresh': authTuna.requirePermission('project:read', { ...scoped, fresh: true }),
           recent: authTuna.requireRecentLogin(),
           role: authTuna.requireRole('org_admin', scoped),
-          'in-the-handler': async (req, _res, next) => {
+          'in-the-handler': caught(async (req, _res, next) => {
             await req.auth.require('project:read', `project:${req.params.projectId}`);
             next();
-          },
+          }),
         };
         host.use('/slow', reading.signal, express.json());
         for (const [way, guard] of Object.entries(guards)) host.post(`/slow/${way}/:projectId`, guard, done);
