@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { ErrorRequestHandler, Request, RequestHandler, Response, Router } from 'express';
+import type { ErrorRequestHandler, Request, Response, Router } from 'express';
 import type { Auth, Checked, User } from './auth.js';
 import type { RateLimitName } from './config/rate-limits.js';
 import type { Access } from './core/access/access.js';
@@ -38,6 +38,7 @@ import type { SecurityHeaderOptions } from './http/answer/headers.js';
 import type { HostSignInOptions } from './http/answer/host-sign-in.js';
 import type { ErrorHandlerOptions } from './http/errors.js';
 import type { GuardOptions, UserGuardOptions } from './http/guards/guards.js';
+import type { Middleware } from './http/guards/host-middleware.js';
 import type { RateLimitOptions } from './http/guards/rate-limit.js';
 import type { RecentLoginOptions } from './http/guards/step-up.js';
 import type { RouterOptions } from './http/kit.js';
@@ -64,24 +65,24 @@ export interface AuthTuna<U extends User = User, P extends string = string, R ex
   on<T extends EventType>(type: T | '*', listener: EventListener<T>): () => void;
 
   /** Resolves who is calling: sets `req.auth` and `req.user`, and renews the cookie when that is due. */
-  session(): RequestHandler;
-  requireUser(options?: UserGuardOptions): RequestHandler;
-  requirePermission(permission: P | readonly P[], options?: GuardOptions): RequestHandler;
+  session(): Middleware;
+  requireUser(options?: UserGuardOptions): Middleware;
+  requirePermission(permission: P | readonly P[], options?: GuardOptions): Middleware;
   requireRole<N extends string>(
     role: (N & Checked<N, R>) | readonly (N & Checked<N, R>)[],
     options?: GuardOptions,
-  ): RequestHandler;
+  ): Middleware;
   /** The user proved who they are a short time ago (ten minutes), with a second factor where one is enrolled. 401 with how to prove it. */
-  requireRecentLogin(options?: RecentLoginOptions): RequestHandler;
+  requireRecentLogin(options?: RecentLoginOptions): Middleware;
   /** The session was made or raised with a second factor. */
-  requireSecondFactor(): RequestHandler;
+  requireSecondFactor(): Middleware;
   /**
    * Limits how often one address, or user, may call a route of the host: `rateLimit('search', { limit: 30, windowSeconds: 60 })`. Routes
    * with the same name share one limit.
    */
-  rateLimit(name: RateLimitName | (string & {}), options?: RateLimitOptions): RequestHandler;
+  rateLimit(name: RateLimitName | (string & {}), options?: RateLimitOptions): Middleware;
   /** Refuses unsafe requests that another site made; the routers and signed-in requests have it already. */
-  csrf(): RequestHandler;
+  csrf(): Middleware;
   /**
    * The token for a form of the host's own that posts to one of our routes, in a hidden field called `csrfToken`. It belongs to the session, or
    * to this browser for an hour before there is one, by a cookie that the same answer sets. The answer has `Cache-Control: no-store`.
@@ -104,7 +105,7 @@ export interface AuthTuna<U extends User = User, P extends string = string, R ex
     amr: readonly string[],
     options?: HostSignInOptions,
   ): Promise<SignInResult>;
-  securityHeaders(options?: SecurityHeaderOptions): RequestHandler;
+  securityHeaders(options?: SecurityHeaderOptions): Middleware;
   /**
    * The last middleware of the app. With `{ only: 'authtuna' }` it answers refusals of this library alone, and your own handler stands behind
    * it.

@@ -28,7 +28,7 @@ import { createCallers } from './http/caller/create-callers.js';
 import { errorHandlerFor } from './http/errors.js';
 import { csrf } from './http/guards/csrf.js';
 import { Guards } from './http/guards/guards.js';
-import { both, called } from './http/guards/host-middleware.js';
+import { both, called, middleware } from './http/guards/host-middleware.js';
 import { StepUpGuards } from './http/guards/step-up.js';
 import { createHttpKit } from './http/kit.js';
 import { Mounts } from './http/mounts.js';
@@ -139,25 +139,25 @@ export function assemble<const O extends AnyOptions>(
         throw misconfigured(`on('${type}'): nothing is called that; events are ${EVENT_TYPES.join(', ')}`);
       return core.events.on(type, listener);
     },
-    session: called('session', () => callers.sessions.handler),
-    requireUser: called('requireUser', (guardOptions) => guards.requireUser(guardOptions)),
-    requirePermission: called('requirePermission', guards.requirePermission),
-    requireRole: called('requireRole', guards.requireRole),
-    requireRecentLogin: called('requireRecentLogin', (loginOptions) =>
+    session: middleware('session', () => callers.sessions.handler),
+    requireUser: middleware('requireUser', (guardOptions) => guards.requireUser(guardOptions)),
+    requirePermission: middleware('requirePermission', guards.requirePermission),
+    requireRole: middleware('requireRole', guards.requireRole),
+    requireRecentLogin: middleware('requireRecentLogin', (loginOptions) =>
       both(guards.requireUser(), stepUp.requireRecentLogin(loginOptions)),
     ),
-    requireSecondFactor: called('requireSecondFactor', () =>
+    requireSecondFactor: middleware('requireSecondFactor', () =>
       both(guards.requireUser(), stepUp.requireSecondFactor()),
     ),
-    rateLimit: called('rateLimit', http.rateLimit),
-    csrf: called('csrf', () => csrf(config, crossSitePosts)),
+    rateLimit: middleware('rateLimit', http.rateLimit),
+    csrf: middleware('csrf', () => csrf(config, crossSitePosts)),
     signIn: (req, res, userId, amr, signInOptions) =>
       signInFromHost(features.core, http, req, res, userId, amr, signInOptions),
     formToken(req, res) {
       authOf(req); // says so where session() is missing, before which everybody would be a stranger
       return views.csrfToken(req, res);
     },
-    securityHeaders: called('securityHeaders', (headerOptions) =>
+    securityHeaders: middleware('securityHeaders', (headerOptions) =>
       securityHeaders(config.isSecure, headerOptions),
     ),
     errorHandler: called('errorHandler', (handlerOptions = {}) =>

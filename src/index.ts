@@ -116,6 +116,7 @@ export { currentUser } from './http/caller/attach.js';
 export type { Credential } from './http/caller/authenticators.js';
 export type { Problem } from './http/errors.js';
 export type { GuardOptions, UserGuardOptions } from './http/guards/guards.js';
+export type { Middleware } from './http/guards/host-middleware.js';
 export type { RateLimitOptions } from './http/guards/rate-limit.js';
 export type { RecentLoginOptions } from './http/guards/step-up.js';
 export type { RouterOptions } from './http/kit.js';

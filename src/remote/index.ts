@@ -1,4 +1,4 @@
-import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
+import type { ErrorRequestHandler, Request } from 'express';
 import type { Config } from '../config/config.js';
 import type { Logger } from '../config/options.js';
 import { AuthTunaError, misconfigured } from '../errors.js';
@@ -7,6 +7,7 @@ import { hasBearer, refuseTwoAuthorizations } from '../http/caller/authenticator
 import { createErrorHandler, handle } from '../http/errors.js';
 import { isCrossSite, isSafeMethod } from '../http/guards/csrf.js';
 import type { GuardOptions, UserGuardOptions } from '../http/guards/guards.js';
+import { forAnyRoute, type Middleware } from '../http/guards/host-middleware.js';
 import { isAllowedUrl } from '../net/outbound.js';
 import { requirePermission, requireRole, requireUser } from './guards.js';
 import { RemoteAuth } from './remote-auth.js';
@@ -39,10 +40,10 @@ export interface RemoteOptions {
 /** What a server without the database has of AuthTuna. */
 export interface RemoteAuthTuna {
   /** `app.use(authTuna.session())`: who is calling, as `req.auth` and `req.user`. 503 where a credential cannot be checked. */
-  session(): RequestHandler;
-  requireUser(options?: UserGuardOptions): RequestHandler;
-  requirePermission(permission: string | readonly string[], options?: GuardOptions): RequestHandler;
-  requireRole(role: string | readonly string[], options?: GuardOptions): RequestHandler;
+  session(): Middleware;
+  requireUser(options?: UserGuardOptions): Middleware;
+  requirePermission(permission: string | readonly string[], options?: GuardOptions): Middleware;
+  requireRole(role: string | readonly string[], options?: GuardOptions): Middleware;
   errorHandler(): ErrorRequestHandler;
   /**
    * The person whom the AuthTuna server has handed over to this app; the token is spent. Give them a session of your own then.
@@ -87,7 +88,7 @@ export function remote(options: RemoteOptions): RemoteAuthTuna {
     logger,
   });
   return {
-    session: () =>
+    session: forAnyRoute(() =>
       handle((req, res, next) => {
         const { ip } = addressOf(req.socket.remoteAddress, req.headers['x-forwarded-for']);
         const credential = credentialOf(req, ip, options.cookieName);
@@ -111,9 +112,10 @@ export function remote(options: RemoteOptions): RemoteAuthTuna {
           ? server.verify(presented, [], { isLatest: !isSafe }).then(goOn)
           : goOn(known);
       }),
-    requireUser,
-    requirePermission,
-    requireRole,
+    ),
+    requireUser: forAnyRoute(requireUser),
+    requirePermission: forAnyRoute(requirePermission),
+    requireRole: forAnyRoute(requireRole),
     errorHandler: () => errorHandler,
     acceptHandOver: (token, input) => server.acceptHandOver(token, input),
     access: { can: (userId, permission, scope = 'global') => server.can(userId, permission, scope) },
