@@ -9,12 +9,22 @@
 // | js, ts          | is compiled on its own; test/consumers/docs/context.d.ts declares the names that it may use without saying where from |
 // | json            | is parsed                                                                                                          |
 // | sh              | is parsed by bash; every `npx authtuna` command and every npm script in it must exist                              |
+// | sh run          | as sh, and is run, in the order of the page, in a folder of the page; see `followed`                                |
+// | js app.mjs      | is written to the folder of the page under that name                                                               |
 // | other languages | nothing: `text` for code that cannot be checked                                                                    |
 //
 // Prints every problem with its page and line, and exits with 1 if there is one.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 
@@ -26,6 +36,7 @@ if (rootArgument === undefined) {
 const root = resolve(rootArgument);
 const WORK = 'docs-check';
 const LIMIT_MS = 30_000;
+const GUIDE_LIMIT_MS = 90_000;
 const UNCHECKED = ['text', 'html', 'nginx', 'dockerfile', 'prisma'];
 
 // Loaded before each program.
@@ -58,21 +69,29 @@ for (const program of programs) {
   await Promise.all([runs(program, 'mjs', program.code), runs(program, 'cjs', asCommonJs(program.code))]);
   console.log(`${program.page}:${program.line} was run`);
 }
+const guides = [...new Set(blocks.filter(({ info }) => info === 'sh run').map(({ page }) => page))];
+for (const page of guides) {
+  await followed(page);
+  console.log(`${page} was followed`);
+}
 const snippets = blocks.filter(({ info }) => info === 'js' || info === 'ts');
 compile(snippets);
 const data = blocks.filter(({ info }) => info === 'json');
 for (const block of data) checkJson(block);
-const scripts = blocks.filter(({ info }) => info === 'sh');
+const scripts = blocks.filter(({ info }) => info === 'sh' || info === 'sh run');
 checkScripts(scripts);
 for (const block of blocks) {
   if (block.info === '') report(block, 'the block names no language; write text for one that is no program');
-  else if (!['js run', 'js', 'ts', 'json', 'sh', ...UNCHECKED].includes(block.info))
+  else if (
+    !['js run', 'js', 'ts', 'json', 'sh', 'sh run', ...UNCHECKED].includes(block.info) &&
+    !isFile(block)
+  )
     report(block, `the block's language, ${block.info}, is not one that this script knows`);
 }
 if (problems.length === 0) rmSync(WORK, { recursive: true, force: true });
 
 console.log(
-  `${pages.length} pages: ${programs.length} programs ran, ${snippets.length} snippets compiled, ${data.length} JSON texts and ${scripts.length} shell scripts parsed`,
+  `${pages.length} pages: ${programs.length} programs ran, ${guides.length} guides were followed, ${snippets.length} snippets compiled, ${data.length} JSON texts and ${scripts.length} shell scripts parsed`,
 );
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length === 0 ? 0 : 1;
@@ -125,6 +144,46 @@ async function runs(program, extension, code) {
   const [exitCode, signal] = await ended;
   clearTimeout(timer);
   if (exitCode !== 0 && !(listens && signal === 'SIGTERM')) fails(`ended with ${exitCode ?? signal}`);
+}
+
+/**
+ * Follows a page as its reader does: writes its files and runs its commands, in order, in one folder. `test/consumers/docs/<page>.before.mjs` makes
+ * the app that the reader has already, and `<page>.after.mjs` says whether the page leads where it promises.
+ */
+async function followed(page) {
+  const name = page.replace(/^docs\/|\.md$/g, '');
+  const folder = join(WORK, `guide-${name}`);
+  mkdirSync(folder);
+  const own = join(root, 'test/consumers/docs');
+  const env = { ...process.env, PORT: String(await freePort()), OLD_DATABASE_URL: 'file:./old.db' };
+  const step = (block, command, args, input) => {
+    const { status, stdout, stderr } = spawnSync(command, args, {
+      cwd: folder,
+      env,
+      input,
+      encoding: 'utf8',
+      timeout: GUIDE_LIMIT_MS,
+    });
+    if (status !== 0) report(block, `ended with ${status ?? 'the end of its time'}\n${stdout}${stderr}`);
+    return status === 0;
+  };
+  const script = (moment) => {
+    const file = `${name}.${moment}.mjs`;
+    copyFileSync(join(own, file), join(folder, file));
+    return step({ page, line: 1 }, process.execPath, [file]);
+  };
+  copyFileSync(join(own, 'guide.mjs'), join(folder, 'guide.mjs'));
+  if (existsSync(join(own, `${name}.before.mjs`)) && !script('before')) return;
+  for (const block of blocks.filter((each) => each.page === page)) {
+    if (isFile(block)) writeFileSync(join(folder, block.info.split(' ')[1]), block.code);
+    else if (block.info === 'sh run' && !step(block, 'bash', ['-e'], block.code)) return;
+  }
+  script('after');
+}
+
+/** Whether a block is a file of its page: its fence names the file behind the language. */
+function isFile({ info }) {
+  return /^[a-z]+ [\w-]+\.[a-z]+$/.test(info);
 }
 
 async function freePort() {
