@@ -818,6 +818,25 @@ export const pageSamples = [
     entries: [oddEntry],
   }),
   page('admin/user', 'above', { ...personPage, mayManage: false, sessions: [], entries: [], factors: [] }),
+  page('admin/bulk', 'preview', {
+    ...admin,
+    values: {},
+    action: 'suspend',
+    affected: [person, { ...person, id: 'p2', email: HOSTILE, roles: [HOSTILE] }],
+    refused: [
+      { id: 'p3', email: HOSTILE, code: 'forbidden' },
+      { id: HOSTILE, email: null, code: 'not_found' },
+    ],
+    done: null,
+    returnTo: '/admin/bulk?action=suspend&users=p2',
+  }),
+  page('admin/bulk', 'done', {
+    ...admin,
+    action: 'delete',
+    affected: [],
+    refused: [{ id: 'p3', email: HOSTILE, code: 'conflict' }],
+    done: 1,
+  }),
   page('admin/roles', 'plain', {
     ...admin,
     roles: [role, oddRole],
@@ -1104,6 +1123,7 @@ export const mailSamples = [
     effectiveAt: new Date('2030-01-04T12:00:00Z'),
   }),
   page('deletion-requested', 'plain', { ...notice, effectiveAt: new Date('2030-01-31T12:00:00Z') }),
+  page('impersonated', 'plain', { ...notice, expiresInSeconds: 1800 }),
   page('passkey-added', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
   page('passkey-synced', 'plain', { ...notice, passkeyName: 'YubiKey 5C' }),
   page('passkey-added', 'hostile', { ...notice, passkeyName: HOSTILE }),

@@ -397,6 +397,10 @@ export interface AuthTunaOptions {
   humanCheckWidget?: HumanCheckWidget;
   /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
   redisUrl?: string | undefined;
+  impersonation?: {
+    /** Mail people when an administrator begins to act as them. Default false. */
+    notify?: boolean;
+  };
   privacy?: {
     /** Days between asking for the own account to be deleted and its erasure, 0 to 90. Default 30. */
     deletionGraceDays?: number;

@@ -212,6 +212,7 @@ export const schema = z.strictObject({
         .optional(),
     })
     .prefault({}),
+  impersonation: z.strictObject({ notify: z.boolean().default(false) }).prefault({}),
   privacy: z.strictObject({ deletionGraceDays: z.int().min(0).max(90).default(30) }).prefault({}),
   audit: z
     .strictObject({

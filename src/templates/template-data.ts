@@ -431,6 +431,15 @@ export interface PageData {
     sessions: readonly AdminSessionRow[];
     entries: readonly AdminEntryRow[];
   };
+  'admin/bulk': Admin & {
+    /** What the form holds. */
+    values?: Readonly<Record<string, unknown>>;
+    action: string;
+    affected: readonly AdminUserRow[];
+    refused: readonly { id: string; email: string | null; code: string }[];
+    /** How many it was done to; null while it is only shown. */
+    done: number | null;
+  };
   'admin/roles': Admin & {
     roles: readonly AdminRole[];
     matrix: readonly { name: string; cells: readonly { name: string; may: boolean }[] }[];

@@ -5,7 +5,7 @@ import { isUniqueViolation } from '../../db/client.js';
 import { misconfigured } from '../../errors.js';
 import type { Ledger } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';
-import type { Role } from './role-catalog.js';
+import { holds, type Role, type RoleCatalog } from './role-catalog.js';
 import { checkRole } from './role-input.js';
 import type { RoleStore } from './role-store.js';
 import { differences } from './role-sync.js';
@@ -161,6 +161,25 @@ async function createMissing(
     })),
     invalidates: ['roles'],
   });
+  tellOfNewPermissions(runtime, catalog, missingPermissions);
+}
+
+/**
+ * Tells once, at the first start of a version that brings a permission, which stored roles would have it in a new installation. They are the
+ * host's to change, so they are left as they are.
+ */
+function tellOfNewPermissions({ config }: Runtime, catalog: RoleCatalog, created: readonly string[]): void {
+  for (const [name, { permissions = [] }] of Object.entries<RoleDeclaration>(SHIPPED_ROLES)) {
+    const role = catalog.find(name);
+    const lacking =
+      role === null
+        ? []
+        : permissions.filter((right) => created.includes(right) && !holds(role.permissions, right));
+    for (const right of lacking)
+      config.logger.info(
+        `The role ${name} of this database does not have ${right}, which is new in this version and part of ${name} in new installations. To add it: await authTuna.roles.addPermission('${name}', '${right}', SYSTEM)`,
+      );
+  }
 }
 
 function unique(names: readonly string[] = []): string[] {

@@ -53,6 +53,8 @@ export interface MailData {
   'factor-reset': WithLink & { effectiveAt: Date };
   /** `link` leads to where it can be taken back. */
   'deletion-requested': Notice & { effectiveAt: Date };
+  /** An administrator acts as the reader. */
+  impersonated: Notice & { expiresInSeconds: number };
   'passkey-added': Notice & { passkeyName: string };
   'passkey-synced': Notice & { passkeyName: string };
   'passkey-removed': Notice & { passkeyName: string };

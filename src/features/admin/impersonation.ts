@@ -1,8 +1,10 @@
 import type { Actor } from '../../actor.js';
+import { type Mail, noticeTo } from '../../core/changes/outbox.js';
 import { noUser } from '../../core/refusals.js';
 import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
-import { isActive } from '../../core/user.js';
+import { isActive, type UserRow } from '../../core/user.js';
+import { SERVICE } from '../../core/users/service-account.js';
 import { AuthTunaError } from '../../errors.js';
 
 const LIFETIME_SECONDS = 1800;
@@ -32,7 +34,7 @@ export class Impersonation {
     await access.requireAbove(actor, userId, 'users:impersonate');
     const user = await db.user.findUnique({ where: { id: userId } });
     if (user === null || user.deletedAt !== null) throw noUser();
-    if (!isActive(user, this.#core.now()))
+    if (user.kind === SERVICE || !isActive(user, this.#core.now()))
       throw new AuthTunaError('conflict', { message: 'This account cannot sign in.' });
     const { write, result } = sessions.prepare(
       user,
@@ -51,8 +53,16 @@ export class Impersonation {
           data: { session: result.session.id },
         },
       ],
+      mails: this.#noticeFor(user),
     });
     return result;
+  }
+
+  /** Where the host wants it, the person is told that it happened and when, and not by whom or from where. */
+  #noticeFor(user: UserRow): Mail[] {
+    if (!this.#core.config.impersonation.notify) return [];
+    const { to, data } = noticeTo(this.#core, user, { ip: null, userAgent: null });
+    return [{ template: 'impersonated', to, data: { ...data, expiresInSeconds: LIFETIME_SECONDS } }];
   }
 
   /** Ends such a session. @throws AuthTunaError `conflict` when this one is none */

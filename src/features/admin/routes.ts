@@ -3,6 +3,7 @@ import type { Feature } from '../../http/route.js';
 import { accessRoutes } from './access-routes.js';
 import type { AdminContext, AdminRouterOptions } from './admin-pages.js';
 import { frameOf } from './admin-pages.js';
+import { bulkRoutes } from './bulk-routes.js';
 import { Impersonation } from './impersonation.js';
 import { keyRoutes } from './key-routes.js';
 import { orgRoutes } from './org-routes.js';
@@ -42,6 +43,7 @@ export function adminFeature(parts: AdminParts, http: HttpKit, options: AdminRou
           },
     routes: [
       ...userRoutes(context),
+      ...bulkRoutes(context),
       ...accessRoutes(context),
       ...orgRoutes(context),
       ...keyRoutes(context),

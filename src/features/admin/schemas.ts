@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { oneLine } from '../../core/validate.js';
+import { BULK_ACTIONS } from './bulk.js';
 
 const cursor = z.string().min(1).max(300).optional();
 const limit = z.coerce.number().optional();
@@ -200,3 +201,17 @@ export const keyForm = z
     name: label,
     expiresInSeconds: Number(lifetimeDays) * DAY,
   }));
+
+const MAX_AT_ONCE = 50; // a form of more fields than 64 is refused
+/** One id is a text, in an address and in a form. */
+const users = z
+  .union([id.transform((one) => [one]), z.array(id)])
+  .refine((ids) => ids.length >= 1 && ids.length <= MAX_AT_ONCE, `must be 1 to ${MAX_AT_ONCE} ids`);
+const action = z.enum(BULK_ACTIONS);
+export const bulkQuery = z.strictObject({ ...done, action, users });
+export const bulkBody = z
+  .strictObject({ action, users, reason: reason.optional(), until: moment.optional() })
+  .superRefine((body, context) => {
+    if (body.action === 'suspend' && body.reason === undefined)
+      context.addIssue({ code: 'invalid_type', expected: 'string', path: ['reason'], input: undefined });
+  });
