@@ -779,8 +779,18 @@ export const pageSamples = [
     ],
   }),
   page('account/history', 'none', { ...form, mounted, nextUrl: null, entries: [] }),
-  page('account/data', 'plain', { ...form, mounted, deletionAt: null, graceDays: 30 }),
-  page('account/data', 'leaving', { ...form, mounted, deletionAt: at(-20), graceDays: 30 }),
+  page('account/data', 'plain', { ...form, mounted, deletionAt: null, graceDays: 30, consents: [] }),
+  page('account/data', 'leaving', {
+    ...form,
+    mounted,
+    deletionAt: at(-20),
+    graceDays: 30,
+    consents: [
+      { purpose: 'terms', label: HOSTILE, url: '/terms', required: true, givenAt: at(90), isOld: true },
+      { purpose: 'news', label: { en: 'News' }, url: null, required: false, givenAt: at(9), isOld: false },
+      { purpose: 'offers', label: HOSTILE, url: null, required: false, givenAt: null, isOld: false },
+    ],
+  }),
   page('admin/overview', 'plain', {
     ...admin,
     stats: { users: 1204, suspended: 3, liveSessions: 311 },

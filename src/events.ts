@@ -13,6 +13,8 @@ export const EVENT_TYPES = [
   'user.deletion_canceled',
   'user.erased',
   'user.exported',
+  'consent.given',
+  'consent.withdrawn',
   'impersonation.started',
   'impersonation.ended',
   'user.signed_in',

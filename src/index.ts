@@ -70,6 +70,7 @@ export type { ModelNames } from './db/schema/model-names.js';
 export { optionsFromEnv } from './env.js';
 export { AuthTunaError, type ErrorCode, type ErrorFacts, type FieldError, type FieldRule } from './errors.js';
 export type { AuthEvent, EventListener, EventType } from './events.js';
+export type { ConsentRecord, ConsentState } from './features/account/consents.js';
 export type { PersonalData, PersonalDataExport } from './features/account/export.js';
 export type { HistoryEntry } from './features/account/history.js';
 export type { AccountManager, OwnSession } from './features/account/manager.js';

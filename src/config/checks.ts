@@ -27,6 +27,9 @@ export function checkOptions(parsed: ParsedOptions, isSecure: boolean, found: st
   if (parsed.resolveScope !== undefined && parsed.resolveScopes !== undefined)
     found.push('resolveScopes: does what resolveScope does; keep one of them');
   if (isSecure && parsed.mail === undefined) checkWithoutMail(parsed, found);
+  for (const name of Object.keys(parsed.privacy.consents))
+    if (Object.hasOwn(signUp.fields, name))
+      found.push(`privacy.consents.${name}: signUp.fields has a field of this name; a form needs two names`);
   checkHostColumns('signUp.fields', Object.keys(signUp.fields), prisma !== undefined, found);
   checkHostColumns('user.publicColumns', parsed.user.publicColumns, prisma !== undefined, found);
   checkModels(parsed, found);

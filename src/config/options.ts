@@ -103,6 +103,18 @@ export interface SignUpField {
   schema?: FieldSchema;
 }
 
+/** Something that people agree to, asked for when they sign up. */
+export interface ConsentPurpose {
+  /** A new version asks for a new consent: `2026-11`. */
+  version: string;
+  /** The sentence beside the box. One text, or one for each language. */
+  label: string | Readonly<Record<string, string>>;
+  /** Where it can be read: https, or a path of this site. */
+  url?: string;
+  /** Whether an account needs it, as it does of terms; default false, as for marketing. */
+  required?: boolean;
+}
+
 /** Throw to refuse; runs inside the operation, before anything is stored. */
 export interface Hooks {
   beforeSignUp?(input: { email: string; username?: string }): void | Promise<void>;
@@ -404,6 +416,13 @@ export interface AuthTunaOptions {
   privacy?: {
     /** Days between asking for the own account to be deleted and its erasure, 0 to 90. Default 30. */
     deletionGraceDays?: number;
+    /**
+     * How addresses of clients stand in the audit log: `clear` (default), `truncated` to the /24 of IPv4 and the /48 of IPv6, or `off`. Entries
+     * that are stored already stay as they are.
+     */
+    auditIp?: 'clear' | 'truncated' | 'off';
+    /** What people agree to, by purpose: `{ terms: { version: '2026-11', label: 'I accept the terms', url: '/terms', required: true } }`. */
+    consents?: Readonly<Record<string, ConsentPurpose>>;
   };
   audit?: {
     /** Days after which entries of the audit log are removed, 30 to 36 500. Default 400. */

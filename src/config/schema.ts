@@ -213,7 +213,25 @@ export const schema = z.strictObject({
     })
     .prefault({}),
   impersonation: z.strictObject({ notify: z.boolean().default(false) }).prefault({}),
-  privacy: z.strictObject({ deletionGraceDays: z.int().min(0).max(90).default(30) }).prefault({}),
+  privacy: z
+    .strictObject({
+      deletionGraceDays: z.int().min(0).max(90).default(30),
+      auditIp: z.enum(['clear', 'truncated', 'off']).default('clear'),
+      consents: z
+        .record(
+          z.string().regex(/^[a-z][A-Za-z0-9_]{0,63}$/, 'must be a name such as terms'),
+          z.strictObject({
+            version: z
+              .string()
+              .regex(/^[\w.-]{1,64}$/, 'must be letters, digits, dots and dashes, such as 2026-11'),
+            label,
+            url: link,
+            required: z.boolean().default(false),
+          }),
+        )
+        .default({}),
+    })
+    .prefault({}),
   audit: z
     .strictObject({
       retentionDays: z.int().min(30).max(36_500).default(400),

@@ -38,6 +38,12 @@ export function networkKeys(ip: string | null): NetworkKeys {
   return { host: around(4), network: around(3) };
 }
 
+/** Returns the first address of the /24 or /48 around an address, for records that need not name a single host; null for what is no address. */
+export function truncatedAddress(ip: string | null): string | null {
+  const { network } = networkKeys(ip);
+  return network === UNKNOWN ? null : network.slice(0, network.indexOf('/'));
+}
+
 /**
  * Returns an address in its one spelling (IPv6 lower-case and compressed, no zone, IPv4-mapped IPv6 as IPv4), or null for any other text.
  *

@@ -39,6 +39,8 @@ export interface OwnField {
   required: boolean;
   /** The `autocomplete` attribute. */
   autocomplete: string;
+  /** Set for a box by which people agree to something, which can be read at `url`. */
+  consent?: { url: string | null };
 }
 
 /** `id` as in the social router's path, `name` as people know it. */
@@ -402,7 +404,22 @@ export interface PageData {
     sessions: readonly SessionRow[];
   };
   'account/history': Form & { mounted: MountedPages; entries: readonly HistoryRow[]; nextUrl: string | null };
-  'account/data': Form & { mounted: MountedPages; deletionAt: Date | null; graceDays: number };
+  'account/data': Form & {
+    mounted: MountedPages;
+    deletionAt: Date | null;
+    graceDays: number;
+    consents: readonly {
+      purpose: string;
+      /** One text, or one for each language. */
+      label: string | Readonly<Record<string, string>>;
+      url: string | null;
+      required: boolean;
+      /** Null where it was not given, or was taken back. */
+      givenAt: Date | null;
+      /** There is a newer version. */
+      isOld: boolean;
+    }[];
+  };
   'admin/overview': Admin & {
     stats: { users: number; suspended: number; liveSessions: number };
     charts: readonly {

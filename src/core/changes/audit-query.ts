@@ -6,6 +6,7 @@ import { notBefore, type Page, pageOf } from '../page.js';
 import { invalid } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import { type AuditEntry, type AuditRow, toEntry } from './audit-entry.js';
+import { keptIp } from './audit-ip.js';
 
 /** Which entries; all conditions must hold. */
 export interface AuditFilter {
@@ -102,9 +103,12 @@ export async function conditionsOf(runtime: Runtime, filter: AuditFilter): Promi
 }
 
 /** What a person may mean who types something into the search field. */
-async function meaningsOf({ db }: Runtime, q: string): Promise<Condition[]> {
-  const ip = parseAddress(q);
-  if (ip !== null) return [{ ip }];
+async function meaningsOf({ db, config }: Runtime, q: string): Promise<Condition[]> {
+  const address = parseAddress(q);
+  if (address !== null) {
+    const ip = keptIp(config, address);
+    return ip === null ? [] : [{ ip }];
+  }
   if (q.includes('@')) {
     const email = canonicalEmail(q);
     const user = email === null ? null : await db.user.findUnique({ where: { email } });

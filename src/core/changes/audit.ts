@@ -8,6 +8,7 @@ import type { Runtime } from '../runtime.js';
 import { validate } from '../validate.js';
 import type { AuditEntry } from './audit-entry.js';
 import { exportAudit } from './audit-export.js';
+import { keptIp } from './audit-ip.js';
 import { type AuditFilter, type AuditQuery, auditFilter, auditQuery, listAudit } from './audit-query.js';
 import { type AuditVerdict, type AuditVerification, verifyAudit } from './audit-verify.js';
 
@@ -90,7 +91,7 @@ export class AuditManager {
       targetType: fact.target?.type ?? null,
       targetId: printable(fact.target?.id),
       scope: printable(fact.scope),
-      ip: actor.ip,
+      ip: keptIp(this.#runtime.config, actor.ip),
       userAgent: printable(actor.userAgent),
       requestId: printable(actor.requestId),
       data: fact.data === undefined ? null : JSON.stringify(fact.data, printableText),

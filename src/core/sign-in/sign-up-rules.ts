@@ -2,7 +2,7 @@ import type { FieldError, FieldRule } from '../../errors.js';
 import { canonicalEmail, USERNAME_RULE } from '../identifiers.js';
 import { emailError } from '../refusals.js';
 
-/** What a person who signs up must still be asked for: `username`, or a field of `signUp.fields` as `data.<name>`. */
+/** What a person who signs up must still be asked for: `username`, or a field of `signUp.fields` or a required consent as `data.<name>`. */
 export type MissingDetail = 'username' | `data.${string}`;
 
 /** What is wrong with an address. @param allowed the domains that may sign up; left out, all */

@@ -16,6 +16,7 @@ import { mailTo, type Recipient } from '../tokens/recipient.js';
 import type { UserRow } from '../user.js';
 import type { PreparedUser } from '../users/new-user.js';
 import { UNCONFIRMED_SECONDS } from '../users/sweep.js';
+import { checkConsents, consentWrites, missingConsents, versionsOf } from './consents.js';
 import { askHook } from './hooks.js';
 import { checkHostFields } from './host-fields.js';
 import { emailErrors, type MissingDetail, usernameErrors } from './sign-up-rules.js';
@@ -42,7 +43,7 @@ export interface SignUpInput {
   email: string;
   username?: string | null | undefined;
   password?: string;
-  /** The host's own fields, `signUp.fields`. */
+  /** The host's own fields, `signUp.fields`, and consents of `privacy.consents`: true for each that the person gives. */
   data?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -51,6 +52,8 @@ interface CheckedSignUp {
   email: string;
   username: string | null;
   data: Record<string, unknown>;
+  /** Purposes of `privacy.consents`. */
+  consents: string[];
 }
 
 /**
@@ -77,11 +80,13 @@ export class SignUp<U extends User = User> {
     this.#requireOpen(way);
     const email = canonicalEmail(input.email);
     const username = input.username == null ? null : canonicalUsername(input.username);
-    const data = checkHostFields(config.signUp.fields, input.data ?? {});
+    const consents = checkConsents(config.privacy.consents, input.data ?? {});
+    const data = checkHostFields(config.signUp.fields, consents.rest);
     const errors: FieldError[] = [
       ...this.#emailErrors(input.email, way),
       ...usernameErrors(input.username ?? null, username !== null, config.signUp.username),
       ...data.errors,
+      ...consents.errors,
     ];
     if (input.password === '') errors.push({ field: 'password', rule: 'required', message: 'is required' });
     const weak = await this.#weakness(input.password, email, username);
@@ -94,7 +99,7 @@ export class SignUp<U extends User = User> {
     }
     const asked = { email, ...(username !== null && { username: username.username }) };
     await askHook(config, 'beforeSignUp', (hooks) => hooks.beforeSignUp?.(asked));
-    return { email, username: username?.username ?? null, data: data.values };
+    return { email, username: username?.username ?? null, data: data.values, consents: consents.given };
   }
 
   /**
@@ -119,12 +124,14 @@ export class SignUp<U extends User = User> {
 
   /** The details that the options require and the input lacks. */
   missing(input: Pick<SignUpInput, 'username' | 'data'>): MissingDetail[] {
-    const { username, fields } = this.#core.config.signUp;
+    const { signUp, privacy } = this.#core.config;
+    const { username, fields } = signUp;
     return [
       ...(username === 'required' && input.username == null ? (['username'] as const) : []),
       ...Object.entries(fields)
         .filter(([name, field]) => field.required && input.data?.[name] === undefined)
         .map(([name]) => `data.${name}` as const),
+      ...missingConsents(privacy.consents, input.data ?? {}).map((name) => `data.${name}` as const),
     ];
   }
 
@@ -172,13 +179,20 @@ export class SignUp<U extends User = User> {
       // Otherwise the account would wait for a mail that never comes.
       if (mustConfirm && held !== null && !held.isRepeat) throw mailHeld(held);
       const mayMail = held === null;
-      const more = [...(mayMail ? writes : []), ...(way.writesFor?.(prepared.id) ?? [])];
+      const more = [
+        ...(mayMail ? writes : []),
+        ...(way.writesFor?.(prepared.id) ?? []),
+        ...consentWrites(this.#core, prepared.id, checked.consents),
+      ];
       if (owner !== null) return this.#tellOwner(owner, prepared, actor, way, more.length, mayMail);
       return users.store(prepared, actor, {
         writes: more,
         mails: mayMail ? [mail] : [],
         facts: way.factsFor?.(prepared.id) ?? [],
-        data: { by: way.by },
+        data: {
+          by: way.by,
+          ...(checked.consents.length > 0 && { consents: versionsOf(config, checked.consents) }),
+        },
       });
     });
     const user = await users.find(prepared.id);

@@ -7,6 +7,7 @@ import { invalid } from '../../core/refusals.js';
 import { checkHostFields } from '../../core/sign-in/host-fields.js';
 import type { ExtraColumns } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
+import { type ConsentState, Consents } from './consents.js';
 import { AccountDeletions } from './deletion.js';
 import { exportData, type PersonalData, type PersonalDataExport } from './export.js';
 import { type HistoryEntry, history } from './history.js';
@@ -31,11 +32,13 @@ export class AccountManager<U extends User = User> {
   readonly #core: Core<U>;
   readonly #sources: readonly PersonalData[];
   readonly #deletions: AccountDeletions;
+  readonly #consents: Consents;
 
   /** @param sources what features keep of a person, for the export */
   constructor(core: Core<U>, sources: readonly PersonalData[]) {
     this.#core = core;
-    this.#sources = sources;
+    this.#consents = new Consents(core as unknown as Core);
+    this.#sources = [...sources, { name: 'consents', of: (userId) => this.#consents.records(userId) }];
     this.#deletions = new AccountDeletions(core as unknown as Core);
   }
 
@@ -47,6 +50,29 @@ export class AccountManager<U extends User = User> {
   /** The user's own data. @throws AuthTunaError `not_found` */
   get(userId: string): Promise<U> {
     return this.#core.users.get(userId);
+  }
+
+  /** How the user stands to each purpose of `privacy.consents`. One that is `required` and whose `givenVersion` is not `version` is due. */
+  consents(userId: string): Promise<ConsentState[]> {
+    return this.#consents.of(userId);
+  }
+
+  /**
+   * Records that the user agrees to the present version of a purpose; agreeing twice is fine.
+   *
+   * @throws AuthTunaError `not_found` for a purpose that is not declared; `forbidden` for anybody else
+   */
+  giveConsent(userId: string, purpose: string, actor: Actor): Promise<void> {
+    return this.#consents.give(userId, purpose, actor);
+  }
+
+  /**
+   * Takes back what the user agreed to, in every version; taking back what was not given is fine.
+   *
+   * @throws AuthTunaError `not_found`, `forbidden`; `conflict` for a purpose that an account needs
+   */
+  withdrawConsent(userId: string, purpose: string, actor: Actor): Promise<void> {
+    return this.#consents.withdraw(userId, purpose, actor);
   }
 
   /** When the password was last changed; null for a user who has none. */

@@ -19,11 +19,24 @@ export function accountPages<U extends User>(
   http: HttpKit,
 ): { pages: FeaturePages; forms: AccountForms } {
   const security = securityPage(account, waysIn, http);
-  const data = http.views.form('account/data', async (req: Request) => ({
-    mounted: http.mounts.pages,
-    deletionAt: await account.deletionAt(currentUser(req).id),
-    graceDays: http.config.privacy.deletionGraceDays,
-  }));
+  const { deletionGraceDays: graceDays, consents: purposes } = http.config.privacy;
+  const data = http.views.form('account/data', async (req: Request) => {
+    const { id } = currentUser(req);
+    const [deletionAt, consents] = await Promise.all([account.deletionAt(id), account.consents(id)]);
+    return {
+      mounted: http.mounts.pages,
+      deletionAt,
+      graceDays,
+      consents: consents.map(({ purpose, version, required, givenAt, givenVersion }) => ({
+        purpose,
+        label: purposes[purpose]?.label ?? purpose,
+        url: purposes[purpose]?.url ?? null,
+        required,
+        givenAt,
+        isOld: givenVersion !== null && givenVersion !== version,
+      })),
+    };
+  });
   return {
     pages: {
       mounted: 'account',

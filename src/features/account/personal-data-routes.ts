@@ -13,7 +13,9 @@ const listQuery = z.strictObject({
   limit: z.coerce.number().optional(),
 });
 
-/** What happened to the account, what is kept of the person, and deleting it. */
+const consentBody = z.strictObject({ purpose: z.string().min(1).max(64) });
+
+/** What happened to the account, what is kept of the person and agreed to, and deleting it. */
 export function personalDataRoutes<U extends User>(
   account: AccountManager<U>,
   http: HttpKit,
@@ -22,6 +24,7 @@ export function personalDataRoutes<U extends User>(
   const { account: path } = http.config.paths;
   const page = `${path}/data`;
   return [
+    ...consentRoutes(account, page, forms),
     route({
       method: 'get',
       path: '/history',
@@ -88,6 +91,63 @@ export function personalDataRoutes<U extends User>(
       forms: forms?.data,
       async run({ user, actor }) {
         await account.cancelDeletion(user.id, actor);
+        return { redirectTo: page };
+      },
+    }),
+  ];
+}
+
+/** As easy to take back as to give: neither needs a fresh proof. */
+function consentRoutes<U extends User>(
+  account: AccountManager<U>,
+  page: string,
+  forms: AccountForms | undefined,
+): Route[] {
+  return [
+    route({
+      method: 'get',
+      path: '/consents',
+      summary: 'What the user agreed to, of what this site asks for',
+      guard: SIGNED_IN,
+      answers: { 200: '`{ items, nextCursor: null }`' },
+      run: async ({ user }) => ({ json: { items: await account.consents(user.id), nextCursor: null } }),
+    }),
+    route({
+      method: 'post',
+      path: '/consents',
+      summary: 'Agree to the present version of something',
+      guard: SIGNED_IN,
+      form: {},
+      body: consentBody,
+      answers: { 204: 'no body' },
+      forms: forms?.data,
+      async run({ user, body, actor }) {
+        await account.giveConsent(user.id, body.purpose, actor);
+        return { redirectTo: page };
+      },
+    }),
+    route({
+      method: 'delete',
+      path: '/consents/:purpose',
+      summary: 'Take back what one agreed to',
+      guard: SIGNED_IN,
+      answers: { 204: 'no body' },
+      async run({ user, param, actor }) {
+        await account.withdrawConsent(user.id, param('purpose'), actor);
+        return {};
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/consents/:purpose/withdraw',
+      summary: 'Take back what one agreed to',
+      guard: SIGNED_IN,
+      form: {},
+      isFormOnly: true,
+      answers: { 303: 'to the page' },
+      forms: forms?.data,
+      async run({ user, param, actor }) {
+        await account.withdrawConsent(user.id, param('purpose'), actor);
         return { redirectTo: page };
       },
     }),
