@@ -19,7 +19,7 @@ const { values } = parseArgs({
 const [users, entries, rounds] = [values.users, values.entries, values.rounds].map(Number);
 const EMAIL = 'root@example.com';
 const PASSWORD = 'tuna swims in the morning';
-const LARGE = ['User', 'AuditEntry', 'RoleAssignment', 'Session'];
+const LARGE = ['User', 'AuditEntry', 'RoleAssignment', 'Session', 'ApiKey', 'ServiceAccount', 'Organization'];
 
 const databases = await startDatabases();
 try {
@@ -50,6 +50,7 @@ try {
   const middle = rows[0].id;
   const deep = await cursorAt(client, '"User"', '"createdAt"');
   const deepEntry = await cursorAt(client, '"AuditEntry"', 'at');
+  const deepKey = await cursorAt(client, '"ApiKey"', '"createdAt"');
   const pages = [
     '/admin/stats',
     '/admin/users',
@@ -65,6 +66,16 @@ try {
     '/admin/scopes',
     `/admin/why?user=person4711@example.com&permission=users:read`,
     '/admin/sessions',
+    '/admin/orgs',
+    '/admin/orgs?search=organization%2077',
+    '/admin/orgs/o77',
+    '/admin/api-keys',
+    `/admin/api-keys?cursor=${deepKey}`,
+    '/admin/api-keys?user=person4711@example.com',
+    '/admin/service-accounts',
+    '/admin/service-accounts?org=o77',
+    '/admin/service-accounts/p77',
+    `/admin/bulk?action=suspend&${Array.from({ length: 50 }, (_, n) => `users=u${n + 1}`).join('&')}`,
     '/admin/mails',
     '/admin/throttles',
     '/admin/jobs',
@@ -79,7 +90,7 @@ try {
     '/admin/audit?from=2026-01-01&to=2026-02-01',
   ];
   const lines = [];
-  for (const page of pages) lines.push([page, ...(await time(client, page, cookie))]);
+  for (const page of pages) lines.push([page.slice(0, 60), ...(await time(client, page, cookie))]);
   console.log(`${whole(users)} people, ${whole(entries)} audit entries, PostgreSQL`);
   console.log(table(['page', 'p50 ms', 'p95 ms', 'scanned without an index'], lines));
   await withTrigrams(client, cookie);
@@ -107,6 +118,27 @@ async function fill(client) {
   await client.query(`
     INSERT INTO "Session" (id, "userId", epoch, salt, "rotatedAt", "createdAt", "lastSeenAt", "absoluteExpiresAt", "idleSeconds", "authenticatedAt", amr)
     SELECT 's' || n, 'u' || n, 0, 'x', now(), now(), now(), now() + interval '1 day', 3600, now(), 'pwd'
+    FROM generate_series(1, ${Math.floor(users / 5)}) n`);
+  log('organizations, service accounts and keys');
+  await client.query(`
+    INSERT INTO "Organization" (id, slug, name, "createdAt", "updatedAt")
+    SELECT 'o' || n, 'org-' || n, 'Organization ' || n, now(), now() FROM generate_series(1, ${Math.floor(users / 100)}) n`);
+  await client.query(`
+    INSERT INTO "ScopeNode" (id, "createdAt") SELECT 'org:o' || n, now() FROM generate_series(1, ${Math.floor(users / 100)}) n`);
+  await client.query(`
+    INSERT INTO "RoleAssignment" ("userId", "roleId", scope, "assignedAt")
+    SELECT 'u' || n, (SELECT id FROM "Role" WHERE name = 'org_member'), 'org:o' || (1 + n % ${Math.floor(users / 100)}), now()
+    FROM generate_series(1, ${Math.floor(users / 5)}) n`);
+  await client.query(`
+    INSERT INTO "User" (id, kind, email, "createdAt", "updatedAt")
+    SELECT 'p' || n, 'service', 'p' || n || '@service.invalid', now(), now() FROM generate_series(1, ${Math.floor(users / 100)}) n`);
+  await client.query(`
+    INSERT INTO "ServiceAccount" ("userId", scope, name, "createdAt")
+    SELECT 'p' || n, 'org:o' || n, 'program ' || n, now() - n * interval '1 minute' FROM generate_series(1, ${Math.floor(users / 100)}) n`);
+  await client.query(`
+    INSERT INTO "ApiKey" (id, "userId", name, kind, start, hash, kid, "lifetimeSeconds", "createdAt", "expiresAt", slot)
+    SELECT lpad(n::text, 12, 'A'), 'u' || n, 'key', 'secret', 'at_live_' || n, n::text, 'k', 7776000,
+      now() - n * interval '20 seconds', now() + interval '60 days', 0
     FROM generate_series(1, ${Math.floor(users / 5)}) n`);
   log('entries');
   await client.query(`
@@ -178,7 +210,9 @@ async function withTrigrams(client, cookie) {
 }
 
 async function cursorAt(client, name, column) {
-  const { rows } = await client.query(`SELECT id FROM ${name} ORDER BY ${column} DESC OFFSET 400000 LIMIT 1`);
+  const { rows } = await client.query(
+    `SELECT id FROM ${name} ORDER BY ${column} DESC OFFSET ${Math.floor(users * 0.15)} LIMIT 1`,
+  );
   return rows[0]?.id ?? 'none';
 }
 

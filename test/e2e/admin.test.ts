@@ -35,7 +35,15 @@ async function look(page: Page, name: string): Promise<void> {
 
 test('an administrator walks through the dashboard: every page, and a person from creation to erasure (AD-1, AD-2, AD-3, AD-5)', async () => {
   const { url, authTuna, clock } = await startApp(
-    { appName: 'Harbour' },
+    {
+      appName: 'Harbour',
+      privacy: {
+        consents: {
+          terms: { version: '1', label: 'I accept the terms of use', url: '/terms', required: true },
+          news: { version: '1', label: HOSTILE },
+        },
+      },
+    },
     { routes: (app) => app.get('/', (_req, res) => void res.type('html').send('<title>Harbour</title>')) },
   );
   const root = await authTuna.users.create({
@@ -50,6 +58,7 @@ test('an administrator walks through the dashboard: every page, and a person fro
     SYSTEM,
   );
   await authTuna.audit.record({ type: 'document.published', actor: SYSTEM, reason: HOSTILE });
+  const eve = await authTuna.users.create({ email: 'eve@example.com' });
   const org = await authTuna.orgs.create({ name: HOSTILE, slug: 'acme', ownerId: root.id }, SYSTEM);
   const account = await authTuna.serviceAccounts.create({ orgId: org.id, name: HOSTILE }, SYSTEM);
   await authTuna.apiKeys.create({ userId: account.id, name: HOSTILE }, SYSTEM);
@@ -124,6 +133,7 @@ test('an administrator walks through the dashboard: every page, and a person fro
     'api-keys': '/admin/api-keys',
     'service-accounts': '/admin/service-accounts',
     'service-account': `/admin/service-accounts/${account.id}`,
+    bulk: `/admin/bulk?action=suspend&users=${root.id}&users=${eve.id}`,
     webhooks: '/admin/webhooks',
     webhook: `/admin/webhooks/${webhook.id}`,
     mails: '/admin/mails',
@@ -136,6 +146,16 @@ test('an administrator walks through the dashboard: every page, and a person fro
     await page.goto(url + path);
     await look(page, name);
   }
+  // People are ticked by keyboard, and what is to be done is chosen and previewed.
+  await page.goto(`${url}/admin/users`);
+  await page.focus(`input[name=users][value="${eve.id}"]`);
+  await page.keyboard.press('Space');
+  await page.selectOption('#action', 'delete');
+  await page.click('button:has-text("Show who is affected")');
+  await page.waitForSelector('text=people affected: 1');
+  await page.click('main button:has-text("Delete")');
+  await page.waitForSelector('text=Done for everybody you chose.');
+
   // A new key is shown once, on the page that answers the form.
   await page.goto(`${url}/admin/service-accounts/${account.id}`);
   await page.click('summary:has-text("New API key")');
