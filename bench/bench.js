@@ -1,15 +1,17 @@
 // npm run bench                  everything, about three quarters of an hour
 // npm run bench -- --short       less of everything, under a minute on an idle machine: shows that it works, not how fast it is
 //   --only throughput,logins     some measurements
-//   --rows AuthTuna,passport     only rows whose names begin so, beside Express alone
+//   --rows 'AuthTuna;passport'   only rows whose names begin so, beside Express alone
 //   --peers                      without this library
+//   --before ../old              also an earlier version of this library, in the same run: a checkout of it that is built
 //   --out results.md             write the report to a file too
 
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CORES, canPin, LOAD_CORE, pinSelf, SERVER_CORE } from './support/cores.js';
 
@@ -21,6 +23,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: MEASUREMENTS.join(',') },
     rows: { type: 'string', default: '' },
     peers: { type: 'boolean', default: false },
+    before: { type: 'string' },
     out: { type: 'string' },
   },
 });
@@ -51,7 +54,8 @@ try {
       log,
       short: options.short,
       peersOnly: options.peers,
-      names: options.rows.split(','),
+      names: options.rows.split(';'),
+      before: options.before && pathToFileURL(resolve(options.before, 'dist/index.js')).href,
     });
     sections.push(`## ${title}\n\n${report}\n`);
   }

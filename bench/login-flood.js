@@ -7,8 +7,8 @@ import { inRounds, medianOf } from './support/rounds.js';
 export const title = 'Latency of /me while eight logins are always queued, and while 1,000 are';
 
 /** Hashing takes every core; do people who are already signed in notice? Two hundred requests a second, on all cores. */
-export async function measure({ databases, log, short, peersOnly, names }) {
-  const rows = rowsOf('login-flood', { short, peersOnly, names });
+export async function measure({ databases, log, short, peersOnly, names, before }) {
+  const rows = rowsOf('login-flood', { short, peersOnly, names, before });
   const form = short
     ? { warmUpSeconds: 0.2, rounds: 1, seconds: 0.8 }
     : { warmUpSeconds: 2, rounds: 3, seconds: 8 };

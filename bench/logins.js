@@ -11,8 +11,8 @@ export const title = 'Logins per second';
  *
  * The first row does nothing but one native bcrypt comparison at cost 12: no login that hashes so can be faster.
  */
-export async function measure({ databases, log, short, peersOnly, names }) {
-  const rows = rowsOf('logins', { short, peersOnly, names });
+export async function measure({ databases, log, short, peersOnly, names, before }) {
+  const rows = rowsOf('logins', { short, peersOnly, names, before });
   const form = short
     ? { warmUpSeconds: 0.2, rounds: 1, seconds: 0.8 }
     : { warmUpSeconds: 60, rounds: 5, seconds: 8 }; // some hundred logins: until then V8 still compiles, on threads of its own

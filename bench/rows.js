@@ -70,9 +70,22 @@ function authTuna(variant, settings) {
   return { name: `AuthTuna, ${variant}`, server: 'authtuna', settings, subjects: ['me', 'guarded'] };
 }
 
-/** The rows of a measurement, `Express alone` first; `peersOnly` leaves this library out, `names` what begins with none of them. */
-export function rowsOf(measurement, { short, peersOnly, names }) {
-  return [...peers, ...(peersOnly ? [] : ours)].filter(
+/** The same rows of an earlier version of this library. `library` is the address of its entry. */
+function earlier(library) {
+  return ['SQLite', 'PostgreSQL'].map((variant) => ({
+    ...authTuna(variant, { database: variant.toLowerCase(), library }),
+    name: `AuthTuna before, ${variant}`,
+    also: OTHERS,
+    brief: ['throughput'],
+  }));
+}
+
+/**
+ * The rows of a measurement, `Express alone` first; `peersOnly` leaves this library out, `names` what begins with none of them. `before` is the
+ * entry of an earlier version to measure as well.
+ */
+export function rowsOf(measurement, { short, peersOnly, names, before }) {
+  return [...peers, ...(peersOnly ? [] : ours), ...(before ? earlier(before) : [])].filter(
     ({ name, server, also = [], brief = [], isOnly = false }) =>
       (server === 'bare' || names.some((start) => name.startsWith(start))) &&
       (short

@@ -9,8 +9,8 @@ const PER_SECOND = 500;
 export const title = `Latency of /me at ${PER_SECOND} requests per second`;
 
 /** What a user notices on a server that is not at its limit, on all cores: the garbage collector has threads of its own. */
-export async function measure({ databases, log, short, peersOnly, names }) {
-  const rows = rowsOf('steady-rate', { short, peersOnly, names });
+export async function measure({ databases, log, short, peersOnly, names, before }) {
+  const rows = rowsOf('steady-rate', { short, peersOnly, names, before });
   const form = short
     ? { warmUpSeconds: 0.6, leadSeconds: 0.1, rounds: 3, seconds: 0.4 }
     : { warmUpSeconds: 15, leadSeconds: 3, rounds: 6, seconds: 8 };

@@ -11,8 +11,8 @@ export const title = 'Requests per second';
  * Processor time per request is the server's own, without the database's; unlike requests per second it hardly changes
  * when the machine has other work too.
  */
-export function measure({ databases, log, short, peersOnly, names }) {
-  const rows = rowsOf('throughput', { short, peersOnly, names });
+export function measure({ databases, log, short, peersOnly, names, before }) {
+  const rows = rowsOf('throughput', { short, peersOnly, names, before });
   const form = short
     ? { warmUpSeconds: 0.6, leadSeconds: 0.1, rounds: 3, seconds: 0.4 }
     : { warmUpSeconds: 6, leadSeconds: 1.5, rounds: 8, seconds: 1 }; // many short ones: a machine that is shared changes its speed every few seconds

@@ -1,8 +1,9 @@
-import { createAuthTuna, SYSTEM } from '../../dist/index.js';
 import { USER_AGENT } from '../support/load.js';
 import { many, PASSWORD, routes, SECRET } from './shared.js';
 
 const BROWSER = { userId: null, ip: '127.0.0.1', userAgent: USER_AGENT };
+
+const OURS = '../../dist/index.js';
 
 /**
  * AuthTuna as its README mounts it; the guard walks from a project to the organization that holds the role.
@@ -10,6 +11,7 @@ const BROWSER = { userId: null, ip: '127.0.0.1', userAgent: USER_AGENT };
  * @param options.sessions as many people with one session each; 0 only serves what an earlier process made
  * @param options.credential `session` (default), `access_token` or `api_key`: what the requests carry
  * @param options.passwords as many people who can sign in with a password
+ * @param options.library the address of an earlier version's entry
  */
 export default async function authTunaServer(app, options) {
   const {
@@ -19,7 +21,9 @@ export default async function authTunaServer(app, options) {
     credential = 'session',
     sessions = 1,
     passwords = 0,
+    library = OURS,
   } = options;
+  const { createAuthTuna, SYSTEM } = await import(library);
   const authTuna = createAuthTuna({
     baseUrl,
     secrets: [SECRET],
@@ -52,7 +56,7 @@ export default async function authTunaServer(app, options) {
   const carried = await many(sessions, async (index) => {
     const user = await authTuna.users.create({ email: `person${index}@example.com` }, SYSTEM);
     await authTuna.roles.assign({ userId: user.id, role: 'reader', scope: 'org:acme' }, SYSTEM);
-    return CREDENTIALS[credential](authTuna, user.id);
+    return CREDENTIALS[credential](authTuna, user.id, SYSTEM);
   });
   const logins = await many(passwords, async (index) => {
     const email = `login${index}@example.com`;
@@ -78,11 +82,11 @@ const CREDENTIALS = {
     const { token } = await authTuna.sessions.create(userId, ['pwd'], BROWSER);
     return { cookie: `at_sess=${token}` };
   },
-  async access_token(authTuna, userId) {
+  async access_token(authTuna, userId, SYSTEM) {
     const { access_token } = await authTuna.bearer.issue(userId, { amr: ['pwd'] }, SYSTEM);
     return { headers: { Authorization: `Bearer ${access_token}` } };
   },
-  async api_key(authTuna, userId) {
+  async api_key(authTuna, userId, SYSTEM) {
     const { key } = await authTuna.apiKeys.create({ userId, name: 'Bench' }, SYSTEM);
     return { headers: { Authorization: `Bearer ${key}` } };
   },

@@ -38,7 +38,9 @@ test('an undefined in a filter, at any depth, is refused and nothing is deleted 
     expect(() => db.counter.deleteMany(untyped({ where }))).toThrow(TypeError);
     expect(() => db.counter.updateMany(untyped({ where, data: { value: 9 } }))).toThrow(TypeError);
   }
-  expect(() => db.counter.deleteMany(untyped(undefined))).toThrow('counter.deleteMany: where is missing');
+  for (const missing of [undefined, {}])
+    expect(() => db.counter.deleteMany(untyped(missing))).toThrow('counter.deleteMany: where is missing');
+  expect(() => db.counter.updateMany(untyped({ data: { value: 9 } }))).toThrow('where is missing');
   expect(() => db.counter.findFirst(untyped({ where: { name: undefined } }))).toThrow(
     'where.name is undefined',
   );
@@ -54,6 +56,14 @@ test('a unique violation and a missing row keep their own errors (DB-2)', async 
     .update({ where: { name: 'b' }, data: { value: 1 } })
     .catch((error: unknown) => error);
   expect([isUniqueViolation(nobody), isMissing(nobody)]).toEqual([false, true]);
+});
+
+test('arguments that Prisma does not know stay an error of the code, and not one of the database (DB-1)', async () => {
+  const { db } = await openGuarded();
+  const mistake = await db.counter
+    .findMany(untyped({ where: { nothing: 1 } }))
+    .catch((error: unknown) => error);
+  expect(mistake).toMatchObject({ name: 'PrismaClientValidationError' });
 });
 
 test('a batch is one transaction: the conditional update that misses undoes the rest', async () => {

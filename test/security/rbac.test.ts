@@ -239,6 +239,8 @@ test('nobody edits their own role, puts into a role what they lack, or opens a p
       burner: { level: 5, permissions: ['doc:burn'], at: ['org'] },
       bridge: { level: 4, mayAssign: ['burner'] },
       stairs: { level: 3, mayAssign: ['bridge'] },
+      chief: { level: 70, permissions: ['doc:read'] },
+      plain: { level: 60 },
     },
   });
   const { roles } = instance.authTuna;
@@ -259,6 +261,13 @@ test('nobody edits their own role, puts into a role what they lack, or opens a p
     'giving a role with an edge': roles.assign({ userId: keeper, role: 'bridge', scope: 'org:1' }, actor),
     'giving a role with two edges': roles.assign({ userId: keeper, role: 'stairs', scope: 'org:1' }, actor),
     'widening where it may be given': roles.update('burner', { at: [] }, actor),
+    'lowering a role above': roles.update('chief', { level: 5 }, actor),
+    'emptying a role above': roles.removePermission('chief', 'doc:read', actor),
+    'inclusion of a role above that gives nothing more': roles.update(
+      'clerk',
+      { includes: ['plain'] },
+      actor,
+    ),
     'a new role above': roles.create({ name: 'high', level: 50 }, actor),
     'a new role with more': roles.create({ name: 'more', level: 1, permissions: ['doc:burn'] }, actor),
   };

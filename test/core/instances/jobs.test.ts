@@ -16,7 +16,7 @@ function gate() {
 test('of many instances one runs a job, and the others are told so', async () => {
   const app = await startApp();
   const siblings = await Promise.all(Array.from({ length: 3 }, () => startSibling(app)));
-  const { open, opened } = gate();
+  let { open, opened } = gate();
   let runs = 0;
   const all = [app, ...siblings];
   for (const { authTuna } of all)
@@ -45,6 +45,14 @@ test('of many instances one runs a job, and the others are told so', async () =>
     lastRunAt: app.clock.now(),
     lastNote: 'run 1',
   });
+  // Once more, now that the job has a row that all of them have read.
+  ({ open, opened } = gate());
+  const again = all.map(({ authTuna }) =>
+    authTuna.jobs.run('count').catch((error: { code: string }) => error.code),
+  );
+  expect(await Promise.race(again)).toBe('conflict');
+  open();
+  expect((await Promise.all(again)).sort()).toEqual(['conflict', 'conflict', 'conflict', 'run 2']);
 });
 
 test('a holder that crashed is replaced when its lease has expired, not before', async () => {

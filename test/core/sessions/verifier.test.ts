@@ -66,6 +66,14 @@ describe('the beginning of a session', () => {
     expect((await browser.get('/me')).status).toBe(200);
   });
 
+  test('signing in when a rotation is due sets one session cookie, that of the new session (D18)', async () => {
+    const { browser, clock } = await settled();
+    clock.advance({ seconds: 601 });
+    const answer = await browser.post('/auth/login', { login: 'ada@example.com', password: PASSWORD });
+    expect(answer.headers.getSetCookie().filter((cookie) => cookie.startsWith('at_sess='))).toHaveLength(1);
+    expect((await browser.get('/me')).status).toBe(200);
+  });
+
   test('of forty racing sign-ins at most twenty sessions stay (SS-13)', async () => {
     const { authTuna, user, app } = await settled();
     await Promise.all(Array.from({ length: 40 }, () => authTuna.sessions.create(user.id, ['pwd'], SYSTEM)));
@@ -376,7 +384,8 @@ describe('the end of a session', () => {
   });
 
   test('logout is POST only, ends the row, clears the cookie, and kills copies (SS-9, D16)', async () => {
-    const { browser } = await settled();
+    const { browser, clock } = await settled();
+    clock.advance({ seconds: 601 }); // a rotation is due, and no answer may bring the cookie back
     const copy = browser.stolen();
     expect((await browser.get('/auth/logout', { headers: { accept: 'application/json' } })).status).toBe(405);
     expect((await browser.get('/me')).status).toBe(200);
@@ -468,13 +477,28 @@ describe('where a session is used', () => {
   });
 
   test('another system alone locks the session until a step-up; it is not ended (HJ-2)', async () => {
-    const { app, browser, sessionId } = await settled();
+    const { app, browser, sessionId, clock } = await settled();
     const other = browser.stolen(CHROME_WINDOWS);
     const answer = await other.get('/me');
     expect(answer.status).toBe(401);
     expect(await codeOf(answer)).toBe('recent_login_required');
-    expect(await rowOf(app, sessionId)).toMatchObject({ revokedAt: null });
+    const locked = await rowOf(app, sessionId);
+    expect(locked).toMatchObject({ revokedAt: null });
+    // A rotation that comes due does not happen while it is locked.
+    clock.advance({ seconds: 601 });
+    expect((await browser.get('/me')).headers.getSetCookie()).toEqual([]);
+    expect((await rowOf(app, sessionId))?.generation).toBe(locked?.generation);
     expect((await browser.post('/auth/logout')).status).toBe(204);
+  });
+
+  test('a user who is suspended in the database by hand is refused, although the session was not ended (D4)', async () => {
+    const { app, browser, user, clock } = await settled();
+    await inDatabase(app, (client) =>
+      client.user.update({ where: { id: user.id }, data: { suspendedAt: clock.now() } }),
+    );
+    expect((await browser.post('/me/x')).status).toBe(401);
+    clock.advance({ seconds: 11 });
+    expect((await browser.get('/me')).status).toBe(401);
   });
 
   test('a change of country asks for a step-up at most once a day (HJ-1)', async () => {
@@ -490,6 +514,14 @@ describe('where a session is used', () => {
     );
     clock.advance({ minutes: 5 });
     expect((await browser.get('/me')).status).toBe(200);
+    // The next day it is asked again.
+    const aDayAgo = new Date(clock.now().getTime() - 86_400_000);
+    await inDatabase(app, (client) =>
+      client.session.update({ where: { id: sessionId }, data: { networkLockedAt: aDayAgo } }),
+    );
+    clock.advance({ seconds: 11 });
+    const next = await browser.get('/me');
+    expect([next.status, await codeOf(next)]).toEqual([401, 'recent_login_required']);
   });
 
   test('geo headers of a client count for nothing (HJ-3, D19)', async () => {

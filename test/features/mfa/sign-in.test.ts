@@ -28,13 +28,14 @@ test('a recovery code signs in once, in whatever case it is typed, and is mailed
   await expect.poll(() => mailbox.mails.map(({ subject }) => subject)).toContain('A recovery code was used');
 });
 
-test('of twenty uses of one recovery code at one instant one signs in, and no row can be used as one (TO-6)', async () => {
+test('one recovery code signs one of five waiting sign-ins in at one instant, and no row can be used as one (TO-6)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const { recoveryCodes } = await enrolTotp(app, browser);
-  const half = await halfSignedIn(app, user.email);
+  const waiting = [];
+  for (let count = 0; count < 5; count += 1) waiting.push(await halfSignedIn(app, user.email));
   const answers = await Promise.all(
-    Array.from({ length: 20 }, () => half.stolen().post('/auth/mfa/verify', { code: recoveryCodes[0] })),
+    waiting.map((half) => half.post('/auth/mfa/verify', { code: recoveryCodes[0] })),
   );
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   const { client } = await openDatabase(app.database);

@@ -59,14 +59,17 @@ test('a code is accepted once, and none of an earlier step after it (TO-2)', asy
   expect(await mfa.verify(user.id, totp.nextCode(), SYSTEM)).toBe(true);
 });
 
-test('of fifty equal codes at one instant one signs in (TO-2, D26)', async () => {
+test('one code signs one of eight waiting sign-ins in, however many copies of it arrive at one instant (TO-2, D26)', async () => {
   const app = await startApp();
   const { browser, user } = await app.signedIn();
   const totp = await enrolTotp(app, browser);
-  const half = await halfSignedIn(app, user.email);
+  const waiting: Browser[] = [];
+  for (let count = 0; count < 8; count += 1) waiting.push(await halfSignedIn(app, user.email));
   const code = totp.nextCode();
   const answers = await Promise.all(
-    Array.from({ length: 50 }, () => half.stolen().post('/auth/mfa/verify', { code })),
+    waiting.flatMap((half) =>
+      Array.from({ length: 4 }, () => half.stolen().post('/auth/mfa/verify', { code })),
+    ),
   );
   const statuses = answers.map((answer) => answer.status);
   expect(statuses.filter((status) => status === 200)).toHaveLength(1);
@@ -112,14 +115,13 @@ test('of two hundred parallel guesses five are looked at (TO-4)', async () => {
   const { browser, user } = await app.signedIn();
   await enrolTotp(app, browser);
   const half = await halfSignedIn(app, user.email);
-  const answers = await Promise.all(
-    Array.from({ length: 200 }, (_, index) =>
-      half.stolen().post('/auth/mfa/verify', { code: String(index).padStart(6, '0') }),
-    ),
-  );
-  const statuses = answers.map((answer) => answer.status);
+  const guess = async (number: number) =>
+    (await half.stolen().post('/auth/mfa/verify', { code: String(number).padStart(6, '0') })).status;
+  const statuses = await Promise.all(Array.from({ length: 200 }, (_, index) => guess(index)));
+  // A slow machine turns some of them away unseen, with 503. The five are used up all the same, and no more than five.
+  while (statuses.at(-1) !== 429 && statuses.length < 220) statuses.push(await guess(statuses.length));
   expect(statuses.filter((status) => status === 401)).toHaveLength(5);
-  expect(statuses.filter((status) => status === 429)).toHaveLength(195);
+  expect(statuses.filter((status) => ![401, 429, 503].includes(status))).toEqual([]);
 });
 
 test('every beginning shows a seed of its own, the one of a first tab stays good, and both are over after ten minutes (TO-5)', async () => {
