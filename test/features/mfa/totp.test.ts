@@ -118,9 +118,10 @@ test('of two hundred parallel guesses five are looked at (TO-4)', async () => {
   const guess = async (number: number) =>
     (await half.stolen().post('/auth/mfa/verify', { code: String(number).padStart(6, '0') })).status;
   const statuses = await Promise.all(Array.from({ length: 200 }, (_, index) => guess(index)));
-  // A slow machine turns some of them away unseen, with 503. The five are used up all the same, and no more than five.
+  // A busy machine answers some of them with 503, before or after the guess was counted.
   while (statuses.at(-1) !== 429 && statuses.length < 220) statuses.push(await guess(statuses.length));
-  expect(statuses.filter((status) => status === 401)).toHaveLength(5);
+  expect(statuses.at(-1)).toBe(429);
+  expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(5);
   expect(statuses.filter((status) => ![401, 429, 503].includes(status))).toEqual([]);
 });
 
