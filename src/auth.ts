@@ -1,7 +1,7 @@
 import type { Actor } from './actor.js';
 
 /**
- * `Known` for a name that is written down, so that a misspelt one does not compile; any name that is known at run time only. To be used as
+ * `Known` for a name that is written down, so that a misspelled one does not compile; any name that is known at run time only. To be used as
  * `name: N & Checked<N, Known>`.
  */
 export type Checked<N extends string, Known extends string> = string extends N ? N : Known;

@@ -35,7 +35,7 @@ type Name = (typeof KNOWN)[number];
  * Variables that Kubernetes makes for a Service called `authtuna` are ignored. A variable that looks like one of these in another spelling
  * (`AUTH_TUNA_SECRET`) is named in a warning.
  *
- * @throws AuthTunaError `misconfigured` for an unknown `AUTHTUNA_` variable, so that a misspelt one does not go unnoticed
+ * @throws AuthTunaError `misconfigured` for an unknown `AUTHTUNA_` variable, so that a misspelled one does not go unnoticed
  */
 export function optionsFromEnv(
   env: Record<string, string | undefined>,

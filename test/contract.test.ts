@@ -1335,7 +1335,7 @@ describe('routes', () => {
   });
 });
 
-test('what a host writes down compiles, and a misspelt permission does not', () => {
+test('what a host writes down compiles, and a misspelled permission does not', () => {
   const compiled = (prisma: PrismaLike, req: Request) => {
     const options: AuthTunaOptions = { baseUrl: 'http://localhost', secrets: [SECRET], prisma };
     const plain: AuthTuna = createAuthTuna(options);

@@ -18,7 +18,7 @@ function run(args: string[]): string {
   }
 }
 
-test('names declared with definePermissions are the names a guard takes; a misspelt one does not compile', () => {
+test('names declared with definePermissions are the names a guard takes; a misspelled one does not compile', () => {
   run([at('../node_modules/typescript/bin/tsc'), '-p', at('consumers/permissions')]);
 }, 120_000);
 

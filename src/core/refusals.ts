@@ -13,7 +13,7 @@ export function invalid(field: string, rule: FieldRule, message: string): AuthTu
 }
 
 /**
- * Refuses fields that a method does not have: a misspelt `expires` would otherwise grant for ever.
+ * Refuses fields that a method does not have: a misspelled `expires` would otherwise grant for ever.
  *
  * @throws AuthTunaError `invalid_input`, rule `unknown_field`
  */

@@ -12,7 +12,7 @@ import {
 import { RemoteAuth } from './remote-auth.js';
 import type { Check } from './server.js';
 
-/** The user of a request, as the server names them. @see Guards.requireUser */
+/** Lets signed-in users through. @see Guards.requireUser */
 export function requireUser(options: UserGuardOptions = {}): RequestHandler {
   checkOptions('requireUser', options, ['fresh', 'credentials']);
   return handle(async (req, _res, next) => {

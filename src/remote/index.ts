@@ -37,7 +37,7 @@ export interface RemoteOptions {
   clock?: { now(): Date };
 }
 
-/** What a server without the database has of AuthTuna. */
+/** The part of AuthTuna that works without the database. */
 export interface RemoteAuthTuna {
   /** `app.use(authTuna.session())`: who is calling, as `req.auth` and `req.user`. 503 where a credential cannot be checked. */
   session(): Middleware;
@@ -48,7 +48,7 @@ export interface RemoteAuthTuna {
   /**
    * The person whom the AuthTuna server has handed over to this app; the token is spent. Give them a session of your own then.
    *
-   * @param input the own origin, and the nonce that the app keeps in the person's browser
+   * @param input the origin of this app, and the nonce that the person's browser holds
    * @throws AuthTunaError `invalid_token`, `unavailable`
    */
   acceptHandOver(token: string, input: { audience: string; nonce: string }): Promise<HandedOver>;
@@ -67,8 +67,8 @@ const COOKIE = /^(__Host-|__Secure-)?at_sess$/;
 /**
  * AuthTuna for a server that cannot reach the database: it asks an AuthTuna server over HTTP.
  *
- * Answers are remembered for `session.recheckSeconds` of that server, counted from the moment of the question, so the bound is the same. Unsafe
- * methods, `fresh` guards and unknown credentials ask each time.
+ * Answers are remembered for `session.recheckSeconds` of that server, counted from the moment of the question, so the bound is the same.
+ * Refusals are remembered for one second. Unsafe methods and `fresh` guards ask each time.
  * @throws AuthTunaError `misconfigured`
  */
 export function remote(options: RemoteOptions): RemoteAuthTuna {

@@ -148,7 +148,7 @@ export class RemoteServer {
   /** Spends a hand-over. @throws AuthTunaError `invalid_token`, `unavailable` */
   async acceptHandOver(token: string, input: { audience: string; nonce: string }): Promise<HandedOver> {
     return this.#post('/hand-over', { token, ...input }, handOverShape).catch((error: unknown) => {
-      // What no token or nonce can look like is none.
+      // Text that cannot be a token or a nonce is an invalid token.
       throw isInvalidInput(error) ? new AuthTunaError('invalid_token') : error;
     });
   }

@@ -30,7 +30,7 @@ test('the command line: help, usage errors, failures, and create-admin for someb
     AUTHTUNA_DATABASE_URL: database.url,
   };
   const admin = (...args: string[]) => ['create-admin', '--password-stdin', ...args];
-  const [help, unknown, usage, misspelt, weak, created] = await Promise.all([
+  const [help, unknown, usage, misspelled, weak, created] = await Promise.all([
     authtuna([]),
     authtuna(['make-coffee']),
     authtuna(['migrate', '--force']),
@@ -45,8 +45,8 @@ test('the command line: help, usage errors, failures, and create-admin for someb
   expect(unknown.out).toContain('there is no command make-coffee');
   expect(usage.code).toBe(2);
   expect(usage.err).toContain('npx authtuna migrate [--database-url URL]');
-  expect(misspelt.code).toBe(1);
-  expect(misspelt.err).toContain('AUTHTUNA_SECRT is not a setting');
+  expect(misspelled.code).toBe(1);
+  expect(misspelled.err).toContain('AUTHTUNA_SECRT is not a setting');
   expect(weak.code).toBe(1);
   expect(weak.err).toMatch(/^Database: .*\nauthtuna create-admin: /);
   expect(weak.err).not.toContain('    at '); // no stack: it is nothing to debug

@@ -5,6 +5,7 @@ import { PrismaLibSql } from '@prisma/adapter-libsql';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { SYSTEM } from '../../src/index.js';
 import { PASSWORD, startApp, type TestInstance } from '../support/app.js';
+import type { Browser } from '../support/browser.js';
 import { openDatabase, type TestDatabase } from '../support/database.js';
 
 // LOCKS=100 is the long form.
@@ -42,6 +43,13 @@ async function underLock(app: TestInstance, milliseconds: number, work: () => Pr
   await working;
 }
 
+/** The answer to a request that changes something. A busy machine may answer 503 for a moment, which a client repeats. */
+async function settled(browser: Browser): Promise<number> {
+  let status = 503;
+  for (let tries = 0; status === 503 && tries < 5; tries += 1) status = (await browser.post('/me/x')).status;
+  return status;
+}
+
 /** How often this process has the file itself open. */
 function openHandles(database: TestDatabase): number {
   const file = database.url.slice('file:'.length);
@@ -69,13 +77,13 @@ onFile(
       const work = Object.values(works)[run % 3] as () => Promise<unknown>;
       app.clock.advance({ seconds: 601 });
       await underLock(app, RUNS === 3 ? 2600 : 1000 + Math.random() * 4000, work);
-      expect((await browser.post('/me/x')).status).toBe(200);
+      expect(await settled(browser)).toBe(200);
       const other = outsider(app.database);
       await other.execute('BEGIN IMMEDIATE'); // the lock is free at once
       await other.execute('ROLLBACK');
       app.clock.advance({ seconds: 601 });
-      expect((await browser.post('/me/x')).status).toBe(200);
-      expect((await browser.post('/me/x')).status).toBe(200);
+      expect(await settled(browser)).toBe(200);
+      expect(await settled(browser)).toBe(200);
       const { rows } = await other.execute({
         sql: 'SELECT "generation", "acknowledgedAt" FROM "Session" WHERE "userId" = ? AND "generation" > 0',
         args: [user.id],
@@ -85,7 +93,7 @@ onFile(
         sql: `UPDATE "Session" SET "revokedAt" = ?, "revokedReason" = 'revoked' WHERE "userId" = ?`,
         args: [new Date(app.clock.now()).toISOString(), user.id],
       });
-      expect((await browser.post('/me/x')).status).toBe(401);
+      expect(await settled(browser)).toBe(401);
     }
   },
   60_000 + RUNS * 20_000,

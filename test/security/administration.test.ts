@@ -41,7 +41,7 @@ test('no password, mailed token, code, seed or cookie stands in a table in clear
     expect([canary.slice(0, 6), rows.includes(canary)]).toEqual([canary.slice(0, 6), false]);
 });
 
-test('an option that is misspelt or too weak stops the start, and nothing is read from the environment (D45)', () => {
+test('an option that is misspelled or too weak stops the start, and nothing is read from the environment (D45)', () => {
   const options = { baseUrl: 'http://localhost:3000', secrets: [SECRET] };
   const start = (more: object) => () => createAuthTuna({ ...options, ...more } as typeof options);
   expect(start({ sessions: {} })).toThrow(/sessions: is not an option/);

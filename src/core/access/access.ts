@@ -22,8 +22,8 @@ export type { ScopeColumn } from './where-for.js';
 /**
  * The one decision, and every question that follows from it.
  *
- * `can` is true exactly when some unexpired assignment or ownership of the user, or of a team of theirs, at the scope, at one of its ancestors or at `global`,
- * has a role that contains the permission. Unknown or suspended users, malformed names and circles are denied.
+ * `can` is true exactly when the user holds a role with the permission at the scope, at one of its ancestors or at `global`: by an
+ * assignment that has not expired, through a team, or as the owner of the scope. Unknown or suspended users, malformed names and circles are denied.
  * A database or resolver that fails is `unavailable`, never yes.
  */
 export class Access<P extends string = string, R extends string = string> {

@@ -40,7 +40,7 @@ export interface AssignmentPlan {
   refusalOf(error: unknown): Promise<unknown>;
 }
 
-export const LAST_SUPERADMIN = 'The last superadmin stays.';
+export const LAST_SUPERADMIN = 'The last superadmin cannot be removed.';
 
 /** Everything that assigning a role takes, decided but not done. @throws AuthTunaError as `RoleManager.assign` */
 export async function planAssign(
@@ -64,7 +64,7 @@ export async function planAssign(
     throw invalid(
       'userId',
       'not_used',
-      'a service account cannot be superadmin: its keys could be ended by superadmins alone',
+      'a service account cannot be superadmin, because only superadmins could revoke its keys',
     );
   const change = changeOf(core, place, {
     expiresAt,
@@ -86,7 +86,7 @@ export async function planFirstRole(
   actor: Actor,
 ): Promise<(userId: string) => Change> {
   const { scope } = assignment;
-  if (scope === 'global') throw invalid('scope', 'invalid_scope', 'a first role is held at a place');
+  if (scope === 'global') throw invalid('scope', 'invalid_scope', 'must be a scope other than global');
   const place = await decide(core, { ...assignment, userId: '', expiresAt: null }, actor);
   const orgId = await countingOrg(core.db, { role: place.role, scope, expiresAt: null });
   return (userId) => changeOf(core, { ...place, userId }, { expiresAt: null, source: null, orgId, more: [] });
@@ -148,7 +148,7 @@ function changeOf(
 /**
  * Whether the actor may give this role at this scope to anybody: what an invitation promises.
  *
- * @throws AuthTunaError `not_found` for an unknown role; `invalid_input` for a scope that is none, or of a type the role is not for
+ * @throws AuthTunaError `not_found` for an unknown role; `invalid_input` for a malformed scope, or one of a type the role is not for
  */
 export async function mayGive(
   core: RoleCore,
@@ -239,7 +239,7 @@ export function requireFits(
   if (expiresAt !== null && !(expiresAt > core.now()))
     throw invalid('expiresAt', 'in_past', 'must be in the future');
   if (expiresAt !== null && role.name === 'superadmin' && role.ownedBy === '')
-    throw invalid('expiresAt', 'not_used', 'superadmin has no end; take it away instead');
+    throw invalid('expiresAt', 'not_used', 'superadmin cannot expire; unassign it instead');
 }
 
 /** Whether an assignment counts among those of which one must always be left. */

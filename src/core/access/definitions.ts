@@ -4,7 +4,7 @@ export type PermissionOf<C extends Readonly<Record<string, readonly string[]>>> 
 }[keyof C & string];
 
 /**
- * Declares permissions so that their names become types: a guard with a misspelt one does not compile.
+ * Declares permissions so that their names become types: a guard with a misspelled one does not compile.
  *
  * @example
  * const permissions = definePermissions({ project: ['read', 'update'], post: ['create'] });

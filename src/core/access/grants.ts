@@ -22,7 +22,7 @@ export class Grants {
   readonly #held: ReadonlyMap<string, RoleSet>;
   /** Permissions and patterns outside which nothing is allowed; null for no limit. */
   readonly #limit: ReadonlySet<string> | null;
-  /** What is held through teams, for explanations; and what is the person's own of the same roles at the same places. */
+  /** The roles held through teams, and which of them the person also holds without a team: for explanations. */
   readonly #throughTeams: readonly AssignmentRow[];
   readonly #own: ReadonlySet<string>;
 
@@ -115,7 +115,7 @@ export class Grants {
   /** Whether the role of this name is held along the chain; an included role counts. A credential limited to permissions holds no role. */
   holdsRole(name: string, chain: Chain): boolean {
     if (this.#limit !== null) return false;
-    // Everybody's role first: a role that a scope made for itself must not pass for it by taking its name.
+    // A role defined for everywhere first: a scope's own role of the same name must not replace it.
     const role = this.catalog.find(name) ?? this.catalog.find(name, chain.scopes);
     return (
       role !== null &&

@@ -7,7 +7,8 @@ const OWNER_ROLE = 'org_owner';
 const ORG_PREFIX = 'org:';
 
 /** The sentence for a change that would leave an organization without an owner. */
-export const LAST_OWNER = 'The last owner of an organization stays. Make somebody else an owner first.';
+export const LAST_OWNER =
+  'The last owner of an organization cannot leave. Make somebody else an owner first.';
 
 /** Which assignments count among those of which an organization always keeps one: `org_owner`, without an end. */
 export function ownerAssignments(catalog: RoleCatalog) {

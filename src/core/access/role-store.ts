@@ -85,7 +85,7 @@ export class RoleStore {
     }
   }
 
-  /** The write that moves the counter; it belongs into every batch that changes a role. */
+  /** The write that moves the counter; it belongs in every batch that changes a role. */
   bump() {
     return rolesChanged(this.#runtime.db);
   }

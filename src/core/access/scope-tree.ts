@@ -179,7 +179,7 @@ export class ScopeTree {
     }
   }
 
-  /** A clock that is put back: what was remembered by the later time would count again when that comes. */
+  /** Clears the cache after the clock was put back: entries from the later time would become valid again. */
   #noticeTime(now: number): void {
     if (now < this.#askedAt) this.#forgetChains();
     this.#askedAt = now;

@@ -195,7 +195,7 @@ function requireSound(name: string, role: RoleDeclaration, declared: readonly De
   }
 }
 
-/** Tells of names in guards and options that nothing has: most are misspelt. Some may be made while the app runs, so it goes on. */
+/** Warns of names in guards and options that do not exist. Most are misspelled; others may be made while the app runs. */
 export async function warnOfUnknownNames(
   { db, config: { logger } }: Runtime,
   store: RoleStore,
@@ -209,13 +209,13 @@ export async function warnOfUnknownNames(
   for (const { name } of permissions) missing.delete(name);
   for (const name of missing)
     logger.warn(
-      `A guard asks for ${name}, which is no permission here: declare it in permissions, or is it misspelt?`,
+      `A guard asks for ${name}, which is not a permission: correct the name, or declare it in permissions.`,
     );
   const roles = new Set([...(await store.current()).all()].map(({ name }) => name));
   for (const name of named.roles) {
     if (!roles.has(name))
       logger.warn(
-        `The role ${name} is asked for, and there is none: declare it in roles, or is it misspelt?`,
+        `A guard or option names the role ${name}, which does not exist: correct the name, or declare it in roles.`,
       );
   }
 }

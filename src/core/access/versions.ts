@@ -6,7 +6,7 @@ const MOVES = 'scope_moves';
 const TEAMS = 'teams_version';
 const WEBHOOKS = 'webhooks_version';
 
-/** How often the roles, the tree of scopes and the roles of teams have changed; by this a process knows whether what it remembers of either still holds. */
+/** Change counters for roles, the tree of scopes, team roles and webhooks. A cache entry is valid while its counter is unchanged. */
 export interface Versions {
   roles: number;
   scopes: number;
@@ -14,11 +14,11 @@ export interface Versions {
   moves: number;
   /** How often what teams hold has changed. */
   teams: number;
-  /** How often the addresses that are told of events have changed. */
+  /** How often webhooks have changed. */
   webhooks: number;
 }
 
-/** The write that tells every process to compile the roles again; it belongs into every batch that changes a role. */
+/** The write that tells every process to compile the roles again; it belongs in every batch that changes a role. */
 export function rolesChanged(db: Db) {
   return db.counter.update({ where: { name: ROLES }, data: { value: { increment: 1 } } });
 }
@@ -38,7 +38,7 @@ export function scopeStays(db: Db, scope: string) {
   return db.scopeNode.update({ where: { id: scope }, data: { id: scope } });
 }
 
-/** The write that tells every process to ask again where scopes hang; it belongs into every batch that changes the tree. */
+/** The write that tells every process to ask again where scopes hang; it belongs in every batch that changes the tree. */
 export function scopesChanged(db: Db) {
   return db.counter.update({ where: { name: SCOPES }, data: { value: { increment: 1 } } });
 }
@@ -58,12 +58,12 @@ export function movesUnchanged(db: Db, version: number) {
   return db.counter.update({ where: { name: MOVES, value: version }, data: { value: { increment: 0 } } });
 }
 
-/** The write that tells every process to ask again what teams hold; it belongs into every batch that changes that. */
+/** The write that tells every process to ask again what teams hold; it belongs in every batch that changes that. */
 export function teamsChanged(db: Db) {
   return db.counter.update({ where: { name: TEAMS }, data: { value: { increment: 1 } } });
 }
 
-/** The write that tells every process to read the addresses again that are told of events; it belongs into every batch that changes one. */
+/** The write that tells every process to read the webhooks again; it belongs in every batch that changes one. */
 export function webhooksChanged(db: Db) {
   return db.counter.update({ where: { name: WEBHOOKS }, data: { value: { increment: 1 } } });
 }

@@ -27,7 +27,7 @@ export class VerifiedSession {
   readonly hardRotatedAt: number;
   /** @internal Of the whole cookie. */
   fingerprint = 0;
-  /** Whether its row is being looked at again ahead of time, or need not be. */
+  /** True while its row is rechecked ahead of time, and when no such recheck is needed. */
   isLookedAtAgain: boolean;
   /** @internal Milliseconds; when its cookie was last shown here. The row says it only every few minutes. */
   usedAt = 0;
@@ -161,7 +161,7 @@ export class SessionCache {
     return uses;
   }
 
-  /** Puts what was read ahead of time in the place of what it was read for, unless something newer is there by now. */
+  /** Replaces a cached session by its recheck, unless the cache has a newer one by now. */
   renew(token: string, previous: VerifiedSession, verified: VerifiedSession, now: number): void {
     if (this.#entryOf(token) === previous) this.remember(token, verified, now);
   }
@@ -180,7 +180,7 @@ export class SessionCache {
     this.#young.set(token.slice(-KEY_LENGTH), verified);
   }
 
-  /** The clock was put back: what was remembered by the later time would count again when that comes. */
+  /** Clears the cache after the clock was put back: entries from the later time would become valid again. */
   #forgetAll(now: number): void {
     this.#old = new Map();
     this.#young = new Map();
@@ -211,7 +211,7 @@ export class SessionCache {
   }
 
   forget(topics: readonly Topic[], now: number): void {
-    if (topics.every((topic) => topic.startsWith(USES))) return; // a question, after which everything is as it was
+    if (topics.every((topic) => topic.startsWith(USES))) return; // these topics only ask for a write; no entry becomes stale
     this.#log.note(topics, now);
   }
 

@@ -130,7 +130,7 @@ export class SessionDevices {
     return { ...change, reaction: override === 'ignore' ? 'allow' : override };
   }
 
-  /** Taking a User-Agent apart costs as much as a query's share of a batch, and there are few of them. */
+  /** Cached: parsing a User-Agent costs as much as one row of a batched query, and there are few different ones. */
   #deviceOf(userAgent: string | null): Device {
     const known = this.#known.get(userAgent ?? '');
     if (known !== undefined) return known;
@@ -174,7 +174,7 @@ function changed(row: LoadedSession, request: RequestFacts, change: ScoreChange)
   };
 }
 
-/** What is newly known replaces what was; what is missing now is kept. */
+/** New values replace the stored ones; values that are missing now are kept. */
 function merged(stored: Fingerprint, seen: Fingerprint): Fingerprint {
   return {
     browser: seen.browser ?? stored.browser,

@@ -9,10 +9,10 @@ const WAIT_SHARE = 0.02; // of `recheckSeconds`: how long the first of a group w
 const MAX_GROUP = 50; // what is read at once is also taken apart at once, while nothing else runs
 
 /**
- * Looks at remembered sessions again shortly before they may no longer be believed, many in one query.
+ * Rechecks cached sessions in the background shortly before they expire, many in one query, so active sessions never wait.
  *
- * Active sessions are checked again in the background, in batches, so their requests never wait. Batched, a check costs a fifth. Nothing is believed
- * for longer: what is read counts from when it was read, and where nothing could be read the next request asks for itself.
+ * In a batch a check costs a fifth. No session is trusted for longer than `recheckSeconds` after its read. After a failed recheck the next
+ * request reads the row.
  */
 export class RefreshAhead {
   readonly #runtime: Runtime;

@@ -65,7 +65,7 @@ export class SessionReader {
     return this.#rows.latest(sessionId);
   }
 
-  /** A read that may have begun already: not before the last change that was heard of here, and not longer than `recheckSeconds` ago. */
+  /** A read that may have begun before this call, but after the last known change and at most `recheckSeconds` ago. */
   async shared(sessionId: string): Promise<SessionRead | null> {
     const askedAt = this.#runtime.now().getTime();
     const { invalidations } = this.#cache;

@@ -99,7 +99,7 @@ export class SessionManager {
   }
 
   /**
-   * Asks the database what a session token is worth, for what does not come over HTTP: a job, a queue, another protocol. Never renews it.
+   * Checks a session token against the database, for a job, a queue or another protocol than HTTP. Never renews it.
    *
    * @returns null for a token that is not ours, has expired or was replaced, and for a session that was ended or waits for a step-up
    * @throws AuthTunaError `unavailable`

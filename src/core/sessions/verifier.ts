@@ -114,7 +114,7 @@ export class SessionVerifier {
   /**
    * Checks a token against its row.
    *
-   * @param latest never to share an answer that was asked for before this call: for unsafe methods and `fresh` routes
+   * @param latest use only a read that begins after this call: for unsafe methods and `fresh` routes
    * @throws AuthTunaError `unavailable` when the database does not answer; nothing is remembered then
    */
   async verify(token: string, request: RequestFacts, options: { latest: boolean }): Promise<SessionVerdict> {
@@ -233,7 +233,7 @@ export class SessionVerifier {
     const { row } = read;
     if (row.userId !== claims.userId) return this.#impossible(row, claims, 'other_user');
     if (row.kind === BEARER) return this.#impossible(row, claims, 'bearer_session');
-    // The user is read after the session: what raised the epoch in between may have kept this session. Twice the same is no coincidence.
+    // The user is read after the session, so a change that keeps this session may have raised the epoch in between: read once more.
     if (isOutOfEpoch(row) && row.revokedAt === null && previous?.row.epoch !== row.epoch) return 'read again';
     const ended = this.#endedBecause(row, now);
     if (ended === 'session_revoked' && isActive(row.user, now)) return this.#bury(row.id, ended); // a suspension can be lifted

@@ -10,10 +10,10 @@ export interface Completion {
 }
 
 /**
- * What users lack whose rows the host made before our models came: the one spelling of the address, the password, the role `user`. Empty
- * writes for a user who lacks nothing. A password that is there already is never replaced.
+ * The writes that complete users whose rows the host made before it had our models: the canonical address, the password, the role `user`.
+ * None for a user who lacks nothing. A password that is there already is never replaced.
  *
- * @returns by number of the row
+ * @returns the completions by row number
  */
 export async function planCompletion(
   core: UserCore,

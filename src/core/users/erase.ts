@@ -33,6 +33,6 @@ export async function eraseUser(core: UserCore, id: string, actor: Actor): Promi
   } catch (error) {
     if (!isMissing(error)) throw error;
     if (!(await superadmins.isLast(user))) throw accountChanged();
-    throw new AuthTunaError('conflict', { message: 'The last superadmin stays.' });
+    throw new AuthTunaError('conflict', { message: 'The last superadmin cannot be removed.' });
   }
 }

@@ -39,7 +39,7 @@ export interface WithNewUser {
 /**
  * Checks the input, hashes a password that the caller has checked already, and returns the writes. Stores nothing.
  *
- * @param input.unconfirmedUntil when the account goes unless its address is confirmed or it is used
+ * @param input.unconfirmedUntil when the account is removed, unless its address was confirmed or it was used
  * @throws AuthTunaError `invalid_input`
  */
 export async function prepareUser<U extends User>(

@@ -101,7 +101,7 @@ function isDate(text: string): boolean {
   return /^(?:(?:19|20)\d{2}[-./]?\d{2}[-./]?\d{2}|\d{2}[-./]?\d{2}[-./]?(?:19|20)\d{2})$/.test(text);
 }
 
-// Neighbours by value and by keyboard, forwards and backwards.
+// Neighbors by value and by keyboard, forwards and backwards.
 const LINES = [
   '0123456789012345678901234567890',
   'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz',

@@ -162,7 +162,7 @@ export class PasswordManager {
     return this.#core.hasher.hash(password, lane);
   }
 
-  /** @internal Whether a value is the one of a hash that is no user's password, such as a mailed code; null does the same work and is false. */
+  /** @internal Whether a value matches a hash other than a password's, such as a mailed code's. False for null, after the same work. */
   async verifyHash(hash: string | null, value: string): Promise<boolean> {
     return (await this.#core.hasher.verify(value, hash)) === true;
   }

@@ -1,6 +1,6 @@
 import type { Runtime } from '../runtime.js';
 
-/** What the `provider` of an identity begins with that an organization's own connection vouches for. */
+/** The prefix of `provider` for identities that come from an organization's own connection. */
 export const SSO_PREFIX = 'sso-';
 
 /**

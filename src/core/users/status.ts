@@ -106,7 +106,7 @@ async function commit(
   } catch (error) {
     if (!isMissing(error)) throw error;
     if (await new SuperadminGuard(core).isLast(user))
-      throw new AuthTunaError('conflict', { message: 'The last superadmin stays.' });
+      throw new AuthTunaError('conflict', { message: 'The last superadmin cannot be removed.' });
     const isDeletion = fact.type === 'user.deleted';
     const orgId = isDeletion ? await soleOwnership(core.db, await core.roleStore.current(), user.id) : null;
     if (orgId !== null) throw new AuthTunaError('conflict', { message: LAST_OWNER, orgId });

@@ -31,7 +31,7 @@ export class AccountDeletions {
     if (user === null || user.deletedAt !== null) throw noUser();
     requireOwn(userId, actor);
     if (await new SuperadminGuard(this.#core).isLast(user))
-      throw new AuthTunaError('conflict', { message: 'The last superadmin stays.' });
+      throw new AuthTunaError('conflict', { message: 'The last superadmin cannot be removed.' });
     const now = this.#core.now();
     const effectiveAt = after(now, config.privacy.deletionGraceDays * DAY);
     const notice = noticeTo(this.#core, user, actor);

@@ -38,7 +38,7 @@ export const WITH_GRANTS = {
   },
 } as const;
 
-/** A role that a key may use at a scope, until then. */
+/** A role that a key may use at a scope, until `expiresAt`. */
 export interface KeyGrant extends AssignmentRow {
   name: string;
 }
@@ -79,7 +79,7 @@ export function toApiKey(row: ApiKeyWithGrants): ApiKey {
   };
 }
 
-/** Each once, by scope. */
+/** The grants by name, without duplicates, sorted by scope. */
 function namesOf(grants: readonly KeyGrant[]): { role: string; scope: string }[] {
   const byPlace = new Map(
     grants.map(({ name, scope }) => [`${scope} ${name}`, { role: name, scope }] as const),
@@ -87,7 +87,7 @@ function namesOf(grants: readonly KeyGrant[]): { role: string; scope: string }[]
   return [...byPlace].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, grant]) => grant);
 }
 
-/** What ends a key, for a write: its place among the keys of its owner is free again. */
+/** The columns of a write that ends a key and frees its slot. */
 export function ended(reason: string, now: Date) {
   return { revokedAt: now, revokedReason: reason, slot: null, masterSlot: null };
 }

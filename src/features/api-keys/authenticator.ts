@@ -25,7 +25,7 @@ interface Parts {
  * Finds the caller by an API key, in `Authorization: Bearer` or `X-API-Key`. Answers from memory at once for a safe method, which is nearly
  * always.
  *
- * A key in the address (`?api_key=`) counts only where `apiKeys.allowQueryParameter` says so, and is flagged in any case.
+ * A key in the URL (`?api_key=`) counts only where `apiKeys.allowQueryParameter` says so, and is flagged in any case.
  * @see docs/requirements.md AK-5, CS-6
  */
 export class KeyAuthenticator implements Authenticator<VerifiedKey> {
@@ -90,7 +90,7 @@ export class KeyAuthenticator implements Authenticator<VerifiedKey> {
     return bearer !== null && this.#format.looksLikeKey(bearer) ? bearer : null;
   }
 
-  /** A key that stands in the address of the request, or null. Another use of a parameter of that name is left alone. */
+  /** A key that stands in the URL of the request, or null. Another use of a parameter of that name is left alone. */
   #inAddress({ url = '' }: IncomingMessage): string | null {
     if (!url.includes('api_key=')) return null;
     const text = new URLSearchParams(url.slice(url.indexOf('?') + 1)).get('api_key');
@@ -110,7 +110,7 @@ export class KeyAuthenticator implements Authenticator<VerifiedKey> {
     return verified === null ? UNAUTHENTICATED : this.#admit(verified, req);
   }
 
-  /** What a good key comes to for this request: its addresses, its limit, and its kind have a say. */
+  /** The caller of a good key, or a refusal: by its `allowedIps`, its rate limit or its kind. */
   #admit(
     verified: VerifiedKey,
     req: IncomingMessage,

@@ -25,7 +25,7 @@ export interface IssuedKey {
 }
 
 export const MAX_MASTER_KEYS = 5;
-const MAX_ATTEMPTS = 5; // at a place among the owner's keys that another request takes at the same moment
+const MAX_ATTEMPTS = 5; // when other requests take the chosen slot at the same moment
 
 /** {@link ApiKeyManager.create} */
 export async function createKey(
@@ -77,8 +77,8 @@ export async function createKey(
 }
 
 /**
- * The condition under which an actor may still make a key when it is stored: nothing has ended all sessions of the user since. A password reset
- * does so before it ends the keys, so no key is made behind its back.
+ * A write that misses when all sessions of the actor were ended meanwhile. A password reset ends the sessions before the keys, so no key is
+ * made in between.
  *
  * @throws AuthTunaError `session_revoked`
  */
@@ -113,10 +113,10 @@ interface Place {
 }
 
 /**
- * Stores a key in a free place among those of its owner. Two requests cannot take the same place, so that the limits hold under any
- * parallelism; keys that have ended give theirs back.
+ * Stores a key in a free slot of its owner. Two requests cannot take the same slot, so that the limits hold under any parallelism; keys that
+ * have ended free theirs.
  *
- * @throws AuthTunaError `conflict` when all places are taken
+ * @throws AuthTunaError `conflict` when all slots are taken
  */
 async function inFreePlace(
   core: Core,
@@ -158,7 +158,7 @@ async function inFreePlace(
   }
 }
 
-/** One of the free places, by chance: requests of one moment seldom choose the same. @throws AuthTunaError `conflict` when there is none */
+/** A free slot, chosen at random, so that parallel requests seldom choose the same. @throws AuthTunaError `conflict` when there is none */
 function freePlace({ config }: Core, most: number, what: string, taken: readonly (number | null)[]): number {
   const free = Array.from({ length: most }, (_, index) => index + 1).filter(
     (place) => !taken.includes(place),

@@ -21,7 +21,7 @@ interface Support extends NamedGrant {
 /**
  * The writes that give a key these roles, each bound to everything by which its owner holds it right now. Ownership of a scope cannot be granted.
  *
- * @throws AuthTunaError `forbidden` for a role that is not held exactly there or does not exist, which are told apart by nothing
+ * @throws AuthTunaError `forbidden`, the same for a role that is not held exactly there and for one that does not exist
  */
 export async function grantWrites(
   core: Core,

@@ -32,10 +32,10 @@ export class ApiKeyManager {
   }
 
   /**
-   * Makes a key. Only its owner may, and `SYSTEM`, because a person who sees the key can act as its owner.
+   * Makes a key. The actor must be the owner, `SYSTEM`, or a manager of the service account: a person who sees the key can act as its owner.
    *
-   * @param input.kind default `secret`; `master` takes no grants, of which an account has 5; `publishable` only names its owner and passes no
-   *   guard; `test` is refused on https
+   * @param input.kind default `secret`; `master` takes no grants, and an account has at most 5; `publishable` only names its owner and
+   *   passes no guard; `test` is refused on https
    * @param input.grants roles that the owner holds at exactly these scopes; not given for everything that the owner may do
    * @param input.expiresInSeconds default 90 days, at most 366
    * @param input.allowedIps addresses and networks that it works from; none given for everywhere
@@ -49,7 +49,7 @@ export class ApiKeyManager {
   }
 
   /**
-   * Asks the database what the text of a key is worth, for what does not come over HTTP. Its `allowedIps` and `rateLimit` are not looked at.
+   * Checks the text of a key against the database, for keys that do not come over HTTP. Ignores its `allowedIps` and `rateLimit`.
    *
    * @returns null for everything that is not a key in force of an active user
    * @throws AuthTunaError `unavailable`
@@ -106,10 +106,10 @@ export class ApiKeyManager {
   }
 
   /**
-   * Replaces the text of a key, which keeps its id, name and grants and begins its lifetime anew. The text before works on for
-   * `overlapSeconds`, so that programs can be changed one after the other.
+   * Replaces the text of a key, which keeps its id, name and grants and starts its lifetime again. The old text works for
+   * `overlapSeconds` more, so that programs can be changed one after the other.
    *
-   * @param input.overlapSeconds at most 30 days; 0 ends the text before at once. Default a day, and 0 for a key whose text stood in an address
+   * @param input.overlapSeconds at most 30 days; 0 ends the old text at once. Default a day, and 0 for a key that was sent in a URL
    * @throws AuthTunaError `not_found`, also for another person's key; `conflict` for one that has ended; `invalid_input`
    */
   rotate(id: string, input: RotateKeyInput, actor: Actor): Promise<IssuedKey> {

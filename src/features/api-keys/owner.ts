@@ -8,8 +8,8 @@ import { AuthTunaError } from '../../errors.js';
 import { noKey } from './api-key.js';
 
 /**
- * The owner of a key that is to be made or replaced, if the actor may hold it: a person who sees the key can act as its owner. So the owner may, and
- * `SYSTEM`; and for a service account, who looks after it.
+ * The owner of a key that is to be made or replaced. The actor must be the owner, `SYSTEM`, or a manager of the service account: a person
+ * who sees the key can act as its owner.
  *
  * @throws AuthTunaError `unauthenticated`; `forbidden`, also for an actor that came with an API key; `not_found`; `account_suspended`;
  *   `password_change_required` and `enrollment_required` for an actor who must do that first
@@ -28,7 +28,7 @@ export async function requireHolder(core: Core, userId: string, actor: Actor): P
 }
 
 /**
- * Checks that the actor may end a key: the owner, who looks after the service account, and who holds `apikeys:manage` and outranks the owner.
+ * Checks that the actor may end a key: as its owner, as a manager of the service account, or with `apikeys:manage` and a higher rank.
  *
  * @throws AuthTunaError `not_found` where the key is not the actor's to see; `unauthenticated`, `forbidden`
  */

@@ -16,7 +16,7 @@ import { createBody, createForm, leakedBody, pageQuery, rotateBody } from './sch
 /** A key is a credential that outlives the session. */
 const RECENT: RouteGuard = { recent: 'login' };
 
-/** The own API keys, at `/auth/api-keys`. No key opens these routes. */
+/** The API keys of the caller, at `/auth/api-keys`. No key opens these routes. */
 export function apiKeysFeature(
   apiKeys: ApiKeyManager,
   core: Core,
@@ -48,7 +48,7 @@ function ownRoutes({ apiKeys }: Context): Route[] {
     route({
       method: 'get',
       path: '/',
-      summary: 'The own API keys, the newest first',
+      summary: 'The API keys of the caller, newest first',
       guard: {},
       query: pageQuery,
       answers: { 200: '`{ items, nextCursor }`' },
@@ -57,7 +57,7 @@ function ownRoutes({ apiKeys }: Context): Route[] {
     route({
       method: 'post',
       path: '/',
-      summary: 'Create an API key of one’s own',
+      summary: 'Create an API key for the caller',
       guard: RECENT,
       body: createBody,
       answers: { 201: '`{ apiKey, key }`; the key is shown here and never again' },
@@ -80,7 +80,7 @@ function ownRoutes({ apiKeys }: Context): Route[] {
     route({
       method: 'delete',
       path: '/:id',
-      summary: 'Revoke an own API key',
+      summary: 'Revoke an API key of the caller',
       guard: RECENT,
       answers: { 204: 'no body' },
       async run(call) {
@@ -111,7 +111,7 @@ function formRoutes({ apiKeys, core, path, forms }: Context): Route[] {
     route({
       ...common,
       path: '/manage',
-      summary: 'Create an API key of one’s own',
+      summary: 'Create an API key for the caller',
       body: createForm,
       answers: { 200: 'a page with the key' },
       run: async ({ body, user, actor }) =>
@@ -132,7 +132,7 @@ function formRoutes({ apiKeys, core, path, forms }: Context): Route[] {
     route({
       ...common,
       path: '/:id/revoke',
-      summary: 'Revoke an own API key',
+      summary: 'Revoke an API key of the caller',
       answers: { 303: 'to the page of API keys' },
       async run(call) {
         await revokeOwn(apiKeys, call);

@@ -53,14 +53,14 @@ export class KeyVerifier {
     const verified = this.#known.get(text);
     if (verified === undefined) return undefined;
     const left = verified.trustedUntil - now;
-    // More than was granted is left where the clock was put back.
+    // After the clock was put back, more time is left than was granted.
     return left > 0 && left <= this.#trustedMs && !this.isStale(verified) ? verified : undefined;
   }
 
   /**
    * Checks the text of a key against its row.
    *
-   * @param latest never to share an answer that was asked for before this call: for unsafe methods
+   * @param latest use only a read that begins after this call: for unsafe methods
    * @returns null for everything that is not a key of an active user that is in force
    * @throws AuthTunaError `unavailable`; `rate_limited` in a flood of ids of a former secret
    */
@@ -90,7 +90,7 @@ export class KeyVerifier {
     return this.#hasChanged(topics, readAt);
   }
 
-  /** What may have been asked for already: not before the last change that was heard of here, and not longer than `recheckSeconds` ago. */
+  /** A read that may have begun before this call, but after the last known change and at most `recheckSeconds` ago. */
   async #shared(id: string): Promise<KeyRead | null> {
     const askedAt = this.#core.now().getTime();
     const { count } = this.#log;

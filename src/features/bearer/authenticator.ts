@@ -130,7 +130,7 @@ export class TokenAuthenticator implements Authenticator<VerifiedToken> {
 
   #isTrusted(known: VerifiedToken): boolean {
     const left = known.trustedUntil - this.#core.now().getTime();
-    // More than was granted is left where the clock was put back.
+    // After the clock was put back, more time is left than was granted.
     return left > 0 && left <= this.#trustedMs && !this.isStale(known);
   }
 

@@ -10,7 +10,7 @@ const ALGORITHMS = ['ES256', 'EdDSA', 'Ed25519'];
 const MAX_LENGTH = 4096;
 const MAX_AGE_SECONDS = 60;
 const SKEW_SECONDS = 30;
-/** A proof counts once, for longer than it can be young enough. */
+/** A used proof is remembered for longer than a proof is valid. */
 const ONCE = { limit: 1, windowSeconds: 300 };
 const MAX_JTI = 256;
 
@@ -24,7 +24,7 @@ interface Proof {
 export interface ProvedKey {
   thumbprint: string;
   /**
-   * Uses the proof up. Left until everything else about the request is right, so that a stranger with proofs of their own makes no row by each.
+   * Marks the proof as used. Called once everything else about the request is right, so that a stranger's own proofs write no rows.
    *
    * @throws AuthTunaError `malformed_request` for one that was used before
    */
@@ -34,7 +34,7 @@ export interface ProvedKey {
 /**
  * Checks proofs that a client holds the key to which its tokens are bound. A token that was copied is worth nothing without the key.
  *
- * A proof counts once, on all instances. It names method and address of its request, and the access token that comes with it.
+ * A proof counts once, on all instances. It names the method and the URL of its request, and the access token that comes with it.
  * @see RFC 9449 section 4.3; docs/bearer.md
  */
 export class DpopProofs {
@@ -66,9 +66,9 @@ export class DpopProofs {
   }
 
   /**
-   * The thumbprint of the key that a request proves to hold; null for a proof that is none, is old, was used, or is for another request.
+   * The thumbprint of the key that a request proves to hold; null for a proof that is invalid, old, used, or made for another request.
    *
-   * @param accessToken which comes along
+   * @param accessToken the one that the request carries
    * @throws AuthTunaError `unavailable`
    */
   async keyOf(req: IncomingMessage, accessToken: string): Promise<string | null> {
@@ -113,7 +113,7 @@ export class DpopProofs {
     }
   }
 
-  /** Whether an address is that of the request, on the configured origin and with or without the prefix that a proxy strips. */
+  /** Whether a URL is that of the request, on the configured origin and with or without the prefix that a proxy strips. */
   #isAddressOf(req: IncomingMessage, htu: unknown): boolean {
     if (typeof htu !== 'string' || !URL.canParse(htu)) return false;
     const { origin, pathname } = new URL(htu);
@@ -128,6 +128,6 @@ export class DpopProofs {
 function noProof(): AuthTunaError {
   return new AuthTunaError('malformed_request', {
     error: 'invalid_dpop_proof',
-    message: 'A proof in the header DPoP is needed: new, signed, and for this address.',
+    message: 'Send a new, signed proof for this URL in the header DPoP.',
   });
 }

@@ -11,7 +11,7 @@ import { after } from '../../time.js';
 import type { ProvedKey } from './dpop.js';
 
 const MAX_ATTEMPTS = 3;
-/** How long a token is answered alike after its successor was used: for answers that were lost and requests on their way. */
+/** How long a token gets the same successor after that was used: for answers that were lost and requests on their way. */
 export const GRACE_SECONDS = 10;
 
 export type FamilyRow = SessionRow & { user: UserRow };
@@ -32,8 +32,8 @@ export interface Renewed {
 /**
  * Families of refresh tokens. A family is a session of the kind `bearer`, and its tokens follow one another as session cookies do.
  *
- * Using the current token is one conditional write, so there is one successor, which every instance derives alike. The replaced token answers
- * with the same successor until that is used, and for ten seconds more. After that it is proof of a copy, and the family ends.
+ * Using the current token is one conditional write, so there is one successor, which every instance derives alike. The replaced token gets
+ * the same successor until that is used, and for ten seconds more. After that it is proof of a copy, and the family ends.
  * @see RFC 9700 section 4.14.2; docs/requirements.md RT-1 to RT-4
  */
 export class RefreshFamilies {
@@ -48,8 +48,8 @@ export class RefreshFamilies {
   /**
    * Uses a refresh token.
    *
-   * @param holder.clientId of who presents it; a token of another client is none
-   * @param holder.key the key that the request proves to hold; a token that is bound to another one is none
+   * @param holder.clientId the client that presents it; a token of another client is refused
+   * @param holder.key the key that the request proves to hold; a token that is bound to another key is refused
    * @throws AuthTunaError `invalid_token` for one that is not ours, has ended, or was used already; `unavailable`
    */
   async renew(token: string, holder: TokenHolder, actor: Actor): Promise<Renewed> {
@@ -57,7 +57,7 @@ export class RefreshFamilies {
     if (claims === null) throw new AuthTunaError('invalid_token');
     const outcome = await this.#inOrder.run(claims.sessionId, () =>
       this.#use(claims, holder, actor).catch((error: unknown) => {
-        // Given on instead of thrown: the request of a thief must not fail those of the owner that wait behind it.
+        // Returned, not thrown: a thief's refused request must not fail the owner's requests that wait behind it.
         if (error instanceof AuthTunaError && error.code === 'invalid_token') return error;
         throw error;
       }),

@@ -156,8 +156,8 @@ export class BearerManager {
   }
 
   /**
-   * Exchanges a refresh token for a new pair. The token before answers with the same successor until that is used, and for ten seconds more;
-   * after that it ends the family.
+   * Exchanges a refresh token for a new pair. The replaced token gets the same successor until that is used, and for ten seconds more;
+   * after that its use ends the family.
    *
    * @throws AuthTunaError `invalid_token` for one that is not ours, has ended, or was used already; `unavailable`
    */
@@ -189,7 +189,7 @@ export class BearerManager {
   }
 
   /**
-   * What an access or refresh token is worth right now, by its row.
+   * Checks an access or refresh token against its row.
    *
    * @throws AuthTunaError `unavailable`
    * @see RFC 7662

@@ -32,7 +32,7 @@ function tokenRoute(bearer: BearerManager, proofs: DpopProofs, http: HttpKit): R
     answers: { 200: '`{ access_token, refresh_token, token_type, expires_in, scope }`' },
     async run({ req, res, body, actor }) {
       const options = await http.signInOptions(req);
-      // The cookie of a browser says nothing about a program; a session that came along goes on.
+      // A session cookie that the request carries is ignored, and its session goes on.
       const { fingerprint } = options;
       if (body.grant_type === 'password') await isHuman(http, req, res);
       const request = requestOf(req.body);
@@ -51,7 +51,7 @@ function isHuman(http: HttpKit, req: Request, res: Response): Promise<void> {
   });
 }
 
-/** Programs post forms here and read JSON, where the form of a page is sent on to another page. */
+/** Always answers with JSON: programs post forms here, and a redirect as for the form of a page is of no use to them. */
 function answered(res: Response, body: object): undefined {
   res.json(body);
   return undefined;
@@ -84,7 +84,7 @@ function lookRoutes(bearer: BearerManager): Route[] {
     route({
       method: 'post',
       path: '/introspect',
-      summary: `What a token is worth (RFC 7662), for an API key with \`${INTROSPECT}\``,
+      summary: `Check a token (RFC 7662), for an API key with \`${INTROSPECT}\``,
       guard: { credentials: ['api_key'] },
       takesForms: true,
       body: tokenBody,
@@ -117,7 +117,7 @@ function oauthErrors(pages: string): ErrorRequestHandler {
     if (known === null || res.headersSent) return next(error);
     const problem = problemOf(known, pages);
     const name = typeof known.details.error === 'string' ? known.details.error : ERRORS[known.code];
-    // RFC 6749 section 5.2: what was given in exchange is refused with 400, whatever it was.
+    // RFC 6749 section 5.2: a refused password, code or token is answered with 400.
     const isRefusedGrant = name === 'invalid_grant' || DEVICE_ERRORS.has(String(known.details.error));
     const status = isRefusedGrant ? 400 : problem.status;
     for (const [header, value] of Object.entries(headersOf(known))) res.setHeader(header, value);

@@ -11,7 +11,7 @@ import { AuthTunaError } from '../../errors.js';
 
 const SLOWER_SECONDS = 5; // RFC 8628 section 3.5
 const MAX_INTERVAL_SECONDS = 60;
-const JITTER_MS = 1000; // answers take their time, so a patient tool may seem to be early by that much
+const JITTER_MS = 1000; // network delay can make a patient tool look this much too early
 
 export type DeviceRow = Awaited<ReturnType<Db['deviceAuthorization']['findUniqueOrThrow']>>;
 
@@ -67,7 +67,7 @@ async function rowOf(
   return isIts ? row : null;
 }
 
-/** What a tool is told that asks before the person has decided. One that asks too often must wait longer from then on. */
+/** The answer to a tool that asks before the person has decided. One that asks too often must wait longer from then on. */
 async function waiting({ db, now }: SignInCore, row: DeviceRow): Promise<AuthTunaError> {
   const at = now();
   const { lastPolledAt, intervalSeconds } = row;

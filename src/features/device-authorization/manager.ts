@@ -21,7 +21,7 @@ const MAX_ATTEMPTS = 5; // at a code that another request has
 const LOOKUPS = { limit: 30, windowSeconds: 600 }; // of one person; RFC 8628 section 5.1
 const MAX_USER_AGENT = 200;
 
-/** What a tool is told that asks for access. */
+/** The answer to a tool that asks for access. */
 export interface BegunDevice {
   deviceCode: string;
   /** As it is shown: `WDJB-MJHT`. */
@@ -30,7 +30,7 @@ export interface BegunDevice {
   intervalSeconds: number;
 }
 
-/** A request as the person sees it who decides: what asks, from where, and since when. */
+/** A request as shown to the person who decides: which tool asks, from where, and since when. */
 export interface AskingDevice {
   userCode: string;
   /** The name that the tool gives itself, which nobody has checked. */
@@ -97,7 +97,7 @@ export class DeviceAuthorizations {
   /**
    * The undecided request of a code. A person may look up 30 in ten minutes, so that codes cannot be guessed.
    *
-   * @throws AuthTunaError `invalid_token` for a code that is none, has expired or was decided; `rate_limited`
+   * @throws AuthTunaError `invalid_token` for a code that is unknown, expired or already decided; `rate_limited`
    */
   async find(typed: string, actor: Actor): Promise<AskingDevice> {
     const { row, userCode } = await this.#pending(typed, actor);

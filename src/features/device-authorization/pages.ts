@@ -10,7 +10,7 @@ export interface DeviceForms {
   confirm: readonly ErrorRequestHandler[];
 }
 
-/** A page for the code, and one that says what asks. Opening them decides nothing. */
+/** A page to type the code, and one that shows the request. Opening them decides nothing. */
 export function devicePages(
   devices: DeviceAuthorizations,
   http: HttpKit,
@@ -34,7 +34,7 @@ export function devicePages(
     const device = await devices.find(codeIn(req) ?? '', actor);
     return { ...device, email: user?.email ?? '' };
   });
-  /** A code that is none, or no longer, is asked for again. */
+  /** Asks for the code again when it is unknown, expired or already decided. */
   const askAgain: ErrorRequestHandler = (error, req, res, next) =>
     isDead(error) ? enter.problem(error, req, res, next) : next(error);
   return {

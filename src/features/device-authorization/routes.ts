@@ -36,7 +36,7 @@ function beginRoute(devices: DeviceAuthorizations, { config }: HttpKit): Route {
     },
     async run({ res, body, actor }) {
       const begun = await devices.begin(body, actor);
-      // Programs post forms here and read JSON, where the form of a page is sent on to another page.
+      // Always answers with JSON: programs post forms here, and a redirect as for the form of a page is of no use to them.
       res.json({
         device_code: begun.deviceCode,
         user_code: begun.userCode,

@@ -1,7 +1,7 @@
 import type { Runtime } from '../../core/runtime.js';
 import { inBatches, type Sweep } from '../../core/sweep.js';
 
-/** Requests of tools that were answered or not, and ended a day ago. */
+/** Requests of tools that expired more than a day ago, answered or not. */
 export function deviceAuthorizationSweep({ db }: Runtime): Sweep {
   return {
     removes: 'device authorizations',

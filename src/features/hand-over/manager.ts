@@ -70,8 +70,8 @@ export class HandOverManager {
   /**
    * The person of a token, which is spent. Give them a session of your own app then.
    *
-   * @param token as it came in the address; a text that is none is `invalid_token`
-   * @param input as the token was issued for: the own origin, and the nonce out of the browser
+   * @param token as it came in the URL; any other text is `invalid_token`
+   * @param input the origin of this app, and the nonce that the person's browser holds
    * @throws AuthTunaError `invalid_token` for one that is unknown, spent or older than a minute, for another app or browser, and after the
    *   session that it comes from has ended; `invalid_input`
    */

@@ -35,10 +35,10 @@ interface Row {
 const WITH_USER = { user: { select: { suspendedAt: true, deletedAt: true } } } as const;
 
 /**
- * Accounts for programs. An organization owns them, so they stay when the person who made them leaves. They cannot sign in: they have no
- * password, no session and no second factor, and act by their API keys alone.
+ * Accounts for programs. An organization owns them, so they stay when the person who made them leaves. They cannot sign in, and act
+ * by their API keys alone.
  *
- * Everything needs `apikeys:manage` at the organization.
+ * Everything needs `apikeys:manage` at the organization. `delete` also needs a rank above the account's, wherever it holds something.
  */
 export class ServiceAccountManager {
   readonly #core: Core;

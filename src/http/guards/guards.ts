@@ -257,7 +257,7 @@ const RECORD_MS = 60_000;
 const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnroll'];
 const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];
 
-/** @internal A misspelt option would be left out, and the guard ask for something else than it says. */
+/** @internal A misspelled option would be left out, and the guard ask for something else than it says. */
 export function checkOptions(
   guard: string,
   options: UserGuardOptions,

@@ -9,11 +9,11 @@ authTuna.requirePermission('project:read');
 authTuna.requirePermission(['project:update', 'post:create'], { scopeFrom: 'projectId' });
 authTuna.requirePermission('users:manage'); // a shipped one
 
-// @ts-expect-error misspelt
+// @ts-expect-error misspelled
 authTuna.requirePermission('projcet:read');
 // @ts-expect-error no such action
 authTuna.requirePermission('project:burn');
-// @ts-expect-error one of several is misspelt
+// @ts-expect-error one of several is misspelled
 authTuna.requirePermission(['project:read', 'post:craete']);
 // @ts-expect-error a guard names concrete permissions
 authTuna.requirePermission('project:*');
@@ -21,7 +21,7 @@ authTuna.requirePermission('project:*');
 // Declared in place, without definePermissions.
 const inPlace = createAuthTuna({ ...settings, permissions: { doc: ['read'] } });
 inPlace.requirePermission('doc:read');
-// @ts-expect-error misspelt
+// @ts-expect-error misspelled
 inPlace.requirePermission('doc:raed');
 
 // Where nothing is declared any name goes.
@@ -56,19 +56,19 @@ export async function ask(userId: string) {
   named.requireRole(['viewer', 'moderator']);
   named.requireRole(later);
 
-  // @ts-expect-error misspelt
+  // @ts-expect-error misspelled
   await named.access.can(userId, 'project:raed');
-  // @ts-expect-error misspelt
+  // @ts-expect-error misspelled
   await named.access.canAll(userId, [{ permission: 'project:raed' }]);
   // @ts-expect-error no such role
   await named.access.hasRole(userId, 'veiwer');
-  // @ts-expect-error misspelt
+  // @ts-expect-error misspelled
   await named.access.whereFor(userId, 'project:raed', { project: 'id' });
   // @ts-expect-error no such role
   await named.roles.assign({ userId, role: 'veiwer', scope: 'global' }, SYSTEM);
-  // @ts-expect-error misspelt
+  // @ts-expect-error misspelled
   await named.roles.addPermission('viewer', 'project:raed', SYSTEM);
-  // @ts-expect-error misspelt
+  // @ts-expect-error misspelled
   await auth.can('project:raed');
   // @ts-expect-error no such role
   await auth.hasRole('veiwer');

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { SYSTEM } from '../../../src/index.js';
 import { startApp } from '../../support/app.js';
 
-test('a misspelt permission of a declared role stops the start beside declared permissions, and makes none', async () => {
+test('a misspelled permission of a declared role stops the start beside declared permissions, and makes none', async () => {
   const permissions = { project: ['read'] };
   const roles = { viewer: { permissions: ['project:tpyo', 'project:*', 'users:read'] } };
   await expect(startApp({ permissions, roles })).rejects.toMatchObject({

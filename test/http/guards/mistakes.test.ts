@@ -9,7 +9,7 @@ import { freshDatabase } from '../../support/database.js';
 
 // What a developer gets wrong on the first day is answered with what to type.
 
-test('a guard without its brackets, or with a misspelt option, does not start or says so, and never hangs', async () => {
+test('a guard without its brackets, or with a misspelled option, does not start or says so, and never hangs', async () => {
   const app = await startApp(
     {},
     {
