@@ -114,6 +114,7 @@ function challengeOf(error: AuthTunaError): string {
   const [scheme, dpop] = String(error.details.reason ?? '').split(':');
   // RFC 9449 section 7.1
   if (scheme === 'dpop') return `DPoP error="${dpop}", algs="ES256 EdDSA"`;
+  if (scheme === 'bearer') return 'Bearer error="invalid_token"';
   if (error.code === 'recent_login_required' || error.code === 'second_factor_required') {
     const maxAge = typeof error.details.max_age === 'number' ? `, max_age=${error.details.max_age}` : '';
     return `Session error="insufficient_user_authentication", error_description="${error.code}"${maxAge}`;

@@ -89,6 +89,7 @@ function handlersOf(
       );
     }),
     ...(hasPages ? (route.forms ?? []) : []),
+    ...(route.onError ?? []),
   ];
 }
 

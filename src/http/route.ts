@@ -98,6 +98,8 @@ export interface Route<
   answers: Readonly<Record<number, string>>;
   /** The forms that are shown again when a post is refused, the first that cures the refusal. */
   forms?: readonly ErrorRequestHandler[] | undefined;
+  /** Answers refusals of this route alone, with and without pages. */
+  onError?: readonly ErrorRequestHandler[];
   /** Another site may post here: the answer sends the browser on to a GET of ours and does nothing else. */
   isCrossSite?: true;
   /** It waits for another server, such as a provider: it may take 30 s instead of 8. */

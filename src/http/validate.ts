@@ -42,6 +42,8 @@ export function jsonBody({ mayHaveEnded = false }: { mayHaveEnded?: boolean } = 
   };
 }
 
+const EITHER = 'Send this request as application/json or application/x-www-form-urlencoded.';
+
 /** As `jsonBody`, and for `application/x-www-form-urlencoded`, for routes that programs call without a cookie. */
 export function jsonOrForm(): RequestHandler {
   const json = jsonBody();
@@ -53,7 +55,13 @@ export function jsonOrForm(): RequestHandler {
   });
   return (req, res, next) => {
     if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(req.headers['content-type'] ?? ''))
-      return json(req, res, next);
+      return json(req, res, (error?: unknown) =>
+        next(
+          error instanceof AuthTunaError && error.code === 'unsupported_media_type'
+            ? new AuthTunaError('unsupported_media_type', { message: EITHER })
+            : error,
+        ),
+      );
     if (Number(req.headers['content-length'] ?? 0) > BODY_LIMIT)
       return next(new AuthTunaError('payload_too_large'));
     parse(req, res, (error?: unknown) => {

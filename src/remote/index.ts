@@ -74,8 +74,11 @@ const COOKIE = /^(__Host-|__Secure-)?at_sess$/;
 export function remote(options: RemoteOptions): RemoteAuthTuna {
   const { url, key, authPath = '/auth', origins = [], clock, logger = console } = options;
   if (!isAllowedUrl(url, { allowLoopback: true, publicOnly: false }))
-    throw misconfigured(`remote: url '${url}' must begin with https://, or name a loopback host`);
-  if (typeof key !== 'string' || key === '') throw misconfigured('remote: key must be an API key');
+    throw misconfigured(
+      `remote: url '${url}' must begin with https://, or with http:// and a loopback host, such as http://localhost:3000`,
+    );
+  if (typeof key !== 'string' || key === '')
+    throw misconfigured('remote: key is missing; is the variable set that it comes from?');
   const base = `${url.replace(/\/$/, '')}${authPath}`;
   const server = new RemoteServer(`${base}/remote`, key, () => (clock?.now() ?? new Date()).getTime());
   const addressOf = createAddressResolver(options.trustedProxies);
@@ -94,7 +97,9 @@ export function remote(options: RemoteOptions): RemoteAuthTuna {
         const credential = credentialOf(req, ip, options.cookieName);
         const isSafe = isSafeMethod(req.method);
         if (credential?.cookie !== undefined && !isSafe && isCrossSite(req, own))
-          throw new AuthTunaError('cross_site_request');
+          throw new AuthTunaError('cross_site_request', {
+            message: 'This request does not say that it comes from a page of this site or of origins.',
+          });
         if (credential === null) {
           attach(req, new RemoteAuth(server, req, null, null));
           return next();

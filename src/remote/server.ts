@@ -213,12 +213,19 @@ export class RemoteServer {
     // Refusals of the client's own request; everything else is a fault between the two servers.
     if (status === 422) throw new AuthTunaError('invalid_input');
     if ((status === 400 || status === 429) && typeof code === 'string' && isErrorCode(code))
-      throw new AuthTunaError(code, status === 429 ? { retryAfterSeconds: 1 } : {});
+      throw new AuthTunaError(code, {
+        ...(status === 429 && { retryAfterSeconds: 1 }),
+        ...(typeof detail === 'string' && { message: detail }),
+      });
     const said = answer?.error.message ?? String(detail ?? code ?? '');
+    const isKey = status === 401 || status === 403;
+    const cure = isKey
+      ? '. It refused the key of this server: the owner of the key needs tokens:introspect at global.'
+      : '';
     throw new AuthTunaError(
       'unavailable',
       { retryAfterSeconds: 5 },
-      { cause: new Error(`The AuthTuna server answered ${status}: ${said}`) },
+      { cause: new Error(`The AuthTuna server answered ${status}: ${said}${cure}`) },
     );
   }
 }

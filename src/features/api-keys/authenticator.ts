@@ -102,7 +102,12 @@ export class KeyAuthenticator implements Authenticator<VerifiedKey> {
     if (verified === null) return UNAUTHENTICATED;
     if (verified.apiKey.exposedAt === null)
       await exposeKey(this.#core, verified.apiKey.id, this.#requests.actorOf(req, verified));
-    return this.#core.config.apiKeys.allowQueryParameter ? this.#admit(verified, req) : UNAUTHENTICATED;
+    if (this.#core.config.apiKeys.allowQueryParameter) return this.#admit(verified, req);
+    throw new AuthTunaError('unauthenticated', {
+      reason: 'bearer',
+      message:
+        'A key in the URL is not accepted, because logs keep URLs. Send it as Authorization: Bearer or X-API-Key.',
+    });
   }
 
   async #verify(text: string, req: IncomingMessage, isLatest: boolean): Promise<VerifiedKey | Refusal> {

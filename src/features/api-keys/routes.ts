@@ -1,4 +1,5 @@
 import type { Core } from '../../core/core.js';
+import { createErrorHandler } from '../../http/errors.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import {
   type Call,
@@ -143,15 +144,20 @@ function formRoutes({ apiKeys, core, path, forms }: Context): Route[] {
 }
 
 /** Secret scanners find keys in public places and report them. Having a key proves that it leaked, so nothing else is asked for. */
-function leakedRoute({ apiKeys }: Context): Route {
+function leakedRoute({ apiKeys, core }: Context): Route {
   return route({
     method: 'post',
     path: '/revoke-leaked',
     summary: 'Revoke a key that was found where others can read it',
     limit: { name: 'leakedKey', like: 'mailToken' },
+    takesForms: true,
+    onError: [createErrorHandler(core.config)],
     body: leakedBody,
     answers: { 200: '`{ revoked }`, whether it was a key in force' },
-    run: async ({ body, actor }) => ({ json: { revoked: await apiKeys.revokeLeaked(body.key, actor) } }),
+    async run({ res, body, actor }) {
+      res.json({ revoked: await apiKeys.revokeLeaked(body.key, actor) }); // to a form as well: scanners are programs
+      return undefined;
+    },
   });
 }
 

@@ -1,5 +1,7 @@
 import type { User } from '../../auth.js';
 import { AuthTunaError, isErrorCode } from '../../errors.js';
+import { authOf } from '../../http/caller/attach.js';
+import { hasBearer } from '../../http/caller/authenticators.js';
 import { holderOf } from '../../http/caller/holder.js';
 import { STATUS } from '../../http/errors.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
@@ -169,6 +171,8 @@ function signInRoutes<U extends User>({ auth, http, forms }: Context<U>): Route[
         const own = caller.session?.id;
         const ids = new Set([...http.presentedSessionIds(req), ...(own === undefined ? [] : [own])]);
         for (const sessionId of ids) await auth.logout(sessionId, actor);
+        // A token that has expired ends nothing, so the program must not believe that it signed out.
+        if (ids.size === 0 && hasBearer(req)) throw authOf(req).refusal;
         sessionCookie.clear(req, res);
         res.setHeader('Clear-Site-Data', '"cache"');
         if (wantsPage) views.notice(res, 'signed_out');

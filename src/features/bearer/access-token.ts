@@ -1,5 +1,13 @@
 import { createECDH, createPrivateKey, createPublicKey, type ECDH, type KeyObject } from 'node:crypto';
-import { decodeProtectedHeader, exportJWK, type JWK, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import {
+  decodeProtectedHeader,
+  errors,
+  exportJWK,
+  type JWK,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 import type { Core } from '../../core/core.js';
 import { hmac } from '../../crypto/digest.js';
 import type { Key } from '../../crypto/key-ring.js';
@@ -77,8 +85,12 @@ export class AccessTokens {
     return { token, expiresIn };
   }
 
-  /** The claims of a token that was signed here, is of this type and has not expired; null for everything else. Never throws. */
-  async verify(token: string): Promise<AccessClaims | null> {
+  /**
+   * The claims of a token that was signed here, is of this type and has not expired; null for everything else. Never throws.
+   *
+   * @param evenExpired for what ends a session: there an old token is as good as a new one
+   */
+  async verify(token: string, { evenExpired = false } = {}): Promise<AccessClaims | null> {
     const { bearer } = this.#core.config;
     if (token.length > MAX_LENGTH) return null;
     const key = this.#keyOf(token);
@@ -95,8 +107,10 @@ export class AccessTokens {
         requiredClaims: ['sub', 'sid', 'client_id', 'jti', 'iat', 'exp'],
       });
       return claimsOf(payload, bearer.accessTokenSeconds);
-    } catch {
-      return null; // jose says no by throwing
+    } catch (error) {
+      // jose says no by throwing. Time is looked at last, when everything else is right.
+      const isExpired = error instanceof errors.JWTExpired;
+      return isExpired && evenExpired ? claimsOf(error.payload, bearer.accessTokenSeconds) : null;
     }
   }
 

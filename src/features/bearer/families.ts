@@ -54,7 +54,7 @@ export class RefreshFamilies {
    */
   async renew(token: string, holder: TokenHolder, actor: Actor): Promise<Renewed> {
     const claims = this.#core.refreshTokens.parse(token);
-    if (claims === null) throw new AuthTunaError('invalid_token');
+    if (claims === null) throw notValid();
     const outcome = await this.#inOrder.run(claims.sessionId, () =>
       this.#use(claims, holder, actor).catch((error: unknown) => {
         // Returned, not thrown: a thief's refused request must not fail the owner's requests that wait behind it.
@@ -69,7 +69,7 @@ export class RefreshFamilies {
   async #use(claims: RefreshClaims, holder: TokenHolder, actor: Actor): Promise<Renewed> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const row = await this.#live(claims.sessionId);
-      if (row === null || !this.#isOf(row, holder)) throw new AuthTunaError('invalid_token');
+      if (row === null || !this.#isOf(row, holder)) throw notValid();
       if (row.boundKey !== null) await holder.key?.spend();
       const renewed = await this.#judge(row, claims, actor);
       if (renewed !== 'read again') return renewed;
@@ -120,7 +120,7 @@ export class RefreshFamilies {
     const isOnItsWay = age >= 0 && age <= GRACE_SECONDS * 1000;
     if (isOnItsWay && behind === 2) return this.#previous(row);
     if (!isOnItsWay) await this.#core.verifier.endAsStolen(row, actor);
-    throw new AuthTunaError('invalid_token');
+    throw notValid();
   }
 
   /** Whether the row derives this very secret for the generation that the token names. */
@@ -168,11 +168,17 @@ export class RefreshFamilies {
       target: { type: 'session', id: row.id },
       data: { userId: row.userId, generation: claims.generation, rowGeneration: row.generation },
     });
-    return new AuthTunaError('invalid_token');
+    return notValid();
   }
 }
 
 /** The salts of the current generation and of the two before it. */
 function saltsOf({ salt, previousSalt }: SessionRow): string[] {
   return [salt, ...(previousSalt === null ? [] : previousSalt.split(' '))];
+}
+
+function notValid(): AuthTunaError {
+  return new AuthTunaError('invalid_token', {
+    message: 'This refresh token is not valid any more. Sign in again.',
+  });
 }

@@ -171,7 +171,8 @@ export class BearerManager {
   }
 
   /**
-   * Ends the family of an access or refresh token: all its tokens. A token that is not ours, or has ended, is fine.
+   * Ends the family of an access or refresh token: all its tokens. An access token that has expired ends it too. A token that is not ours, or
+   * whose family has ended, is fine.
    *
    * @returns how many families ended: 1 or 0
    * @throws AuthTunaError `unavailable`
@@ -240,7 +241,7 @@ export class BearerManager {
 
   /** The live session behind a token of either kind; null where there is none. */
   async #familyOf(token: string): Promise<{ id: string; userId: string } | null> {
-    const claims = await this.#tokens.verify(token);
+    const claims = await this.#tokens.verify(token, { evenExpired: true });
     if (claims === null) return this.#families.find(token);
     const found = await this.#core.verifier.verifyBearer(claims, null, { latest: true });
     return 'refusal' in found ? null : { id: claims.sessionId, userId: claims.userId };

@@ -47,7 +47,9 @@ export class DevMailbox implements MailTransport {
 
   /** Logs where the mails are, with the key. */
   announce(): void {
-    this.#logger.info(`No mail transport is configured; mails are kept at ${this.#url}?key=${this.#key}`);
+    this.#logger.info(
+      `No mail transport is configured; mails of this process are kept at ${this.#url}?key=${this.#key}`,
+    );
   }
 
   /** Whether a text is the key that was logged at start. */

@@ -24,18 +24,17 @@ export async function exchangeCode(
 ): Promise<{ result: SignInResult; terms: BearerTerms }> {
   const { db, signIn, now } = core;
   const row = await rowOf(core, input);
-  if (row === null || row.status === 'used') throw new AuthTunaError('invalid_token');
+  if (row === null || row.status === 'used') throw notValid();
   if (row.expiresAt <= now())
     throw refusal('expired_token', 'The code has expired. Ask for a new one.', 'invalid_token');
   if (row.status === 'denied') throw refusal('access_denied', 'The person refused.', 'forbidden');
   if (row.status !== 'approved') throw await waiting(core, row);
   const user = await db.user.findUnique({ where: { id: row.userId ?? '' } });
   // Whatever ended all sessions of the person since ends this too.
-  if (user === null || user.sessionEpoch !== row.epoch) throw new AuthTunaError('invalid_token');
+  if (user === null || user.sessionEpoch !== row.epoch) throw notValid();
   const assuranceLevel = row.assuranceLevel === 2 ? 2 : 1;
   // A factor that was enrolled after the approval was not proved by it.
-  if (assuranceLevel === 1 && (await signIn.factorsOf(user.id)).length > 0)
-    throw new AuthTunaError('invalid_token');
+  if (assuranceLevel === 1 && (await signIn.factorsOf(user.id)).length > 0) throw notValid();
   const terms = { clientId: row.clientId, scope: row.scope, boundKey: input.boundKey };
   const { to, data } = noticeTo(core, user, actor);
   const result = await signIn
@@ -51,8 +50,14 @@ export async function exchangeCode(
       ],
       mails: [{ template: 'device-connected', to, data: { ...data, clientId: row.clientId } }],
     })
-    .catch(whenMissing(() => new AuthTunaError('invalid_token')));
+    .catch(whenMissing(notValid));
   return { result, terms };
+}
+
+function notValid(): AuthTunaError {
+  return new AuthTunaError('invalid_token', {
+    message: 'This device code is not valid any more. Start again.',
+  });
 }
 
 async function rowOf(

@@ -182,7 +182,7 @@ export class DeviceAuthorizations {
           },
         ],
       })
-      .catch(whenMissing(() => new AuthTunaError('invalid_token')));
+      .catch(whenMissing(noRequest));
   }
 
   async #pending(typed: string, actor: Actor): Promise<{ row: DeviceRow; userCode: string }> {
@@ -195,7 +195,7 @@ export class DeviceAuthorizations {
         ? null
         : await db.deviceAuthorization.findUnique({ where: { userCodeKey: this.#keyOf(userCode) } });
     if (userCode === null || row === null || row.status !== 'pending' || row.expiresAt <= now())
-      throw new AuthTunaError('invalid_token');
+      throw noRequest();
     return { row, userCode };
   }
 
@@ -208,4 +208,10 @@ function labelOf(userAgent: string | null): string | null {
   if (userAgent === null) return null;
   const device = deviceOf(userAgent);
   return device.browser === null && device.os === null ? userAgent.slice(0, 60) : deviceLabel(device);
+}
+
+function noRequest(): AuthTunaError {
+  return new AuthTunaError('invalid_token', {
+    message: 'No tool waits for this code. Check what you typed, or have the tool show a new one.',
+  });
 }

@@ -1,4 +1,5 @@
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import { oauthErrors } from '../../http/oauth-errors.js';
 import { type Feature, type Route, type RouteAnswer, type RouteGuard, route } from '../../http/route.js';
 import type { DeviceAuthorizations } from './manager.js';
 import { type DeviceForms, devicePages } from './pages.js';
@@ -30,6 +31,7 @@ function beginRoute(devices: DeviceAuthorizations, { config }: HttpKit): Route {
     summary: 'Ask for tokens that a person approves in a browser (RFC 8628)',
     limit: { name: 'device', like: 'mailRequest' },
     takesForms: true,
+    onError: [oauthErrors(`${config.baseUrl}${config.paths.auth}/errors/`)],
     body: beginBody,
     answers: {
       200: '`{ device_code, user_code, verification_uri, verification_uri_complete, expires_in, interval }`',

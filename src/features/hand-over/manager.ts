@@ -78,16 +78,20 @@ export class HandOverManager {
   async accept(token: string, input: z.input<typeof acceptInput>, actor: Actor): Promise<HandedOver> {
     const { audience, nonce } = validate(acceptInput, input);
     const { db, tokens, ledger, sessions, now } = this.#core;
-    const live = await tokens.peek(String(token), PURPOSE, { browser: placeOf(audience, nonce) });
+    const live = await tokens
+      .peek(String(token), PURPOSE, { browser: placeOf(audience, nonce) })
+      .catch((error: unknown) => {
+        throw error instanceof AuthTunaError && error.code === 'invalid_token' ? notValid() : error;
+      });
     const userId = live.subject;
     const sessionId = String(live.data.sessionId);
     const from = { ...actor, userId, sessionId };
     await sessions.requireLive(from).catch((error: unknown) => {
       const hasEnded = error instanceof AuthTunaError && error.code === 'session_revoked';
-      throw hasEnded ? new AuthTunaError('invalid_token') : error;
+      throw hasEnded ? notValid() : error;
     });
     const session = await db.session.findUnique({ where: { id: sessionId }, include: { user: true } });
-    if (session === null || !isActive(session.user, now())) throw new AuthTunaError('invalid_token');
+    if (session === null || !isActive(session.user, now())) throw notValid();
     await ledger
       .commit({
         writes: [live.spend],
@@ -100,7 +104,7 @@ export class HandOverManager {
           },
         ],
       })
-      .catch(whenMissing(() => new AuthTunaError('invalid_token')));
+      .catch(whenMissing(notValid));
     return {
       user: publicUser(session.user),
       amr: session.amr.split(' ').filter(Boolean),
@@ -112,4 +116,10 @@ export class HandOverManager {
 
 function placeOf(audience: string, nonce: string): string {
   return JSON.stringify([audience, nonce]);
+}
+
+function notValid(): AuthTunaError {
+  return new AuthTunaError('invalid_token', {
+    message: 'This hand-over is not valid any more. Begin again at the app that you want to use.',
+  });
 }

@@ -9,9 +9,16 @@ import { isPermissionName } from '../../core/access/scope-name.js';
 import type { ScopeTree } from '../../core/access/scope-tree.js';
 import type { VerifiedSession } from '../../core/sessions/cache.js';
 import { withSafeJson } from '../../core/user.js';
-import { AuthTunaError } from '../../errors.js';
+import { AuthTunaError, type ErrorCode } from '../../errors.js';
+import { STATUS } from '../errors.js';
 import { isSafeMethod } from '../guards/csrf.js';
-import { type Authenticator, type Caller, Refusal, UNAUTHENTICATED } from './authenticators.js';
+import {
+  type Authenticator,
+  type Caller,
+  type Credential,
+  Refusal,
+  UNAUTHENTICATED,
+} from './authenticators.js';
 
 /** Says whether a user must set up a second factor before anything else; at once where it is known. */
 export interface EnrollmentCheck {
@@ -29,6 +36,8 @@ export interface AuthContext {
   readonly trustedMs: number;
   /** The columns of the host that may leave the server; null where the user model has none of its own. */
   readonly publicColumns: readonly string[] | null;
+  /** Where a proof is posted that opens a locked session. */
+  readonly stepUpPath: string;
   actorOf(req: IncomingMessage, caller: Caller | null): Actor;
   /** Asks the rows again about what this request was found to be. */
   recheck(authenticator: Authenticator, caller: Caller, req: IncomingMessage): Promise<Caller | Refusal>;
@@ -195,8 +204,10 @@ export class RequestAuth implements Auth {
 
   /** @internal The reason why the request has no user. */
   get refusal(): AuthTunaError {
-    const { code, dpop } = this.#refusal;
-    return dpop === null ? new AuthTunaError(code) : new AuthTunaError(code, { reason: `dpop:${dpop}` });
+    const { code, dpop, locked } = this.#refusal;
+    if (dpop !== null) return new AuthTunaError(code, { reason: `dpop:${dpop}` });
+    if (locked !== null) return lockedSession(this.#context.stepUpPath);
+    return bearerRefusal(code, this.#authenticator?.kind) ?? new AuthTunaError(code);
   }
 
   /** @internal A session that waits for a step-up; only the routes that cure it or end it look here. */
@@ -288,3 +299,25 @@ export class RequestAuth implements Auth {
     return this.#isLatest || this.#context.trustedMs === 0 ? this.#caller?.scopesVersion : undefined;
   }
 }
+
+/** A session that is used from somewhere else than before: a proof opens it again. */
+function lockedSession(stepUp: string): AuthTunaError {
+  return new AuthTunaError('recent_login_required', {
+    message:
+      'This session is used from another browser or place than before. Confirm that it is you to continue.',
+    max_age: 0,
+    stepUp,
+  });
+}
+
+/** What a program is told whose key or token does not count; null where a person is meant. @see RFC 6750 section 3.1 */
+function bearerRefusal(code: ErrorCode, kind: Credential | undefined): AuthTunaError | null {
+  if (STATUS[code] !== 401 || kind === undefined || kind === 'session') return null;
+  const message = code === 'unauthenticated' ? INVALID[kind] : undefined;
+  return new AuthTunaError(code, { reason: 'bearer', ...(message !== undefined && { message }) });
+}
+
+const INVALID = {
+  api_key: 'This API key is not valid, or not any more.',
+  access_token: 'This access token is not valid, or has expired. Refresh it, or sign in again.',
+};

@@ -38,6 +38,7 @@ export class SessionMiddleware implements AuthContext {
   readonly now: () => number;
   readonly trustedMs: number;
   readonly publicColumns: readonly string[] | null;
+  readonly stepUpPath: string;
   readonly #requests: RequestReader;
   readonly #ready: Readiness;
 
@@ -49,6 +50,7 @@ export class SessionMiddleware implements AuthContext {
     this.now = parts.now;
     this.publicColumns = config.prisma === undefined ? null : config.user.publicColumns;
     this.trustedMs = config.session.recheckSeconds * 1000;
+    this.stepUpPath = `${config.paths.auth}/step-up`;
     this.#requests = parts.requests;
     this.#ready = parts.ready;
   }

@@ -57,6 +57,7 @@ export class Upgrades {
       now: () => sessions.now(),
       trustedMs: sessions.trustedMs,
       publicColumns: sessions.publicColumns,
+      stepUpPath: sessions.stepUpPath,
       actorOf: (req, caller) => sessions.actorOf(req, caller),
       recheck: (authenticator, caller) => authenticator.follow(caller),
     };

@@ -254,6 +254,13 @@ export class Guards {
 
 const RECORD_MS = 60_000;
 
+/** A role would not help, so the refusal does not speak of permissions. */
+const NOT_BY: Record<Credential, string> = {
+  session: 'This cannot be done with a session. Use an API key or an access token.',
+  access_token: 'This cannot be done with an access token.',
+  api_key: 'This cannot be done with an API key.',
+};
+
 const USER_OPTIONS = ['fresh', 'credentials', 'mustChangePassword', 'mustEnroll'];
 const GUARD_OPTIONS = ['fresh', 'credentials', 'scope', 'scopeFrom', 'scopeType', 'match', 'hide'];
 
@@ -292,8 +299,9 @@ function refusalOf(
 ): AuthTunaError | undefined {
   if (auth.grants === null) return auth.refusal;
   if (auth.mustChangePassword && !allowPending) return new AuthTunaError('password_change_required');
-  if (options.credentials !== undefined && !options.credentials.includes(auth.method as Credential))
-    return new AuthTunaError('forbidden');
+  const { method } = auth;
+  if (options.credentials !== undefined && method !== 'anonymous' && !options.credentials.includes(method))
+    return new AuthTunaError('forbidden', { message: NOT_BY[method] });
   return undefined;
 }
 

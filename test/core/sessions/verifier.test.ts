@@ -481,7 +481,11 @@ describe('where a session is used', () => {
     const other = browser.stolen(CHROME_WINDOWS);
     const answer = await other.get('/me');
     expect(answer.status).toBe(401);
-    expect(await codeOf(answer)).toBe('recent_login_required');
+    expect(await answer.json()).toMatchObject({
+      code: 'recent_login_required',
+      detail: expect.stringContaining('another browser or place'),
+      stepUp: '/auth/step-up',
+    });
     const locked = await rowOf(app, sessionId);
     expect(locked).toMatchObject({ revokedAt: null });
     // A rotation that comes due does not happen while it is locked.

@@ -248,13 +248,43 @@ test('a key may be used as often as its limit says', async () => {
   expect(await statusOf(app, '/me', { key })).toBe(200);
 });
 
+test('a program is told that its key does not count, and where no key counts (RFC 6750 section 3.1)', async () => {
+  const app = await startApp({}, { routes });
+  const { key, apiKey } = await keyOf(app, await person(app, 'ada'));
+  await app.authTuna.apiKeys.revoke(apiKey.id, SYSTEM);
+  const ended = await ask(app, '/me', { key });
+  expect([ended.status, ended.headers.get('www-authenticate')]).toEqual([
+    401,
+    'Bearer error="invalid_token"',
+  ]);
+  expect((await ended.json()).detail).toBe('This API key is not valid, or not any more.');
+  const other = await keyOf(app, await person(app, 'bob'));
+  const closed = await ask(app, '/browser', { key: other.key });
+  expect([closed.status, (await closed.json()).detail]).toEqual([
+    403,
+    'This cannot be done with an API key.',
+  ]);
+});
+
+test('a scanner that posts a form, or posts wrongly, reads JSON', async () => {
+  const app = await startApp({}, { routes });
+  const { key } = await keyOf(app, await person(app, 'ada'));
+  const report = async (fields: Record<string, string>) => {
+    const body = new URLSearchParams(fields);
+    const answer = await fetch(`${app.url}/auth/api-keys/revoke-leaked`, { method: 'POST', body });
+    return [answer.status, (await answer.json()).revoked ?? null];
+  };
+  expect(await report({ text: key })).toEqual([422, null]);
+  expect(await report({ key })).toEqual([200, true]);
+});
+
 test('a key in an address is refused and flagged once, or let through and flagged where asked for (AK-5)', async () => {
   const app = await startMailedApp({}, { routes });
   const ada = await person(app, 'ada');
   const { key, apiKey } = await keyOf(app, ada);
   const inAddress = `/me?api_key=${key}`;
   expect(await statusOf(app, inAddress)).toBe(401);
-  expect(await statusOf(app, inAddress)).toBe(401);
+  expect((await (await ask(app, inAddress)).json()).detail).toContain('Send it as Authorization: Bearer');
   expect(await statusOf(app, inAddress, { key })).toBe(400);
   expect(await statusOf(app, '/public?api_key=something-of-the-host')).toBe(200);
   expect(await statusOf(app, '/me', { key })).toBe(200);

@@ -368,6 +368,45 @@ test('revoking either token ends the family, and signing out with an access toke
   expect((await refresh(app, refresh_token)).status).toBe(400);
 });
 
+test('a sign-out with a token that is over says so, and revoking by it ends its session all the same (RFC 7009)', async () => {
+  const app = await start();
+  await ada(app);
+  const { access_token, refresh_token } = await signIn(app);
+  const authorization = `Bearer ${access_token}`;
+  app.clock.advance({ minutes: 11 });
+  const answer = await post(app, '/auth/logout', {}, { authorization });
+  expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+    401,
+    'Bearer error="invalid_token"',
+  ]);
+  expect(await answer.json()).toMatchObject({
+    code: 'unauthenticated',
+    detail: 'This access token is not valid, or has expired. Refresh it, or sign in again.',
+  });
+  expect((await post(app, '/auth/logout', {}, { authorization: 'Bearer nothing' })).status).toBe(401);
+  expect((await post(app, '/auth/token/revoke', { token: access_token })).status).toBe(200);
+  const renewal = await post(app, '/auth/token', { grant_type: 'refresh_token', refresh_token });
+  expect([renewal.status, (await renewal.json()).detail]).toEqual([
+    400,
+    'This refresh token is not valid any more. Sign in again.',
+  ]);
+});
+
+test('a refusal names the fields that are wrong, for a program that shows one sentence', async () => {
+  const app = await start();
+  const answer = await post(app, '/auth/token', { grant_type: 'password', username: 'ada@example.com' });
+  expect((await answer.json()).error_description).toContain('password');
+  const text = await fetch(`${app.url}/auth/token`, {
+    method: 'POST',
+    headers: { 'content-type': 'text/plain' },
+    body: 'x',
+  });
+  expect([text.status, (await text.json()).detail]).toEqual([
+    415,
+    'Send this request as application/json or application/x-www-form-urlencoded.',
+  ]);
+});
+
 test('tokens are looked at by an API key with tokens:introspect alone (RFC 7662)', async () => {
   const app = await start();
   const id = await ada(app);

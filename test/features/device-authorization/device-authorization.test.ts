@@ -38,6 +38,15 @@ const outcome = async (answer: Promise<Response>) => {
   return error === undefined ? String(response.status) : `${response.status} ${error}`;
 };
 
+test('a tool that asks wrongly reads why as JSON, although it posts a form', async () => {
+  const app = await startMailedApp();
+  const body = new URLSearchParams({ scope: 'project:read' });
+  const answer = await fetch(`${app.url}/auth/device`, { method: 'POST', body });
+  expect(answer.status).toBe(422);
+  const { error, error_description } = await json(answer);
+  expect([error, error_description]).toEqual(['invalid_request', expect.stringContaining('client_id')]);
+});
+
 test('oauth4webapi signs a tool in that a person approves on the page, with the permissions that the page named', async () => {
   const app = await startMailedApp();
   const { authTuna, url, clock } = app;
