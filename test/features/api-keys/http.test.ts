@@ -5,6 +5,7 @@ import { DAY } from '../../support/api-keys.js';
 import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
 import { countingClient } from '../../support/counting-client.js';
 import { freshDatabase } from '../../support/database.js';
+import { json } from '../../support/factors.js';
 import { startMailedApp } from '../../support/mailed-app.js';
 import { PageVisitor } from '../../support/page-visitor.js';
 import { as, person } from '../../support/people.js';
@@ -257,13 +258,10 @@ test('a program is told that its key does not count, and where no key counts (RF
     401,
     'Bearer error="invalid_token"',
   ]);
-  expect((await ended.json()).detail).toBe('This API key is not valid, or not any more.');
+  expect((await json(ended)).detail).toBe('This API key is not valid, or not any more.');
   const other = await keyOf(app, await person(app, 'bob'));
   const closed = await ask(app, '/browser', { key: other.key });
-  expect([closed.status, (await closed.json()).detail]).toEqual([
-    403,
-    'This cannot be done with an API key.',
-  ]);
+  expect([closed.status, (await json(closed)).detail]).toEqual([403, 'This cannot be done with an API key.']);
 });
 
 test('a scanner that posts a form, or posts wrongly, reads JSON', async () => {
@@ -272,7 +270,7 @@ test('a scanner that posts a form, or posts wrongly, reads JSON', async () => {
   const report = async (fields: Record<string, string>) => {
     const body = new URLSearchParams(fields);
     const answer = await fetch(`${app.url}/auth/api-keys/revoke-leaked`, { method: 'POST', body });
-    return [answer.status, (await answer.json()).revoked ?? null];
+    return [answer.status, (await json(answer)).revoked ?? null];
   };
   expect(await report({ text: key })).toEqual([422, null]);
   expect(await report({ key })).toEqual([200, true]);
@@ -284,7 +282,7 @@ test('a key in an address is refused and flagged once, or let through and flagge
   const { key, apiKey } = await keyOf(app, ada);
   const inAddress = `/me?api_key=${key}`;
   expect(await statusOf(app, inAddress)).toBe(401);
-  expect((await (await ask(app, inAddress)).json()).detail).toContain('Send it as Authorization: Bearer');
+  expect((await json(ask(app, inAddress))).detail).toContain('Send it as Authorization: Bearer');
   expect(await statusOf(app, inAddress, { key })).toBe(400);
   expect(await statusOf(app, '/public?api_key=something-of-the-host')).toBe(200);
   expect(await statusOf(app, '/me', { key })).toBe(200);

@@ -8,7 +8,7 @@ import { type AuthTuna, type AuthTunaOptions, createAuthTuna, SYSTEM } from '../
 import { PASSWORD, SECRET, startApp, type TestInstance } from '../../support/app.js';
 import { countingClient } from '../../support/counting-client.js';
 import { freshDatabase } from '../../support/database.js';
-import { enrolTotp, totpCode } from '../../support/factors.js';
+import { enrolTotp, json, totpCode } from '../../support/factors.js';
 import { as, codeOf, person } from '../../support/people.js';
 
 const OTHER_SECRET = 'q8Jr2VfT6yLx0Hn4Wc9Kb7Md1Zs5Ga3E';
@@ -386,7 +386,7 @@ test('a sign-out with a token that is over says so, and revoking by it ends its 
   expect((await post(app, '/auth/logout', {}, { authorization: 'Bearer nothing' })).status).toBe(401);
   expect((await post(app, '/auth/token/revoke', { token: access_token })).status).toBe(200);
   const renewal = await post(app, '/auth/token', { grant_type: 'refresh_token', refresh_token });
-  expect([renewal.status, (await renewal.json()).detail]).toEqual([
+  expect([renewal.status, (await json(renewal)).detail]).toEqual([
     400,
     'This refresh token is not valid any more. Sign in again.',
   ]);
@@ -395,13 +395,13 @@ test('a sign-out with a token that is over says so, and revoking by it ends its 
 test('a refusal names the fields that are wrong, for a program that shows one sentence', async () => {
   const app = await start();
   const answer = await post(app, '/auth/token', { grant_type: 'password', username: 'ada@example.com' });
-  expect((await answer.json()).error_description).toContain('password');
+  expect((await json(answer)).error_description).toContain('password');
   const text = await fetch(`${app.url}/auth/token`, {
     method: 'POST',
     headers: { 'content-type': 'text/plain' },
     body: 'x',
   });
-  expect([text.status, (await text.json()).detail]).toEqual([
+  expect([text.status, (await json(text)).detail]).toEqual([
     415,
     'Send this request as application/json or application/x-www-form-urlencoded.',
   ]);
