@@ -157,6 +157,7 @@ const organization = {
   invitations: [
     { id: '3', email: 'new@example.com', role: 'org_member', expiresAt: new Date('2030-01-08T12:00:00Z') },
   ],
+  links: [{ id: '6', role: 'org_member', uses: 1, maxUses: 10, expiresAt: new Date('2030-01-08T12:00:00Z') }],
   projects: [{ id: '4', name: 'Sardine' }],
   teams: [{ id: '5', name: 'Blue' }],
   roles: ['org_admin', 'org_member'],
@@ -700,6 +701,7 @@ export const pageSamples = [
     organization: { id: '1', slug: 'acme', name: HOSTILE },
     roles: [],
     invitations: [],
+    links: [],
     projects: [],
     teams: [],
     may: {
@@ -718,6 +720,14 @@ export const pageSamples = [
   page('device/done', 'denied', { isApproved: false }),
   page('orgs/accept', 'accept', { ...invited, state: 'accept' }),
   page('orgs/accept', 'visitor', { ...invited, state: 'sign_in' }),
+  page('orgs/accept', 'link', { ...invited, email: null, state: 'sign_in' }),
+  page('orgs/link', 'new', {
+    url: 'https://app.example/orgs/invitations/accept?token=q0cUxVv2rY8nJm3k.Pb7s1Zl0Qe9fT4hN6aWdXgRiKoMuCy5jLwEvBtHnS2I',
+    role: 'org_member',
+    maxUses: 10,
+    expiresAt: at(7),
+    continueUrl: '/orgs/acme',
+  }),
   page('orgs/accept', 'other', { ...invited, state: 'other_account', signUpUrl: null }),
   page('account/security', 'safe', security),
   page('account/security', 'new', {

@@ -50,7 +50,7 @@ import { OrgPolicyGate } from './features/orgs/policy-gate.js';
 import { ProjectManager } from './features/orgs/projects.js';
 import { ResourceManager } from './features/orgs/resources.js';
 import { orgsFeature } from './features/orgs/routes.js';
-import { oldSlugSweep } from './features/orgs/sweep.js';
+import { oldLinkSweep, oldSlugSweep } from './features/orgs/sweep.js';
 import { TeamManager } from './features/orgs/teams.js';
 import { PasskeyFactor } from './features/passkeys/factor.js';
 import { PasskeyManager } from './features/passkeys/manager.js';
@@ -215,6 +215,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
       endedKeySweep(base),
       deviceAuthorizationSweep(base),
       oldSlugSweep(base),
+      oldLinkSweep(base),
       webhookDeliverySweep(base),
     ],
     sealed: [

@@ -87,6 +87,7 @@ export type { HandedOver, HandOverManager } from './features/hand-over/manager.j
 export type { TotpEnrollment } from './features/mfa/authenticator-app.js';
 export type { MfaManager, MfaStatus } from './features/mfa/manager.js';
 export type { TrustedDevice } from './features/mfa/trusted-browsers.js';
+export type { InvitationLink, IssuedInvitationLink } from './features/orgs/invitation-links.js';
 export type { Invitation, InvitationQuery } from './features/orgs/invitations.js';
 export type { OrgManager, OrgQuery } from './features/orgs/manager.js';
 export type { Member, MemberQuery } from './features/orgs/members.js';

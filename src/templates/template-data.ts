@@ -629,6 +629,7 @@ export interface PageData {
     }[];
     hasMore: boolean;
     invitations: readonly { id: string; email: string; role: string; expiresAt: Date }[];
+    links: readonly { id: string; role: string; uses: number; maxUses: number; expiresAt: Date }[];
     projects: readonly { id: string; name: string }[];
     teams: readonly { id: string; name: string }[];
     /** The names of the roles that the visitor may give. */
@@ -643,10 +644,12 @@ export interface PageData {
     };
     values?: { email?: string; name?: string };
   };
+  'orgs/link': Page & { url: string; role: string; maxUses: number; expiresAt: Date; continueUrl: string };
   'orgs/accept': Form & {
     organization: string;
     role: string;
-    email: string;
+    /** Masked; null for a link, which is for every account. */
+    email: string | null;
     state: 'accept' | 'sign_up' | 'sign_in' | 'other_account';
     signInUrl: string | null;
     values?: { username?: string };

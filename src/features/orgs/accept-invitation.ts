@@ -92,7 +92,7 @@ export function spendInvitation(
 /** The assignment as its inviter makes it now: what they could no longer give is not given. @throws AuthTunaError `conflict` */
 export async function asInviter<T>(
   core: Core,
-  { scope, invitedById }: InvitationRow,
+  { scope, invitedById }: Pick<InvitationRow, 'scope' | 'invitedById'>,
   plan: (inviter: Actor) => Promise<T>,
 ): Promise<T> {
   const inviter: Actor = invitedById === null ? SYSTEM : { userId: invitedById, ip: null, userAgent: null };

@@ -13,7 +13,12 @@ export class OrgDirectory implements ScopeDependent {
   }
 
   async isUsing(scope: string): Promise<boolean> {
-    return (await this.#core.db.organizationInvitation.count({ where: { scope } })) > 0;
+    const { db } = this.#core;
+    const [invitations, links] = await Promise.all([
+      db.organizationInvitation.count({ where: { scope } }),
+      db.organizationInvitationLink.count({ where: { scope } }),
+    ]);
+    return invitations + links > 0;
   }
 
   async removeAt(scopes: readonly string[]): Promise<Write[]> {
@@ -33,6 +38,9 @@ export class OrgDirectory implements ScopeDependent {
       ...inChunks(resources).map((ids) => db.organizationResource.deleteMany({ where: { id: { in: ids } } })),
       ...inChunks(scopes).map((some) =>
         db.organizationInvitation.deleteMany({ where: { scope: { in: some } } }),
+      ),
+      ...inChunks(scopes).map((some) =>
+        db.organizationInvitationLink.deleteMany({ where: { scope: { in: some } } }),
       ),
     ];
   }

@@ -161,9 +161,9 @@ async function managedInvitation(core: Core, id: string, actor: Actor): Promise<
 }
 
 /** The rule of giving the role, which an invitation promises. A refusal is recorded. @throws AuthTunaError `forbidden`, `not_found` */
-async function requireMayOffer(
+export async function requireMayOffer(
   core: Core,
-  offer: { scope: string; role: string; email: string },
+  offer: { scope: string; role: string; email?: string },
   actor: Actor,
 ): Promise<void> {
   if (await mayGive(core, offer, actor)) return;
@@ -172,9 +172,18 @@ async function requireMayOffer(
     outcome: 'denied',
     actor,
     scope: offer.scope,
-    data: { role: offer.role, masked: maskedEmail(offer.email) },
+    data: { role: offer.role, ...(offer.email !== undefined && { masked: maskedEmail(offer.email) }) },
   });
   throw new AuthTunaError('forbidden');
+}
+
+/** Counts an invitation for the organization that a scope is in. @returns its scope @throws AuthTunaError `rate_limited` for more than 50 a day */
+export async function takeFromQuota({ scopeTree, limiter }: Core, scope: string): Promise<string> {
+  const chain = await scopeTree.chainOf(scope, { fresh: true });
+  const orgScope = chain?.scopes.find((each) => each.startsWith('org:')) ?? scope;
+  const ofOrg = await limiter.take(`invitations ${orgScope}`, { ...PER_ORG });
+  if (!ofOrg.allowed) throw new AuthTunaError('rate_limited', { retryAfterSeconds: ofOrg.resetSeconds });
+  return orgScope;
 }
 
 /**
@@ -189,10 +198,7 @@ async function letterOf(
   actor: Actor,
 ): Promise<{ writes: readonly Write[]; mails: readonly Mail[] }> {
   const { limiter, tokens, config, db } = core;
-  const chain = await core.scopeTree.chainOf(row.scope, { fresh: true });
-  const orgScope = chain?.scopes.find((each) => each.startsWith('org:')) ?? row.scope;
-  const ofOrg = await limiter.take(`invitations ${orgScope}`, { ...PER_ORG });
-  if (!ofOrg.allowed) throw new AuthTunaError('rate_limited', { retryAfterSeconds: ofOrg.resetSeconds });
+  const orgScope = await takeFromQuota(core, row.scope);
   const ofAddress = await limiter.take(`invitations to ${row.email}`, { ...PER_ADDRESS });
   const { token, writes } = tokens.issue({
     purpose: INVITATION,

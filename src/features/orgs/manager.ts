@@ -10,6 +10,16 @@ import { acceptInvitation, joinableFor, joinByDomain, peekInvitation } from './a
 import { createOrg } from './create-org.js';
 import { requireAt } from './guard.js';
 import {
+  acceptInvitationLink,
+  createInvitationLink,
+  type InvitationLink,
+  type IssuedInvitationLink,
+  listInvitationLinks,
+  peekInvitationLink,
+  revokeInvitationLink,
+  toInvitationLink,
+} from './invitation-links.js';
+import {
   type Invitation,
   type InvitationQuery,
   invite,
@@ -40,6 +50,7 @@ import {
 import {
   invitationInput,
   invitedSignUp,
+  linkInput,
   memberInput,
   orgChange,
   orgInput,
@@ -185,7 +196,7 @@ export class OrgManager {
    * @throws AuthTunaError `not_found` for a scope that the actor cannot see, an unknown user or role; `forbidden`; `conflict` for an address
    * that the organization does not allow
    */
-  addMember(scope: string, member: { userId: string; role: string }, actor: Actor): Promise<void> {
+  async addMember(scope: string, member: { userId: string; role: string }, actor: Actor): Promise<void> {
     return addMember(this.#core, scope, validate(memberInput, member), actor);
   }
 
@@ -195,7 +206,7 @@ export class OrgManager {
    *
    * @throws AuthTunaError `not_found` for somebody who is no member; `forbidden`; `conflict` for the last owner
    */
-  setRole(scope: string, member: { userId: string; role: string }, actor: Actor): Promise<void> {
+  async setRole(scope: string, member: { userId: string; role: string }, actor: Actor): Promise<void> {
     return setRole(this.#core, scope, validate(memberInput, member), actor);
   }
 
@@ -222,7 +233,7 @@ export class OrgManager {
    * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`; `conflict` for an address that the organization does not allow;
    * `rate_limited` beyond 50 a day of one organization
    */
-  invite(
+  async invite(
     scope: string,
     invitation: { email: string; role: string; message?: string },
     actor: Actor,
@@ -246,13 +257,46 @@ export class OrgManager {
   }
 
   /**
-   * Gives the actor's user the role that an invitation offers. Only the account whose verified address was invited can accept, and only while
-   * the person who sent it may still give the role.
+   * Makes a link that offers a role at a scope to everybody who has it, to `maxUses` people in all (1 to 1,000). Needs `<type>:members:invite`,
+   * and the right to assign the role. The token is in the answer and never shown again.
    *
-   * @throws AuthTunaError `invalid_token`; `forbidden` for another account; `email_not_verified`; `conflict` when the inviter lost the right
+   * @param input.expiresInSeconds 300 to 2,592,000 (30 days); default 604,800 (seven days)
+   * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`; `rate_limited` beyond 50 invitations a day of one organization
    */
-  acceptInvitation(token: string, actor: Actor): Promise<{ scope: string; role: string }> {
-    return acceptInvitation(this.#core, token, actor);
+  async createInvitationLink(
+    scope: string,
+    input: { role: string; maxUses: number; expiresInSeconds?: number },
+    actor: Actor,
+  ): Promise<IssuedInvitationLink> {
+    return createInvitationLink(this.#core, scope, validate(linkInput, input), actor);
+  }
+
+  /** All invitation links to a scope, the newest first. @throws AuthTunaError `invalid_input`; `not_found` for an unknown scope */
+  listInvitationLinks(
+    scope: string,
+    query: PageQuery & { isOpen?: boolean } = {},
+  ): Promise<Page<InvitationLink>> {
+    return listInvitationLinks(this.#core, scope, query);
+  }
+
+  /** Ends a link; people who accepted it stay. @throws AuthTunaError `not_found`, `forbidden` */
+  revokeInvitationLink(id: string, actor: Actor): Promise<void> {
+    return revokeInvitationLink(this.#core, id, actor);
+  }
+
+  /**
+   * Gives the actor's user the role that an invitation or an invitation link offers, while the person who made it may still give the role. An
+   * invitation is for the account whose verified address was invited, a link for every account with a verified address.
+   *
+   * @throws AuthTunaError `invalid_token`, for a link that was used up as well; `forbidden` for another account; `email_not_verified`;
+   * `conflict` when the inviter lost the right, and for an address that the organization does not allow
+   */
+  async acceptInvitation(token: string, actor: Actor): Promise<{ scope: string; role: string }> {
+    if (actor.userId === null) throw new AuthTunaError('unauthenticated');
+    const link = await peekInvitationLink(this.#core, token);
+    return link === null
+      ? acceptInvitation(this.#core, token, actor)
+      : acceptInvitationLink(this.#core, link, actor.userId, actor);
   }
 
   /**
@@ -262,7 +306,7 @@ export class OrgManager {
    * @throws AuthTunaError `invalid_token`; `conflict` with `field: 'email'` where the mailbox has an account by now, and without it where
    * the inviter lost the right; otherwise as `auth.signUp`, and the invitation can be tried again
    */
-  signUp(
+  async signUp(
     input: {
       token: string;
       password: string;
@@ -284,6 +328,12 @@ export class OrgManager {
   /** What the link of an invitation offers, without accepting it. @throws AuthTunaError `invalid_token` */
   async peekInvitation(token: string): Promise<Invitation> {
     return toInvitation((await peekInvitation(this.#core, token)).row);
+  }
+
+  /** The role and the scope that a link offers, without accepting it; null for a token of no link. @throws AuthTunaError `invalid_token` */
+  async peekInvitationLink(token: string): Promise<InvitationLink | null> {
+    const row = await peekInvitationLink(this.#core, token);
+    return row === null ? null : toInvitationLink(row);
   }
 
   /** Organizations that a user may join without an invitation. */

@@ -85,12 +85,13 @@ function organizationPage(where: Orgs, { views, mounts }: HttpKit): FormView {
         user.id,
         [...checks, 'project:create', 'team:create'].map((permission) => ({ permission, scope })),
       );
-      const [mayAddProject, mayAddTeam, members, invitations, allProjects, allTeams, roles] =
+      const [mayAddProject, mayAddTeam, members, invitations, links, allProjects, allTeams, roles] =
         await Promise.all([
           core.access.can(user.id, 'project:create', scope),
           core.access.can(user.id, 'team:create', scope),
           orgs.members(scope, { search, limit: SHOWN }),
           mayInvite === true ? orgs.listInvitations(scope, { isOpen: true, limit: SHOWN }) : null,
+          mayInvite === true ? orgs.listInvitationLinks(scope, { isOpen: true, limit: SHOWN }) : null,
           projects.list({ orgId: org.id, limit: SHOWN, readableBy: user.id }),
           teams.list({ parent: scope, limit: SHOWN, readableBy: user.id }),
           core.roles.assignableBy(auth.actor, scope),
@@ -112,6 +113,13 @@ function organizationPage(where: Orgs, { views, mounts }: HttpKit): FormView {
           id,
           email,
           role,
+          expiresAt,
+        })),
+        links: (links?.items ?? []).map(({ id, role, uses, maxUses, expiresAt }) => ({
+          id,
+          role,
+          uses,
+          maxUses,
           expiresAt,
         })),
         projects: allProjects.items.map(({ id, name }) => ({ id, name })),
@@ -138,24 +146,26 @@ function acceptPage({ orgs, core }: Orgs, { views, config, mounts }: HttpKit): F
     async (req): Promise<Omit<PageData['orgs/accept'], 'csrfToken'>> => {
       const token = views.kept(req, OPENED_INVITATION);
       if (token === null) throw new AuthTunaError('invalid_token');
-      const { scope, email, role } = await orgs.peekInvitation(token);
+      const link = await orgs.peekInvitationLink(token);
+      const { scope, email, role } =
+        link === null ? await orgs.peekInvitation(token) : { ...link, email: null };
       const chain = await core.scopeTree.chainOf(scope, { fresh: true });
       const orgScope = chain?.scopes.find((each) => each.startsWith('org:')) ?? scope;
       const node = await core.scopeTree.rowOf(orgScope);
       const { user } = authOf(req);
-      const hasAccount = (await core.db.user.count({ where: { email } })) > 0;
+      const hasAccount = email === null || (await core.db.user.count({ where: { email } })) > 0;
       const state =
         user === null
           ? hasAccount
             ? 'sign_in'
             : 'sign_up'
-          : user.email === email
+          : email === null || user.email === email
             ? 'accept'
             : 'other_account';
       return {
         organization: node?.name ?? orgScope,
         role,
-        email: maskedEmail(email),
+        email: email === null ? null : maskedEmail(email),
         state,
         signInUrl: mounts.pages.auth ? views.withReturnTo(`${config.paths.auth}/login`, path) : null,
         username: config.signUp.username,

@@ -2,6 +2,7 @@ import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { type Feature, type Route, route } from '../../http/route.js';
 import { shownOrg, shownPage, shownRole } from './answers.js';
 import { invitationRoutes } from './invitation-routes.js';
+import { linkRoutes } from './link-routes.js';
 import { memberRoutes } from './member-routes.js';
 import { createOrgRole, deleteOrgRole, rolesOf, updateOrgRole } from './org-roles.js';
 import { scopeOf } from './organization.js';
@@ -35,6 +36,7 @@ export function orgsFeature(
     pages: made?.pages ?? null,
     routes: [
       ...invitationRoutes(where),
+      ...linkRoutes(where),
       ...orgRoutes(where),
       ...memberRoutes(where),
       ...treeRoutes(where),

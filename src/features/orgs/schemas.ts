@@ -64,6 +64,28 @@ export const invitationInput = z.strictObject({
   message: message.optional(),
 });
 
+// Forms send texts.
+const wholeNumber = z.union([
+  z.number(),
+  z
+    .string()
+    .regex(/^\d{1,9}$/, 'must be a whole number')
+    .transform(Number),
+]);
+export const linkInput = z.strictObject({
+  role,
+  maxUses: wholeNumber.pipe(z.number().int().min(1).max(1000)),
+  expiresInSeconds: wholeNumber
+    .pipe(
+      z
+        .number()
+        .int()
+        .min(300)
+        .max(30 * 86_400),
+    )
+    .optional(),
+});
+
 export const acceptBody = z.strictObject({ token: z.string().min(1).max(512) });
 
 /** For a mailbox without an account. */

@@ -38,6 +38,7 @@ const FORMLESS: ReadonlySet<PageName> = new Set([
   'social/continue',
   'mfa/recovery-codes',
   'api-keys/issued',
+  'orgs/link',
   'dev/mailbox',
   'dev/mail',
 ]);

@@ -14,6 +14,7 @@ const BODIES: readonly [RegExp, object][] = [
   [/^POST .*\/members\/:userId\/role$/, { role: 'org_member' }],
   [/^POST .*\/members$/, { userId: UNKNOWN, role: 'org_member' }],
   [/^POST .*\/invitations$/, { email: 'new@example.com', role: 'org_member' }],
+  [/^POST .*\/invitation-links$/, { role: 'org_member', maxUses: 1 }],
   [/^POST .*\/transfer$/, { userId: UNKNOWN }],
   [/^POST .*\/roles$/, { name: 'editor', level: 1 }],
   [/^PATCH .*\/roles\/:name$/, { level: 1 }],
