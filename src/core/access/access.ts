@@ -178,12 +178,24 @@ export class Access<P extends string = string, R extends string = string> {
 
   /** As `grantsOf`, but also for people who are suspended: their standing still counts when somebody acts upon them. */
   async standingOf(userId: string): Promise<Grants> {
+    const [standing] = await this.#standingsOf([userId]);
+    return standing as Grants;
+  }
+
+  /** As many queries for many users as for one. */
+  async #standingsOf(userIds: readonly string[]): Promise<Grants[]> {
     const [assignments, { catalog, teamsVersion }] = await Promise.all([
-      this.#runtime.db.roleAssignment.findMany({ where: { userId } }) as Promise<AssignmentRow[]>,
+      this.#runtime.db.roleAssignment.findMany({ where: { userId: { in: [...userIds] } } }) as Promise<
+        (AssignmentRow & { userId: string })[]
+      >,
       this.#roles.currentWithTeams(),
     ]);
     const holdings = await this.teams.of(assignments, teamsVersion);
-    return new Grants(userId, withTeams(assignments, holdings), catalog, this.#runtime.now().getTime());
+    const now = this.#runtime.now().getTime();
+    return userIds.map((userId) => {
+      const own = assignments.filter((row) => row.userId === userId);
+      return new Grants(userId, withTeams(own, holdings), catalog, now);
+    });
   }
 
   /**
@@ -211,5 +223,23 @@ export class Access<P extends string = string, R extends string = string> {
     const grants = await this.grantsOfActor(actor);
     if (grants === null || !outranksEverywhere(grants, await this.standingOf(targetId)))
       throw new AuthTunaError('forbidden');
+  }
+
+  /**
+   * @internal Those upon whom `requireAbove` would let the actor act.
+   *
+   * @throws AuthTunaError `unauthenticated`, `forbidden` without the permission
+   */
+  async thoseBelow(
+    actor: Actor,
+    userIds: readonly string[],
+    permission: string,
+  ): Promise<ReadonlySet<string>> {
+    if (isSystem(actor)) return new Set(userIds);
+    await this.require(actor, permission);
+    const grants = await this.grantsOfActor(actor);
+    if (grants === null) return new Set();
+    const standings = await this.#standingsOf(userIds);
+    return new Set(standings.filter((each) => outranksEverywhere(grants, each)).map(({ userId }) => userId));
   }
 }

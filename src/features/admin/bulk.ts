@@ -51,12 +51,10 @@ export class BulkActions {
     const permission = action === 'end_sessions' ? 'sessions:manage' : 'users:manage';
     const affected: AdminUser[] = [];
     const refused: LeftOut[] = [];
-    const above = await Promise.all(
-      ids.map((id) => (found.has(id) ? this.#people.isAbove(actor, id, permission) : false)),
-    );
-    for (const [index, id] of ids.entries()) {
+    const below = await this.#parts.core.access.thoseBelow(actor, [...found.keys()], permission);
+    for (const id of ids) {
       const user = found.get(id);
-      const code = user === undefined ? 'not_found' : refusalOf(user, action, actor, above[index] === true);
+      const code = user === undefined ? 'not_found' : refusalOf(user, action, actor, below.has(id));
       if (user !== undefined && code === null) affected.push(user);
       else refused.push({ id, email: user?.email ?? null, code: code ?? 'not_found' });
     }

@@ -465,16 +465,28 @@ test('a page costs the same number of statements, however many people, roles and
     '/admin/roles',
     '/admin/sessions',
     '/admin/audit',
+    '/admin/orgs',
+    '/admin/api-keys',
+    '/admin/service-accounts',
     '/account/history',
   ];
+  const affecting = (users: readonly string[]) =>
+    `/admin/bulk?action=delete&${users.map((id) => `users=${id}`).join('&')}`;
+  const bulk = await cost(affecting([first]));
   const few = await Promise.all(paths.map(() => 0));
   for (const [index, path] of paths.entries()) few[index] = await cost(path);
+  const people: string[] = [];
   for (let n = 0; n < 30; n += 1) {
     const id = await person(app, `more${n}`, n % 3 === 0 ? 'moderator' : undefined);
     await app.authTuna.sessions.create(id, ['pwd'], SYSTEM);
     await app.authTuna.sessions.create(first, ['pwd'], SYSTEM);
     await app.authTuna.roles.assign({ userId: first, role: 'org_member', scope: `org:${n}` }, SYSTEM);
     await app.authTuna.roles.create({ name: `more${n}` });
+    const org = await app.authTuna.orgs.create({ name: `Org ${n}`, ownerId: id }, SYSTEM);
+    const program = await app.authTuna.serviceAccounts.create({ orgId: org.id, name: 'ci' }, SYSTEM);
+    await app.authTuna.apiKeys.create({ userId: program.id, name: 'key' }, SYSTEM);
+    people.push(id);
   }
   for (const [index, path] of paths.entries()) expect([path, await cost(path)]).toEqual([path, few[index]]);
+  expect(await cost(affecting(people))).toBe(bulk);
 });
