@@ -277,7 +277,7 @@ async function freePort() {
 function readmeProgram() {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const [, program] = /```js run\n([\s\S]*?)```/.exec(readme);
-  const [, guard] = /```js\n(const mayRead[\s\S]*?)\n\n/.exec(readme);
+  const [guard] = /^const mayRead = [\s\S]*?^\}\);$/m.exec(readme);
   const end = 'app.use(authTuna.errorHandler());';
   return program.replace(end, `${guard}\n${end}`);
 }
