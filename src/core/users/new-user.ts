@@ -40,11 +40,12 @@ export interface WithNewUser {
  * Checks the input, hashes a password that the caller has checked already, and returns the writes. Stores nothing.
  *
  * @param input.unconfirmedUntil when the account is removed, unless its address was confirmed or it was used
+ * @param input.mustChangePassword whether the person chooses another password before anything else; false by default
  * @throws AuthTunaError `invalid_input`
  */
 export async function prepareUser<U extends User>(
   core: UserCore,
-  input: NewUser<U> & { unconfirmedUntil?: Date },
+  input: NewUser<U> & { unconfirmedUntil?: Date; mustChangePassword?: boolean },
   actor: Actor,
   lane?: Lane,
 ): Promise<PreparedUser> {
@@ -63,6 +64,7 @@ export async function prepareUser<U extends User>(
     ...username,
     emailVerifiedAt: input.emailVerified === true ? now : null,
     unconfirmedUntil: input.unconfirmedUntil ?? null,
+    mustChangePassword: input.mustChangePassword ?? false,
     createdAt: now,
     updatedAt: now,
   };

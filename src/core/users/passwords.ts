@@ -1,4 +1,4 @@
-import type { Actor } from '../../actor.js';
+import { type Actor, isSystem } from '../../actor.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import type { Lane } from '../../crypto/work-queue.js';
 import { isMissing, isStorableText, UNSTORABLE } from '../../db/client.js';
@@ -51,7 +51,7 @@ export class PasswordManager {
    * Sets a password and ends every session and mailed link of the user.
    *
    * For scripts: no route lets a user choose the password of another. An actor other than `SYSTEM` is the user, or holds `users:manage` and
-   * outranks them.
+   * outranks them; then the user must choose another password before anything else.
    * @throws AuthTunaError `weak_password` with `reason`; `not_found`; `unauthenticated`; `forbidden`; `conflict` when the account changed meanwhile
    */
   async set(userId: string, password: string, actor: Actor): Promise<void> {
@@ -60,9 +60,10 @@ export class PasswordManager {
     if (user === null || user.deletedAt !== null) throw noUser();
     await this.check(password, user);
     const hash = await this.hash(password);
+    const isOwnChoice = actor.userId === userId && actor.impersonatorId === undefined;
     await this.#core.ledger.commitToAccount({
       writes: [
-        ...this.replaceWrites(userId, hash),
+        ...this.replaceWrites(userId, hash, { mustChange: !isOwnChoice && !isSystem(actor) }),
         ...this.#core.sessions.revokeAllWrites(user, { reason: 'password_changed' }),
       ],
       facts: [{ type: 'password.changed', actor, target: { type: 'user', id: userId } }],
@@ -168,7 +169,7 @@ export class PasswordManager {
   }
 
   /** @internal The writes that make a hash the user's, and end every mailed link that was to set or use the old one. */
-  replaceWrites(userId: string, hash: string): Write[] {
+  replaceWrites(userId: string, hash: string, { mustChange = false } = {}): Write[] {
     const changedAt = this.#core.now();
     return [
       this.#core.db.password.upsert({
@@ -178,7 +179,7 @@ export class PasswordManager {
       }),
       this.#core.db.user.update({
         where: { id: userId },
-        data: { mustChangePassword: false, updatedAt: changedAt },
+        data: { mustChangePassword: mustChange, updatedAt: changedAt },
       }),
       this.#core.tokens.revokeAll(userId),
     ];

@@ -1,4 +1,4 @@
-import { type Actor, SYSTEM } from '../../actor.js';
+import { type Actor, isSystem, SYSTEM } from '../../actor.js';
 import type { User } from '../../auth.js';
 import type { Lane } from '../../crypto/work-queue.js';
 import { AuthTunaError } from '../../errors.js';
@@ -54,17 +54,20 @@ export class UserManager<U extends User = User> {
   }
 
   /**
-   * Creates a user with the role `user`. An actor other than `SYSTEM` needs `users:manage`.
+   * Creates a user with the role `user`. An actor other than `SYSTEM` needs `users:manage`, and a password that such an actor chose must be
+   * changed after the first sign-in.
    *
    * @param input.data the host's own columns
    * @throws AuthTunaError `invalid_input` for address or username; `weak_password`; `conflict` with `field` when one is taken
+   * @see docs/requirements.md PW-7
    */
   async create(input: NewUser<U>, actor: Actor = SYSTEM): Promise<U> {
     requireKnownFields(input, NEW_USER_FIELDS);
     await this.#core.access.require(actor, 'users:manage');
     const { password, email, username = null } = input;
     if (password !== undefined) await this.#core.passwords.check(password, { email, username });
-    const prepared = await this.prepare(input, actor);
+    const mustChangePassword = password !== undefined && !isSystem(actor);
+    const prepared = await prepareUser(this.#core, { ...input, mustChangePassword }, actor);
     await this.store(prepared, actor);
     return this.get(prepared.id);
   }

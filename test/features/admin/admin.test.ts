@@ -99,6 +99,25 @@ test('a forced new password ends the sessions and mails a link; factors go in 72
   });
 });
 
+test('a password that an administrator chose opens nothing but the choice of another (PW-7)', async () => {
+  const app = await startApp();
+  const { id, browser } = await administrator(app);
+  const email = 'ada@example.com';
+  const body = { email, password: PASSWORD, emailVerified: true };
+  const made = await json(browser.post('/admin/users', body), 201);
+  const ada = app.browser();
+  const chosen = `${PASSWORD} of her own`;
+  for (const known of [PASSWORD, `${PASSWORD} again`]) {
+    await ada.post('/auth/login', { login: email, password: known });
+    expect((await json(ada.get('/me'), 403)).code).toBe('password_change_required');
+    await app.authTuna.passwords.set(made.id, `${PASSWORD} again`, as(id));
+  }
+  await ada.post('/auth/login', { login: email, password: `${PASSWORD} again` });
+  const change = { currentPassword: `${PASSWORD} again`, newPassword: chosen };
+  await json(ada.post('/auth/change-password', change), 200);
+  expect((await ada.get('/me')).status).toBe(200);
+});
+
 test('roles are given and taken away at a scope, sessions are listed and ended', async () => {
   const app = await startApp();
   const { browser } = await administrator(app);
