@@ -82,6 +82,7 @@ export class RoleManager<R extends string = string, P extends string = string> {
 
   /** By rank, highest first; with `ownedBy`, those of one scope. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
   async list(query: PageQuery & { ownedBy?: string } = {}): Promise<Page<Role>> {
+    requireKnownFields(query, ['ownedBy', 'cursor', 'limit']);
     const catalog = await this.#core.roleStore.current();
     const roles = [...catalog.all()]
       .filter((role) => role.ownedBy === (query.ownedBy ?? ''))

@@ -202,6 +202,7 @@ export class SessionManager {
    *   `conflict` after ten lost races
    */
   async revokeAll(userId: string, actor: Actor, options: { except?: string } = {}): Promise<number> {
+    requireKnownFields(options, ['except']);
     if (!isSystem(actor) && actor.userId !== userId) await this.#requireManage(actor, userId);
     const live = (await this.#live(userId)).filter((row) => row.id !== options.except);
     for (let attempt = 0; attempt < 10; attempt += 1) {

@@ -17,6 +17,8 @@ export interface UserQuery {
   limit?: number;
 }
 
+export const USER_QUERY_FIELDS = ['search', 'role', 'scope', 'kind', 'status', 'cursor', 'limit'];
+
 const MAX_SEARCH = 64;
 
 /** {@link UserManager.list} */

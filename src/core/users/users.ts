@@ -13,7 +13,7 @@ import { type NewUser, type PreparedUser, prepareUser, storeUser, type WithNewUs
 import { deleteUser, restoreUser, suspendUser, unsuspendUser } from './status.js';
 import { type UserChange, updateUser } from './update-user.js';
 import type { UserCore } from './user-core.js';
-import { listUsers, type UserQuery } from './user-list.js';
+import { listUsers, USER_QUERY_FIELDS, type UserQuery } from './user-list.js';
 
 const CHANGE_FIELDS = ['email', 'username', 'emailVerified', 'data'];
 const NEW_USER_FIELDS = [...CHANGE_FIELDS, 'password'];
@@ -49,6 +49,7 @@ export class UserManager<U extends User = User> {
 
   /** Newest first. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 or a search over 64 characters */
   async list(query: UserQuery = {}): Promise<Page<U>> {
+    requireKnownFields(query, USER_QUERY_FIELDS);
     const { items, nextCursor } = await listUsers(this.#core, query);
     return { items: items.map((row) => publicUser(row) as U), nextCursor };
   }

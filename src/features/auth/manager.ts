@@ -1,6 +1,7 @@
 import type { Actor } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { maskedEmail } from '../../core/identifiers.js';
+import { requireKnownFields } from '../../core/refusals.js';
 import type { Proof, SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
@@ -80,11 +81,12 @@ export class AuthManager<U extends User = User> {
    * `retryAfterSeconds` where it is held back); `rate_limited` after too many failures, alike for known and
    * unknown; `unavailable` when too many sign-ins are waiting
    */
-  login(
+  async login(
     input: { login: string; password: string; rememberMe?: boolean },
     actor: Actor,
     options: Omit<SignInOptions, 'rememberMe'> = {},
   ): Promise<SignInResult> {
+    requireKnownFields(input, ['login', 'password', 'rememberMe']);
     return login(this.#core, input, actor, options);
   }
 
@@ -124,11 +126,12 @@ export class AuthManager<U extends User = User> {
    * @throws AuthTunaError `invalid_credentials` for a wrong current password; `rate_limited` after five; `weak_password`; `invalid_input` when the
    * new one is the old one; `not_found`; `session_revoked` when the one to keep has ended; `conflict` when the account changed at the same moment
    */
-  changePassword(
+  async changePassword(
     userId: string,
     input: { currentPassword?: string | undefined; newPassword: string; keepSessionId?: string },
     actor: Actor,
   ): Promise<SessionWithToken | null> {
+    requireKnownFields(input, ['currentPassword', 'newPassword', 'keepSessionId']);
     return changePassword(this.#core, userId, input, actor);
   }
 
@@ -181,7 +184,8 @@ export class AuthManager<U extends User = User> {
    *
    * @throws AuthTunaError `invalid_token`, also when the address is confirmed already; `weak_password`; of racing callers one succeeds
    */
-  claimAccount(input: { token: string; newPassword: string }, actor: Actor): Promise<void> {
+  async claimAccount(input: { token: string; newPassword: string }, actor: Actor): Promise<void> {
+    requireKnownFields(input, ['token', 'newPassword']);
     return claimAccount(this.#core, input, actor);
   }
 
@@ -211,7 +215,8 @@ export class AuthManager<U extends User = User> {
    *
    * @throws AuthTunaError `invalid_token`; `weak_password`; of racing callers one succeeds
    */
-  resetPassword(input: { token: string; newPassword: string }, actor: Actor): Promise<void> {
+  async resetPassword(input: { token: string; newPassword: string }, actor: Actor): Promise<void> {
+    requireKnownFields(input, ['token', 'newPassword']);
     return resetPassword(this.#core, input, actor);
   }
 
@@ -222,7 +227,12 @@ export class AuthManager<U extends User = User> {
    * @returns as `requestEmailVerification`
    * @throws AuthTunaError `invalid_input`; `not_found`; `forbidden` for an address whose organization demands its single sign-on
    */
-  requestEmailChange(userId: string, input: { newEmail: string }, actor: Actor): Promise<HeldMail | null> {
+  async requestEmailChange(
+    userId: string,
+    input: { newEmail: string },
+    actor: Actor,
+  ): Promise<HeldMail | null> {
+    requireKnownFields(input, ['newEmail']);
     return requestEmailChange(this.#core, userId, input, actor);
   }
 

@@ -2,6 +2,7 @@ import type { Actor } from '../../actor.js';
 import { removeTree } from '../../core/access/scope-removal.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import { type Page, type PageQuery, pageOf } from '../../core/page.js';
+import { requireKnownFields } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import { validate } from '../../core/validate.js';
@@ -120,6 +121,7 @@ export class OrgManager {
 
   /** By id. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
   async list(query: OrgQuery = {}): Promise<Page<Organization>> {
+    requireKnownFields(query, ['userId', 'search', 'cursor', 'limit']);
     const { userId, search = '' } = query;
     const text = search.toLowerCase();
     if (/[%\\]/.test(text)) return { items: [], nextCursor: null };
@@ -186,7 +188,8 @@ export class OrgManager {
   }
 
   /** The people who hold a role exactly at a scope, by id. @throws AuthTunaError `invalid_input`; `not_found` for an unknown scope */
-  members(scope: string, query: MemberQuery = {}): Promise<Page<Member>> {
+  async members(scope: string, query: MemberQuery = {}): Promise<Page<Member>> {
+    requireKnownFields(query, ['search', 'cursor', 'limit']);
     return membersOf(this.#core, scope, query);
   }
 
@@ -242,7 +245,8 @@ export class OrgManager {
   }
 
   /** All invitations to a scope, the newest first. @throws AuthTunaError `invalid_input`; `not_found` for an unknown scope */
-  listInvitations(scope: string, query: InvitationQuery = {}): Promise<Page<Invitation>> {
+  async listInvitations(scope: string, query: InvitationQuery = {}): Promise<Page<Invitation>> {
+    requireKnownFields(query, ['isOpen', 'cursor', 'limit']);
     return listInvitations(this.#core, scope, query);
   }
 

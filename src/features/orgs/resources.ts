@@ -9,7 +9,7 @@ import { requireMayMove } from '../../core/access/scope-rights.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import type { Core } from '../../core/core.js';
 import { type Page, type PageQuery, pageOf } from '../../core/page.js';
-import { invalid, noUser, whenMissing } from '../../core/refusals.js';
+import { invalid, noUser, requireKnownFields, whenMissing } from '../../core/refusals.js';
 import { validate } from '../../core/validate.js';
 import { newId } from '../../crypto/random.js';
 import { AuthTunaError } from '../../errors.js';
@@ -96,6 +96,7 @@ export class ResourceManager {
 
   /** Resources by id, of a type or directly below a parent. @throws AuthTunaError `not_found` for an unknown parent; `invalid_input` for a limit outside 1 to 100 */
   async list(query: ResourceQuery = {}): Promise<Page<Resource>> {
+    requireKnownFields(query, ['parent', 'type', 'cursor', 'limit']);
     const { parent, type } = query;
     const { db } = this.#core;
     if (parent === undefined) {
