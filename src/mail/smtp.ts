@@ -1,6 +1,6 @@
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createTransport } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import { z } from 'zod';
 import type { MailTransport, OutgoingMail } from '../config/options.js';
 import { misconfigured } from '../errors.js';
@@ -56,13 +56,17 @@ export function smtp(options: SmtpOptions): MailTransport {
   if ((user === undefined) !== (password === undefined))
     throw misconfigured('smtp: user and password belong together');
 
-  const transporter = createTransport({
+  const settings = {
     host,
     port: options.port ?? (secure ? 465 : 587),
     secure,
     requireTLS: requireTls,
     ignoreTLS: options.requireTls === false,
-    tls: { minVersion: 'TLSv1.2', rejectUnauthorized: true, ...(tlsCa !== undefined && { ca: tlsCa }) },
+    tls: {
+      minVersion: 'TLSv1.2' as const,
+      rejectUnauthorized: true,
+      ...(tlsCa !== undefined && { ca: tlsCa }),
+    },
     ...(user !== undefined && password !== undefined && { auth: { user, pass: password } }),
     ...(options.dkim !== undefined && { dkim: dkimOf(options.dkim) }),
     connectionTimeout: CONNECT_MS,
@@ -70,7 +74,13 @@ export function smtp(options: SmtpOptions): MailTransport {
     socketTimeout: SILENCE_MS,
     disableFileAccess: true,
     disableUrlAccess: true,
-  });
+  };
+  // Loaded with the first mail, so that no start waits for it.
+  let opened: Promise<Transporter> | null = null;
+  const transporter = () => {
+    opened ??= import('nodemailer').then(({ createTransport }) => createTransport(settings));
+    return opened;
+  };
 
   return {
     async send(mail) {
@@ -78,7 +88,7 @@ export function smtp(options: SmtpOptions): MailTransport {
       const from = mailboxOf(mail.from);
       const to = mailboxOf(mail.to);
       try {
-        await transporter.sendMail({
+        await (await transporter()).sendMail({
           from,
           to,
           envelope: { from: from.address, to: [to.address] },
@@ -94,7 +104,7 @@ export function smtp(options: SmtpOptions): MailTransport {
       }
     },
     async close() {
-      transporter.close();
+      (await opened)?.close();
     },
   };
 }

@@ -1,4 +1,3 @@
-import { generateAuthenticationOptions } from '@simplewebauthn/server';
 import type { Actor } from '../../actor.js';
 import type { Fact } from '../../core/changes/audit.js';
 import { type Mail, noticeTo } from '../../core/changes/outbox.js';
@@ -20,8 +19,9 @@ import {
   refuse,
 } from './challenges.js';
 import type { AuthenticationResponse } from './schemas.js';
+import { loadWebAuthn, type WebAuthn } from './webauthn.js';
 
-export type AuthenticationOptions = Awaited<ReturnType<typeof generateAuthenticationOptions>>;
+export type AuthenticationOptions = Awaited<ReturnType<WebAuthn['generateAuthenticationOptions']>>;
 
 /** The state of the browser in which a ceremony began. A challenge counts only in the same state of the same browser. */
 export type CeremonyHolder =
@@ -46,6 +46,7 @@ export async function beginAssertion(
   holder: CeremonyHolder,
 ): Promise<AuthenticationOptions> {
   const challenge = await issueChallenge(core, purposeOf(holder), await bindingOf(core, holder), {});
+  const { generateAuthenticationOptions } = await loadWebAuthn();
   return generateAuthenticationOptions({
     rpID: core.config.passkeys.rpId,
     challenge: bytesOf(challenge),

@@ -1,13 +1,8 @@
 import { createHash } from 'node:crypto';
-import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server';
-import {
-  decodeAttestationObject,
-  isoBase64URL,
-  parseAuthenticatorData,
-} from '@simplewebauthn/server/helpers';
 import { equalInConstantTime } from '../../crypto/digest.js';
 import { AuthTunaError } from '../../errors.js';
 import type { AuthenticationResponse, RegistrationResponse } from './schemas.js';
+import { loadWebAuthn, type WebAuthn } from './webauthn.js';
 
 /** Why a response was refused; told to the caller as `failure`, since it says nothing about accounts. */
 export type CeremonyFailure =
@@ -102,23 +97,28 @@ export async function verifyRegistration(
   challenge: string,
   rp: RelyingParty,
 ) {
+  const webAuthn = await loadWebAuthn();
+  const { decodeAttestationObject, isoBase64URL } = webAuthn;
   const { flags } = checkAuthenticatorData(
+    webAuthn,
     attempt(() =>
       decodeAttestationObject(isoBase64URL.toBuffer(response.response.attestationObject)).get('authData'),
     ),
     rp,
     true,
   );
-  const verified = await verifyRegistrationResponse({
-    response: response as Parameters<typeof verifyRegistrationResponse>[0]['response'],
-    expectedChallenge: challenge,
-    expectedOrigin: [...rp.origins],
-    expectedRPID: rp.rpId,
-    requireUserVerification: true,
-    supportedAlgorithmIDs: ALGORITHMS,
-  }).catch((error: unknown) => {
-    throw refused(/alg/.test(String(error)) ? 'unsupported_algorithm' : 'malformed', error);
-  });
+  const verified = await webAuthn
+    .verifyRegistrationResponse({
+      response: response as Parameters<WebAuthn['verifyRegistrationResponse']>[0]['response'],
+      expectedChallenge: challenge,
+      expectedOrigin: [...rp.origins],
+      expectedRPID: rp.rpId,
+      requireUserVerification: true,
+      supportedAlgorithmIDs: ALGORITHMS,
+    })
+    .catch((error: unknown) => {
+      throw refused(/alg/.test(String(error)) ? 'unsupported_algorithm' : 'malformed', error);
+    });
   if (verified.verified !== true) throw refused('wrong_signature');
   const { credential, aaguid } = verified.registrationInfo;
   return {
@@ -148,28 +148,32 @@ export async function verifyAuthentication(
   const { userHandle } = response.response;
   if (userHandle == null || !equalInConstantTime(userHandle, credential.userHandle))
     throw refused('wrong_user_handle');
+  const webAuthn = await loadWebAuthn();
   const { flags } = checkAuthenticatorData(
-    attempt(() => isoBase64URL.toBuffer(response.response.authenticatorData)),
+    webAuthn,
+    attempt(() => webAuthn.isoBase64URL.toBuffer(response.response.authenticatorData)),
     rp,
     options.requireUserVerification,
   );
   // Some vaults begin to sync a passkey that they made for one device. The other way round it is another authenticator.
   if (credential.isBackupEligible && !flags.be) throw refused('wrong_backup_state');
-  const verified = await verifyAuthenticationResponse({
-    response: response as Parameters<typeof verifyAuthenticationResponse>[0]['response'],
-    expectedChallenge: challenge,
-    expectedOrigin: [...rp.origins],
-    expectedRPID: rp.rpId,
-    // The counter is judged below, after the signature: an unsigned one says nothing.
-    credential: {
-      id: credential.credentialId,
-      publicKey: new Uint8Array(Buffer.from(credential.publicKey, 'base64url')),
-      counter: 0,
-    },
-    requireUserVerification: options.requireUserVerification,
-  }).catch((error: unknown) => {
-    throw refused('malformed', error);
-  });
+  const verified = await webAuthn
+    .verifyAuthenticationResponse({
+      response: response as Parameters<WebAuthn['verifyAuthenticationResponse']>[0]['response'],
+      expectedChallenge: challenge,
+      expectedOrigin: [...rp.origins],
+      expectedRPID: rp.rpId,
+      // The counter is judged below, after the signature: an unsigned one says nothing.
+      credential: {
+        id: credential.credentialId,
+        publicKey: new Uint8Array(Buffer.from(credential.publicKey, 'base64url')),
+        counter: 0,
+      },
+      requireUserVerification: options.requireUserVerification,
+    })
+    .catch((error: unknown) => {
+      throw refused('malformed', error);
+    });
   if (verified.verified !== true) throw refused('wrong_signature');
   const counter = BigInt(verified.authenticationInfo.newCounter);
   return {
@@ -182,6 +186,7 @@ export async function verifyAuthentication(
 }
 
 function checkAuthenticatorData(
+  { parseAuthenticatorData }: WebAuthn,
   data: Uint8Array<ArrayBuffer>,
   rp: RelyingParty,
   requireUserVerification: boolean,

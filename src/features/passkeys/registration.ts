@@ -1,4 +1,3 @@
-import { generateRegistrationOptions } from '@simplewebauthn/server';
 import type { Actor } from '../../actor.js';
 import type { Change } from '../../core/changes/ledger.js';
 import { noticeTo } from '../../core/changes/outbox.js';
@@ -21,8 +20,9 @@ import {
 import { bytesOf, CHALLENGE_SECONDS, consumeChallenge, issueChallenge, refusalOf } from './challenges.js';
 import { type Passkey, toPasskey } from './own-passkeys.js';
 import type { RegistrationResponse } from './schemas.js';
+import { loadWebAuthn, type WebAuthn } from './webauthn.js';
 
-export type RegistrationOptions = Awaited<ReturnType<typeof generateRegistrationOptions>>;
+export type RegistrationOptions = Awaited<ReturnType<WebAuthn['generateRegistrationOptions']>>;
 
 type VerifiedPasskey = Awaited<ReturnType<typeof verifiedPasskey>>;
 
@@ -129,13 +129,14 @@ export async function verifiedPasskey(
 }
 
 /** The argument of `navigator.credentials.create()`. */
-export function registrationOptions(
+export async function registrationOptions(
   { config }: Core,
   email: string,
   userHandle: string,
   challenge: string,
   present: readonly { credentialId: string }[],
 ): Promise<RegistrationOptions> {
+  const { generateRegistrationOptions } = await loadWebAuthn();
   return generateRegistrationOptions({
     rpName: config.passkeys.rpName,
     rpID: config.passkeys.rpId,
