@@ -132,7 +132,7 @@ export function isMissing(error: unknown): boolean {
 /**
  * The client as managers may use it: it answers in time or says that it cannot, and never mistakes a missing filter for all rows.
  *
- * - An `undefined` anywhere in the arguments, or no `where` where one is due, is a TypeError before the database is asked:
+ * - An `undefined` anywhere in the arguments, or no `where` where one is due, rejects with a TypeError before the database is asked:
  *   a client without `strictUndefinedChecks` turns `deleteMany({ where: { id: undefined } })` into "every row".
  * - A zero byte or half a surrogate pair in a text is `invalid_input`: see {@link isStorableText}.
  * - A unique violation and a missing row pass through as Prisma's errors; see {@link isUniqueViolation}, {@link isMissing}.
@@ -156,8 +156,9 @@ export function guardDb(client: AnyPrisma, options: DbOptions = {}): Db {
   const db: Record<string, unknown> = {
     $disconnect: () => client.$disconnect(),
     $transaction: (batch: unknown) => {
-      if (!Array.isArray(batch)) throw new TypeError('$transaction takes an array of calls');
-      return withinTime(client.$transaction(batch), timeoutMs);
+      if (!Array.isArray(batch)) return refused(new TypeError('$transaction takes an array of calls'));
+      const wrong = (batch as PrismaPromise[]).find((call) => call[REFUSAL] !== undefined);
+      return wrong ?? withinTime(client.$transaction(batch), timeoutMs);
     },
   };
   for (const { model, name } of MODELS) {
@@ -165,10 +166,11 @@ export function guardDb(client: AnyPrisma, options: DbOptions = {}): Db {
     const guarded: Record<string, unknown> = {};
     for (const method of METHODS) {
       guarded[method] = (args?: Record<string, unknown>) => {
-        if (METHODS_WITH_WHERE.has(method) && args?.where === undefined) {
-          throw new TypeError(`${model}.${method}: where is missing`);
-        }
-        if (args !== undefined) refuseUndefined(args, `${model}.${method}: `, '');
+        const call = `${model}.${method}`;
+        if (METHODS_WITH_WHERE.has(method) && args?.where === undefined)
+          return refused(new TypeError(`${call}: where is missing`));
+        const refusal = args === undefined ? null : refusalOf(args, `${call}: `, '');
+        if (refusal !== null) return refused(refusal);
         const isNewUser = hostUser !== undefined && model === 'user' && method === 'create';
         return guardPromise(delegate[method](isNewUser ? withHostUser(args, hostUser) : args), timeoutMs);
       };
@@ -193,6 +195,26 @@ type Delegate = Record<Method, (args?: Record<string, unknown>) => PrismaPromise
 /** Prisma's lazy promise: it runs when first awaited, or when a transaction asks for it. */
 interface PrismaPromise extends PromiseLike<unknown> {
   requestTransaction?(transaction: unknown): PromiseLike<unknown>;
+  [REFUSAL]?: Error;
+}
+
+const REFUSAL = Symbol('authtuna.refusal');
+
+/**
+ * A call that is refused for its arguments: it rejects when awaited, as one that fails in the database. Thrown at once it would pass by the
+ * `Promise.all` in which it stands, and leave a promise beside it whose rejection nobody hears, which ends the process.
+ */
+function refused(error: Error): Promise<unknown> & PrismaPromise {
+  const fail = () => Promise.reject(error);
+  return {
+    // biome-ignore lint/suspicious/noThenProperty: lazy like Prisma's promise
+    then: (fulfilled, rejected) => fail().then(fulfilled, rejected),
+    catch: (rejected) => fail().catch(rejected),
+    finally: (settled) => fail().finally(settled),
+    requestTransaction: fail,
+    [REFUSAL]: error,
+    [Symbol.toStringTag]: 'PrismaPromise',
+  };
 }
 
 function guardPromise(promise: PrismaPromise, timeoutMs: number): Promise<unknown> & PrismaPromise {
@@ -234,13 +256,15 @@ function asKnown(error: unknown): unknown {
   return new AuthTunaError('unavailable', { retryAfterSeconds: 1 }, { cause: error });
 }
 
-function refuseUndefined(value: object, call: string, path: string): void {
+function refusalOf(value: object, call: string, path: string): Error | null {
   for (const [key, inner] of Object.entries(value)) {
-    if (inner === undefined) throw new TypeError(`${call}${path}${key} is undefined`);
+    if (inner === undefined) return new TypeError(`${call}${path}${key} is undefined`);
     if (typeof inner === 'string' && !isStorableText(inner))
-      throw new AuthTunaError('invalid_input', { message: `No text may hold ${UNSTORABLE}.` });
-    if (isContainer(inner)) refuseUndefined(inner, call, `${path}${key}.`);
+      return new AuthTunaError('invalid_input', { message: `No text may hold ${UNSTORABLE}.` });
+    const refusal = isContainer(inner) ? refusalOf(inner, call, `${path}${key}.`) : null;
+    if (refusal !== null) return refusal;
   }
+  return null;
 }
 
 export const UNSTORABLE = 'a zero byte or half a character';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { canonicalEmail, canonicalUsername, maskedEmail } from '../../src/core/identifiers.js';
+import { filled, growthOf } from '../support/linear.js';
 
 describe('e-mail addresses', () => {
   test.each([
@@ -352,18 +353,13 @@ describe('usernames', () => {
   });
 });
 
-test('100 kB of hostile text is answered in under 50 ms (DO-4)', () => {
-  for (const text of [
-    'a.'.repeat(50_000),
-    `${'a'.repeat(50_000)}@${'b.'.repeat(25_000)}`,
-    '@'.repeat(100_000),
-    ' '.repeat(100_000),
-    '\u0301'.repeat(100_000),
-  ]) {
-    const start = performance.now();
+test('the time for hostile text grows with its length and no faster (DO-4)', () => {
+  const work = (text: string) => {
     canonicalEmail(text);
     canonicalUsername(text);
     maskedEmail(text);
-    expect(performance.now() - start).toBeLessThan(50);
-  }
+  };
+  const address = (size: number) => `${filled('a')(size / 2)}@${filled('b.')(size / 2)}`;
+  for (const textOf of [filled('a.'), filled('@'), filled(' '), filled('\u0301'), address])
+    expect(growthOf(textOf, work)).toBeLessThan(30);
 });

@@ -25,7 +25,10 @@ test('the first secret signs, all are found by their kid, an unknown kid is null
 
 test('a kid tells nothing of its secret, and a ring that is logged prints no key', () => {
   const ring = new KeyRing([FIRST]);
-  expect(FIRST).not.toContain(ring.current('sess').kid);
+  const { kid } = ring.current('sess');
+  expect(FIRST).not.toContain(kid);
+  expect(new KeyRing([FIRST, SECOND]).current('sess').kid).toBe(kid);
+  expect(new KeyRing([SECOND]).current('sess').kid).not.toBe(kid);
   expect(JSON.stringify(ring)).toBe('{}');
 });
 

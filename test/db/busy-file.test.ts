@@ -19,12 +19,9 @@ test.runIf(inject('dialect') === 'sqlite')(
     await once(holder, 'message');
     const writing = browser.get('/me');
     await new Promise((resolve) => setTimeout(resolve, 300));
-    const began = performance.now();
-    expect((await app.browser().get('/public')).status).toBe(200);
-    const waited = performance.now() - began;
+    expect((await app.browser().get('/public')).status).toBe(200); // answered before the other process lets go
     holder.send('let go');
     await writing;
-    expect(waited).toBeLessThan(1500);
   },
   60_000,
 );

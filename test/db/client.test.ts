@@ -35,16 +35,29 @@ test('an undefined in a filter, at any depth, is refused and nothing is deleted 
     { NOT: [{ value: { gt: undefined } }] },
   ];
   for (const where of filters) {
-    expect(() => db.counter.deleteMany(untyped({ where }))).toThrow(TypeError);
-    expect(() => db.counter.updateMany(untyped({ where, data: { value: 9 } }))).toThrow(TypeError);
+    await expect(db.counter.deleteMany(untyped({ where }))).rejects.toThrow(TypeError);
+    await expect(db.counter.updateMany(untyped({ where, data: { value: 9 } }))).rejects.toThrow(TypeError);
   }
   for (const missing of [undefined, {}])
-    expect(() => db.counter.deleteMany(untyped(missing))).toThrow('counter.deleteMany: where is missing');
-  expect(() => db.counter.updateMany(untyped({ data: { value: 9 } }))).toThrow('where is missing');
-  expect(() => db.counter.findFirst(untyped({ where: { name: undefined } }))).toThrow(
+    await expect(db.counter.deleteMany(untyped(missing))).rejects.toThrow('counter.deleteMany: where is missing');
+  await expect(db.counter.updateMany(untyped({ data: { value: 9 } }))).rejects.toThrow('where is missing');
+  await expect(db.counter.findFirst(untyped({ where: { name: undefined } }))).rejects.toThrow(
     'where.name is undefined',
   );
   expect(await db.counter.findMany()).toEqual([{ name: 'a', value: 0 }]);
+});
+
+test('refused arguments reject and never throw, so that no promise beside them is left unheard (DB-3)', async () => {
+  const { db } = await openGuarded();
+  await db.counter.create(row('a', 1));
+  const zero = { where: { name: 'a\0' }, data: { value: 9 } };
+  const beside = () => Promise.reject(new Error('beside'));
+  await expect(Promise.all([beside(), db.counter.update(zero)])).rejects.toThrow('beside');
+  const good = { where: { name: 'a' }, data: { value: 9 } };
+  await expect(db.$transaction([db.counter.update(good), db.counter.update(zero)])).rejects.toMatchObject({
+    code: 'invalid_input',
+  });
+  expect(await db.counter.findMany()).toEqual([{ name: 'a', value: 1 }]);
 });
 
 test('a unique violation and a missing row keep their own errors (DB-2)', async () => {
@@ -134,7 +147,7 @@ test.runIf(inject('dialect') === 'sqlite' && process.platform === 'linux')(
 
 test('only an array is a transaction', async () => {
   const { db } = await openGuarded();
-  expect(() => db.$transaction(untyped(async () => {}))).toThrow(TypeError);
+  await expect(db.$transaction(untyped(async () => {}))).rejects.toThrow(TypeError);
 });
 
 test('nothing runs before it is awaited, and only once', async () => {

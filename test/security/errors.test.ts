@@ -196,9 +196,9 @@ test('an id that is missing is an error before the database is asked, and no row
   onTestFinished(() => connection.close());
   const db = guardDb(connection.client);
   const missing = undefined as unknown as string;
-  expect(() => db.user.deleteMany({ where: { id: missing } })).toThrow(TypeError);
-  expect(() => db.user.deleteMany(undefined as never)).toThrow(TypeError);
-  expect(() => db.user.findMany({ where: { OR: [{ id: missing }] } })).toThrow(TypeError);
+  await expect(db.user.deleteMany({ where: { id: missing } })).rejects.toThrow(TypeError);
+  await expect(db.user.deleteMany(undefined as never)).rejects.toThrow(TypeError);
+  await expect(db.user.findMany({ where: { OR: [{ id: missing }] } })).rejects.toThrow(TypeError);
   const { users, roles, sessions, scopes } = authTuna;
   for (const call of [
     () => users.delete(missing, SYSTEM),

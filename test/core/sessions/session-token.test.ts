@@ -158,7 +158,6 @@ describe('the session cookie as a token', () => {
       if (chance(3) === 0) return good.slice(0, cut);
       return good.slice(0, cut) + noise(1 + chance(3)) + good.slice(cut + 1);
     };
-    const before = process.memoryUsage().rss;
     const statuses = new Map<number, number>();
     for (let i = 0; i < 2000; i += 20)
       await Promise.all(
@@ -176,7 +175,6 @@ describe('the session cookie as a token', () => {
     for (const token of ['x'.repeat(4097), `${good}${'A'.repeat(4096)}`])
       expect(await statusOf(app, token)).toBe(401);
     expect((await browser.get('/me')).status).toBe(200);
-    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024); // with everything else this process holds
   });
 
   test('a cookie that only the signature vouches for, ahead of its row or of another user, ends nothing (SS-5)', async () => {
