@@ -164,8 +164,8 @@ export class PasswordManager {
   }
 
   /** @internal Whether a value matches a hash other than a password's, such as a mailed code's. False for null, after the same work. */
-  async verifyHash(hash: string | null, value: string): Promise<boolean> {
-    return (await this.#core.hasher.verify(value, hash)) === true;
+  async verifyHash(hash: string | null, value: string, lane: Lane): Promise<boolean> {
+    return (await this.#core.hasher.verify(value, hash, lane)) === true;
   }
 
   /** @internal The writes that make a hash the user's, and end every mailed link that was to set or use the old one. */

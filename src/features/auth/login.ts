@@ -2,6 +2,7 @@ import type { Actor } from '../../actor.js';
 import type { Write } from '../../core/changes/ledger.js';
 import { maskedEmail } from '../../core/identifiers.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import { inProofLane } from '../../core/sign-in/proof-lane.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import { requestVerification } from '../../core/sign-in/verification.js';
 import type { UserRow } from '../../core/user.js';
@@ -71,28 +72,19 @@ function recordRefusal(
   });
 }
 
-/**
- * The user whose password was given, with the writes that forget their failures.
- *
- * Strangers are proved a few at a time, and refused before the database is asked anything where too many wait: a flood of them holds up
- * neither people who are signed in nor browsers in which the user signed in before.
- */
-async function prove(
+/** The user whose password was given, with the writes that forget their failures. */
+function prove(
   core: SignInCore,
   input: { login: string; password: string },
   actor: Actor,
   browserCookie: string | null | undefined,
 ): Promise<{ user: UserRow; successWrites: readonly Write[] }> {
-  const { users, strangers, knownBrowsers } = core;
-  if (!knownBrowsers.isMarked(browserCookie))
-    return strangers.inLane('stranger', async () =>
-      check(core, input, await users.rowByLogin(input.login), actor, browserCookie, 'stranger'),
-    );
-  const user = await users.rowByLogin(input.login);
-  const isKnown = knownBrowsers.find(browserCookie, user?.id ?? '') !== null;
-  return isKnown
-    ? check(core, input, user, actor, browserCookie, 'known')
-    : strangers.inLane('stranger', () => check(core, input, user, actor, browserCookie, 'stranger'));
+  return inProofLane(
+    core,
+    browserCookie,
+    () => core.users.rowByLogin(input.login),
+    (user, lane) => check(core, input, user, actor, browserCookie, lane),
+  );
 }
 
 async function check(

@@ -1,12 +1,16 @@
 import type { Actor } from '../../actor.js';
+import type { Write } from '../../core/changes/ledger.js';
 import { activityOf } from '../../core/changes/outbox.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
+import { inProofLane } from '../../core/sign-in/proof-lane.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import type { IssuedMail } from '../../core/tokens/mailed-links.js';
 import { mailTo, type Recipient, standInFor } from '../../core/tokens/recipient.js';
 import { typedCode } from '../../core/typed.js';
+import type { UserRow } from '../../core/user.js';
 import { newId, type Random } from '../../crypto/random.js';
+import type { Lane } from '../../crypto/work-queue.js';
 import { AuthTunaError } from '../../errors.js';
 import { after } from '../../time.js';
 import { completeByMail, MAX_ATTEMPTS, recordFailure, reserveAttempt } from './mail-proof.js';
@@ -22,7 +26,7 @@ export async function requestCode(core: SignInCore, email: string, actor: Actor)
   const address = links.addressOf(email);
   const code = newCode(config.random);
   // Hashed whether or not the address has an account, so that time does not tell.
-  const hash = await passwords.hash(code);
+  const hash = await passwords.hash(code, 'stranger');
   return links.request({
     type: 'user.sign_in_code_requested',
     purpose: PURPOSE,
@@ -39,10 +43,33 @@ export async function consumeCode(
   actor: Actor,
   options: SignInOptions,
 ): Promise<SignInResult> {
-  const { db, links, passwords, signInThrottle } = core;
+  const address = core.links.addressOf(input.email);
+  const { user, spend, writes } = await inProofLane(
+    core,
+    options.browserCookie,
+    () => core.links.recipientAt(address),
+    (user, lane) => checkCode(core, { ...input, address }, user, actor, { ...options, lane }),
+  );
+  return completeByMail(
+    core,
+    user,
+    spend,
+    actor,
+    { ...options, writes: [...(options.writes ?? []), ...writes] },
+    wrongCode,
+  );
+}
+
+/** The user whose code was typed, with the writes that spend it and forget their failures. @throws AuthTunaError */
+async function checkCode(
+  core: SignInCore,
+  { address, code }: { address: string; code: string },
+  user: UserRow | null,
+  actor: Actor,
+  options: SignInOptions & { lane: Lane },
+): Promise<{ user: UserRow; spend: Write; writes: readonly Write[] }> {
+  const { db, passwords, signInThrottle } = core;
   const now = core.now();
-  const address = links.addressOf(input.email);
-  const user = await links.recipientAt(address);
   const { id: subject } = user ?? standInFor(core, address);
   const row = await db.oneTimeToken.findFirst({
     where: { purpose: PURPOSE, subject, usedAt: null, expiresAt: { gt: now } },
@@ -55,7 +82,7 @@ export async function consumeCode(
       : null;
   const mayTry = row !== null && (await reserveAttempt(core, row.id));
   const hash = mayTry ? row.secretHash : null;
-  const matches = await passwords.verifyHash(hash, typedCode(input.code));
+  const matches = await passwords.verifyHash(hash, typedCode(code), options.lane);
   if (user === null || row === null || !matches) {
     await recordFailure(core, user, actor);
     throw mayTry ? wrongCode() : deadCode();
@@ -64,8 +91,7 @@ export async function consumeCode(
     where: { id: row.id, purpose: PURPOSE, usedAt: null, expiresAt: { gt: now } },
     data: { usedAt: now },
   });
-  const writes = [...(options.writes ?? []), ...((await admitted?.()) ?? [])];
-  return completeByMail(core, user, spend, actor, { ...options, writes }, wrongCode);
+  return { user, spend, writes: (await admitted?.()) ?? [] };
 }
 
 function issueCode(
