@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { authOf, currentUser } from './caller/attach.js';
 import type { HttpKit } from './kit.js';
 import type { Call, RouteAnswer } from './route.js';
@@ -58,5 +58,12 @@ export function respond(
     ...(json !== undefined && { json }),
     ...(status !== undefined && { status }),
     redirectTo: redirectTo ?? http.views.returnTo(req) ?? http.config.paths.afterSignIn,
+  });
+}
+
+/** Asks a middleware out of a route's work. @throws what it refuses with */
+export function passed(middleware: RequestHandler, req: Request, res: Response): Promise<void> {
+  return new Promise((resolve, reject) => {
+    middleware(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
   });
 }

@@ -1,5 +1,6 @@
 import type { User } from '../../auth.js';
 import { AuthTunaError, isErrorCode } from '../../errors.js';
+import { passed } from '../../http/call.js';
 import { authOf } from '../../http/caller/attach.js';
 import { hasBearer } from '../../http/caller/authenticators.js';
 import { holderOf } from '../../http/caller/holder.js';
@@ -260,6 +261,8 @@ function passwordRoutes<U extends User>(context: Context<U>): Route[] {
       forms: forms?.changePassword,
       async run({ req, res, body, auth: { session }, user, actor, wantsPage }) {
         const isFirst = !(await auth.hasPassword(user.id));
+        // Nothing else is asked for a first password, so a session left open must not be enough.
+        if (isFirst) await passed(http.stepUp.requireRecentLogin(), req, res);
         const input = { ...body, ...(session !== null && { keepSessionId: session.id }) };
         http.writeSession(res, await auth.changePassword(user.id, input, actor));
         const info = await auth.userInfo(user.id);

@@ -1,6 +1,7 @@
-import type { Request, Response } from 'express';
+import type { Response } from 'express';
 import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
+import { passed } from '../../http/call.js';
 import type { HttpKit } from '../../http/kit.js';
 import { oauthErrors } from '../../http/oauth-errors.js';
 import { type Feature, type Route, route } from '../../http/route.js';
@@ -34,20 +35,12 @@ function tokenRoute(bearer: BearerManager, proofs: DpopProofs, http: HttpKit): R
       const options = await http.signInOptions(req);
       // A session cookie that the request carries is ignored, and its session goes on.
       const { fingerprint } = options;
-      if (body.grant_type === 'password') await isHuman(http, req, res);
+      // What `POST /auth/login` asks; it takes the answer of a widget out of the body.
+      if (body.grant_type === 'password') await passed(http.humanCheck('login'), req, res);
       const request = requestOf(req.body);
       const given = fingerprint === undefined ? {} : { fingerprint };
       return answered(res, await bearer.grant(request, await proofs.keyFor(req), actor, given));
     },
-  });
-}
-
-/** Asks what `POST /auth/login` asks; takes the answer of a widget out of the body. @throws AuthTunaError `forbidden`, `unavailable` */
-function isHuman(http: HttpKit, req: Request, res: Response): Promise<void> {
-  return new Promise((resolve, reject) => {
-    http.humanCheck('login')(req, res, (error?: unknown) =>
-      error === undefined ? resolve() : reject(error),
-    );
   });
 }
 

@@ -178,3 +178,19 @@ test('whoever must change the password is led there, can do it, and goes on (D24
 function addressFor(path: string, index: number): string {
   return `${path.replaceAll(' ', '-')}${index}@example.com`;
 }
+
+test('a first password needs a login of the last ten minutes (PW-7, MB-3)', async () => {
+  const app = await startMailedApp();
+  const { id } = await app.authTuna.users.create({ email: 'none@example.com', emailVerified: true });
+  const { token } = await app.authTuna.sessions.create(id, ['email'], SYSTEM);
+  const browser = app.browser();
+  browser.jar.set('at_sess', token);
+  const set = () => browser.post('/auth/change-password', { newPassword: PASSWORD });
+  app.clock.advance({ minutes: 11 });
+  const late = await set();
+  expect([late.status, ((await late.json()) as { code: string }).code]).toEqual([
+    401,
+    'recent_login_required',
+  ]);
+  expect(await app.authTuna.passwords.verify(id, PASSWORD)).toBe(false);
+});
