@@ -5,6 +5,7 @@ import type { Express } from 'express';
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { expect, onTestFinished, test } from 'vitest';
 import { type AuthTuna, type AuthTunaOptions, createAuthTuna, SYSTEM } from '../../../src/index.js';
+import { TestClock } from '../../../src/testing/index.js';
 import { PASSWORD, SECRET, startApp, type TestInstance } from '../../support/app.js';
 import { countingClient } from '../../support/counting-client.js';
 import { freshDatabase } from '../../support/database.js';
@@ -176,6 +177,18 @@ test('fifty parallel refreshes over two instances give one successor and one liv
   expect(await first.authTuna.sessions.list(id)).toHaveLength(1);
   const [{ refresh_token: next = '' } = {}] = tokens;
   expect((await refresh(second, next)).status).toBe(200);
+});
+
+test('a late request with a replaced token is no theft on an instance whose clock is behind (RT-3)', async () => {
+  const first = await start();
+  const clock = new TestClock(new Date(first.clock.now().getTime() - 2000));
+  const second = await start({}, { database: first.database, clock });
+  await ada(first);
+  const { refresh_token: oldest } = await signIn(first);
+  const next = (await (await refresh(first, oldest)).json()) as Tokens;
+  const latest = (await (await refresh(first, next.refresh_token)).json()) as Tokens;
+  expect((await refresh(second, oldest)).status).toBe(200);
+  expect((await refresh(first, latest.refresh_token)).status).toBe(200);
 });
 
 test('fifty parallel refreshes over two instances and a line that loses answers leave one family and sign nobody out (RT-2, RT-4)', async () => {
