@@ -56,7 +56,7 @@ export async function createInvitationLink(
 ): Promise<IssuedInvitationLink> {
   await requireAt(core, actor, memberPermission(scope, 'invite'), scope);
   await requireMayOffer(core, { scope, role }, actor);
-  await takeFromQuota(core, scope);
+  await takeFromQuota(core, scope, actor);
   const { db, config } = core;
   const { id, token, secretHash } = issueSplitToken(config.random);
   const now = core.now();

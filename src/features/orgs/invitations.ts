@@ -40,6 +40,7 @@ export type InvitationRow = Awaited<ReturnType<Db['organizationInvitation']['fin
 export const INVITATION = 'invitation';
 const LIFETIME_SECONDS = 7 * 86_400;
 const PER_ORG = { limit: 50, windowSeconds: 86_400 };
+const PER_INVITER = { limit: 100, windowSeconds: 86_400 };
 const PER_ADDRESS = { limit: 5, windowSeconds: 86_400 };
 
 /** {@link OrgManager.invite} */
@@ -177,8 +178,21 @@ export async function requireMayOffer(
   throw new AuthTunaError('forbidden');
 }
 
-/** Counts an invitation for the organization that a scope is in. @returns its scope @throws AuthTunaError `rate_limited` for more than 50 a day */
-export async function takeFromQuota({ scopeTree, limiter }: Core, scope: string): Promise<string> {
+/**
+ * Counts an invitation for the organization that a scope is in, and for the person who sends it, who may have many organizations.
+ *
+ * @returns the scope of the organization
+ * @throws AuthTunaError `rate_limited` for more than 50 a day of one organization, or 100 of one person
+ */
+export async function takeFromQuota(
+  { scopeTree, limiter }: Core,
+  scope: string,
+  actor: Actor,
+): Promise<string> {
+  const ofInviter =
+    actor.userId === null ? null : await limiter.take(`invitations by ${actor.userId}`, { ...PER_INVITER });
+  if (ofInviter?.allowed === false)
+    throw new AuthTunaError('rate_limited', { retryAfterSeconds: ofInviter.resetSeconds });
   const chain = await scopeTree.chainOf(scope, { fresh: true });
   const orgScope = chain?.scopes.find((each) => each.startsWith('org:')) ?? scope;
   const ofOrg = await limiter.take(`invitations ${orgScope}`, { ...PER_ORG });
@@ -198,7 +212,7 @@ async function letterOf(
   actor: Actor,
 ): Promise<{ writes: readonly Write[]; mails: readonly Mail[] }> {
   const { limiter, tokens, config, db } = core;
-  const orgScope = await takeFromQuota(core, row.scope);
+  const orgScope = await takeFromQuota(core, row.scope, actor);
   const ofAddress = await limiter.take(`invitations to ${row.email}`, { ...PER_ADDRESS });
   const { token, writes } = tokens.issue({
     purpose: INVITATION,

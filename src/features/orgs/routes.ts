@@ -65,6 +65,7 @@ function orgRoutes(where: Orgs): Route[] {
       path: '/',
       summary: 'Found an organization',
       guard: {},
+      limit: { name: 'orgs', like: 'signUp', by: 'user' },
       body: orgBody,
       form: {},
       forms: forms?.list,

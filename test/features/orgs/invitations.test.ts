@@ -137,6 +137,24 @@ test('names of organizations and people are inert in the mail (IN-4, D31)', asyn
     expect(await codeOf(authTuna.orgs.update(org.id, { name }, as(owner)))).toBe('invalid_input');
 });
 
+test('an id that no database stores is refused, and stops no process (DB-3)', async () => {
+  const { browser } = await (await inviting()).signedIn();
+  const answer = await browser.delete('/orgs/nothing/invitations/%00');
+  expect(answer.status).toBe(422);
+});
+
+test('one person sends a hundred invitations a day, however many organizations they found (IN-4)', async () => {
+  const { authTuna, owner } = await inviting();
+  const codes: string[] = [];
+  for (let index = 0; index < 101; index += 1) {
+    const { id } = await authTuna.orgs.create({ name: `Org ${index}`, ownerId: owner }, SYSTEM);
+    const input = { email: `p${index}@example.com`, role: 'org_member' };
+    codes.push(await codeOf(authTuna.orgs.invite(`org:${id}`, input, as(owner))));
+  }
+  expect(codes.filter((code) => code === 'done')).toHaveLength(100);
+  expect(codes.at(-1)).toBe('rate_limited');
+});
+
 test('an organization sends fifty invitations a day, and one mailbox gets five (IN-4)', async () => {
   const { authTuna, owner, scope, mailbox, clock } = await inviting();
   const invite = (email: string) =>
