@@ -5,7 +5,6 @@ import { outbound } from '../net/outbound.js';
 import { rememberAtMost } from '../remember.js';
 
 const MAX_CALLERS = 10_000;
-const MAX_DECISIONS = 50_000;
 const REFUSAL_MS = 1000; // how long a refusal is repeated from memory, so that a flood does not become requests
 
 /** What a request of a client carries, as the AuthTuna server reads it. */
@@ -98,7 +97,6 @@ export class RemoteServer {
   readonly #key: string;
   readonly #now: () => number;
   readonly #known = rememberAtMost<Known>(MAX_CALLERS);
-  readonly #decisions = rememberAtMost<{ allowed: boolean; until: number; askedAt: number }>(MAX_DECISIONS);
   /** Questions about the same credential that are on their way, so that many requests of one client ask once. */
   readonly #underWay = new Map<string, Promise<Known>>();
 
@@ -133,15 +131,9 @@ export class RemoteServer {
     return names.every((name) => known.results.has(name)) ? verifiedOf(known, names) : undefined;
   }
 
-  /** Whether a user holds a permission at a scope. @throws AuthTunaError `unavailable` */
+  /** Whether a user holds a permission at a scope, right now: nothing says whether the answer is for a change. @throws AuthTunaError `unavailable` */
   async can(userId: string, permission: string, scope: string): Promise<boolean> {
-    const id = JSON.stringify([userId, permission, scope]);
-    const askedAt = this.#now();
-    const known = this.#decisions.get(id);
-    if (known !== undefined && askedAt >= known.askedAt && askedAt < known.until) return known.allowed;
-    const asked = { userId, permission, scope };
-    const { allowed, validForSeconds } = await this.#post('/can', asked, canShape);
-    this.#decisions.set(id, { allowed, askedAt, until: askedAt + validForSeconds * 1000 });
+    const { allowed } = await this.#post('/can', { userId, permission, scope }, canShape);
     return allowed;
   }
 

@@ -139,6 +139,14 @@ test('what was said is believed for ten seconds, on safe methods alone, and whil
   expect(await get()).toBe(401);
 });
 
+test('a decision about a user by id is asked for each time, for nothing says what it is for (SS-8)', async () => {
+  const { authTuna, files, user } = await twoServers();
+  const can = () => files.access.can(user.id, 'project:read', 'project:42');
+  expect(await can()).toBe(true);
+  await authTuna.roles.unassign({ userId: user.id, role: 'project_member', scope: 'project:42' }, SYSTEM);
+  expect(await can()).toBe(false);
+});
+
 test('parallel requests of one browser ask once, and a flood of one bad token is answered from memory', async () => {
   const { url, jar, way } = await twoServers();
   const before = way.asked.length;
