@@ -49,6 +49,10 @@ export async function updateUser<U extends User>(
           },
         }),
         ...(email === user.email ? [] : addressChanged(core, user, actor)),
+        // A link that somebody else asked for must not become a way in because an administrator vouches for the address.
+        ...(change.emailVerified === true && email === user.email
+          ? [core.tokens.revokeAll(user.id, ['verify_email'])]
+          : []),
       ],
       facts: [
         { type: 'user.updated', actor, target: { type: 'user', id }, data: { fields: Object.keys(change) } },

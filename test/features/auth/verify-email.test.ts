@@ -7,6 +7,8 @@ const ADA = 'ada@example.com';
 const OWN_PASSWORD = 'plain umbrella quartz seventeen';
 const PATH = '/auth/verify-email';
 
+const tokenOf = (link: string) => new URL(link, 'http://localhost').searchParams.get('token') ?? '';
+
 const login = async (app: MailedApp, password: string) =>
   (await app.browser().post('/auth/login', { login: ADA, password })).status;
 
@@ -26,6 +28,18 @@ test('in the browser that signed up one click confirms the address (EM-11)', asy
   expect([confirmed.status, confirmed.headers.get('location')]).toEqual([303, '/']);
   expect((await visitor.browser.get('/me')).status).toBe(200);
   expect(await login(app, PASSWORD)).toBe(200);
+});
+
+test('the link of a stranger’s sign-up ends when an administrator confirms the address (EM-11)', async () => {
+  const app = await startMailedApp();
+  const { link } = await signUpByPage(app);
+  const { id } = await app.authTuna.users.findByEmail(ADA).then((user) => ({ id: user?.id ?? '' }));
+  await app.authTuna.users.update(id, { emailVerified: true }, SYSTEM);
+  const owner = app.visitor();
+  const page = await owner.open(link);
+  expect(page.html).not.toContain('type="password"');
+  expect(owner.browser.jar.has('at_sess')).toBe(false);
+  expect((await app.browser().post('/auth/verify-email', { token: tokenOf(link) })).status).toBe(400);
 });
 
 test('the owner of an address whom an impostor signed up cannot confirm the impostor’s password by a click (EM-11)', async () => {
