@@ -39,7 +39,9 @@ test('an undefined in a filter, at any depth, is refused and nothing is deleted 
     await expect(db.counter.updateMany(untyped({ where, data: { value: 9 } }))).rejects.toThrow(TypeError);
   }
   for (const missing of [undefined, {}])
-    await expect(db.counter.deleteMany(untyped(missing))).rejects.toThrow('counter.deleteMany: where is missing');
+    await expect(db.counter.deleteMany(untyped(missing))).rejects.toThrow(
+      'counter.deleteMany: where is missing',
+    );
   await expect(db.counter.updateMany(untyped({ data: { value: 9 } }))).rejects.toThrow('where is missing');
   await expect(db.counter.findFirst(untyped({ where: { name: undefined } }))).rejects.toThrow(
     'where.name is undefined',
@@ -200,7 +202,7 @@ test('a database that cannot be used is unavailable, with the cause (DB-1)', asy
 
 test('a client without our models is refused by name, with the remedy', () => {
   expect(() => guardDb(untyped({ user: {} }))).toThrow(
-    /lacks the models accountDeletion, password, session, .*npx authtuna init.* npx prisma generate/,
+    /lacks the models accountDeletion, .*password, session, .*npx authtuna init.* npx prisma generate/,
   );
 });
 
