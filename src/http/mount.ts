@@ -2,7 +2,6 @@ import express, { type ErrorRequestHandler, type RequestHandler, Router } from '
 import { z } from 'zod';
 import { validate } from '../core/validate.js';
 import { AuthTunaError } from '../errors.js';
-import { inTime } from '../time.js';
 import { securityHeaders } from './answer/headers.js';
 import { RequestCall, respond } from './call.js';
 import { handle } from './errors.js';
@@ -10,7 +9,8 @@ import { beforeBody, guardsOf, humanChecksOf } from './guards/route-guards.js';
 import { leadThroughStepUp } from './guards/step-up.js';
 import type { HttpKit } from './kit.js';
 import { noticeMisplaced } from './mount-place.js';
-import type { Feature, Route, RouteAnswer } from './route.js';
+import type { Feature, Route } from './route.js';
+import { answeredIn } from './time-limit.js';
 import { BODY_LIMIT, jsonBody, jsonOrForm } from './validate.js';
 
 const NO_FIELDS = z.strictObject({});
@@ -85,7 +85,9 @@ function handlersOf(
         req,
         res,
         wantsPage,
-        await withinLimit(route, () => route.run(new RequestCall(req, res, { body, query, wantsPage }))),
+        await answeredIn(route.asksOthers === true ? RUN_WITH_OTHERS_MS : RUN_MS, () =>
+          route.run(new RequestCall(req, res, { body, query, wantsPage })),
+        ),
       );
     }),
     ...(hasPages ? (route.forms ?? []) : []),
@@ -95,28 +97,6 @@ function handlersOf(
 
 const RUN_MS = 8000; // four statements that take as long as one may; after that the person has pressed the button again
 const RUN_WITH_OTHERS_MS = 30_000;
-
-/** Answers 503 for work that takes too long, so that waits of single statements do not add up. What it does afterwards is not undone. */
-async function withinLimit(
-  { asksOthers }: Route,
-  run: () => RouteAnswer | Promise<RouteAnswer>,
-): Promise<RouteAnswer> {
-  const limitMs = asksOthers === true ? RUN_WITH_OTHERS_MS : RUN_MS;
-  let isLate = true;
-  const work = async () => {
-    try {
-      return await run();
-    } finally {
-      isLate = false;
-    }
-  };
-  try {
-    return await inTime('the request', limitMs, work);
-  } catch (error) {
-    if (!isLate) throw error;
-    throw new AuthTunaError('unavailable', { retryAfterSeconds: 2, reason: 'too_slow' }, { cause: error });
-  }
-}
 
 function bodyOf(http: HttpKit, { form, takesForms, endsSession }: Route, hasPages: boolean): RequestHandler {
   if (takesForms === true) return jsonOrForm();

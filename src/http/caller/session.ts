@@ -6,6 +6,7 @@ import type { ScopeTree } from '../../core/access/scope-tree.js';
 import type { Core } from '../../core/core.js';
 import type { Readiness } from '../../core/readiness.js';
 import { isSafeMethod } from '../guards/csrf.js';
+import { answeredIn } from '../time-limit.js';
 import { attachAuth } from './attach.js';
 import {
   type Authenticator,
@@ -16,6 +17,9 @@ import {
 } from './authenticators.js';
 import { type AuthContext, type EnrollmentCheck, RequestAuth } from './request-auth.js';
 import type { RequestReader } from './request-facts.js';
+
+// Three statements that take as long as one may. With the work of a route it is less than a person waits.
+const FIND_MS = 6000;
 
 /** What `session()` is built from. */
 export interface CallerParts {
@@ -68,7 +72,7 @@ export class SessionMiddleware implements AuthContext {
       return next(error);
     }
     if (pending === undefined) next();
-    else pending.then(() => next(), next);
+    else answeredIn(FIND_MS, () => pending).then(() => next(), next);
   };
 
   /** Sets `req.auth`; undefined where that needed no waiting. */
@@ -108,6 +112,6 @@ export class SessionMiddleware implements AuthContext {
   }
 
   recheck(authenticator: Authenticator, caller: Caller, req: IncomingMessage): Promise<Caller | Refusal> {
-    return authenticator.recheck(caller, req);
+    return answeredIn(FIND_MS, () => authenticator.recheck(caller, req));
   }
 }
