@@ -41,7 +41,7 @@ export class SessionWrites {
     this.#core = core;
   }
 
-  /** The write that makes a session, and what the browser gets once it is stored. Only a sign-in calls this. */
+  /** The write that makes a session, and what the browser gets once it is stored. A sign-in calls this, and `SessionManager.create`. */
   prepare(
     user: { id: string; sessionEpoch: number },
     proof: Proof,
