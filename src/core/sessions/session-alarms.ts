@@ -54,6 +54,34 @@ export class SessionAlarms {
     }
   }
 
+  /** Ends a session in which somebody acted as another person and may do so no more, once. */
+  async endActing(row: LoadedSession, request: Pick<RequestFacts, 'ip' | 'userAgent'>): Promise<void> {
+    const { ip, userAgent } = request;
+    const { id, userId, impersonatorId } = row;
+    try {
+      await this.#ledger.commit({
+        writes: [
+          this.#runtime.db.session.update({
+            where: { id, revokedAt: null },
+            data: { revokedAt: this.#runtime.now(), revokedReason: 'impersonation_ended' },
+          }),
+        ],
+        facts: [
+          {
+            type: 'impersonation.ended',
+            reason: 'no_longer_allowed',
+            actor: { ...SYSTEM, ip, userAgent, ...(impersonatorId !== null && { impersonatorId }) },
+            target: { type: 'user', id: userId },
+            data: { session: id },
+          },
+        ],
+        invalidates: [`session:${id}`],
+      });
+    } catch (error) {
+      if (!isMissing(error)) throw error; // another request ended it first
+    }
+  }
+
   /** Records a cookie with our signature that its row cannot have given out. The row is left alone. */
   async report(row: LoadedSession, claims: SessionClaims, reason: string): Promise<void> {
     this.#runtime.config.logger.error('A session cookie does not fit its row.', {

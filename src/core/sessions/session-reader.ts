@@ -13,6 +13,8 @@ export interface SessionRead {
   row: LoadedSession;
   /** The user's assignments, with what their teams hold. */
   held: readonly AssignmentRow[];
+  /** Of a session in which somebody acts as another person: the one it was begun from, with its user's roles. Null when it is gone, and for every other session. */
+  own: { row: LoadedSession; held: readonly AssignmentRow[] } | null;
   catalog: RoleCatalog;
   /** Of the tree of scopes. */
   scopesVersion: number;
@@ -38,25 +40,34 @@ export class SessionReader {
       const readAt = cache.invalidations;
       const now = runtime.now().getTime();
       const [rows, { catalog, scopesVersion, teamsVersion, at }] = await Promise.all([
-        runtime.db.session.findMany({
-          where: { id: { in: ids } },
-          include: {
-            user: { include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } } },
-          },
-        }),
+        this.#load(ids),
         roles.recent(isLatest ? 0 : this.#recheckMs * ROLES_SHARE),
       ]);
       const startedAt = Math.min(now, at);
+      const begunFrom = rows.flatMap(({ impersonatorSessionId }) => impersonatorSessionId ?? []);
+      const own = begunFrom.length === 0 ? [] : await this.#load(begunFrom);
       const holdings = await teams.of(
-        rows.flatMap(({ user }) => user.assignments),
+        [...rows, ...own].flatMap(({ user }) => user.assignments),
         teamsVersion,
       );
       return new Map(
         rows.map((row) => {
           const held = withTeams(row.user.assignments, holdings);
-          return [row.id, { row, held, catalog, scopesVersion, readAt, startedAt }];
+          const ownRow = own.find(({ id }) => id === row.impersonatorSessionId);
+          const begun =
+            ownRow === undefined ? null : { row: ownRow, held: withTeams(ownRow.user.assignments, holdings) };
+          return [row.id, { row, held, own: begun, catalog, scopesVersion, readAt, startedAt }];
         }),
       );
+    });
+  }
+
+  #load(ids: readonly string[]): PromiseLike<LoadedSession[]> {
+    return this.#runtime.db.session.findMany({
+      where: { id: { in: [...ids] } },
+      include: {
+        user: { include: { assignments: { select: { roleId: true, scope: true, expiresAt: true } } } },
+      },
     });
   }
 

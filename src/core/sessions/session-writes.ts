@@ -53,6 +53,8 @@ export class SessionWrites {
       bearer?: BearerTerms;
       maxSeconds?: number;
       authenticatedAt?: Date;
+      /** Who acts as this user, and the session of theirs with which that ends. */
+      impersonator?: { id: string; sessionId: string };
     } = {},
   ): { write: Write; result: SessionWithToken } {
     const { config } = this.#core;
@@ -93,7 +95,8 @@ export class SessionWrites {
         options.fingerprint ??
         encodeFingerprint({ ...deviceOf(actor.userAgent), country: null, network: null, relay: null }),
       ip: actor.ip,
-      impersonatorId: actor.impersonatorId ?? null,
+      impersonatorId: options.impersonator?.id ?? null,
+      impersonatorSessionId: options.impersonator?.sessionId ?? null,
       clientId: bearer?.clientId ?? null,
       tokenScope: bearer?.scope ?? null,
       boundKey: bearer?.boundKey ?? null,

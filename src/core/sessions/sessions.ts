@@ -60,7 +60,7 @@ export class SessionManager {
    * Signs a user in without asking for anything: for scripts and tests. A person who proves something goes through `SignIn.complete` instead.
    *
    * @param amr how the user proved it, RFC 8176 values
-   * @throws AuthTunaError `not_found`, `account_suspended`; `forbidden` for a service account
+   * @throws AuthTunaError `not_found`, `account_suspended`; `forbidden` for a service account, and for an actor who acts as another person
    */
   async create(
     userId: string,
@@ -73,6 +73,7 @@ export class SessionManager {
     } = {},
   ): Promise<SessionWithToken> {
     requireKnownFields(options, ['rememberMe', 'bearer']);
+    if (actor.impersonatorId !== undefined) throw new AuthTunaError('forbidden');
     const user = await this.#core.db.user.findUnique({ where: { id: userId } });
     if (user === null || user.deletedAt !== null) throw noUser();
     if (!isActive(user, this.#core.now())) throw new AuthTunaError('account_suspended');

@@ -6,6 +6,7 @@ import type { AuditManager } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
 import type { Runtime } from '../runtime.js';
 import { isActive, publicUser } from '../user.js';
+import { mayActUntil } from './acting.js';
 import { SessionCache, VerifiedSession } from './cache.js';
 import { type RequestFacts, SessionDevices } from './devices.js';
 import { Generations } from './generations.js';
@@ -105,8 +106,8 @@ export class SessionVerifier {
     if (found.length < 2) return found[0]?.token ?? null;
     const rows = await Promise.all(found.map(({ claims }) => this.#reader.latest(claims.sessionId)));
     const live = found.filter((_, index) => {
-      const row = rows[index]?.row;
-      return row !== undefined && this.#endedBecause(row, now) === null;
+      const read = rows[index] ?? null;
+      return read !== null && this.#endedBecause(read, now) === null;
     });
     return live.length === 1 ? (live[0]?.token ?? null) : null;
   }
@@ -147,13 +148,14 @@ export class SessionVerifier {
     const now = this.#runtime.now();
     // The cookie was checked against this generation and was its current one, so it need not be checked again.
     if (row.generation !== verified.generation || row.acknowledgedAt === null) return;
-    if (this.#endedBecause(row, now) !== null || row.lockedAt !== null) return;
+    if (this.#endedBecause(read, now) !== null || row.lockedAt !== null) return;
     const { session } = this.#runtime.config;
     if (isRotationDue(row, session, this.#generations.factsOf(row.id, now, true))) return;
     const looked = await this.#devices.look(row, request, now);
     if (looked === 'revoke') await this.#end(row, request, 'device_changed');
     if (looked !== 'fine') return;
     await this.#generations.touch(row, now);
+    await this.#touchOwn(read, now);
     const renewed = this.#verified(read, request, now, { isCurrent: true });
     this.cache.renew(token, verified, renewed, now.getTime());
   }
@@ -176,7 +178,7 @@ export class SessionVerifier {
         previous = read;
         continue;
       }
-      const ended = this.#endedBecause(row, now);
+      const ended = this.#endedBecause(read, now);
       if (ended !== null) return { refusal: ended };
       if (row.lockedAt !== null) return { refusal: 'recent_login_required' };
       if (hardRotatedAt(row) !== verified.hardRotatedAt) return { refusal: 'superseded' };
@@ -213,9 +215,10 @@ export class SessionVerifier {
         previous = read;
         continue;
       }
-      const ended = this.#endedBecause(row, now);
+      const ended = this.#endedBecause(read, now);
       if (ended !== null) return { refusal: ended };
       await this.#generations.touch(row, now);
+      await this.#touchOwn(read, now);
       return this.#verified(read, { userAgent }, now, { isCurrent: true });
     }
     throw contended();
@@ -235,7 +238,9 @@ export class SessionVerifier {
     if (row.kind === BEARER) return this.#impossible(row, claims, 'bearer_session');
     // The user is read after the session, so a change that keeps this session may have raised the epoch in between: read once more.
     if (isOutOfEpoch(row) && row.revokedAt === null && previous?.row.epoch !== row.epoch) return 'read again';
-    const ended = this.#endedBecause(row, now);
+    const ended = this.#endedBecause(read, now);
+    if (row.revokedAt === null && this.#mayActUntil(read, now) === 0)
+      await this.#alarms.endActing(row, request);
     if (ended === 'session_revoked' && isActive(row.user, now)) return this.#bury(row.id, ended); // a suspension can be lifted
     if (ended !== null) return refused(ended);
 
@@ -265,6 +270,7 @@ export class SessionVerifier {
         if (!(await this.#generations.acknowledge(row, now))) return 'read again';
       } else await this.#generations.touch(row, now);
     }
+    await this.#touchOwn(read, now);
 
     const verified = this.#verified(read, request, now, { isCurrent: ruling.cookie === 'current' });
     if (row.lockedAt !== null) return { status: 'refused', code: 'recent_login_required', locked: verified };
@@ -291,6 +297,7 @@ export class SessionVerifier {
       row.absoluteExpiresAt.getTime(),
       idleDeadline({ ...row, lastSeenAt: now }, this.#runtime.config.session.lifetimeFrom).getTime(),
       grants.expiresAt,
+      this.#mayActUntil(read, now),
     );
     return new VerifiedSession(this.cache, {
       session: toSession(row),
@@ -306,8 +313,18 @@ export class SessionVerifier {
     });
   }
 
-  #endedBecause(row: LoadedSession, now: Date): ErrorCode | null {
-    return endedBecause(row, now, this.#runtime.config.session.lifetimeFrom);
+  #endedBecause(read: SessionRead, now: Date): ErrorCode | null {
+    const ended = endedBecause(read.row, now, this.#runtime.config.session.lifetimeFrom);
+    return ended ?? (this.#mayActUntil(read, now) === 0 ? 'session_revoked' : null);
+  }
+
+  #mayActUntil(read: SessionRead, now: Date): number {
+    return mayActUntil(read, now, this.#runtime.config.session.lifetimeFrom);
+  }
+
+  /** While an administrator acts as another person, the session that leads back does not idle out. */
+  async #touchOwn({ own }: SessionRead, now: Date): Promise<void> {
+    if (own !== null) await this.#generations.touch(own.row, now);
   }
 
   #bury(sessionId: string, code: ErrorCode): SessionVerdict {

@@ -23,6 +23,11 @@ export async function eraseUser(core: UserCore, id: string, actor: Actor): Promi
         db.outboxMessage.deleteMany({ where: { recipient: keys.lookup(`mail ${user.email}`) } }),
         db.roleAssignment.updateMany({ where: { assignedById: id }, data: { assignedById: null } }),
         db.scopeNode.updateMany({ where: { ownerId: id }, data: { ownerId: null } }),
+        // In the accounts of others the erased user acts no longer.
+        db.session.updateMany({
+          where: { impersonatorId: id, revokedAt: null },
+          data: { revokedAt: core.now(), revokedReason: 'erased' },
+        }),
         // Sessions, credentials, factors, identities and roles refer to the user, and go with it.
         db.user.delete({ where: { id, email: user.email } }),
         scopesChanged(db),

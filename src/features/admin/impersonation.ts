@@ -23,25 +23,25 @@ export class Impersonation {
   }
 
   /**
-   * Needs `users:impersonate` and a rank above theirs.
+   * Needs `users:impersonate` and a rank above theirs, and a session. Acting ends when any of these does.
    *
    * @param reason stored in the audit log
    * @throws AuthTunaError `forbidden`, also while acting as somebody; `not_found`; `conflict` for a person who cannot sign in
    */
   async begin(userId: string, reason: string, actor: Actor): Promise<SessionWithToken> {
     const { access, db, sessions, ledger } = this.#core;
-    if (actor.userId === null || actor.impersonatorId !== undefined) throw new AuthTunaError('forbidden');
+    const { userId: impersonatorId, sessionId } = actor;
+    if (impersonatorId === null || sessionId === undefined || actor.impersonatorId !== undefined)
+      throw new AuthTunaError('forbidden');
     await access.requireAbove(actor, userId, 'users:impersonate');
     const user = await db.user.findUnique({ where: { id: userId } });
     if (user === null || user.deletedAt !== null) throw noUser();
     if (user.kind === SERVICE || !isActive(user, this.#core.now()))
       throw new AuthTunaError('conflict', { message: 'This account cannot sign in.' });
-    const { write, result } = sessions.prepare(
-      user,
-      { amr: ['impersonation'], assuranceLevel: 1 },
-      { ...actor, impersonatorId: actor.userId },
-      { lifetimeSeconds: LIFETIME_SECONDS },
-    );
+    const { write, result } = sessions.prepare(user, { amr: ['impersonation'], assuranceLevel: 1 }, actor, {
+      lifetimeSeconds: LIFETIME_SECONDS,
+      impersonator: { id: impersonatorId, sessionId },
+    });
     await ledger.commit({
       writes: [write],
       facts: [

@@ -1,7 +1,8 @@
-// Shows that people are told of impersonation where the host wants it, and that nobody acts as a program.
+// Shows that acting as a person ends with the right to it, that people are told of it where the host wants it, and that nobody acts as a program.
 import { expect, test } from 'vitest';
 import { SYSTEM } from '../../../src/index.js';
-import { PASSWORD } from '../../support/app.js';
+import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
+import type { Browser } from '../../support/browser.js';
 import { startMailedApp } from '../../support/mailed-app.js';
 
 test('with impersonation.notify the person is mailed that it began, and not by whom; without it no mail leaves (AD-5)', async () => {
@@ -26,4 +27,79 @@ test('with impersonation.notify the person is mailed that it began, and not by w
     const answer = await browser.post(`/admin/users/${program.id}/impersonate`, { reason: 'x' });
     expect(answer.status).toBe(409);
   }
+});
+
+/** An administrator who acts as a person, and the session that they began it from. */
+async function acting(
+  app: TestInstance,
+  name: string,
+): Promise<{ browser: Browser; adminId: string; adaId: string; ownSessionId: string }> {
+  const { user: admin, browser } = await app.signedIn(`${name}@admins.example`);
+  await app.authTuna.roles.assign({ userId: admin.id, role: 'admin', scope: 'global' }, SYSTEM);
+  await browser.post('/auth/login', { login: admin.email, password: PASSWORD });
+  const { id: adaId } = await app.authTuna.users.create({ email: `${name}@example.com` });
+  const [own] = await app.authTuna.sessions.list(admin.id);
+  const begun = await browser.post(`/admin/users/${adaId}/impersonate`, { reason: 'ticket 4711' });
+  expect([name, begun.status]).toEqual([name, 200]);
+  expect((await browser.get('/me')).status).toBe(200);
+  return { browser, adminId: admin.id, adaId, ownSessionId: own?.id ?? '' };
+}
+
+test('who loses the right to act as a person is out at the next change, and getting it back revives nothing (AD-5)', async () => {
+  const app = await startApp();
+  const { roles, sessions, users } = app.authTuna;
+  const role = (userId: string, name = 'admin') => ({ userId, role: name, scope: 'global' });
+  const losses: Record<string, (of: Awaited<ReturnType<typeof acting>>) => Promise<unknown>> = {
+    role: ({ adminId }) => roles.unassign(role(adminId), SYSTEM),
+    rank: ({ adaId }) => roles.assign(role(adaId, 'superadmin'), SYSTEM),
+    session: ({ ownSessionId }) => sessions.revoke(ownSessionId, SYSTEM),
+    suspended: ({ adminId }) => users.suspend(adminId, 'left', SYSTEM),
+    deleted: ({ adminId }) => users.delete(adminId, SYSTEM),
+    erased: ({ adminId }) => users.erase(adminId, SYSTEM),
+  };
+  for (const [name, lose] of Object.entries(losses)) {
+    const each = await acting(app, name);
+    expect((await each.browser.post('/me/x')).status).toBe(200);
+    await lose(each);
+    const refused = await each.browser.post('/me/x');
+    expect([name, refused.status, await refused.json()]).toMatchObject([
+      name,
+      401,
+      { code: 'session_revoked' },
+    ]);
+    if (name === 'role') await roles.assign(role(each.adminId), SYSTEM);
+    expect([name, (await each.browser.get('/me')).status]).toEqual([name, 401]);
+    expect(await sessions.list(each.adaId)).toEqual([]);
+  }
+  const ended = (await app.authTuna.audit.list({ type: 'impersonation.ended' })).items;
+  expect(ended.map(({ reason, impersonatorId }) => [reason, typeof impersonatorId])).toEqual(
+    ['session', 'rank', 'role'].map(() => ['no_longer_allowed', 'string']),
+  );
+});
+
+test('a page that is only read knows within `recheckSeconds` that its administrator may act no more (AD-5)', async () => {
+  const app = await startApp();
+  const ended = await acting(app, 'ended');
+  await app.authTuna.sessions.revoke(ended.ownSessionId, SYSTEM);
+  const lapsed = await acting(app, 'lapsed');
+  const soon = new Date(app.clock.now().getTime() + 15_000);
+  const role = { userId: lapsed.adminId, role: 'admin', scope: 'global' };
+  await app.authTuna.roles.unassign(role, SYSTEM);
+  await app.authTuna.roles.assign({ ...role, expiresAt: soon }, SYSTEM);
+  app.clock.advance({ seconds: 10 });
+  expect((await ended.browser.get('/me')).status).toBe(401);
+  expect((await lapsed.browser.get('/me')).status).toBe(200);
+  app.clock.advance({ seconds: 5 });
+  expect((await lapsed.browser.get('/me')).status).toBe(401);
+});
+
+test('the session that leads back stays alive while its administrator acts (AD-5)', async () => {
+  const app = await startApp({ session: { idleSeconds: 600 } });
+  const { browser, adminId } = await acting(app, 'admin');
+  for (let n = 0; n < 4; n += 1) {
+    app.clock.advance({ minutes: 6 });
+    expect((await browser.get('/me')).status).toBe(200);
+  }
+  expect((await browser.post('/admin/impersonation/end')).status).toBe(204);
+  expect(await (await browser.get('/me')).json()).toMatchObject({ id: adminId });
 });
