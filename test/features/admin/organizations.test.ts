@@ -193,7 +193,7 @@ test('by form, without a script: an organization, a service account and a key th
     joinByDomain: true,
     allowedEmailDomains: ['example.com', 'acme.example'],
   });
-  expect((await send(`${org}/update`, { name: 'Renamed', slug: 'renamed' })).status).toBe(303);
+  expect((await send(`${org}/update`, { name: 'Harbour masters', slug: 'renamed' })).status).toBe(303);
 
   const made = await send('/admin/service-accounts', { orgId, name: HOSTILE });
   const account = made.headers.get('location')?.split('?')[0] ?? '';
@@ -205,6 +205,8 @@ test('by form, without a script: an organization, a service account and a key th
   for (const path of ['/admin/orgs', org, '/admin/service-accounts', account, '/admin/api-keys']) {
     const page = await visitor.open(path);
     expect([path, page.status, page.html.includes(key)]).toEqual([path, 200, false]);
+    if (path !== '/admin/api-keys')
+      expect([path, page.html.includes('Harbour masters')]).toEqual([path, true]);
     pages.push(page.html);
   }
   expect(pages.filter((html) => html.includes('<img'))).toEqual([]);
