@@ -8,7 +8,7 @@ import { sentUser } from '../core/user.js';
 import { BrowserCookie } from './answer/browser-cookie.js';
 import { type CookieSpec, cookieSpec, readCookie } from './answer/cookies.js';
 import { securityHeaders } from './answer/headers.js';
-import { OwnSessionCookie } from './answer/own-session-cookie.js';
+import { OwnSessionCookie, ownSessionCookieSpec, ownSessionToken } from './answer/own-session-cookie.js';
 import { type SignInResponse, sendSignIn, writeSignIn } from './answer/sign-in-response.js';
 import { findAuth } from './caller/attach.js';
 import { PresentedCallers } from './caller/presented.js';
@@ -97,11 +97,15 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
     const value = readCookie(req.headers.cookie, name);
     return value === 'ambiguous' ? null : value;
   };
-  const presentedSessionIds = (req: Request) => [
-    ...new Set(sessionCookie.readAnySpelling(req).flatMap((token) => verifier.sessionIdOf(token) ?? [])),
-  ];
+  const ownCookie = ownSessionCookieSpec(config);
+  // Whoever signs in anew, or out, while acting as another person leaves no way back to the session before.
+  const presentedSessionIds = (req: Request) => {
+    const tokens = [...sessionCookie.readAnySpelling(req), ownSessionToken(req, ownCookie) ?? ''];
+    return [...new Set(tokens.flatMap((token) => verifier.sessionIdOf(token) ?? []))];
+  };
   const browserCookie = new BrowserCookie(config, knownBrowsers);
-  const surroundings = { config, browserCookie, sessionCookie, pendingCookie, views };
+  const ownSession = new OwnSessionCookie(config, sessionCookie, core.sessions);
+  const surroundings = { config, browserCookie, sessionCookie, ownSession, pendingCookie, views };
   const headers: RequestHandler[] = [
     securityHeaders(config.isSecure),
     (_req, res, next) => {
@@ -151,7 +155,7 @@ export function createHttpKit(core: SignInCore, parts: HttpParts): HttpKit {
         );
     },
     sentUser: (user) => sentUser(user, config.user.publicColumns),
-    ownSession: new OwnSessionCookie(config, sessionCookie, core.sessions),
+    ownSession,
     writeSignIn: (req, res, result) => writeSignIn(surroundings, req, res, result),
     sendSignIn: (req, res, result, options) => sendSignIn(surroundings, req, res, result, options),
   };

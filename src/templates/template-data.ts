@@ -17,8 +17,11 @@ export interface PageNotice {
 interface Page {
   /** One of the languages of `Templates.locales`; otherwise the default one. */
   locale?: string;
-  /** Set while somebody acts as another person: whose account it is, and where a form ends it. */
-  impersonation?: { email: string; action: string; csrfToken: string } | null;
+  /**
+   * Set while somebody acts as another person: whose account it is, and where a form ends it. `email` is null once acting has ended by itself;
+   * then the form leads back to the own session.
+   */
+  impersonation?: { email: string | null; action: string; csrfToken: string } | null;
   /** What was done before this page, said at its top. */
   notice?: PageNotice | null;
 }

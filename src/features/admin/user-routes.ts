@@ -299,12 +299,18 @@ function statusRoutes(context: AdminContext): Route[] {
       method: 'post',
       path: '/impersonation/end',
       summary: 'Stop acting as somebody else',
-      guard: { impersonated: 'allowed', allow: 'must_enroll' },
+      // The borrowed session may have ended by itself; the cookie of the own session still leads back.
+      guard: { impersonated: 'allowed', allow: 'must_enroll', optional: true },
       form: {},
       answers: { 204: 'no body' },
       async run({ req, res, actor, auth }) {
+        const { ownSession } = context.http;
+        if (auth.user === null) {
+          await ownSession.resume(req, res);
+          return { redirectTo: path };
+        }
         await impersonation.end(auth.session?.id, actor);
-        await context.http.ownSession.restore(req, res, actor.impersonatorId);
+        await ownSession.restore(req, res, actor.impersonatorId);
         return { redirectTo: actor.userId === null ? path : `${path}/users/${actor.userId}` };
       },
     }),

@@ -175,6 +175,7 @@ function signInRoutes<U extends User>({ auth, http, forms }: Context<U>): Route[
         // A token that has expired ends nothing, so the program must not believe that it signed out.
         if (ids.size === 0 && hasBearer(req)) throw authOf(req).refusal;
         sessionCookie.clear(req, res);
+        http.ownSession.forget(req, res);
         res.setHeader('Clear-Site-Data', '"cache"');
         if (wantsPage) views.notice(res, 'signed_out');
         return { redirectTo: views.returnTo(req) ?? http.config.paths.afterSignOut };

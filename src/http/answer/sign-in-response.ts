@@ -7,6 +7,7 @@ import type { Answer, Views } from '../pages/views.js';
 import type { BrowserCookie } from './browser-cookie.js';
 import type { CookieSpec } from './cookies.js';
 import { readCookie, serializeCookie, setCookie } from './cookies.js';
+import type { OwnSessionCookie } from './own-session-cookie.js';
 
 const PENDING_SECONDS = 600;
 
@@ -22,6 +23,7 @@ export interface SignInResponse {
 /** What the answer to a sign-in is made with. */
 export interface SignInSurroundings {
   sessionCookie: SessionCookie;
+  ownSession: OwnSessionCookie;
   pendingCookie: CookieSpec;
   browserCookie: BrowserCookie;
   views: Views;
@@ -30,7 +32,7 @@ export interface SignInSurroundings {
 
 /** Writes the cookies of a sign-in: the session's, or the short one of a sign-in that waits for its second factor. */
 export function writeSignIn(
-  { sessionCookie, pendingCookie, browserCookie }: SignInSurroundings,
+  { sessionCookie, ownSession, pendingCookie, browserCookie }: SignInSurroundings,
   req: Request,
   res: Response,
   result: SignInResult,
@@ -41,6 +43,7 @@ export function writeSignIn(
   }
   browserCookie.write(req, res, result.user.id);
   sessionCookie.write(req, res, result.token, result.session.persistent ? result.session.expiresAt : null);
+  ownSession.forget(req, res);
   if (readCookie(req.headers.cookie, pendingCookie.name) !== null)
     setCookie(res, pendingCookie, serializeCookie(pendingCookie, '', 0));
 }

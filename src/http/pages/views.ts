@@ -13,6 +13,7 @@ import {
   setCookie,
 } from '../answer/cookies.js';
 import { contentSecurityPolicy, securityHeaders } from '../answer/headers.js';
+import { ownSessionCookieSpec, ownSessionToken } from '../answer/own-session-cookie.js';
 import { safeReturnTo } from '../answer/return-to.js';
 import { findAuth } from '../caller/attach.js';
 import { asAuthTunaError, type ErrorPage, handle, headersOf, STATUS } from '../errors.js';
@@ -121,6 +122,7 @@ export class Views {
   readonly #headers: RequestHandler;
   readonly #preSession: CookieSpec;
   readonly #link: CookieSpec;
+  readonly #ownSession: CookieSpec;
   readonly #notices: Notices;
   readonly #posted = new WeakMap<Request, PostedForm>();
   /** Set once per response, so that two tokens of one page agree on the cookie. */
@@ -137,6 +139,7 @@ export class Views {
     this.#headers = securityHeaders(runtime.config.isSecure);
     this.#preSession = cookieSpec(runtime.config, 'at_pre');
     this.#link = cookieSpec(runtime.config, 'at_link');
+    this.#ownSession = ownSessionCookieSpec(runtime.config);
     this.#notices = new Notices(runtime.config);
     this.#widgetSources = widgetSources(runtime.config);
     const { paths } = runtime.config;
@@ -180,12 +183,14 @@ export class Views {
     res.status(status).type('html').send(html);
   }
 
-  /** What every page says while somebody acts as another person. */
-  #impersonationOf(req: Request, res: Response): { email: string; action: string; csrfToken: string } | null {
+  /** What every page says while somebody acts as another person, and after that ended by itself. */
+  #impersonationOf(req: Request, res: Response): PageData['message']['impersonation'] {
     const auth = findAuth(req);
-    if (auth?.session?.impersonatorId == null || auth.user === null) return null;
+    const isActing = auth?.session?.impersonatorId != null;
+    const isVisitor = auth != null && auth.user === null && auth.locked === null;
+    if (!isActing && !(isVisitor && ownSessionToken(req, this.#ownSession) !== null)) return null;
     const action = `${this.#config.paths.admin}/impersonation/end`;
-    return { email: auth.user.email, action, csrfToken: this.csrfToken(req, res) };
+    return { email: auth.user?.email ?? null, action, csrfToken: this.csrfToken(req, res) };
   }
 
   /** Lets the forms on the page of this answer be redirected to these origins: providers, where an account is linked. */

@@ -4,6 +4,7 @@ import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
 import type { Browser } from '../../support/browser.js';
 import { startMailedApp } from '../../support/mailed-app.js';
+import { PageVisitor } from '../../support/page-visitor.js';
 
 test('with impersonation.notify the person is mailed that it began, and not by whom; without it no mail leaves (AD-5)', async () => {
   for (const notify of [true, false]) {
@@ -102,4 +103,51 @@ test('the session that leads back stays alive while its administrator acts (AD-5
   }
   expect((await browser.post('/admin/impersonation/end')).status).toBe(204);
   expect(await (await browser.get('/me')).json()).toMatchObject({ id: adminId });
+});
+
+test('after acting has ended by itself, a page and the route lead back to the own session, as long as that lives (AD-5)', async () => {
+  const app = await startApp();
+  const { sessions } = app.authTuna;
+  const over = await acting(app, 'over');
+  for (let n = 0; n < 4; n += 1) {
+    await over.browser.get('/me');
+    app.clock.advance({ minutes: 8 });
+  }
+  expect((await over.browser.get('/me')).status).toBe(401);
+  const visitor = new PageVisitor(over.browser);
+  const page = await visitor.open('/auth/login');
+  expect(page.html).toContain('Continue as yourself');
+  const back = await visitor.submit(page);
+  expect([back.status, back.headers.get('location')]).toEqual([303, '/admin']);
+  expect(await (await over.browser.get('/me')).json()).toMatchObject({ id: over.adminId });
+  expect((await visitor.open('/account/security')).html).not.toContain('Continue as yourself');
+
+  for (const name of ['ended by the person', 'ended with the own session']) {
+    const each = await acting(app, name.replaceAll(' ', '-'));
+    for (const { id } of await sessions.list(each.adaId)) await sessions.revoke(id, SYSTEM);
+    const isLost = name === 'ended with the own session';
+    if (isLost) await sessions.revoke(each.ownSessionId, SYSTEM);
+    const answer = await each.browser.post('/admin/impersonation/end');
+    expect([name, answer.status]).toEqual([name, isLost ? 401 : 204]);
+    expect([name, (await each.browser.get('/me')).status]).toEqual([name, isLost ? 401 : 200]);
+    expect([...each.browser.jar.keys()]).not.toContain('at_own');
+  }
+  expect((await app.browser().post('/admin/impersonation/end')).status).toBe(401);
+});
+
+test('a sign-out and a new sign-in while acting leave no way back behind (AD-5)', async () => {
+  const app = await startApp();
+  const { user: carol } = await app.signedIn('carol@example.com');
+  for (const path of ['/auth/logout', '/auth/login']) {
+    const { browser, adminId } = await acting(app, path.slice('/auth/'.length));
+    const thief = browser.stolen();
+    const body = path === '/auth/login' ? { login: carol.email, password: PASSWORD } : undefined;
+    expect([path, (await browser.post(path, body)).ok]).toEqual([path, true]);
+    expect([path, await app.authTuna.sessions.list(adminId)]).toEqual([path, []]);
+    expect((await thief.post('/admin/impersonation/end')).status).toBe(401);
+    expect([...browser.jar.keys()]).not.toContain('at_own');
+    if (body === undefined) continue;
+    const [newest] = await app.authTuna.sessions.list(carol.id);
+    expect(newest).toMatchObject({ userId: carol.id, impersonatorId: null });
+  }
 });
