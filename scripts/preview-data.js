@@ -134,6 +134,7 @@ const organization = {
   csrfToken: 'token',
   mounted,
   organization: { id: '1', slug: 'acme', name: 'Acme' },
+  base: '/orgs/acme',
   search: '',
   members: [
     {
@@ -712,6 +713,23 @@ export const pageSamples = [
       addProject: false,
       addTeam: false,
     },
+  }),
+  page('orgs/place', 'team', {
+    ...organization,
+    base: '/orgs/acme/teams/5',
+    kind: 'team',
+    name: 'Blue',
+    teams: [],
+    may: { manage: true, delete: true, invite: true, remove: true },
+  }),
+  page('orgs/place', 'hostile', {
+    ...organization,
+    organization: { id: '1', slug: 'acme', name: HOSTILE },
+    base: '/orgs/acme/projects/4',
+    kind: 'project',
+    name: HOSTILE,
+    teams: [{ id: '5', name: HOSTILE }],
+    may: { manage: false, delete: false, invite: false, remove: false },
   }),
   page('device/enter', 'plain', form),
   page('device/confirm', 'all', { ...form, ...asking, scopes: null }),

@@ -14,7 +14,7 @@ export interface PageNotice {
   values: Readonly<Record<string, string>>;
 }
 
-interface Page {
+export interface Page {
   /** One of the languages of `Templates.locales`; otherwise the default one. */
   locale?: string;
   /**
@@ -26,7 +26,7 @@ interface Page {
   notice?: PageNotice | null;
 }
 
-interface Form extends Page {
+export interface Form extends Page {
   csrfToken: string;
   problem?: FormProblem | null;
   /** A path that passed the redirect check; kept in a hidden field and in links between the forms. */
@@ -107,6 +107,26 @@ export interface HistoryRow {
   isOwn: boolean;
   ip: string | null;
   device: string | null;
+}
+
+/** The people of an organization, a project or a team, on its page. */
+export interface OrgPeople extends Form {
+  /** The address of the page. */
+  base: string;
+  search: string;
+  members: readonly {
+    id: string;
+    email: string;
+    username: string | null;
+    roles: string;
+    since: Date;
+    isSelf: boolean;
+  }[];
+  hasMore: boolean;
+  invitations: readonly { id: string; email: string; role: string; expiresAt: Date }[];
+  links: readonly { id: string; role: string; uses: number; maxUses: number; expiresAt: Date }[];
+  /** The names of the roles that the visitor may give. */
+  roles: readonly string[];
 }
 
 export interface OrgLink {
@@ -618,25 +638,11 @@ export interface PageData {
     nextCursor: string | null;
     values?: { name?: string };
   };
-  'orgs/organization': Form & {
+  'orgs/organization': OrgPeople & {
     mounted: MountedPages;
     organization: OrgLink;
-    search: string;
-    members: readonly {
-      id: string;
-      email: string;
-      username: string | null;
-      roles: string;
-      since: Date;
-      isSelf: boolean;
-    }[];
-    hasMore: boolean;
-    invitations: readonly { id: string; email: string; role: string; expiresAt: Date }[];
-    links: readonly { id: string; role: string; uses: number; maxUses: number; expiresAt: Date }[];
     projects: readonly { id: string; name: string }[];
     teams: readonly { id: string; name: string }[];
-    /** The names of the roles that the visitor may give. */
-    roles: readonly string[];
     may: {
       manage: boolean;
       delete: boolean;
@@ -645,6 +651,15 @@ export interface PageData {
       addProject: boolean;
       addTeam: boolean;
     };
+    values?: { email?: string; name?: string };
+  };
+  'orgs/place': OrgPeople & {
+    mounted: MountedPages;
+    organization: OrgLink;
+    kind: 'project' | 'team';
+    name: string;
+    teams: readonly { id: string; name: string }[];
+    may: { manage: boolean; delete: boolean; invite: boolean; remove: boolean };
     values?: { email?: string; name?: string };
   };
   'orgs/link': Page & { url: string; role: string; maxUses: number; expiresAt: Date; continueUrl: string };

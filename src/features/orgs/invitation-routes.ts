@@ -7,7 +7,7 @@ import { MEMBER_PLACES } from './member-routes.js';
 import { scopeOf } from './organization.js';
 import { OPENED_INVITATION } from './pages.js';
 import { acceptBody, invitationInput, invitedSignUp, pageQuery } from './schemas.js';
-import { type Orgs, orgAt } from './shared-routes.js';
+import { formsAt, type Orgs, orgAt, pageAt } from './shared-routes.js';
 import { withoutGaps } from './tree-routes.js';
 
 /** Invitations to organizations, projects and teams, and joining by the domain of one's address. */
@@ -101,13 +101,13 @@ function sendingRoutes(where: Orgs): Route[] {
       summary: `Invite a mailbox to ${what}`,
       guard: {},
       form: {},
-      forms: where.forms?.organization,
+      forms: formsAt(where, path),
       body: invitationInput,
       answers: { 201: 'the invitation' },
       async run(call) {
         const scope = await scopeAt(where, call);
         const invitation = await orgs.invite(scope, withoutGaps(call.body), call.actor);
-        return { json: invitation, status: 201, redirectTo: `${where.path}/${call.param('orgId')}` };
+        return { json: invitation, status: 201, redirectTo: pageAt(where, path, call) };
       },
     }),
   ]);

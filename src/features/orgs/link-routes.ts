@@ -4,7 +4,7 @@ import { memberPermission } from './guard.js';
 import { MEMBER_PLACES } from './member-routes.js';
 import { scopeOf } from './organization.js';
 import { linkInput, pageQuery } from './schemas.js';
-import { type Orgs, orgAt } from './shared-routes.js';
+import { formsAt, type Orgs, orgAt, pageAt } from './shared-routes.js';
 import { withoutGaps } from './tree-routes.js';
 
 /** Invitation links to organizations, projects and teams. */
@@ -31,14 +31,15 @@ export function linkRoutes(where: Orgs): Route[] {
         path: `${path}/invitation-links`,
         summary: `Make a link by which people join ${what}`,
         guard: {},
-        ...form,
+        form: {},
+        forms: formsAt(where, path),
         body: linkInput,
         answers: { 201: '`{ invitationLink, token, url }`; the token is not shown again' },
         async run(call) {
           const scope = await scopeAt(where, call);
           const issued = await orgs.createInvitationLink(scope, withoutGaps(call.body), call.actor);
           const { role, maxUses, expiresAt } = issued.invitationLink;
-          const continueUrl = `${root}/${call.param('orgId')}`;
+          const continueUrl = pageAt(where, path, call);
           return {
             json: issued,
             status: 201,

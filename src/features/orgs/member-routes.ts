@@ -1,7 +1,7 @@
 import { type Call, type Route, route } from '../../http/route.js';
 import { shownMember, shownPage } from './answers.js';
 import { memberInput, roleBody, searchQuery } from './schemas.js';
-import { type Orgs, orgAt, projectAt, requireSeen, teamAt } from './shared-routes.js';
+import { formsAt, type Orgs, orgAt, pageAt, projectAt, requireSeen, teamAt } from './shared-routes.js';
 
 type Params = Pick<Call, 'param'>;
 
@@ -32,9 +32,8 @@ export const MEMBER_PLACES: readonly {
 /** Members of organizations, projects and teams. */
 // Long: a table of routes, one entry each.
 export function memberRoutes(where: Orgs): Route[] {
-  const { orgs, forms } = where;
-  const back = (call: Params) => ({ redirectTo: `${where.path}/${call.param('orgId')}` });
-  const formOnly = { form: {}, isFormOnly: true as const, forms: forms?.organization };
+  const { orgs } = where;
+  const formOnly = { form: {}, isFormOnly: true as const };
   return MEMBER_PLACES.flatMap(({ path, what, scopeAt }) => [
     route({
       method: 'get',
@@ -91,12 +90,13 @@ export function memberRoutes(where: Orgs): Route[] {
       summary: `Change the role of a member of ${what}`,
       guard: {},
       ...formOnly,
+      forms: formsAt(where, path),
       body: roleBody,
-      answers: { 303: 'to the page of the organization' },
+      answers: { 303: `to the page of ${what}` },
       async run(call) {
         const member = { userId: call.param('userId'), role: call.body.role };
         await orgs.setRole(await scopeAt(where, call), member, call.actor);
-        return back(call);
+        return { redirectTo: pageAt(where, path, call) };
       },
     }),
     route({
@@ -105,10 +105,11 @@ export function memberRoutes(where: Orgs): Route[] {
       summary: `Remove a member from ${what}`,
       guard: {},
       ...formOnly,
-      answers: { 303: 'to the page of the organization' },
+      forms: formsAt(where, path),
+      answers: { 303: `to the page of ${what}` },
       async run(call) {
         await orgs.removeMember(await scopeAt(where, call), call.param('userId'), call.actor);
-        return back(call);
+        return { redirectTo: pageAt(where, path, call) };
       },
     }),
     route({
@@ -117,7 +118,7 @@ export function memberRoutes(where: Orgs): Route[] {
       summary: `Leave ${what}`,
       guard: {},
       form: {},
-      forms: forms?.organization,
+      forms: formsAt(where, path),
       answers: { 204: 'no body' },
       async run(call) {
         await orgs.leave(await scopeAt(where, call), call.actor);

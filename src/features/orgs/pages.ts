@@ -7,8 +7,9 @@ import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
 import type { PageData } from '../../templates/template-data.js';
+import { memberPermission } from './guard.js';
 import { scopeOf } from './organization.js';
-import { type OrgForms, type Orgs, orgAt, requireSeen } from './shared-routes.js';
+import { type OrgForms, type Orgs, orgAt, projectAt, requireSeen, teamAt } from './shared-routes.js';
 
 /** The name under which an opened invitation waits in the browser until it is accepted. */
 export const OPENED_INVITATION = 'invitation';
@@ -20,6 +21,7 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
   const path = config.paths.orgs;
   const list = listPage(where, http);
   const organization = organizationPage(where, http);
+  const place = placePage(where, http);
   const accept = acceptPage(where, http);
   /** The same address answers a script with JSON. */
   const forBrowsers =
@@ -37,11 +39,14 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
           show: [views.takeLink(OPENED_INVITATION, `${path}/invitations/accept`), accept.show],
         },
         { path: '/:orgId', guard: {}, show: [forBrowsers(organization)] },
+        { path: '/:orgId/projects/:projectId', guard: {}, show: [forBrowsers(place)] },
+        { path: '/:orgId/teams/:teamId', guard: {}, show: [forBrowsers(place)] },
       ],
     },
     forms: {
       list: [list.problem],
       organization: [organization.problem],
+      place: [place.problem],
       accept: [accept.problem],
     },
   };
@@ -69,8 +74,8 @@ function listPage({ orgs, core }: Orgs, { views, mounts }: HttpKit): FormView {
   });
 }
 
-function organizationPage(where: Orgs, { views, mounts }: HttpKit): FormView {
-  const { orgs, core, projects, teams } = where;
+function organizationPage(where: Orgs, { views, mounts, config }: HttpKit): FormView {
+  const { core, projects, teams } = where;
   return views.form(
     'orgs/organization',
     async (req): Promise<Omit<PageData['orgs/organization'], 'csrfToken'>> => {
@@ -79,63 +84,114 @@ function organizationPage(where: Orgs, { views, mounts }: HttpKit): FormView {
       const org = await orgAt(where, String(req.params.orgId));
       const scope = scopeOf(org.id);
       await requireSeen({ auth }, scope);
-      const search = typeof req.query.search === 'string' ? req.query.search.slice(0, 64) : '';
-      const checks = ['org:manage', 'org:delete', 'org:members:invite', 'org:members:remove'] as const;
-      const [mayManage, mayDelete, mayInvite, mayRemove] = await core.access.canAll(
-        user.id,
-        [...checks, 'project:create', 'team:create'].map((permission) => ({ permission, scope })),
-      );
-      const [mayAddProject, mayAddTeam, members, invitations, links, allProjects, allTeams, roles] =
+      const checks = ['org:manage', 'org:delete', 'project:create', 'team:create'];
+      const [[mayManage, mayDelete, mayAddProject, mayAddTeam], { may, ...people }, allProjects, allTeams] =
         await Promise.all([
-          core.access.can(user.id, 'project:create', scope),
-          core.access.can(user.id, 'team:create', scope),
-          orgs.members(scope, { search, limit: SHOWN }),
-          mayInvite === true ? orgs.listInvitations(scope, { isOpen: true, limit: SHOWN }) : null,
-          mayInvite === true ? orgs.listInvitationLinks(scope, { isOpen: true, limit: SHOWN }) : null,
+          core.access.canAll(
+            user.id,
+            checks.map((permission) => ({ permission, scope })),
+          ),
+          peopleAt(where, req, scope),
           projects.list({ orgId: org.id, limit: SHOWN, readableBy: user.id }),
           teams.list({ parent: scope, limit: SHOWN, readableBy: user.id }),
-          core.roles.assignableBy(auth.actor, scope),
         ]);
       return {
         mounted: mounts.pages,
         organization: { id: org.id, slug: org.slug, name: org.name },
-        search,
-        members: members.items.map(({ user: member, roles: held, since }) => ({
-          id: member.id,
-          email: member.email,
-          username: member.username,
-          roles: held.join(', '),
-          since,
-          isSelf: member.id === user.id,
-        })),
-        hasMore: members.nextCursor !== null,
-        invitations: (invitations?.items ?? []).map(({ id, email, role, expiresAt }) => ({
-          id,
-          email,
-          role,
-          expiresAt,
-        })),
-        links: (links?.items ?? []).map(({ id, role, uses, maxUses, expiresAt }) => ({
-          id,
-          role,
-          uses,
-          maxUses,
-          expiresAt,
-        })),
+        base: `${config.paths.orgs}/${org.slug}`,
+        ...people,
         projects: allProjects.items.map(({ id, name }) => ({ id, name })),
         teams: allTeams.items.map(({ id, name }) => ({ id, name })),
-        roles,
         may: {
+          ...may,
           manage: mayManage === true,
           delete: mayDelete === true,
-          invite: mayInvite === true && roles.length > 0,
-          remove: mayRemove === true,
-          addProject: mayAddProject,
-          addTeam: mayAddTeam,
+          addProject: mayAddProject === true,
+          addTeam: mayAddTeam === true,
         },
       };
     },
   );
+}
+
+/** A project or a team, with the people in it. */
+function placePage(where: Orgs, { views, mounts, config }: HttpKit): FormView {
+  const { core, teams } = where;
+  return views.form('orgs/place', async (req): Promise<Omit<PageData['orgs/place'], 'csrfToken'>> => {
+    const user = currentUser(req);
+    const auth = authOf(req);
+    const { orgId, projectId, teamId } = req.params as Record<string, string | undefined>;
+    const org = await orgAt(where, orgId ?? '');
+    const kind = teamId === undefined ? 'project' : 'team';
+    const { id, name } =
+      teamId === undefined
+        ? await projectAt(where, org.id, projectId ?? '')
+        : await teamAt(where, org.id, teamId);
+    const scope = `${kind}:${id}`;
+    await requireSeen({ auth }, scope);
+    const [[mayManage, mayDelete], { may, ...people }, below] = await Promise.all([
+      core.access.canAll(user.id, [
+        { permission: `${kind}:manage`, scope },
+        { permission: `${kind}:delete`, scope },
+      ]),
+      peopleAt(where, req, scope),
+      kind === 'project' ? teams.list({ parent: scope, limit: SHOWN, readableBy: user.id }) : null,
+    ]);
+    return {
+      mounted: mounts.pages,
+      organization: { id: org.id, slug: org.slug, name: org.name },
+      base: `${config.paths.orgs}/${org.slug}/${kind}s/${id}`,
+      kind,
+      name,
+      ...people,
+      teams: (below?.items ?? []).map((team) => ({ id: team.id, name: team.name })),
+      may: { ...may, manage: mayManage === true, delete: mayDelete === true },
+    };
+  });
+}
+
+/** What a page shows of the people at a scope, and what the visitor may do about them. */
+async function peopleAt({ orgs, core }: Orgs, req: Request, scope: string) {
+  const user = currentUser(req);
+  const search = typeof req.query.search === 'string' ? req.query.search.slice(0, 64) : '';
+  const [mayInvite, mayRemove] = await core.access.canAll(user.id, [
+    { permission: memberPermission(scope, 'invite'), scope },
+    { permission: memberPermission(scope, 'remove'), scope },
+  ]);
+  const window = { isOpen: true, limit: SHOWN };
+  const [members, invitations, links, roles] = await Promise.all([
+    orgs.members(scope, { search, limit: SHOWN }),
+    mayInvite === true ? orgs.listInvitations(scope, window) : null,
+    mayInvite === true ? orgs.listInvitationLinks(scope, window) : null,
+    core.roles.assignableBy(authOf(req).actor, scope),
+  ]);
+  return {
+    search,
+    members: members.items.map(({ user: member, roles: held, since }) => ({
+      id: member.id,
+      email: member.email,
+      username: member.username,
+      roles: held.join(', '),
+      since,
+      isSelf: member.id === user.id,
+    })),
+    hasMore: members.nextCursor !== null,
+    invitations: (invitations?.items ?? []).map(({ id, email, role, expiresAt }) => ({
+      id,
+      email,
+      role,
+      expiresAt,
+    })),
+    links: (links?.items ?? []).map(({ id, role, uses, maxUses, expiresAt }) => ({
+      id,
+      role,
+      uses,
+      maxUses,
+      expiresAt,
+    })),
+    roles,
+    may: { invite: mayInvite === true && roles.length > 0, remove: mayRemove === true },
+  };
 }
 
 /** What an invitation offers; accepting it is a post. */

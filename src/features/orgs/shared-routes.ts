@@ -26,6 +26,8 @@ export interface Orgs {
 export interface OrgForms {
   list: readonly ErrorRequestHandler[];
   organization: readonly ErrorRequestHandler[];
+  /** Of a project or a team. */
+  place: readonly ErrorRequestHandler[];
   accept: readonly ErrorRequestHandler[];
 }
 
@@ -49,6 +51,16 @@ export async function teamAt(where: Orgs, idOrSlug: string, teamId: string): Pro
   const chain = team === null ? null : await where.core.scopeTree.chainOf(`team:${teamId}`, { fresh: true });
   if (team === null || chain?.scopes.includes(scopeOf(org.id)) !== true) throw new AuthTunaError('not_found');
   return team;
+}
+
+/** The forms of the page that an address of members belongs to. @param path a pattern, such as `/:orgId/teams/:teamId` */
+export function formsAt({ forms }: Orgs, path: string): readonly ErrorRequestHandler[] | undefined {
+  return path === '/:orgId' ? forms?.organization : forms?.place;
+}
+
+/** The address of a page. @param path a pattern whose parameters the request has */
+export function pageAt(where: Orgs, path: string, { param }: Pick<Call, 'param'>): string {
+  return where.path + path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(param(name)));
 }
 
 /** Answers 404 for a scope that the caller may not see: the same answer as for one that does not exist. */

@@ -2,11 +2,58 @@ import { type Route, route } from '../../http/route.js';
 import { shownPage, shownProject, shownTeam } from './answers.js';
 import { scopeOf } from './organization.js';
 import { projectBody, projectChange, searchQuery, teamBody, teamChange, teamQuery } from './schemas.js';
-import { type Orgs, orgAt, projectAt, requireSeen, teamAt } from './shared-routes.js';
+import { type Orgs, orgAt, pageAt, projectAt, requireSeen, teamAt } from './shared-routes.js';
 
 /** Projects and teams of an organization. */
 export function treeRoutes(where: Orgs): Route[] {
-  return [...projectRoutes(where), ...teamRoutes(where)];
+  return [...projectRoutes(where), ...teamRoutes(where), ...formRoutes(where)];
+}
+
+/** The forms of the pages of projects and teams. */
+function formRoutes(where: Orgs): Route[] {
+  const { projects, teams, forms } = where;
+  const places = [
+    {
+      path: '/:orgId/projects/:projectId',
+      what: 'project',
+      manager: projects,
+      param: 'projectId',
+      find: projectAt,
+    },
+    { path: '/:orgId/teams/:teamId', what: 'team', manager: teams, param: 'teamId', find: teamAt },
+  ] as const;
+  return places.flatMap(({ path, what, manager, param: name, find }) => [
+    route({
+      method: 'post',
+      path: `${path}/settings`,
+      summary: `Change the name of a ${what}`,
+      guard: {},
+      body: teamChange,
+      form: {},
+      isFormOnly: true,
+      forms: forms?.place,
+      answers: { 303: `to the page of the ${what}` },
+      async run(call) {
+        const { id } = await find(where, call.param('orgId'), call.param(name));
+        await manager.update(id, withoutGaps(call.body), call.actor);
+        return { redirectTo: pageAt(where, path, call) };
+      },
+    }),
+    route({
+      method: 'post',
+      path: `${path}/delete`,
+      summary: `Delete a ${what} with everything below it`,
+      guard: { recent: 'login' },
+      form: {},
+      isFormOnly: true,
+      forms: forms?.place,
+      answers: { 303: 'to the page of the organization' },
+      async run({ param, actor }) {
+        await manager.delete((await find(where, param('orgId'), param(name))).id, actor);
+        return { redirectTo: pageAt(where, '/:orgId', { param }) };
+      },
+    }),
+  ]);
 }
 
 function projectRoutes(where: Orgs): Route[] {
