@@ -96,7 +96,8 @@ export function createCore<U extends User>(config: Config, db: Db, bulkDb = db):
   // Two more than can hash at once, so that no processor waits for the database.
   const strangers = new WorkQueue(config.hashConcurrency + 2);
   const passwords = new PasswordManager({ ...runtime, ledger, access, sessions, tokens, hasher });
-  const users = new UserManager<U>({ ...runtime, ledger, access, sessions, tokens, roleStore, passwords });
+  const userCore = { ...runtime, ledger, access, sessions, tokens, roleStore, passwords };
+  const users = new UserManager<U>(userCore);
 
   const redis = config.redisUrl === undefined ? null : new Redis(config.redisUrl, config.logger);
   const limiter = new RateLimiter(runtime, redis);
@@ -131,7 +132,7 @@ export function createCore<U extends User>(config: Config, db: Db, bulkDb = db):
       throttleSweep(runtime),
       rateWindowSweep(runtime),
       assignmentSweep(runtime),
-      unconfirmedAccountSweep({ ...runtime, ledger }),
+      unconfirmedAccountSweep(userCore),
     ],
   };
 }

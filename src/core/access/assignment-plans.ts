@@ -5,11 +5,19 @@ import type { Fact } from '../changes/audit.js';
 import type { Change, Write } from '../changes/ledger.js';
 import { invalid, noUser } from '../refusals.js';
 import { mayAssign, outranks } from './delegation.js';
-import { countingOrg, hasOneOwner, LAST_OWNER, ownerAdded, ownerRemoved, userStays } from './org-owners.js';
+import {
+  countingOrg,
+  hasOneOwner,
+  isOwnerRole,
+  LAST_OWNER,
+  ownerAdded,
+  ownerRemoved,
+  userStays,
+} from './org-owners.js';
 import type { CompiledRole, RoleCatalog } from './role-catalog.js';
 import { asConflict, locateRoleAt, noRole, type RoleCore, standingAt } from './role-core.js';
 import { isScope, parseScope } from './scope-name.js';
-import { SuperadminGuard, superadminRoles } from './superadmins.js';
+import { LAST_SUPERADMIN, SuperadminGuard, superadminRoles } from './superadmins.js';
 import { mayGiveTeamRoles, mayTakeTeamRoles } from './team-rights.js';
 import { rolesUnchanged, scopeStays } from './versions.js';
 
@@ -40,8 +48,6 @@ export interface AssignmentPlan {
   refusalOf(error: unknown): Promise<unknown>;
 }
 
-export const LAST_SUPERADMIN = 'The last superadmin cannot be removed.';
-
 /** Everything that assigning a role takes, decided but not done. @throws AuthTunaError as `RoleManager.assign` */
 export async function planAssign(
   core: RoleCore,
@@ -60,12 +66,7 @@ export async function planAssign(
     countingOrg(core.db, { role, scope, expiresAt }),
   ]);
   if (user === null || user.deletedAt !== null) throw noUser();
-  if (user.kind === 'service' && superadminRoles(place.catalog).has(role.id))
-    throw invalid(
-      'userId',
-      'not_used',
-      'a service account cannot be superadmin, because only superadmins could revoke its keys',
-    );
+  if (user.kind === 'service') requireServiceRole(place);
   const change = changeOf(core, place, {
     expiresAt,
     source: from?.source ?? null,
@@ -226,6 +227,16 @@ async function placeOf(
   const { catalog, role, chain } = await locateRoleAt(core, name, scope);
   const place: Place = { userId, scope, isRow, role, catalog, actor };
   return { place, chain };
+}
+
+/** Refuses the roles of which somebody always has to be left. @throws AuthTunaError `invalid_input` */
+function requireServiceRole({ catalog, role }: Place): void {
+  const refusal = superadminRoles(catalog).has(role.id)
+    ? 'a service account cannot be superadmin, because only superadmins could revoke its keys'
+    : isOwnerRole(role)
+      ? 'a service account cannot own an organization, because it goes with the organization that it belongs to'
+      : null;
+  if (refusal !== null) throw invalid('userId', 'not_used', refusal);
 }
 
 /** Whether the role may be held there and so long. @throws AuthTunaError `invalid_input` */

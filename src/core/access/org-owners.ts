@@ -10,6 +10,11 @@ const ORG_PREFIX = 'org:';
 export const LAST_OWNER =
   'The last owner of an organization cannot leave. Make somebody else an owner first.';
 
+/** Whether a role is the one whose holders own an organization. */
+export function isOwnerRole(role: CompiledRole): boolean {
+  return role.name === OWNER_ROLE && role.ownedBy === '';
+}
+
 /** Which assignments count among those of which an organization always keeps one: `org_owner`, without an end. */
 export function ownerAssignments(catalog: RoleCatalog) {
   const role = catalog.find(OWNER_ROLE);
@@ -21,7 +26,7 @@ export async function countingOrg(
   db: Db,
   { role, scope, expiresAt }: { role: CompiledRole; scope: string; expiresAt: Date | null },
 ): Promise<string | null> {
-  if (role.name !== OWNER_ROLE || role.ownedBy !== '' || expiresAt !== null) return null;
+  if (!isOwnerRole(role) || expiresAt !== null) return null;
   const name = parseScope(scope);
   if (name?.type !== 'org') return null;
   const org = await db.organization.findUnique({ where: { id: name.id }, select: { id: true } });

@@ -150,7 +150,7 @@ export class RoleManager<R extends string = string, P extends string = string> {
    * and needs the right to.
    *
    * @throws AuthTunaError `not_found` for an unknown user or role; `invalid_input` for a scope that is none, or of a type the role is not for,
-   * or an end in the past; `forbidden` when the actor may not grant this role at this scope; `conflict` when a role, or the scope, changed at
+   * an end in the past, or `superadmin` and `org_owner` for a service account; `forbidden` when the actor may not grant this role at this scope; `conflict` when a role, or the scope, changed at
    * the same moment
    */
   async assign<N extends string>(

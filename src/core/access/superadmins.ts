@@ -8,10 +8,18 @@ import type { RoleStore } from './role-store.js';
 const COUNTER = 'superadmin';
 const CHANGES = 'superadmin_changes';
 
+/** The sentence for a change that would leave no superadmin who can act. */
+export const LAST_SUPERADMIN = 'The last superadmin cannot be removed.';
+
 /** Ids of the roles whose holders at `global` are superadmins: `superadmin` and every role that includes it. */
 export function superadminRoles(catalog: RoleCatalog): ReadonlySet<string> {
   const role = catalog.find(COUNTER);
   return new Set(role === null ? [] : catalog.including(role).map(({ id }) => id));
+}
+
+/** Which assignments count: without an end, at `global`, of a role that is or includes `superadmin`. */
+export function superadminAssignments(catalog: RoleCatalog) {
+  return { roleId: { in: [...superadminRoles(catalog)] }, scope: 'global', expiresAt: null };
 }
 
 /**
@@ -65,10 +73,8 @@ export class SuperadminGuard {
 
   /** How many such assignments a user has. */
   async heldBy(userId: string): Promise<number> {
-    const roles = superadminRoles(await this.#core.roleStore.current());
-    return this.#core.db.roleAssignment.count({
-      where: { userId, scope: 'global', expiresAt: null, roleId: { in: [...roles] } },
-    });
+    const counted = superadminAssignments(await this.#core.roleStore.current());
+    return this.#core.db.roleAssignment.count({ where: { userId, ...counted } });
   }
 
   /** Whether this user is the only superadmin who can act. */

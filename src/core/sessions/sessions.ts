@@ -85,7 +85,13 @@ export class SessionManager {
       options,
     );
     await this.#core.ledger.commit({
-      writes: [write],
+      writes: [
+        write,
+        // From now on the account is in use, also without a proof of its address.
+        ...(user.unconfirmedUntil === null
+          ? []
+          : [this.#core.db.user.updateMany({ where: { id: userId }, data: { unconfirmedUntil: null } })]),
+      ],
       facts: [
         {
           type: 'session.created',

@@ -9,6 +9,7 @@ import type { Core } from '../core.js';
 import { codesKey } from '../limits/throttle.js';
 import { noUser } from '../refusals.js';
 import type { Proof, SessionWithToken } from '../sessions/session-writes.js';
+import { holdSubject } from '../tokens/one-time-tokens.js';
 import type { UserRow } from '../user.js';
 import type { CredentialStore } from '../users/address-ownership.js';
 
@@ -42,11 +43,6 @@ export interface FactorChange {
 }
 
 const RESET = 'factors_reset';
-
-/** Whose a link is that stops the removal of factors after an address was given back. A reset of the password by the former mailbox ends all other links. */
-export function holdSubject(userId: string): string {
-  return `hold ${userId}`;
-}
 
 export const RESET_SECONDS = 72 * 3600; // NIST SP 800-63B-4 4.2: time for the owner to object
 

@@ -161,6 +161,17 @@ export class OneTimeTokens {
     });
   }
 
+  /** The writes that delete every token of a user, spent or not, under each form of subject that names the user. */
+  removeAllOf(userId: string): Write[] {
+    const { db } = this.#runtime;
+    return [
+      db.oneTimeToken.deleteMany({ where: { subject: { in: [userId, holdSubject(userId)] } } }),
+      db.oneTimeToken.deleteMany({
+        where: { purpose: 'undo_email_change', subject: { startsWith: undoSubjects(userId) } },
+      }),
+    ];
+  }
+
   /** The write that ends every live token of a subject, of all purposes or of some. */
   revokeAll(subject: string, purposes?: readonly string[]): Write {
     return this.#runtime.db.oneTimeToken.updateMany({
@@ -172,4 +183,9 @@ export class OneTimeTokens {
 
 function undoSubjects(userId: string): string {
   return `undo ${userId} `;
+}
+
+/** Whose a link is that stops the removal of factors after an address was given back. A reset of the password by the former mailbox ends all other links. */
+export function holdSubject(userId: string): string {
+  return `hold ${userId}`;
 }

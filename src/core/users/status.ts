@@ -1,12 +1,17 @@
-import { type Actor, requireUnrestricted } from '../../actor.js';
+import type { Actor } from '../../actor.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { EventType } from '../../events.js';
-import { LAST_OWNER, ownershipsEnded, soleOwnership } from '../access/org-owners.js';
-import { SuperadminGuard } from '../access/superadmins.js';
+import { requireInPerson } from '../access/credential.js';
+import { ownershipsEnded } from '../access/org-owners.js';
+import { LAST_SUPERADMIN, SuperadminGuard } from '../access/superadmins.js';
+import { scopesChanged } from '../access/versions.js';
 import { accountChanged, type Write } from '../changes/ledger.js';
+import type { Topic } from '../invalidation.js';
 import { invalid, noUser } from '../refusals.js';
 import type { UserRow } from '../user.js';
+import { keysEnded } from './ended-keys.js';
+import { whyNotEnded } from './removal.js';
 import { basicRoleWrites, requireUserRow, type UserCore } from './user-core.js';
 
 /** {@link UserManager.suspend} */
@@ -51,18 +56,25 @@ export async function unsuspendUser(core: UserCore, id: string, reason: string, 
 
 /** {@link UserManager.delete} */
 export async function deleteUser(core: UserCore, id: string, actor: Actor): Promise<void> {
-  await requireUnrestricted(actor);
-  if (actor.userId !== id) await core.access.requireAbove(actor, id, 'users:manage');
+  if (actor.userId === id) await requireInPerson(actor);
+  else await core.access.requireAbove(actor, id, 'users:manage');
   const { user, superadmins, seen, held } = await observed(core, id);
   const now = core.now();
-  await commit(core, user, { type: 'user.deleted', actor }, [
-    ...(held > 0 ? superadmins.removed(user, seen, held) : superadmins.unaffected(seen)),
-    core.db.user.update({ where: { id, deletedAt: null }, data: { deletedAt: now, updatedAt: now } }),
-    ...(await ownershipsEnded(core.db, await core.roleStore.current(), id)),
-    core.db.roleAssignment.deleteMany({ where: { userId: id } }),
-    ...core.sessions.revokeAllWrites(user, { reason: 'deleted' }),
-    core.tokens.revokeAll(id),
-  ]);
+  await commit(
+    core,
+    user,
+    { type: 'user.deleted', actor },
+    [
+      ...(held > 0 ? superadmins.removed(user, seen, held) : superadmins.unaffected(seen)),
+      core.db.user.update({ where: { id, deletedAt: null }, data: { deletedAt: now, updatedAt: now } }),
+      ...(await ownershipsEnded(core.db, await core.roleStore.current(), id)),
+      core.db.roleAssignment.deleteMany({ where: { userId: id } }),
+      ...core.sessions.revokeAllWrites(user, { reason: 'deleted' }),
+      core.tokens.revokeAll(id),
+      ...belongingsEnded(core, id),
+    ],
+    ['scope:global'],
+  );
 }
 
 /** {@link UserManager.restore} */
@@ -72,15 +84,31 @@ export async function restoreUser(core: UserCore, id: string, actor: Actor): Pro
   if (user === null) throw noUser();
   if (user.deletedAt === null) return;
   const now = core.now();
-  await commit(core, user, { type: 'user.restored', actor }, [
-    core.db.user.update({
-      where: { id, deletedAt: user.deletedAt },
-      data: { deletedAt: null, updatedAt: now },
-    }),
-    // Removes a role that was assigned while the account was being deleted.
-    core.db.roleAssignment.deleteMany({ where: { userId: id } }),
-    ...(await basicRoleWrites(core, id, actor.userId, now)),
-  ]);
+  await commit(
+    core,
+    user,
+    { type: 'user.restored', actor },
+    [
+      core.db.user.update({
+        where: { id, deletedAt: user.deletedAt },
+        data: { deletedAt: null, updatedAt: now },
+      }),
+      // Removes what was given while the account was being deleted.
+      core.db.roleAssignment.deleteMany({ where: { userId: id } }),
+      ...(user.kind === 'service' ? [] : await basicRoleWrites(core, id, actor.userId, now)),
+      ...belongingsEnded(core, id),
+    ],
+    ['scope:global'],
+  );
+}
+
+/** The writes that end the API keys of a user and leave the scopes that they own without an owner. */
+function belongingsEnded(core: UserCore, id: string): Write[] {
+  return [
+    keysEnded(core, id, 'deleted'),
+    core.db.scopeNode.updateMany({ where: { ownerId: id }, data: { ownerId: null } }),
+    scopesChanged(core.db),
+  ];
 }
 
 /** The user, and how many superadmin assignments they hold. The superadmin counter is read first, so a change since then is noticed. */
@@ -96,20 +124,19 @@ async function commit(
   user: UserRow,
   fact: { type: EventType; actor: Actor; reason?: string },
   writes: Write[],
+  topics: readonly Topic[] = [],
 ): Promise<void> {
   try {
     await core.ledger.commit({
       writes,
       facts: [{ ...fact, target: { type: 'user', id: user.id } }],
-      invalidates: [`user:${user.id}`],
+      invalidates: [`user:${user.id}`, ...topics],
     });
   } catch (error) {
     if (!isMissing(error)) throw error;
+    if (fact.type === 'user.deleted') throw await whyNotEnded(core, user);
     if (await new SuperadminGuard(core).isLast(user))
-      throw new AuthTunaError('conflict', { message: 'The last superadmin cannot be removed.' });
-    const isDeletion = fact.type === 'user.deleted';
-    const orgId = isDeletion ? await soleOwnership(core.db, await core.roleStore.current(), user.id) : null;
-    if (orgId !== null) throw new AuthTunaError('conflict', { message: LAST_OWNER, orgId });
+      throw new AuthTunaError('conflict', { message: LAST_SUPERADMIN });
     throw accountChanged();
   }
 }

@@ -132,27 +132,30 @@ export class UserManager<U extends User = User> {
   }
 
   /**
-   * Deletes a user: they cannot sign in, their sessions end, and their roles are taken away. The address stays reserved, so that `restore`
-   * can bring the user back.
+   * Deletes a user: they cannot sign in, their sessions and API keys end, their roles are taken away, and scopes that they own have no owner
+   * any more. The address stays reserved, so that `restore` can bring the user back.
    *
-   * @throws AuthTunaError `conflict` for the last superadmin; `not_found`; `forbidden` for an actor who is neither the user nor above them
+   * @throws AuthTunaError `conflict` for the last superadmin, and with `orgId` for the last owner of an organization; `not_found`; `forbidden`
+   *   for an actor who is neither the user in person nor above them
    */
   delete(id: string, actor: Actor): Promise<void> {
     return deleteUser(this.#core, id, actor);
   }
 
   /**
-   * Removes a user for good, with sessions, credentials, roles and queued mails: nothing in the database leads from the id to a person any more.
-   * The address may be used again, for an account without any of the old rights. Audit entries keep the id.
+   * Removes a user for good, with sessions, credentials, roles, queued mails, and invitations to their confirmed address: nothing in the
+   * database leads from the id to a person any more. The address may be used again, for an account without any of the old rights. Audit
+   * entries keep the id.
    *
-   * @throws AuthTunaError `conflict` for the last superadmin; `not_found`; `forbidden` for an actor who is neither the user nor above them
+   * @throws AuthTunaError `conflict` for the last superadmin, and with `orgId` for the last owner of an organization; `not_found`; `forbidden`
+   *   for an actor who is neither the user in person nor above them
    * @see docs/requirements.md PR-1
    */
   erase(id: string, actor: Actor): Promise<void> {
     return eraseUser(this.#core, id, actor);
   }
 
-  /** Brings a deleted user back, with the role `user` and nothing else. @throws AuthTunaError `not_found`, `forbidden` */
+  /** Brings a deleted user back, with the role `user` and nothing else; a service account without a role. @throws AuthTunaError `not_found`, `forbidden` */
   restore(id: string, actor: Actor): Promise<void> {
     return restoreUser(this.#core, id, actor);
   }

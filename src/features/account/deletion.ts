@@ -1,14 +1,15 @@
 import { type Actor, isSystem, SYSTEM } from '../../actor.js';
-import { SuperadminGuard } from '../../core/access/superadmins.js';
+import { requireInPerson } from '../../core/access/credential.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import type { Core } from '../../core/core.js';
 import type { Job } from '../../core/instances/jobs.js';
 import { noUser, whenMissing, whenTaken } from '../../core/refusals.js';
+import { lastOfItsKind } from '../../core/users/removal.js';
 import { AuthTunaError } from '../../errors.js';
 import { after } from '../../time.js';
 
 const DAY = 86_400;
-const PER_RUN = 500;
+const BATCH = 500;
 
 /** Deleting the own account: asked for, taken back within days, and done by a job afterwards. */
 export class AccountDeletions {
@@ -29,9 +30,9 @@ export class AccountDeletions {
     const { db, config, ledger, users } = this.#core;
     const user = await users.row(userId);
     if (user === null || user.deletedAt !== null) throw noUser();
-    requireOwn(userId, actor);
-    if (await new SuperadminGuard(this.#core).isLast(user))
-      throw new AuthTunaError('conflict', { message: 'The last superadmin cannot be removed.' });
+    await requireOwn(userId, actor);
+    const refusal = await lastOfItsKind(this.#core, user);
+    if (refusal !== null) throw refusal;
     const now = this.#core.now();
     const effectiveAt = after(now, config.privacy.deletionGraceDays * DAY);
     const notice = noticeTo(this.#core, user, actor);
@@ -60,7 +61,7 @@ export class AccountDeletions {
 
   /** {@link AccountManager.cancelDeletion} */
   async cancel(userId: string, actor: Actor): Promise<void> {
-    requireOwn(userId, actor);
+    await requireOwn(userId, actor);
     await this.#core.ledger
       .commit({
         writes: [this.#core.db.accountDeletion.delete({ where: { userId } })],
@@ -69,7 +70,10 @@ export class AccountDeletions {
       .catch(whenMissing(() => new AuthTunaError('not_found', { message: 'No deletion was asked for.' })));
   }
 
-  /** Erases the accounts whose days are over. One that cannot be erased, such as the last superadmin's, stays and is tried again. */
+  /**
+   * Erases the accounts whose days are over. One that cannot be erased, because it is the last superadmin's or a last owner's, waits with a
+   * line in the log and is tried again.
+   */
   get job(): Job {
     return {
       name: 'account.deletions',
@@ -79,31 +83,41 @@ export class AccountDeletions {
   }
 
   async #eraseDue(signal: AbortSignal): Promise<number> {
-    const { db, users, config } = this.#core;
-    const due = await db.accountDeletion.findMany({
-      where: { effectiveAt: { lte: this.#core.now() } },
-      orderBy: { effectiveAt: 'asc' },
-      take: PER_RUN,
-    });
+    const { db } = this.#core;
+    const now = this.#core.now();
     let erased = 0;
-    for (const { userId } of due) {
-      if (signal.aborted) break;
-      try {
-        await users.erase(userId, SYSTEM);
-        erased += 1;
-      } catch (error) {
-        config.logger.warn('An account could not be erased; it is tried again in an hour.', {
-          userId,
-          error,
-        });
+    let last = '';
+    while (!signal.aborted) {
+      // By id, so that accounts that wait do not keep the others from being reached.
+      const due = await db.accountDeletion.findMany({
+        where: { effectiveAt: { lte: now }, userId: { gt: last } },
+        orderBy: { userId: 'asc' },
+        take: BATCH,
+      });
+      for (const { userId } of due) {
+        if (signal.aborted) break;
+        if (await this.#erase(userId)) erased += 1;
+        last = userId;
       }
+      if (due.length < BATCH) break;
     }
     return erased;
+  }
+
+  async #erase(userId: string): Promise<boolean> {
+    const { users, config } = this.#core;
+    try {
+      await users.erase(userId, SYSTEM);
+      return true;
+    } catch (error) {
+      config.logger.warn('An account could not be erased; it is tried again in an hour.', { userId, error });
+      return false;
+    }
   }
 }
 
 /** A person decides this for themselves; an administrator suspends, deletes or erases instead. */
-function requireOwn(userId: string, actor: Actor): void {
-  const isOwn = actor.userId === userId && actor.impersonatorId === undefined;
-  if (!isOwn && !isSystem(actor)) throw new AuthTunaError('forbidden');
+async function requireOwn(userId: string, actor: Actor): Promise<void> {
+  if (actor.userId !== userId && !isSystem(actor)) throw new AuthTunaError('forbidden');
+  await requireInPerson(actor);
 }

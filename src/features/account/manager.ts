@@ -160,7 +160,8 @@ export class AccountManager<U extends User = User> {
    * Asks for the own account to be erased in `privacy.deletionGraceDays` days, and mails its owner how to take it back.
    *
    * @returns when that is
-   * @throws AuthTunaError `conflict` when it was asked for already, and for the last superadmin; `forbidden` for another's; `not_found`
+   * @throws AuthTunaError `conflict` when it was asked for already, for the last superadmin, and with `orgId` for the last owner of an
+   *   organization; `forbidden` for another's account, and for an actor who is not there in person; `not_found`
    */
   requestDeletion(userId: string, actor: Actor): Promise<Date> {
     return this.#deletions.request(userId, actor);

@@ -87,11 +87,6 @@ function namesOf(grants: readonly KeyGrant[]): { role: string; scope: string }[]
   return [...byPlace].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, grant]) => grant);
 }
 
-/** The columns of a write that ends a key and frees its slot. */
-export function ended(reason: string, now: Date) {
-  return { revokedAt: now, revokedReason: reason, slot: null, masterSlot: null };
-}
-
 export function noKey(): AuthTunaError {
   return new AuthTunaError('not_found', { message: 'There is no such API key.' });
 }

@@ -1,7 +1,7 @@
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
 import type { CredentialStore } from '../../core/users/address-ownership.js';
-import { ended } from './api-key.js';
+import { keysEnded } from '../../core/users/ended-keys.js';
 
 /** Ends the keys of an account that changes hands, and of one whose password is set by a mailed link. */
 export class KeyCredentials implements CredentialStore {
@@ -13,11 +13,6 @@ export class KeyCredentials implements CredentialStore {
   }
 
   removeAll(userId: string, since?: Date): Write[] {
-    return [
-      this.#core.db.apiKey.updateMany({
-        where: { userId, revokedAt: null, ...(since !== undefined && { createdAt: { gte: since } }) },
-        data: ended('credentials_reset', this.#core.now()),
-      }),
-    ];
+    return [keysEnded(this.#core, userId, 'credentials_reset', since)];
   }
 }

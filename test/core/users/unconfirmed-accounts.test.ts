@@ -4,6 +4,7 @@ import { PASSWORD } from '../../support/app.js';
 import { Authenticator } from '../../support/authenticator.js';
 import { json } from '../../support/factors.js';
 import { startMailedApp, tokenIn } from '../../support/mailed-app.js';
+import { as, codeOf, person } from '../../support/people.js';
 
 test('a sign-up that is never confirmed goes after seven days, and its address and username are free again', async () => {
   const app = await startMailedApp();
@@ -77,4 +78,44 @@ test('an unconfirmed account that was signed in to stays', async () => {
   clock.advance({ days: 8 });
   expect(await strict.authTuna.jobs.run('clean-up')).not.toContain('never confirmed');
   expect(await strict.authTuna.users.findByEmail(email)).not.toBeNull();
+});
+
+test('an unconfirmed account that is in use stays, and the last superadmin and owner are known all the while (RB-7)', async () => {
+  const app = await startMailedApp();
+  const { users, roles, orgs, sessions, apiKeys, scopes, jobs } = app.authTuna;
+  const signUp = async (name: string) => {
+    const email = `${name}@example.com`;
+    expect((await app.browser().post('/auth/signup', { email, password: PASSWORD })).status).toBe(202);
+    return (await users.findByEmail(email))?.id ?? '';
+  };
+  const root = await person(app, 'root', 'superadmin');
+  const founder = await person(app, 'founder');
+  const { id: orgId } = await orgs.create({ name: 'Org' }, as(founder));
+  const scope = `org:${orgId}`;
+  const superadmin = await signUp('superadmin');
+  await roles.assign({ userId: superadmin, role: 'superadmin', scope: 'global' }, SYSTEM);
+  const owner = await signUp('owner');
+  await roles.assign({ userId: owner, role: 'org_owner', scope }, SYSTEM);
+  const giver = await person(app, 'giver', 'admin');
+  const moderator = await signUp('moderator');
+  await roles.assign({ userId: moderator, role: 'moderator', scope: 'global' }, as(giver));
+  await users.erase(giver, SYSTEM);
+  await sessions.create(await signUp('session'), ['own'], SYSTEM);
+  await apiKeys.create({ userId: await signUp('key'), name: 'x' }, SYSTEM);
+  await scopes.register({ id: 'doc:1', ownerId: await signUp('scope') }, SYSTEM);
+  await signUp('alone');
+
+  app.clock.advance({ days: 7, minutes: 1 });
+  expect(await jobs.run('clean-up')).toContain('1 accounts that were never confirmed');
+  expect(await users.findByEmail('alone@example.com')).toBeNull();
+  for (const name of ['superadmin', 'owner', 'moderator', 'session', 'key', 'scope'])
+    expect([name, (await users.findByEmail(`${name}@example.com`)) !== null]).toEqual([name, true]);
+  const take = (userId: string, role: string, at: string) =>
+    codeOf(roles.unassign({ userId, role, scope: at }, SYSTEM));
+  expect([
+    await take(root, 'superadmin', 'global'),
+    await take(superadmin, 'superadmin', 'global'),
+    await take(founder, 'org_owner', scope),
+    await take(owner, 'org_owner', scope),
+  ]).toEqual(['done', 'conflict', 'done', 'conflict']);
 });

@@ -156,7 +156,7 @@ test('a suspension holds until it is lifted or its time is over, and says until 
 
 test('who was deleted is nowhere, keeps the address, and comes back with the role user alone', async () => {
   const { authTuna, browser } = await startApp();
-  const { users, roles, access } = authTuna;
+  const { users, roles, access, apiKeys, scopes } = authTuna;
   const { id } = await users.create({
     email: 'ada@example.com',
     username: 'ada',
@@ -166,6 +166,10 @@ test('who was deleted is nowhere, keeps the address, and comes back with the rol
   await roles.assign({ userId: id, role: 'admin', scope: 'global' }, SYSTEM);
   const signIn = async () =>
     (await browser().post('/auth/login', { login: 'ada', password: PASSWORD })).status;
+  await scopes.register({ id: 'doc:1', ownerId: id }, SYSTEM);
+  expect(await access.can(id, 'resource:manage', 'doc:1')).toBe(true);
+  const { key } = await apiKeys.create({ userId: id, name: 'x' }, SYSTEM);
+  expect(await apiKeys.verify(key)).not.toBeNull();
   await users.delete(id, SYSTEM);
   expect(await signIn()).toBe(401);
   for (const found of [users.find(id), users.findByEmail('ada@example.com'), users.findByUsername('ada')])
@@ -185,6 +189,8 @@ test('who was deleted is nowhere, keeps the address, and comes back with the rol
   expect(await signIn()).toBe(200);
   expect((await roles.assignmentsOf(id)).map(({ role }) => role)).toEqual(['user']);
   expect(await access.can(id, 'users:manage')).toBe(false);
+  expect(await access.can(id, 'resource:manage', 'doc:1')).toBe(false);
+  expect(await apiKeys.verify(key)).toBeNull();
 });
 
 test('the superadmins are counted right through suspending, lifting, deleting and restoring (RB-7)', async () => {

@@ -5,7 +5,7 @@ import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
 import { openDatabase } from '../../support/database.js';
 import { enrolTotp } from '../../support/factors.js';
-import { startMailedApp } from '../../support/mailed-app.js';
+import { startMailedApp, tokenIn } from '../../support/mailed-app.js';
 import { PageVisitor } from '../../support/page-visitor.js';
 import { as, codeOf, person } from '../../support/people.js';
 
@@ -206,4 +206,94 @@ test('the page asks for it and takes it back without a script', async () => {
   expect(await app.authTuna.account.deletionAt(user.id)).toBeNull();
   const forged = await visitor.postFields('/account/deletion', { csrfToken: 'forged' });
   expect(forged.status).toBe(403);
+});
+
+test('the last owner of an organization is not erased, and a deletion that was asked for waits for another owner (PR-1)', async () => {
+  const app = await startApp();
+  const { account, orgs, roles, users, jobs } = app.authTuna;
+  const { browser, user } = await app.signedIn('founder@example.com');
+  const { id: orgId } = await orgs.create({ name: 'Org' }, as(user.id));
+  const asked = await browser.post('/account/deletion');
+  expect([asked.status, await asked.json()]).toMatchObject([409, { code: 'conflict', orgId }]);
+  expect(await codeOf(account.requestDeletion(user.id, as(user.id)))).toBe('conflict');
+  expect(await codeOf(users.erase(user.id, SYSTEM))).toBe('conflict');
+
+  const second = await person(app, 'second');
+  const ownership = { role: 'org_owner', scope: `org:${orgId}` };
+  await roles.assign({ userId: second, ...ownership }, SYSTEM);
+  await account.requestDeletion(user.id, as(user.id));
+  await roles.unassign({ userId: second, ...ownership }, SYSTEM);
+  app.clock.advance({ days: 31 });
+  expect(await jobs.run('account.deletions')).toBe('0 erased');
+  await roles.assign({ userId: second, ...ownership }, SYSTEM);
+  expect(await jobs.run('account.deletions')).toBe('1 erased');
+  // Erased with its count: the second owner is the last one now.
+  expect(await codeOf(roles.unassign({ userId: second, ...ownership }, SYSTEM))).toBe('conflict');
+  expect(await codeOf(users.erase(second, SYSTEM))).toBe('conflict');
+});
+
+test('no link to a former address, no stopped removal of factors and no invitation is left of an erased person (PR-1)', async () => {
+  const app = await startMailedApp();
+  const { browser, user } = await app.signedIn('leaver@example.com');
+  const founder = await person(app, 'founder');
+  const { id: orgId } = await app.authTuna.orgs.create({ name: 'Org' }, as(founder));
+  const invitation = { email: user.email, role: 'org_member', message: 'Dear leaver' };
+  await app.authTuna.orgs.invite(`org:${orgId}`, invitation, as(founder));
+  expect((await browser.post('/auth/change-email', { newEmail: 'moved@example.com' })).status).toBe(202);
+  const confirm = tokenIn(await app.mailTo('moved@example.com'), '/auth/change-email/confirm');
+  expect((await browser.post('/auth/change-email/confirm', { token: confirm })).status).toBe(200);
+  await enrolTotp(app, browser);
+  const undo = tokenIn(await app.mailTo(user.email), '/auth/change-email/undo');
+  expect((await app.browser().post('/auth/change-email/undo', { token: undo })).status).toBe(200);
+  const before = (await everything(app)).get('oneTimeToken');
+  for (const subject of [`undo ${user.id}`, `hold ${user.id}`]) expect(before).toContain(subject);
+
+  await app.authTuna.account.erase(user.id, SYSTEM);
+  for (const [model, text] of await everything(app)) {
+    for (const trace of ['leaver', 'moved@', ...(model === 'auditEntry' ? [] : [user.id])])
+      expect([model, trace, text.includes(trace)]).toEqual([model, trace, false]);
+  }
+});
+
+test('the invitation of a mailbox is not lost with an account that never proved it (PR-1)', async () => {
+  const app = await startApp();
+  const { orgs, users } = app.authTuna;
+  const founder = await person(app, 'founder');
+  const { id: orgId } = await orgs.create({ name: 'Org' }, as(founder));
+  await orgs.invite(`org:${orgId}`, { email: 'ada@example.com', role: 'org_member' }, as(founder));
+  await users.erase(await person(app, 'ada'), SYSTEM);
+  const { items } = await orgs.listInvitations(`org:${orgId}`, { isOpen: true });
+  expect(items).toMatchObject([{ email: 'ada@example.com' }]);
+});
+
+test('a person ends the own account in person: no key does, nobody who acts as them, and not before a due new password (PR-1)', async () => {
+  const app = await startApp(
+    {},
+    {
+      routes(host, authTuna) {
+        host.post('/leave/:how', async (req, res) => {
+          const { account, users } = authTuna;
+          const { actor } = req.auth;
+          const id = actor.userId ?? '';
+          await (req.params.how === 'erase' ? account.erase(id, actor) : users.delete(id, actor));
+          res.json({});
+        });
+      },
+    },
+  );
+  const { account, apiKeys, passwords, users } = app.authTuna;
+  const { browser, user } = await app.signedIn();
+  const { key } = await apiKeys.create({ userId: user.id, name: 'x' }, SYSTEM);
+  for (const how of ['erase', 'delete']) {
+    const headers = { authorization: `Bearer ${key}` };
+    expect((await fetch(`${app.url}/leave/${how}`, { method: 'POST', headers })).status).toBe(403);
+  }
+  const borrowed = { ...as(user.id), impersonatorId: 'x' };
+  expect(await codeOf(account.erase(user.id, borrowed))).toBe('forbidden');
+  expect(await codeOf(account.requestDeletion(user.id, { ...as(user.id), apiKeyId: 'x' }))).toBe('forbidden');
+  await passwords.requireChange(user.id, SYSTEM);
+  expect((await browser.post('/leave/erase')).status).toBe(403);
+  await users.get(user.id);
+  await account.erase(user.id, as(user.id));
+  expect(await users.find(user.id)).toBeNull();
 });
