@@ -168,6 +168,13 @@ test('time, chance and the environment come from the runtime', () => {
   expect(wrong).toEqual([]);
 });
 
+test('rows of users are deleted in one place, which minds the counts of superadmins and owners', () => {
+  const deleting = FILES.filter((file) =>
+    /\buser\s*\.delete(Many)?\(/.test(readFileSync(join(SRC, file), 'utf8')),
+  );
+  expect(deleting).toEqual(['core/users/removal.ts']);
+});
+
 test('arctic is imported by one file', () => {
   expect(
     new Set(IMPORTS.filter(({ to }) => to === 'arctic').map(({ from }) => from)).size,

@@ -3,6 +3,7 @@ import { userStays } from '../../core/access/org-owners.js';
 import { addNode } from '../../core/access/scope-nodes.js';
 import type { Core } from '../../core/core.js';
 import { noUser } from '../../core/refusals.js';
+import { SERVICE } from '../../core/users/service-account.js';
 import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError, misconfigured } from '../../errors.js';
@@ -24,6 +25,8 @@ export async function createOrg(core: Core, input: OrgInput, actor: Actor): Prom
   const ownerId = input.ownerId ?? actor.userId;
   const owner = ownerId === null ? null : await core.db.user.findUnique({ where: { id: ownerId } });
   if (ownerId !== null && (owner === null || owner.deletedAt !== null)) throw noUser();
+  if (owner?.kind === SERVICE)
+    throw new AuthTunaError('forbidden', { message: 'A service account cannot own an organization.' });
   const ownerRole = (await core.roleStore.current()).find('org_owner');
   if (ownerRole === null) throw misconfigured('The role org_owner is missing: call ready() first');
 

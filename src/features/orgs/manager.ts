@@ -88,7 +88,8 @@ export class OrgManager {
    *
    * @param input.slug default: made of the name, with a random end where that is taken
    * @param input.ownerId for scripts: the user who becomes the owner
-   * @throws AuthTunaError `invalid_input`; `conflict` with `field` for a slug that is taken or reserved; `forbidden`
+   * @throws AuthTunaError `invalid_input`; `conflict` with `field` for a slug that is taken or reserved; `forbidden`, also for
+   *   a service account as the owner
    */
   async create(
     input: { name: string; slug?: string; metadata?: Readonly<Record<string, unknown>>; ownerId?: string },

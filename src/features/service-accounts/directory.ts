@@ -1,6 +1,7 @@
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
+import { removalOf } from '../../core/users/removal.js';
 import { SERVICE } from '../../core/users/service-account.js';
 
 /** The service accounts that go with the organization that owns them; their keys and roles go along. */
@@ -16,12 +17,13 @@ export class ServiceAccountDirectory implements ScopeDependent {
   }
 
   async removeAt(scopes: readonly string[]): Promise<Write[]> {
-    const { db } = this.#core;
-    const rows = await db.serviceAccount.findMany({
+    const rows = await this.#core.db.serviceAccount.findMany({
       where: { scope: { in: [...scopes] } },
       select: { userId: true },
     });
-    const ids = rows.map(({ userId }) => userId);
-    return ids.length === 0 ? [] : [db.user.deleteMany({ where: { id: { in: ids }, kind: SERVICE } })];
+    const removals = rows.map(({ userId }) =>
+      removalOf(this.#core, userId, { where: { kind: SERVICE }, goingScopes: scopes }),
+    );
+    return (await Promise.all(removals)).flat();
   }
 }

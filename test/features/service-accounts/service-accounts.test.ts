@@ -155,3 +155,32 @@ test('the accounts of an organization go with its scope', async () => {
   expect(await authTuna.apiKeys.verify(key)).toBeNull();
   expect(await authTuna.users.find(bot.id)).toBeNull();
 });
+
+test('a service account owns no organization, so its own one goes without a loss elsewhere (RB-7)', async () => {
+  const app = await startApp();
+  const { apiKeys, orgs, roles, serviceAccounts, users } = app.authTuna;
+  const owner = await person(app, 'owner');
+  const [{ id: home }, { id: other }] = [
+    await orgs.create({ name: 'Home' }, as(owner)),
+    await orgs.create({ name: 'Other' }, as(owner)),
+  ];
+  const bot = await serviceAccounts.create({ orgId: home, name: 'CI' }, as(owner));
+  const scope = `org:${other}`;
+  const assign = (role: string) => codeOf(roles.assign({ userId: bot.id, role, scope }, as(owner)));
+  expect([await assign('org_owner'), await assign('org_admin')]).toEqual(['invalid_input', 'done']);
+  expect(await codeOf(orgs.transfer(other, { toUserId: bot.id }, SYSTEM))).toBe('invalid_input');
+  expect(await codeOf(orgs.create({ name: 'Third', ownerId: bot.id }, SYSTEM))).toBe('forbidden');
+  const { key } = await apiKeys.create({ userId: bot.id, name: 'x' }, as(owner));
+  await orgs.delete(home, as(owner));
+  expect([await apiKeys.verify(key), await users.find(bot.id)]).toEqual([null, null]);
+  expect(await codeOf(roles.unassign({ userId: owner, role: 'org_owner', scope }, SYSTEM))).toBe('conflict');
+});
+
+test('a service account that is restored holds no role, and its keys stay ended', async () => {
+  const { authTuna, bot, owner } = await orgWithOwner();
+  const { key } = await authTuna.apiKeys.create({ userId: bot.id, name: 'x' }, as(owner));
+  await authTuna.serviceAccounts.delete(bot.id, as(owner));
+  await authTuna.users.restore(bot.id, SYSTEM);
+  expect(await authTuna.roles.assignmentsOf(bot.id)).toEqual([]);
+  expect(await authTuna.apiKeys.verify(key)).toBeNull();
+});
