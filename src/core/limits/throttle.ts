@@ -32,6 +32,8 @@ export type ThrottleVerdict =
 export interface Count {
   key: string;
   policy: ThrottlePolicy;
+  /** The account that is guessed at, which decides who may end the wait; none for a name that no account has. */
+  userId?: string | null | undefined;
 }
 
 /** A try at one key: its row, and what that becomes by it. */
@@ -94,16 +96,17 @@ export class Throttle {
    * Counts a try, or refuses it while a wait is running. A refused try is not counted. After a success the caller adds `clear(key)` to its batch.
    *
    * @param key what is guessed at, in clear: `mfa:<userId>`, `step-up:<userId>`; stored as a keyed digest
+   * @param userId the account that is guessed at; null for a name that no account has
    * @throws AuthTunaError `rate_limited` with `retryAfterSeconds`; `unavailable` when it cannot be counted
    */
-  async reserve(key: string, policy: ThrottlePolicy): Promise<void> {
-    const verdict = await this.attempt(key, policy);
+  async reserve(key: string, policy: ThrottlePolicy, userId: string | null = null): Promise<void> {
+    const verdict = await this.attempt(key, policy, userId);
     if (!verdict.allowed) throw rateLimited(verdict.retryAfterSeconds);
   }
 
   /** Like {@link Throttle.reserve}, for a caller that does something of its own about a refusal. */
-  async attempt(key: string, policy: ThrottlePolicy): Promise<ThrottleVerdict> {
-    return (await this.attemptAll([{ key, policy }])).verdict;
+  async attempt(key: string, policy: ThrottlePolicy, userId: string | null = null): Promise<ThrottleVerdict> {
+    return (await this.attemptAll([{ key, policy, userId }])).verdict;
   }
 
   /**
@@ -150,7 +153,7 @@ export class Throttle {
         : await this.#runtime.db.throttle.findMany({ where: { key: { in: waiting.map(({ id }) => id) } } });
       const tries = waiting.map((count): Try => {
         const row = rows.find(({ key }) => key === count.id) ?? null;
-        return { ...count, row, next: nextOf(row, count.policy, now) };
+        return { ...count, row, next: { ...nextOf(row, count.policy, now), userId: count.userId ?? null } };
       });
       for (const { id, key, policy, row } of tries) {
         if (row === null) continue;
@@ -248,7 +251,11 @@ async function isStored(insert: PromiseLike<unknown>): Promise<boolean> {
 }
 
 /** What a row, or none, becomes by one more try. */
-function nextOf(row: ThrottleRow | null, policy: ThrottlePolicy, now: Date): Omit<ThrottleRow, 'key'> {
+function nextOf(
+  row: ThrottleRow | null,
+  policy: ThrottlePolicy,
+  now: Date,
+): Omit<ThrottleRow, 'key' | 'userId'> {
   const isForgotten = row === null || row.seenAt < after(now, -policy.forgetSeconds);
   const failures = isForgotten ? 1 : row.failures + 1;
   return {

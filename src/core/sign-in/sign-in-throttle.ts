@@ -72,7 +72,7 @@ export class SignInThrottle {
 
     const name = canonicalLogin(login);
     const takeBack = await this.#countNetwork(name, actor.ip);
-    const delays = { key: delayKey(accountOf(user, name)), policy: DELAYS };
+    const delays = { key: delayKey(accountOf(user, name)), policy: DELAYS, userId: user?.id };
     await this.#countTowardsClosing('login', name, user, actor, [delays]);
     return async () => {
       await takeBack();
@@ -121,7 +121,7 @@ export class SignInThrottle {
   ): Promise<KnownBrowser | null> {
     const browser = this.#browsers.find(browserCookie, user?.id ?? '');
     if (browser === null) return null;
-    const { allowed } = await this.#core.throttle.attempt(browser.throttleKey, BROWSER_GUESSING);
+    const { allowed } = await this.#core.throttle.attempt(browser.throttleKey, BROWSER_GUESSING, user?.id);
     return allowed ? browser : null;
   }
 
@@ -133,7 +133,7 @@ export class SignInThrottle {
     beside: readonly Count[] = [],
   ): Promise<void> {
     const account = accountOf(user, name);
-    const closing = { key: closingKey(authenticator, account), policy: CLOSING };
+    const closing = { key: closingKey(authenticator, account), policy: CLOSING, userId: user?.id };
     const { key, verdict } = await this.#core.throttle.attemptAll([...beside, closing]);
     if (verdict.allowed) return;
     if (key === closing.key) await this.#offerUnlock(user, name, account, actor);

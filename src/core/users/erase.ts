@@ -42,6 +42,7 @@ export async function eraseUser(core: UserCore, id: string, actor: Actor): Promi
 function tracesRemoved(core: UserCore, { id, email, emailVerifiedAt }: UserRow): Write[] {
   const { db, keys } = core;
   return [
+    db.throttle.deleteMany({ where: { userId: id } }),
     db.outboxMessage.deleteMany({ where: { recipient: keys.lookup(`mail ${email}`) } }),
     db.roleAssignment.updateMany({ where: { assignedById: id }, data: { assignedById: null } }),
     db.teamAssignment.updateMany({ where: { assignedById: id }, data: { assignedById: null } }),

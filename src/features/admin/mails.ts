@@ -1,3 +1,4 @@
+import type { Actor } from '../../actor.js';
 import { notBefore, type Page, type PageQuery, pageOf } from '../../core/page.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 
@@ -40,4 +41,14 @@ export function listMails(
       return { id, template, to, createdAt, availableAt, sentAt, deadAt, attempts, lastError };
     });
   });
+}
+
+/** Checks that an actor may have a mail tried again: their own, one to a person of lower rank, or one to an address that no account has. */
+export async function requireMayRetry(core: SignInCore, id: string, actor: Actor): Promise<void> {
+  await core.access.require(actor, 'users:manage');
+  const row = await core.db.outboxMessage.findUnique({ where: { id } });
+  const to = row === null ? undefined : core.ledger.outbox.open(row)?.to;
+  const user = to === undefined ? null : await core.users.findByEmail(to);
+  if (user !== null && user.id !== actor.userId)
+    await core.access.requireAbove(actor, user.id, 'users:manage');
 }

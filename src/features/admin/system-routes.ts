@@ -4,7 +4,7 @@ import type { AuditFilter } from '../../core/changes/audit.js';
 import { auditLines } from '../../core/changes/audit-export.js';
 import { type Call, type Route, route } from '../../http/route.js';
 import { type AdminContext, frameOf, given, nextUrl } from './admin-pages.js';
-import { listMails } from './mails.js';
+import { listMails, requireMayRetry } from './mails.js';
 import { auditExportQuery, auditQuery, mailsQuery, nothing, pageQuery, statsQuery } from './schemas.js';
 import { listSessions } from './sessions.js';
 import { Statistics, type Stats } from './stats.js';
@@ -163,6 +163,7 @@ function operationRoutes(context: AdminContext): Route[] {
       ...changes('users:manage'),
       answers: { 204: 'no body' },
       async run({ param, actor }) {
+        await requireMayRetry(core, param('id'), actor);
         await mailer.retry(param('id'), actor);
         return { redirectTo: `${path}/mails?status=dead&done=retried` };
       },

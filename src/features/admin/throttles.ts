@@ -22,17 +22,25 @@ export function listWaits(core: SignInCore, query: PageQuery): Promise<Page<Runn
       take,
       ...(after !== null && { cursor: { key: after } }),
     });
-    return rows.map(({ key, ...row }) => ({ id: key, ...row }));
+    return rows.map(({ key, userId: _whose, ...row }) => ({ id: key, ...row }));
   });
 }
 
-/** Ends one wait. @throws AuthTunaError `not_found`, `forbidden` */
+/** Ends one wait: of a person of lower rank, or of a name that no account has. @throws AuthTunaError `not_found`, `forbidden` */
 export async function endWait(core: SignInCore, id: string, actor: Actor): Promise<void> {
   await core.access.require(actor, 'users:manage');
+  const wait = await core.db.throttle.findUnique({ where: { key: id } });
+  if (wait === null) throw noWait();
+  const { userId } = wait;
+  if (userId !== null) await core.access.requireAbove(actor, userId, 'users:manage');
   await core.ledger
     .commit({
-      writes: [core.db.throttle.delete({ where: { key: id } })],
+      writes: [core.db.throttle.delete({ where: { key: id, userId } })],
       facts: [{ type: 'user.unlocked', actor, target: { type: 'throttle', id } }],
     })
-    .catch(whenMissing(() => new AuthTunaError('not_found', { message: 'There is no such wait.' })));
+    .catch(whenMissing(noWait));
+}
+
+function noWait(): AuthTunaError {
+  return new AuthTunaError('not_found', { message: 'There is no such wait.' });
 }

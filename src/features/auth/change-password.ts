@@ -48,7 +48,7 @@ async function requireCurrentPassword(
   actor: Actor,
 ): Promise<void> {
   const bucket = changePasswordKey(userId);
-  await throttle.reserve(bucket, GUESSING);
+  await throttle.reserve(bucket, GUESSING, userId);
   if (await passwords.verify(userId, password)) return void (await throttle.clear(bucket));
   await audit.record({
     type: 'password.changed',

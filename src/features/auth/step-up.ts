@@ -115,7 +115,7 @@ export class StepUp {
   }
 
   async #checkPassword(user: UserRow, password: string, sessionId: string, actor: Actor): Promise<void> {
-    await this.#core.throttle.reserve(stepUpKey(user.id), GUESSING);
+    await this.#core.throttle.reserve(stepUpKey(user.id), GUESSING, user.id);
     if (await this.#core.passwords.verify(user.id, password)) return;
     await this.#core.ledger.commit({
       writes: [],

@@ -143,7 +143,7 @@ async function requireMaker(
     });
   if (proof.password === undefined) throw refused();
   const bucket = `verify-email:${user.id}`;
-  await throttle.reserve(bucket, GUESSING);
+  await throttle.reserve(bucket, GUESSING, user.id);
   if (await passwords.verify(user.id, proof.password)) {
     await db.$transaction([throttle.clear(bucket)]);
     return;

@@ -84,7 +84,7 @@ export class AuthenticatorApp {
     const user = await requireOwn(this.#core, userId, actor);
     const { db, vault } = this.#core;
     const now = this.#core.now();
-    await this.#core.throttle.reserve(codesKey(userId), GUESSING);
+    await this.#core.throttle.reserve(codesKey(userId), GUESSING, userId);
     const row = await db.totp.findUnique({ where: { userId } });
     if (row !== null && row.confirmedAt !== null) throw enrolledAlready();
     const pending = row === null ? [] : this.#pendingSeeds(row, actor);

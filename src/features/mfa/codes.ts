@@ -33,11 +33,11 @@ export class FactorCodes {
    */
   async checkCode(user: UserRow, code: string, actor: Actor): Promise<FactorProof> {
     const recovery = parseRecoveryCode(code);
-    const shared = await this.#core.throttle.attempt(codesKey(user.id), GUESSING);
+    const shared = await this.#core.throttle.attempt(codesKey(user.id), GUESSING, user.id);
     const isClosed = !shared.allowed && shared.isClosed;
     const attempt =
       isClosed && recovery !== null
-        ? await this.#core.throttle.attempt(recoveryKey(user.id), DELAYS)
+        ? await this.#core.throttle.attempt(recoveryKey(user.id), DELAYS, user.id)
         : shared;
     if (!attempt.allowed) throw rateLimited(attempt.retryAfterSeconds);
     const proof =

@@ -268,6 +268,32 @@ test('numbers, mails, waits and jobs are shown; a wait is ended and a mail tried
     expect((await browser.get(`/admin/stats?${query}`)).status).toBe(422);
 });
 
+test('no administrator ends the wait of a person of equal or higher rank, nor of themselves (AD-3)', async () => {
+  const app = await startApp();
+  const { browser } = await administrator(app, 'admin');
+  const boss = await administrator(app);
+  const waitsOf = async (login: string) => {
+    for (let n = 0; n < 8; n += 1)
+      await app.browser().post('/auth/login', { login, password: 'wrong wrong wrong' });
+    const { items } = await json(boss.browser.get('/admin/throttles'), 200);
+    return items.map(({ id }: { id: string }) => `/admin/throttles/${encodeURIComponent(id)}`) as string[];
+  };
+  const known = new Set<string>();
+  for (const [login, status] of [
+    ['superadmin@example.com', 403],
+    ['admin@example.com', 403],
+    ['nobody@example.com', 204],
+  ] as const) {
+    const [path = '', ...others] = (await waitsOf(login)).filter((each) => !known.has(each));
+    expect([login, others]).toEqual([login, []]);
+    known.add(path);
+    expect([login, (await browser.delete(path)).status]).toEqual([login, status]);
+  }
+  const [ofBoss = '', ofModerator = ''] = known;
+  expect((await boss.browser.delete(ofModerator)).status).toBe(204);
+  expect((await boss.browser.delete(ofBoss)).status).toBe(403);
+});
+
 test('an administrator acts as a person for half an hour, marked everywhere, and comes back by one click (AD-5)', async () => {
   const app = await startApp();
   const { browser, id: admin } = await administrator(app);
