@@ -25,13 +25,25 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'postgresql',
-          // What never meets a database is tested once.
+          // What never meets a database, and what does the same on every one, is tested once.
           exclude: [
             ...exclude,
             'test/crypto/**',
             'test/net/**',
             'test/oauth-client/**',
             'test/http/pages/**',
+            'test/http/host-habits.test.ts',
+            'test/http/caller/slow-body.test.ts',
+            'test/http/caller/upgrade.test.ts',
+            'test/http/guards/csrf.test.ts',
+            'test/http/guards/mistakes.test.ts',
+            'test/features/dev-mailbox/**',
+            'test/features/mfa/pages.test.ts',
+            'test/mail/languages.test.ts',
+            'test/security/route-matrix.test.ts',
+            'test/security/timing.test.ts',
+            'test/cli/main.test.ts',
+            'test/core/users/password-policy.test.ts',
             'test/templates/**',
             'test/layers.test.ts',
             'test/docs/**',
