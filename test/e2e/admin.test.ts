@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { SYSTEM } from '../../src/index.js';
 import { PASSWORD, startApp } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
+import { LOOKS } from '../support/looks.js';
 
 const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
 const HOSTILE = `"><img src=x onerror=alert(1)>`;
@@ -12,24 +13,22 @@ const HOSTILE = `"><img src=x onerror=alert(1)>`;
 /** The page as people see it: on a phone and a desk, light and dark; each time axe looks too. */
 async function look(page: Page, name: string): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true });
-  for (const width of [360, 1280]) {
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 800 });
-      await page.screenshot({
-        path: `${SCREENSHOTS}admin-${name}-${width}-${colorScheme}.png`,
-        fullPage: true,
-      });
-      const overflow = await page.evaluate(
-        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-      );
-      expect([name, width, overflow]).toEqual([name, width, 0]);
-      await page.evaluate(`${axe.source}; 0`);
-      const violations = await page.evaluate(
-        "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
-      );
-      expect([name, width, colorScheme, violations]).toEqual([name, width, colorScheme, []]);
-    }
+  for (const [width, colorScheme] of LOOKS) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 800 });
+    await page.screenshot({
+      path: `${SCREENSHOTS}admin-${name}-${width}-${colorScheme}.png`,
+      fullPage: true,
+    });
+    const overflow = await page.evaluate(
+      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+    );
+    expect([name, width, overflow]).toEqual([name, width, 0]);
+    await page.evaluate(`${axe.source}; 0`);
+    const violations = await page.evaluate(
+      "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
+    );
+    expect([name, width, colorScheme, violations]).toEqual([name, width, colorScheme, []]);
   }
 }
 

@@ -5,6 +5,7 @@ import { expect, inject, test } from 'vitest';
 import { BOB, startAcme } from '../support/acme.js';
 import { PASSWORD } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
+import { LOOKS } from '../support/looks.js';
 
 const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
 
@@ -56,50 +57,48 @@ test.runIf(inject('dialect') === 'sqlite')(
     expect(await page.textContent('body')).toContain('owner@acme.example');
 
     for (const locale of ['en', 'de']) {
-      for (const width of [360, 1280]) {
-        for (const colorScheme of ['light', 'dark'] as const) {
-          const context = await chromium.newContext({
-            locale,
-            colorScheme,
-            viewport: { width, height: 800 },
-          });
-          const looked = await context.newPage();
-          const look = async (name: string) => {
-            const kind = `${locale}-${width}-${colorScheme}`;
-            await looked.screenshot({ path: `${SCREENSHOTS}sso-${name}-${kind}.png`, fullPage: true });
-            await looked.evaluate(`${axe.source}; 0`);
-            const found = (await looked.evaluate(
-              "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
-            )) as string[];
-            complaints.push(...found.map((fault) => `${name} ${kind}: ${fault}`));
-            if (
-              await looked.evaluate(
-                'document.documentElement.scrollWidth > document.documentElement.clientWidth',
-              )
+      for (const [width, colorScheme] of LOOKS) {
+        const context = await chromium.newContext({
+          locale,
+          colorScheme,
+          viewport: { width, height: 800 },
+        });
+        const looked = await context.newPage();
+        const look = async (name: string) => {
+          const kind = `${locale}-${width}-${colorScheme}`;
+          await looked.screenshot({ path: `${SCREENSHOTS}sso-${name}-${kind}.png`, fullPage: true });
+          await looked.evaluate(`${axe.source}; 0`);
+          const found = (await looked.evaluate(
+            "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
+          )) as string[];
+          complaints.push(...found.map((fault) => `${name} ${kind}: ${fault}`));
+          if (
+            await looked.evaluate(
+              'document.documentElement.scrollWidth > document.documentElement.clientWidth',
             )
-              complaints.push(`${name} ${kind}: scrolls sideways`);
-          };
-          await looked.goto(`${url}/auth/login`);
-          await look('login-closed');
-          await looked.locator('summary').click();
-          await look('login');
-          await looked.goto(`${url}/auth/social/sso/login`);
-          await look('organization');
-          await looked.goto(`${url}/auth/social/sso/login?email=ada%40nowhere.example`);
-          await look('unknown');
-          await looked.goto(`${url}/auth/login`);
-          await looked.locator('input[name=login]').fill('owner@acme.example');
-          await looked.locator('input[name=password]').fill(PASSWORD);
-          await looked.locator('input[name=password]').press('Enter');
-          await looked.locator('a.button[href*="/social/sso-"]').waitFor();
-          await look('demanded');
-          idp.consents = false;
-          await looked.locator('a.button[href*="/social/sso-"]').click();
-          await looked.waitForURL('**/callback**');
-          await look('canceled');
-          idp.consents = true;
-          await context.close();
-        }
+          )
+            complaints.push(`${name} ${kind}: scrolls sideways`);
+        };
+        await looked.goto(`${url}/auth/login`);
+        await look('login-closed');
+        await looked.locator('summary').click();
+        await look('login');
+        await looked.goto(`${url}/auth/social/sso/login`);
+        await look('organization');
+        await looked.goto(`${url}/auth/social/sso/login?email=ada%40nowhere.example`);
+        await look('unknown');
+        await looked.goto(`${url}/auth/login`);
+        await looked.locator('input[name=login]').fill('owner@acme.example');
+        await looked.locator('input[name=password]').fill(PASSWORD);
+        await looked.locator('input[name=password]').press('Enter');
+        await looked.locator('a.button[href*="/social/sso-"]').waitFor();
+        await look('demanded');
+        idp.consents = false;
+        await looked.locator('a.button[href*="/social/sso-"]').click();
+        await looked.waitForURL('**/callback**');
+        await look('canceled');
+        idp.consents = true;
+        await context.close();
       }
     }
     expect(complaints).toEqual([]);
