@@ -1,5 +1,4 @@
 import type { Actor } from '../../actor.js';
-import { requireInPerson } from '../access/credential.js';
 import { ownershipsEnded } from '../access/org-owners.js';
 import { SuperadminGuard } from '../access/superadmins.js';
 import { scopesChanged } from '../access/versions.js';
@@ -7,13 +6,14 @@ import type { Write } from '../changes/ledger.js';
 import { noUser, whenMissing } from '../refusals.js';
 import { standInFor } from '../tokens/recipient.js';
 import type { UserRow } from '../user.js';
+import { requireMayEnd } from './own-account.js';
 import { removalOf, whyNotEnded } from './removal.js';
 import type { UserCore } from './user-core.js';
 
 /** {@link UserManager.erase} */
 export async function eraseUser(core: UserCore, id: string, actor: Actor): Promise<void> {
   const { db } = core;
-  if (actor.userId === id) await requireInPerson(actor);
+  if (actor.userId === id) await requireMayEnd(id, actor);
   else await core.access.requireAbove(actor, id, 'users:manage');
   const superadmins = new SuperadminGuard(core);
   const seen = await superadmins.observe();

@@ -8,6 +8,19 @@ export const SERVICE = 'service';
 
 const MANAGE = 'apikeys:manage';
 
+/** An account for a program: a user of the kind `service`. Its keys come from `apiKeys.create`, its roles from `roles.assign`. */
+export interface ServiceAccount {
+  /** Of the user. */
+  id: string;
+  kind: 'service';
+  /** The organization that looks after it. */
+  orgId: string;
+  name: string;
+  createdById: string | null;
+  createdAt: Date;
+  suspendedAt: Date | null;
+}
+
 /**
  * Checks that an actor may look after a service account and hold its keys: `apikeys:manage` and a rank above the account's, at the organization
  * that owns it and wherever else the account holds a role or owns something. A holder of a key of the account acts with all of that.

@@ -2,7 +2,6 @@ import type { Actor } from '../../actor.js';
 import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { EventType } from '../../events.js';
-import { requireInPerson } from '../access/credential.js';
 import { ownershipsEnded } from '../access/org-owners.js';
 import { LAST_SUPERADMIN, SuperadminGuard } from '../access/superadmins.js';
 import { scopesChanged } from '../access/versions.js';
@@ -11,6 +10,7 @@ import type { Topic } from '../invalidation.js';
 import { invalid, noUser } from '../refusals.js';
 import type { UserRow } from '../user.js';
 import { keysEnded } from './ended-keys.js';
+import { requireMayEnd } from './own-account.js';
 import { whyNotEnded } from './removal.js';
 import { basicRoleWrites, requireUserRow, type UserCore } from './user-core.js';
 
@@ -56,7 +56,7 @@ export async function unsuspendUser(core: UserCore, id: string, reason: string, 
 
 /** {@link UserManager.delete} */
 export async function deleteUser(core: UserCore, id: string, actor: Actor): Promise<void> {
-  if (actor.userId === id) await requireInPerson(actor);
+  if (actor.userId === id) await requireMayEnd(id, actor);
   else await core.access.requireAbove(actor, id, 'users:manage');
   const { user, superadmins, seen, held } = await observed(core, id);
   const now = core.now();

@@ -1,6 +1,7 @@
-import { type Actor, isSystem } from '../../actor.js';
+import type { Actor } from '../../actor.js';
 import type { Core } from '../../core/core.js';
 import { noUser, whenMissing } from '../../core/refusals.js';
+import { requireSelf } from '../../core/users/own-account.js';
 import { AuthTunaError } from '../../errors.js';
 
 /** How a user stands to something of `privacy.consents`. */
@@ -52,7 +53,7 @@ export class Consents {
 
   /** {@link AccountManager.giveConsent} */
   async give(userId: string, purpose: string, actor: Actor): Promise<void> {
-    requireOwn(userId, actor);
+    requireSelf(userId, actor);
     const { db, ledger, users } = this.#core;
     const { version } = this.#declared(purpose);
     if ((await users.find(userId)) === null) throw noUser();
@@ -81,7 +82,7 @@ export class Consents {
 
   /** {@link AccountManager.withdrawConsent} */
   async withdraw(userId: string, purpose: string, actor: Actor): Promise<void> {
-    requireOwn(userId, actor);
+    requireSelf(userId, actor);
     const { db, ledger } = this.#core;
     if (this.#declared(purpose).required)
       throw new AuthTunaError('conflict', { message: 'An account needs this. Delete the account instead.' });
@@ -118,10 +119,4 @@ export class Consents {
       throw new AuthTunaError('not_found', { message: 'There is nothing of this name to agree to.' });
     return declared;
   }
-}
-
-/** Nobody agrees to something for another person. */
-function requireOwn(userId: string, actor: Actor): void {
-  if (isSystem(actor)) return;
-  if (actor.userId !== userId || actor.impersonatorId !== undefined) throw new AuthTunaError('forbidden');
 }

@@ -1,9 +1,9 @@
-import { type Actor, isSystem, SYSTEM } from '../../actor.js';
-import { requireInPerson } from '../../core/access/credential.js';
+import { type Actor, SYSTEM } from '../../actor.js';
 import { noticeTo } from '../../core/changes/outbox.js';
 import type { Core } from '../../core/core.js';
 import type { Job } from '../../core/instances/jobs.js';
 import { noUser, whenMissing, whenTaken } from '../../core/refusals.js';
+import { requireMayEnd } from '../../core/users/own-account.js';
 import { lastOfItsKind } from '../../core/users/removal.js';
 import { AuthTunaError } from '../../errors.js';
 import { after } from '../../time.js';
@@ -30,7 +30,7 @@ export class AccountDeletions {
     const { db, config, ledger, users } = this.#core;
     const user = await users.row(userId);
     if (user === null || user.deletedAt !== null) throw noUser();
-    await requireOwn(userId, actor);
+    await requireMayEnd(userId, actor);
     const refusal = await lastOfItsKind(this.#core, user);
     if (refusal !== null) throw refusal;
     const now = this.#core.now();
@@ -61,7 +61,7 @@ export class AccountDeletions {
 
   /** {@link AccountManager.cancelDeletion} */
   async cancel(userId: string, actor: Actor): Promise<void> {
-    await requireOwn(userId, actor);
+    await requireMayEnd(userId, actor);
     await this.#core.ledger
       .commit({
         writes: [this.#core.db.accountDeletion.delete({ where: { userId } })],
@@ -114,10 +114,4 @@ export class AccountDeletions {
       return false;
     }
   }
-}
-
-/** A person decides this for themselves; an administrator suspends, deletes or erases instead. */
-async function requireOwn(userId: string, actor: Actor): Promise<void> {
-  if (actor.userId !== userId && !isSystem(actor)) throw new AuthTunaError('forbidden');
-  await requireInPerson(actor);
 }

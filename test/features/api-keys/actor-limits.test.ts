@@ -8,7 +8,7 @@ import { codeOf, person } from '../../support/people.js';
 async function hostOfManagers() {
   let org = '';
   const app = await startApp(
-    {},
+    { privacy: { consents: { news: { version: '1', label: 'News by mail' } } } },
     {
       routes: (express, tuna) =>
         void express.post(
@@ -25,6 +25,9 @@ async function hostOfManagers() {
               key: () => tuna.apiKeys.create({ userId: actor.userId ?? '', name: 'Second' }, actor),
               handOver: () =>
                 tuna.handOver.issue({ audience: 'https://other.example', nonce: 'n'.repeat(32) }, actor),
+              consent: () => tuna.account.giveConsent(actor.userId ?? '', 'news', actor),
+              factor: () => tuna.mfa.beginTotp(actor.userId ?? '', actor),
+              leave: () => tuna.account.requestDeletion(actor.userId ?? '', actor),
             };
             res.json(await codeOf(acts[String(req.params.what)]?.() ?? Promise.resolve()));
           },
@@ -39,7 +42,8 @@ async function hostOfManagers() {
   return { ...app, boss, target, asked };
 }
 
-const ACTS = ['assign', 'suspend', 'rename', 'found', 'key', 'handOver'];
+const OF_PEOPLE = ['consent', 'factor', 'leave'];
+const ACTS = ['assign', 'suspend', 'rename', 'found', 'key', 'handOver', ...OF_PEOPLE];
 
 test('the actor of a limited key or token can do by managers what the credential can do, and no more (AK-3, D2)', async () => {
   const { authTuna, boss, asked } = await hostOfManagers();
@@ -56,6 +60,9 @@ test('the actor of a limited key or token can do by managers what the credential
   const { access_token: full } = await authTuna.bearer.issue(boss, { amr: ['pwd'] }, SYSTEM);
   expect(await asked({ authorization: `Bearer ${whole}` }, 'assign')).toBe('done');
   expect(await asked({ authorization: `Bearer ${full}` }, 'suspend')).toBe('done');
+  // A key is no person, however much it may do.
+  for (const act of OF_PEOPLE)
+    expect([act, await asked({ authorization: `Bearer ${whole}` }, act)]).toEqual([act, 'forbidden']);
   // Neither makes a credential that outlives it.
   for (const credential of [whole, full])
     for (const act of ['key', 'handOver'])
