@@ -1,5 +1,5 @@
 import { type Actor, requireUnrestricted, SYSTEM } from '../../actor.js';
-import { planAssign } from '../../core/access/assignment-plans.js';
+import { type AssignmentPlan, planAssign } from '../../core/access/assignment-plans.js';
 import type { Write } from '../../core/changes/ledger.js';
 import type { Core } from '../../core/core.js';
 import { domainOf } from '../../core/identifiers.js';
@@ -66,13 +66,22 @@ export async function acceptInvitation(
   };
   await core.ledger
     .commit(change)
-    // The role is held already: the invitation is spent all the same.
-    .catch((error: unknown) => {
+    // The role is held already: the invitation is spent all the same, and an end that the role has is taken away.
+    .catch(async (error: unknown) => {
       if (!isUniqueViolation(error)) throw error;
-      return core.ledger.commit({ writes: spend, facts: [accepted] });
+      await core.ledger.commit({ writes: spend, facts: [accepted] });
+      if (await holdsWithoutEnd(core, plan)) return;
+      await asInviter(core, row, (inviter) => core.roles.assign({ userId, role, scope }, inviter));
     })
     .catch(whenMissing(() => core.tokens.missed(live)));
   return { scope, role };
+}
+
+/** Whether the role of a plan is held there already, and has no end. */
+export async function holdsWithoutEnd({ db }: Core, { place }: AssignmentPlan): Promise<boolean> {
+  const { userId, role, scope } = place;
+  const where = { userId_roleId_scope: { userId, roleId: role.id, scope } };
+  return (await db.roleAssignment.findUnique({ where }))?.expiresAt === null;
 }
 
 /** The writes after which an invitation cannot be accepted again. */

@@ -1,5 +1,5 @@
 import type { Actor } from '../../actor.js';
-import { type AssignmentPlan, planAssign } from '../../core/access/assignment-plans.js';
+import { planAssign } from '../../core/access/assignment-plans.js';
 import { requireKnown } from '../../core/access/scope-nodes.js';
 import type { Fact } from '../../core/changes/audit.js';
 import type { Core } from '../../core/core.js';
@@ -9,7 +9,7 @@ import { type Db, isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { EventType } from '../../events.js';
 import { after } from '../../time.js';
-import { asInviter } from './accept-invitation.js';
+import { asInviter, holdsWithoutEnd } from './accept-invitation.js';
 import { memberPermission, requireAt } from './guard.js';
 import { requireMayOffer, takeFromQuota } from './invitations.js';
 import { requireAllowedAddress } from './members.js';
@@ -182,12 +182,6 @@ export async function acceptInvitationLink(
       throw await plan.refusalOf(error);
     });
   return { scope, role };
-}
-
-async function holdsWithoutEnd({ db }: Core, { place }: AssignmentPlan): Promise<boolean> {
-  const { userId, role, scope } = place;
-  const where = { userId_roleId_scope: { userId, roleId: role.id, scope } };
-  return (await db.roleAssignment.findUnique({ where }))?.expiresAt === null;
 }
 
 export function toInvitationLink({ secretHash: _internal, usesLeft, ...link }: LinkRow): InvitationLink {

@@ -84,6 +84,17 @@ test('the inviter must be allowed to give the role when it is sent and when it i
   expect((await accept(invited.browser, await tokenFor('new@example.com'))).status).toBe(200);
 });
 
+test('an invitation to a role that the person holds for a while makes it one without an end (IN-3)', async () => {
+  const { authTuna, owner, scope, tokenFor, browserOf, accept, clock } = await inviting();
+  const { user, browser } = await browserOf('new@example.com');
+  const expiresAt = new Date(clock.now().getTime() + 3_600_000);
+  await authTuna.roles.assign({ userId: user.id, role: 'org_member', scope, expiresAt }, SYSTEM);
+  await authTuna.orgs.invite(scope, { email: 'new@example.com', role: 'org_member' }, as(owner));
+  expect((await accept(browser, await tokenFor('new@example.com'))).status).toBe(200);
+  clock.advance({ hours: 2 });
+  expect(await authTuna.access.can(user.id, 'org:read', scope)).toBe(true);
+});
+
 test('of fifty parallel accepts one makes the membership (IN-3)', async () => {
   const { authTuna, owner, scope, tokenFor, browserOf } = await inviting();
   await authTuna.orgs.invite(scope, { email: 'new@example.com', role: 'org_member' }, as(owner));
