@@ -60,6 +60,7 @@ export type { SignInResult } from './core/sign-in/sign-in.js';
 export type { ImportedUser, ImportOptions, ImportProblem, ImportReport } from './core/users/imported-user.js';
 export type { NewUser } from './core/users/new-user.js';
 export type { PasswordManager } from './core/users/passwords.js';
+export type { ServiceAccount } from './core/users/service-account.js';
 export type { UserChange } from './core/users/update-user.js';
 export type { UserQuery } from './core/users/user-list.js';
 export type { UserManager } from './core/users/users.js';
@@ -97,7 +98,7 @@ export type { Resource, ResourceManager, ResourceQuery } from './features/orgs/r
 export type { Team, TeamManager, TeamQuery } from './features/orgs/teams.js';
 export type { Passkey, PasskeyManager } from './features/passkeys/manager.js';
 export type { PasswordlessManager } from './features/passwordless/manager.js';
-export type { ServiceAccount, ServiceAccountManager } from './features/service-accounts/manager.js';
+export type { ServiceAccountManager } from './features/service-accounts/manager.js';
 export type { SocialAccount } from './features/social/identities.js';
 export type { SocialManager, SocialOutcome } from './features/social/manager.js';
 export type {

@@ -6,6 +6,7 @@ import type { JobManager } from '../../core/instances/jobs.js';
 import type { Page, PageQuery } from '../../core/page.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
+import type { ServiceAccount } from '../../core/users/service-account.js';
 
 /** A mail that was given up. */
 export interface DeadMail {
@@ -75,17 +76,6 @@ export interface AdminMember {
   since: Date;
 }
 
-/** A service account; see features/service-accounts. */
-export interface AdminServiceAccount {
-  id: string;
-  kind: 'service';
-  orgId: string;
-  name: string;
-  createdById: string | null;
-  createdAt: Date;
-  suspendedAt: Date | null;
-}
-
 /** What is said of a new API key. */
 export interface NewKey {
   name: string;
@@ -146,9 +136,9 @@ export interface AdminParts {
     revoke(id: string, actor: Actor): Promise<void>;
   };
   readonly serviceAccounts: {
-    create(input: { orgId: string; name: string }, actor: Actor): Promise<AdminServiceAccount>;
-    get(id: string, actor: Actor): Promise<AdminServiceAccount>;
-    list(query: PageQuery & { orgId?: string }, actor: Actor): Promise<Page<AdminServiceAccount>>;
+    create(input: { orgId: string; name: string }, actor: Actor): Promise<ServiceAccount>;
+    get(id: string, actor: Actor): Promise<ServiceAccount>;
+    list(query: PageQuery & { orgId?: string }, actor: Actor): Promise<Page<ServiceAccount>>;
     delete(id: string, actor: Actor): Promise<void>;
   };
   readonly auth: { requestPasswordReset(email: string, actor: Actor): Promise<unknown> };

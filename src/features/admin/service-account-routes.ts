@@ -1,8 +1,9 @@
+import type { ServiceAccount } from '../../core/users/service-account.js';
 import type { PageInput } from '../../http/pages/views.js';
 import { type Call, type Route, type RouteAnswer, route } from '../../http/route.js';
 import { type AdminContext, frameOf, given, nextUrl } from './admin-pages.js';
 import { withEnd } from './keys.js';
-import type { AdminServiceAccount, NewKey } from './parts.js';
+import type { NewKey } from './parts.js';
 import { keyBody, keyForm, nothing, pageQuery, serviceAccountBody, serviceAccountsQuery } from './schemas.js';
 import { changes, reads } from './user-routes.js';
 
@@ -21,7 +22,7 @@ export function serviceAccountRoutes(context: AdminContext): Route[] {
 const pathOf = ({ path }: AdminContext, id: string) => `${path}/service-accounts/${encodeURIComponent(id)}`;
 
 /** With the names of their organizations, by one query. */
-async function withOrgs({ parts }: AdminContext, accounts: readonly AdminServiceAccount[]) {
+async function withOrgs({ parts }: AdminContext, accounts: readonly ServiceAccount[]) {
   const rows = await parts.core.db.organization.findMany({
     where: { id: { in: [...new Set(accounts.map(({ orgId }) => orgId))] } },
     select: { id: true, name: true },
@@ -177,7 +178,7 @@ function keyRoutes(context: AdminContext): Route[] {
   ];
 }
 
-/** Of service accounts alone: whoever sees the key of a person could act as that person. */
+/** Of service accounts alone: a person who saw the key of another could act as them. */
 async function create({ parts }: AdminContext, { param, actor }: Call<unknown>, input: NewKey) {
   const account = await parts.serviceAccounts.get(param('id'), actor);
   return parts.apiKeys.create({ ...input, userId: account.id }, actor);

@@ -4,24 +4,11 @@ import { requireKnown } from '../../core/access/scope-nodes.js';
 import type { Core } from '../../core/core.js';
 import { type Page, pageOf } from '../../core/page.js';
 import { invalid } from '../../core/refusals.js';
-import { requireServiceManager, SERVICE } from '../../core/users/service-account.js';
+import { requireServiceManager, SERVICE, type ServiceAccount } from '../../core/users/service-account.js';
 import { validate } from '../../core/validate.js';
 import { newId } from '../../crypto/random.js';
 import { AuthTunaError } from '../../errors.js';
 import { createInput, listQuery } from './schemas.js';
-
-/** An account for a program: a user of the kind `service`. Its keys come from `apiKeys.create`, its roles from `roles.assign`. */
-export interface ServiceAccount {
-  /** Of the user. */
-  id: string;
-  kind: 'service';
-  /** The organization that looks after it. */
-  orgId: string;
-  name: string;
-  createdById: string | null;
-  createdAt: Date;
-  suspendedAt: Date | null;
-}
 
 interface Row {
   userId: string;
