@@ -16,11 +16,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { freePort } from './free-port.js';
 
 const LIMIT_MS = 60_000;
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -262,15 +262,6 @@ async function answerProblem(child, port, ended) {
     child.kill('SIGTERM');
     await ended;
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** The first program of the README, with the guard of the example that follows it. */

@@ -25,8 +25,8 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
+import { freePort } from './free-port.js';
 
 const [rootArgument, part = ''] = process.argv.slice(2);
 if (rootArgument === undefined) {
@@ -184,15 +184,6 @@ async function followed(page) {
 /** Whether a block is a file of its page: its fence names the file behind the language. */
 function isFile({ info }) {
   return /^[a-z]+ [\w-]+\.[a-z]+$/.test(info);
-}
-
-async function freePort() {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Compiles snippets, each as a module of its own whose lines are numbered as in its page. */
