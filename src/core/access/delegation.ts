@@ -3,7 +3,7 @@ import { type CompiledRole, holds } from './role-catalog.js';
 
 /*
  * Who may change what: pure decisions over what an actor holds along a chain of scopes. Together they keep two promises. No sequence of
- * permitted changes gives a right or a rank that nobody in the sequence could have given. And nothing is taken from a person of equal or
+ * permitted changes gives a right or a rank that its actors could not have given. And nothing is taken from a person of equal or
  * higher rank. docs/access.md has the same rules as one table.
  */
 

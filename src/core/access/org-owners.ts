@@ -56,7 +56,7 @@ export async function hasOneOwner(db: Db, scope: string): Promise<boolean> {
 
 /**
  * For the batch that deletes a user: takes every ownership of an organization away, each with its count. The last write misses when the user
- * became an owner meanwhile; it stands behind the write that marks the user as deleted, after which nobody makes them one.
+ * became an owner meanwhile; it stands behind the write that marks the user as deleted, who cannot become an owner after that.
  */
 export async function ownershipsEnded(db: Db, catalog: RoleCatalog, userId: string): Promise<Write[]> {
   const owned = { userId, ...ownerAssignments(catalog) };

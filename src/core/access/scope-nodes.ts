@@ -132,7 +132,7 @@ export async function requireChain({ scopeTree }: RoleCore, scope: string): Prom
 }
 
 /**
- * Refuses a scope that is not registered, that the host's tables do not know and at which nobody holds anything.
+ * Refuses a scope that does not exist: it is not registered, the host's tables do not know it, and no role is held there.
  *
  * @throws AuthTunaError `not_found`
  */

@@ -4,8 +4,8 @@ import { endedBecause, type LifetimeFrom } from './lifetime.js';
 import type { SessionRead } from './session-reader.js';
 
 /**
- * Until when somebody may act as another person in this session, in milliseconds: `Infinity` for a session in which nobody does, and 0 when
- * the right to do so is gone.
+ * The time, in milliseconds, until which an administrator may act as the person of a session. `Infinity` for an ordinary session, 0 when the
+ * right is gone.
  *
  * That right ends with the session that acting was begun from, with `users:impersonate`, and with a rank above every role of the person.
  * @see docs/requirements.md AD-5

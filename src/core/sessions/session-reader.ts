@@ -13,7 +13,7 @@ export interface SessionRead {
   row: LoadedSession;
   /** The user's assignments, with what their teams hold. */
   held: readonly AssignmentRow[];
-  /** Of a session in which somebody acts as another person: the one it was begun from, with its user's roles. Null when it is gone, and for every other session. */
+  /** For a session in which an administrator acts as another person: their own session, with their roles. Null when it is gone; null for others. */
   own: { row: LoadedSession; held: readonly AssignmentRow[] } | null;
   catalog: RoleCatalog;
   /** Of the tree of scopes. */
