@@ -1,4 +1,4 @@
-export function startPostgresql(): Promise<{
+export function startPostgresql(parent?: string): Promise<{
   /** The URL of a database on this server. */
   urlOf(database: string): string;
   stop(): Promise<void>;

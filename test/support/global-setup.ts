@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PrismaLibSql } from '@prisma/adapter-libsql';
@@ -15,13 +15,22 @@ declare module 'vitest' {
   }
 }
 
+/** In memory where there is room, which saves a sixth of the time: nothing has to outlive the run. */
+const PARENT = hasRoom('/dev/shm') ? '/dev/shm' : tmpdir();
+
+function hasRoom(folder: string): boolean {
+  if (!existsSync(folder)) return false;
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize > 4 * 2 ** 30; // a container often has no more than 64 MiB of it
+}
+
 /** Once per project: a migrated template, and for PostgreSQL the one server of the run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   return project.config.provide.dialect === 'postgresql' ? setUpPostgresql(project) : setUpSqlite(project);
 }
 
 async function setUpSqlite(project: TestProject): Promise<() => Promise<void>> {
-  const folder = mkdtempSync(join(tmpdir(), 'authtuna-test-'));
+  const folder = mkdtempSync(join(PARENT, 'authtuna-test-'));
   const templateUrl = `file:${join(folder, 'template.db')}`;
   await prepare(templateUrl);
   // The tables may still stand in the write-ahead log beside the file, which a copy of the file would not have.
@@ -33,7 +42,7 @@ async function setUpSqlite(project: TestProject): Promise<() => Promise<void>> {
 }
 
 async function setUpPostgresql(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startPostgresql();
+  const server = await startPostgresql(PARENT);
   try {
     const templateUrl = server.urlOf('template');
     await administer(server.urlOf('postgres'), 'CREATE DATABASE "template"');
