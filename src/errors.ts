@@ -155,3 +155,14 @@ export class AuthTunaError extends Error {
 export function misconfigured(message: string, cause?: unknown): AuthTunaError {
   return new AuthTunaError('misconfigured', { message }, cause === undefined ? undefined : { cause });
 }
+
+/**
+ * Refuses options that a function does not have: a misspelled one would otherwise leave the default in force.
+ *
+ * @throws AuthTunaError `misconfigured`, naming the option and those that there are
+ */
+export function requireKnownOptions(where: string, options: object, known: readonly string[]): void {
+  const odd = Object.keys(options).find((option) => !known.includes(option));
+  if (odd !== undefined)
+    throw misconfigured(`${where}: ${odd} is not an option; there are ${known.join(', ')}`);
+}

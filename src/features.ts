@@ -9,7 +9,7 @@ import { createSignIn, type SignInCore } from './core/sign-in/create-sign-in.js'
 import { SecondFactors } from './core/sign-in/second-factors.js';
 import type { Sweep } from './core/sweep.js';
 import { PasswordHasher } from './crypto/password-hash.js';
-import { AuthTunaError } from './errors.js';
+import { AuthTunaError, requireKnownOptions } from './errors.js';
 import { AccountManager } from './features/account/manager.js';
 import { accountFeature } from './features/account/routes.js';
 import type { AdminRouterOptions } from './features/admin/admin-pages.js';
@@ -75,6 +75,7 @@ import { webhookDeliverySweep } from './features/webhooks/sweep.js';
 import type { Authenticator } from './http/caller/authenticators.js';
 import type { RequestReader } from './http/caller/request-facts.js';
 import { EnrollmentGuard } from './http/guards/enrollment.js';
+import { called } from './http/guards/host-middleware.js';
 import type { HttpKit, RouterOptions } from './http/kit.js';
 import { mount } from './http/mount.js';
 import { ProviderMetadata } from './oauth-client/metadata.js';
@@ -234,9 +235,8 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
       new TokenAuthenticator(core, accessTokens, proofs),
     ],
     routers(http, operations) {
-      const { mountPaths } = config;
       const routers = {
-        auth(options?: RouterOptions) {
+        auth: withPages('routers.auth', (options) => {
           const router = Router();
           if (devMailbox !== null)
             router.use(
@@ -247,66 +247,105 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
               mount(http, devMailboxFeature(devMailbox, http)),
             );
           return router.use(mount(http, authFeature(auth, http, options)), ...http.headers);
-        },
-        passwordless: (options?: RouterOptions) =>
+        }),
+        passwordless: withPages('routers.passwordless', (options) =>
           mount(http, passwordlessFeature(passwordless, http, options)),
-        mfa: (options?: RouterOptions) => mount(http, mfaFeature(mfa, policy, http, options)),
-        passkeys: (options?: RouterOptions) => mount(http, passkeysFeature(passkeys, auth, http, options)),
-        social: (options?: RouterOptions) =>
+        ),
+        mfa: withPages('routers.mfa', (options) => mount(http, mfaFeature(mfa, policy, http, options))),
+        passkeys: withPages('routers.passkeys', (options) =>
+          mount(http, passkeysFeature(passkeys, auth, http, options)),
+        ),
+        social: withPages('routers.social', (options) =>
           Router()
             .use('/connections', mount(http, ssoFeature(sso, http)))
             .use(mount(http, socialFeature(social, http, options))),
+        ),
         bearer: () => mount(http, bearerFeature(bearer, proofs, http)),
-        deviceAuthorization: (options?: RouterOptions) => mount(http, deviceFeature(devices, http, options)),
+        deviceAuthorization: withPages('routers.deviceAuthorization', (options) =>
+          mount(http, deviceFeature(devices, http, options)),
+        ),
         remote: () => mount(http, remoteFeature(core, handOver, http)),
-        apiKeys: (options?: RouterOptions) => mount(http, apiKeysFeature(apiKeys, core, http, options)),
-        account: (options?: RouterOptions) =>
+        apiKeys: withPages('routers.apiKeys', (options) =>
+          mount(http, apiKeysFeature(apiKeys, core, http, options)),
+        ),
+        account: withPages('routers.account', (options) =>
           mount(http, accountFeature(account, { mfa, passkeys, social }, http, options)),
-        admin: (options?: AdminRouterOptions) =>
-          mount(
-            http,
-            adminFeature(
-              {
-                core: core as unknown as SignInCore,
-                apiKeys,
-                auth,
-                mfa,
-                orgs,
-                serviceAccounts,
-                webhooks,
-                ...operations,
-              },
+        ),
+        admin: withOptions<AdminRouterOptions>(
+          'routers.admin',
+          ['pages', 'userColumns', 'links'],
+          (options) =>
+            mount(
               http,
-              options,
+              adminFeature(
+                {
+                  core: core as unknown as SignInCore,
+                  apiKeys,
+                  auth,
+                  mfa,
+                  orgs,
+                  serviceAccounts,
+                  webhooks,
+                  ...operations,
+                },
+                http,
+                options,
+              ),
             ),
-          ),
-        orgs: (options?: RouterOptions) =>
+        ),
+        orgs: withPages('routers.orgs', (options) =>
           mount(http, orgsFeature({ core, orgs, projects, teams }, http, options)),
+        ),
       };
-      return {
-        ...routers,
-        mountAll: (options) =>
-          Router()
-            // Where password managers send people. @see W3C A Well-Known URL for Changing Passwords
-            .get('/.well-known/change-password', (_req, res) =>
-              http.views.redirect(res, `${config.paths.auth}/change-password`),
-            )
-            .use(mountPaths.auth, routers.auth(options))
-            .use(`${mountPaths.auth}/passwordless`, routers.passwordless(options))
-            .use(`${mountPaths.auth}/mfa`, routers.mfa(options))
-            .use(`${mountPaths.auth}/passkeys`, routers.passkeys(options))
-            .use(`${mountPaths.auth}/social`, routers.social(options))
-            .use(`${mountPaths.auth}/token`, routers.bearer())
-            .use(`${mountPaths.auth}/device`, routers.deviceAuthorization(options))
-            .use(`${mountPaths.auth}/remote`, routers.remote())
-            .use(`${mountPaths.auth}/api-keys`, routers.apiKeys(options))
-            .use(mountPaths.account, routers.account(options))
-            .use(mountPaths.admin, routers.admin(options))
-            .use(mountPaths.orgs, routers.orgs(options))
-            .use(mountPaths.auth, unknownPage(http)),
-      };
+      const mountAll = withPages('router', (options) => everyRouter(http, routers, options));
+      return { ...routers, mountAll };
     },
   };
+}
+
+/** Every router at its usual place. */
+function everyRouter(
+  http: HttpKit,
+  routers: AuthTuna['routers'],
+  options: RouterOptions | undefined,
+): Router {
+  const { mountPaths, paths } = http.config;
+  return (
+    Router()
+      // Where password managers send people. @see W3C A Well-Known URL for Changing Passwords
+      .get('/.well-known/change-password', (_req, res) =>
+        http.views.redirect(res, `${paths.auth}/change-password`),
+      )
+      .use(mountPaths.auth, routers.auth(options))
+      .use(`${mountPaths.auth}/passwordless`, routers.passwordless(options))
+      .use(`${mountPaths.auth}/mfa`, routers.mfa(options))
+      .use(`${mountPaths.auth}/passkeys`, routers.passkeys(options))
+      .use(`${mountPaths.auth}/social`, routers.social(options))
+      .use(`${mountPaths.auth}/token`, routers.bearer())
+      .use(`${mountPaths.auth}/device`, routers.deviceAuthorization(options))
+      .use(`${mountPaths.auth}/remote`, routers.remote())
+      .use(`${mountPaths.auth}/api-keys`, routers.apiKeys(options))
+      .use(mountPaths.account, routers.account(options))
+      .use(mountPaths.admin, routers.admin(options))
+      .use(mountPaths.orgs, routers.orgs(options))
+      .use(mountPaths.auth, unknownPage(http))
+  );
+}
+
+/** A router that takes these options and no others. */
+function withOptions<O extends object>(
+  name: string,
+  known: readonly string[],
+  make: (options?: O) => Router,
+): (options?: O) => Router {
+  return called(name, (options) => {
+    requireKnownOptions(name, options ?? {}, known);
+    return make(options);
+  });
+}
+
+function withPages(name: string, make: (options?: RouterOptions) => Router) {
+  return withOptions<RouterOptions>(name, ['pages'], make);
 }
 
 /** An address below ours that leads nowhere, for a browser that opens it. Scripts and the host's own sign-in page go on. */

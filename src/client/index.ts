@@ -95,8 +95,12 @@ const SUPERSEDED_MS = 250;
  *
  *     const client = createAuthTunaClient();
  *     await client.passkeys.signIn();
+ *
+ * @throws TypeError for an option that there is not
  */
 export function createAuthTunaClient(options: ClientOptions = {}): AuthTunaClient {
+  const odd = Object.keys(options).find((option) => option !== 'authPath' && option !== 'fetch');
+  if (odd !== undefined) throw new TypeError(`createAuthTunaClient: ${odd} is not an option`);
   const { authPath = '/auth', fetch: send = globalThis.fetch.bind(globalThis) } = options;
 
   const client: AuthTunaClient = {

@@ -101,6 +101,11 @@ const emailDomain = z.string().transform((given, context) => {
   return z.NEVER;
 });
 
+const HOOKS: readonly string[] = Object.keys({
+  beforeSignUp: true,
+  beforeSignIn: true,
+} satisfies Record<keyof Hooks, true>);
+
 const MODEL_NAME = /^[A-Z][A-Za-z0-9_]{0,63}$/;
 
 const rateLimit = z.strictObject({
@@ -378,7 +383,13 @@ export const schema = z.strictObject({
     .optional(),
   resolveScope: aFunction<NonNullable<AuthTunaOptions['resolveScope']>>().optional(),
   resolveScopes: aFunction<NonNullable<AuthTunaOptions['resolveScopes']>>().optional(),
-  hooks: z.custom<Hooks>((value) => typeof value === 'object' && value !== null).optional(),
+  hooks: z
+    .custom<Hooks>((value) => typeof value === 'object' && value !== null)
+    .superRefine((hooks, context) => {
+      const keys = Object.keys(hooks).filter((name) => !HOOKS.includes(name));
+      if (keys.length > 0) context.addIssue({ code: 'unrecognized_keys', keys, input: { ...hooks } });
+    })
+    .optional(),
   logger: anObjectWith<Logger>('debug', 'info', 'warn', 'error').optional(),
   clock: anObjectWith<Clock>('now').optional(),
   random: anObjectWith<Random>('bytes').optional(),

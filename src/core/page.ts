@@ -12,6 +12,9 @@ export interface PageQuery {
   limit?: number;
 }
 
+/** The fields of {@link PageQuery}, for `requireKnownFields`. */
+export const PAGE_FIELDS = ['cursor', 'limit'] as const;
+
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 100;
 

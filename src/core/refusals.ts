@@ -15,13 +15,14 @@ export function invalid(field: string, rule: FieldRule, message: string): AuthTu
 /**
  * Refuses fields that a method does not have: a misspelled `expires` would otherwise grant for ever.
  *
+ * @param path where the object stands in the input of the method; left out for the input itself
  * @throws AuthTunaError `invalid_input`, rule `unknown_field`
  */
-export function requireKnownFields(input: object, known: readonly string[]): void {
+export function requireKnownFields(input: object, known: readonly string[], path?: string): void {
   const errors = Object.keys(input)
     .filter((field) => !known.includes(field))
     .map((field) => ({
-      field,
+      field: path === undefined ? field : `${path}.${field}`,
       rule: 'unknown_field' as const,
       message: `is not a field here; there are ${known.join(', ')}`,
     }));

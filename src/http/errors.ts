@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express';
 import type { Config } from '../config/config.js';
-import { AuthTunaError, type ErrorCode, misconfigured } from '../errors.js';
+import { AuthTunaError, type ErrorCode, misconfigured, requireKnownOptions } from '../errors.js';
 
 /** HTTP appears here and nowhere else. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -244,8 +244,9 @@ export function errorHandlerFor(
   handler: ErrorRequestHandler,
   options: ErrorHandlerOptions,
 ): ErrorRequestHandler {
-  const { only, ...unknown } = options;
-  if (Object.keys(unknown).length > 0 || (only !== undefined && only !== 'authtuna'))
+  requireKnownOptions('errorHandler', options, ['only']);
+  const { only } = options;
+  if (only !== undefined && only !== 'authtuna')
     throw misconfigured("errorHandler takes { only: 'authtuna' } or nothing");
   return only === undefined ? handler : onlyOurs(handler);
 }

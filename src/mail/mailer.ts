@@ -1,7 +1,8 @@
 import type { Actor } from '../actor.js';
 import type { Ledger } from '../core/changes/ledger.js';
 import type { Job } from '../core/instances/jobs.js';
-import type { Page, PageQuery } from '../core/page.js';
+import { PAGE_FIELDS, type Page, type PageQuery } from '../core/page.js';
+import { requireKnownFields } from '../core/refusals.js';
 import type { Runtime } from '../core/runtime.js';
 import type { Templates } from '../templates/templates.js';
 import { after } from '../time.js';
@@ -84,7 +85,8 @@ export class Mailer {
   }
 
   /** Mails that were given up, newest first. */
-  deadLetters(query: PageQuery = {}): Promise<Page<DeadLetter>> {
+  async deadLetters(query: PageQuery = {}): Promise<Page<DeadLetter>> {
+    requireKnownFields(query, PAGE_FIELDS);
     return listDeadLetters(this.#runtime, this.#ledger, query);
   }
 

@@ -44,7 +44,7 @@ const MAILBOX =
  * @throws AuthTunaError `misconfigured` for options that contradict each other, or a DKIM key that cannot be read or is too short
  */
 export function smtp(options: SmtpOptions): MailTransport {
-  requireKnownOptions(options);
+  requireValidOptions(options);
   const { host, user, password, tlsCa } = options;
   const isLoopback = isLoopbackHost(host);
   const secure = options.secure ?? options.port === 465;
@@ -127,7 +127,7 @@ const smtpShape = z.strictObject({
 });
 
 /** No value is in the message: one of them is a password. */
-function requireKnownOptions(options: unknown): void {
+function requireValidOptions(options: unknown): void {
   const result = smtpShape.safeParse(options);
   if (result.success) return;
   const [issue] = result.error.issues;

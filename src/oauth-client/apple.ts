@@ -77,9 +77,9 @@ function appleName(user: string | null): string | null {
 }
 
 /** Sign in with Apple. The client secret is a token that is signed for each request. */
-export const apple = (options: AppleOptions): SocialProvider => {
-  const { teamId, keyId, clientId } = options;
-  const key = appleKey(options.privateKey);
+export const apple = ({ teamId, keyId, privateKey, ...options }: AppleOptions): SocialProvider => {
+  const { clientId } = options;
+  const key = appleKey(privateKey);
   return Object.freeze({
     ...defineProvider(APPLE, { ...options, clientSecret: '' }),
     async clientSecret(now: Date) {

@@ -46,5 +46,5 @@ const microsoftRow = (tenant: string): ProviderRow => ({
 });
 
 /** Sign in with Microsoft, work and personal accounts. Addresses count as unverified unless the `xms_edov` claim is configured. */
-export const microsoft = (options: MicrosoftOptions): SocialProvider =>
-  defineProvider(microsoftRow(options.tenant ?? 'common'), options);
+export const microsoft = ({ tenant = 'common', ...options }: MicrosoftOptions): SocialProvider =>
+  defineProvider(microsoftRow(tenant), options);

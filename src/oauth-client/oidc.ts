@@ -1,6 +1,8 @@
+import { requireKnownOptions } from '../errors.js';
 import {
   type ClientAuthentication,
   checkedParameters,
+  PROVIDER_OPTIONS,
   type Profile,
   type ProfileSource,
   type SocialProvider,
@@ -28,8 +30,11 @@ export interface OidcOptions {
   allowHttp?: boolean;
 }
 
+const OIDC_OPTIONS = [...PROVIDER_OPTIONS, ...['issuer', 'authentication', 'id', 'name', 'allowHttp']];
+
 /** Any OpenID provider with discovery: Keycloak, Auth0, Okta, Entra, your own GitLab. `http:` issuers work on loopback in development only. */
 export function oidc(options: OidcOptions): SocialProvider {
+  requireKnownOptions('oidc', options, OIDC_OPTIONS);
   return oidcProvider(options, { ofTenant: false });
 }
 

@@ -1,4 +1,4 @@
-import { misconfigured } from '../errors.js';
+import { misconfigured, requireKnownOptions } from '../errors.js';
 import type { OutboundRequest } from '../net/outbound.js';
 
 /** A person as a provider describes them. Only `subject` identifies the person; everything else may change at any time. */
@@ -111,8 +111,16 @@ export interface SocialProvider extends ProviderRow {
   readonly ofTenant: boolean;
 }
 
-/** Joins a row of the table with the options of the host. @throws AuthTunaError `misconfigured` for a parameter that AuthTuna sets itself */
+/** The options that every provider has. */
+export const PROVIDER_OPTIONS = ['clientId', 'clientSecret', 'scopes', 'parameters', 'keepTokens'];
+
+/**
+ * Joins a row of the table with the options of the host.
+ *
+ * @throws AuthTunaError `misconfigured` for an option that there is not, and for a parameter that AuthTuna sets itself
+ */
 export function defineProvider(row: ProviderRow, options: ProviderOptions): SocialProvider {
+  requireKnownOptions(row.id, options, PROVIDER_OPTIONS);
   const { clientSecret } = options;
   return Object.freeze({
     ...row,

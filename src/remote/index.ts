@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, Request } from 'express';
 import type { Config } from '../config/config.js';
 import type { Logger } from '../config/options.js';
-import { AuthTunaError, misconfigured } from '../errors.js';
+import { AuthTunaError, misconfigured, requireKnownOptions } from '../errors.js';
 import { createAddressResolver } from '../http/caller/address.js';
 import { hasBearer, refuseTwoAuthorizations } from '../http/caller/authenticators.js';
 import { createErrorHandler, handle } from '../http/errors.js';
@@ -58,6 +58,17 @@ export interface RemoteAuthTuna {
   };
 }
 
+const REMOTE_OPTIONS: readonly string[] = Object.keys({
+  url: true,
+  key: true,
+  authPath: true,
+  origins: true,
+  cookieName: true,
+  trustedProxies: true,
+  logger: true,
+  clock: true,
+} satisfies Record<keyof RemoteOptions, true>);
+
 const MAX_USER_AGENT = 512;
 const MAX_TOKEN = 4200;
 const MAX_KEY = 256;
@@ -72,6 +83,7 @@ const COOKIE = /^(__Host-|__Secure-)?at_sess$/;
  * @throws AuthTunaError `misconfigured`
  */
 export function remote(options: RemoteOptions): RemoteAuthTuna {
+  requireKnownOptions('remote', options, REMOTE_OPTIONS);
   const { url, key, authPath = '/auth', origins = [], clock, logger = console } = options;
   if (!isAllowedUrl(url, { allowLoopback: true, publicOnly: false }))
     throw misconfigured(

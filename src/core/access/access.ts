@@ -1,7 +1,8 @@
 import { type Actor, isSystem, requireUnrestricted } from '../../actor.js';
 import type { Checked } from '../../auth.js';
 import { AuthTunaError } from '../../errors.js';
-import type { Page, PageQuery } from '../page.js';
+import { PAGE_FIELDS, type Page, type PageQuery } from '../page.js';
+import { requireKnownFields } from '../refusals.js';
 import type { Runtime } from '../runtime.js';
 import { isActive, type PublicUser } from '../user.js';
 import { credentialOf } from './credential.js';
@@ -52,10 +53,12 @@ export class Access<P extends string = string, R extends string = string> {
   }
 
   /** Many decisions with one load; the answers stand in the order of the questions. */
-  canAll<N extends string>(
+  async canAll<N extends string>(
     userId: string,
     checks: readonly { permission: N & Checked<N, P>; scope?: string }[],
   ): Promise<boolean[]> {
+    for (const [index, check] of checks.entries())
+      requireKnownFields(check, ['permission', 'scope'], `checks.${index}`);
     return this.#canAll(userId, checks);
   }
 
@@ -121,6 +124,7 @@ export class Access<P extends string = string, R extends string = string> {
     permission: N & Checked<N, P>,
     options: { type?: string } = {},
   ): Promise<{ all: true } | { all: false; scopes: string[] }> {
+    requireKnownFields(options, ['type']);
     return scopesWith(this.#lists, await this.grantsOf(userId), permission, options);
   }
 
@@ -144,6 +148,7 @@ export class Access<P extends string = string, R extends string = string> {
     columns: Readonly<Record<string, ScopeColumn>>,
     options: { model?: string } = {},
   ): Promise<object> {
+    requireKnownFields(options, ['model']);
     return whereFor(this.#lists, await this.grantsOf(userId), permission, columns, options);
   }
 
@@ -153,6 +158,7 @@ export class Access<P extends string = string, R extends string = string> {
     scope: string,
     query: PageQuery = {},
   ): Promise<Page<PublicUser>> {
+    requireKnownFields(query, PAGE_FIELDS);
     return usersWith(this.#lists, await this.#roles.current(), permission, scope, query);
   }
 

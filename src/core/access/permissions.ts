@@ -2,7 +2,7 @@ import { type Actor, SYSTEM } from '../../actor.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Write } from '../changes/ledger.js';
-import { type Page, type PageQuery, pageOf } from '../page.js';
+import { PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../page.js';
 import { invalid, requireKnownFields } from '../refusals.js';
 import { requireMayEdit, unchangedDraft } from './role-commit.js';
 import { asConflict, definitionChain, noPermission, type RoleCore } from './role-core.js';
@@ -16,6 +16,8 @@ export interface Permission {
   tool: string | null;
   createdAt: Date;
 }
+
+const PERMISSION_FIELDS = ['name', 'description', 'tool'];
 
 /** The catalog of permissions. Holding one is a matter of roles; this says which there are and what they mean. */
 export class PermissionManager {
@@ -33,7 +35,7 @@ export class PermissionManager {
     permission: { name: string; description?: string; tool?: string },
     actor: Actor = SYSTEM,
   ): Promise<Permission> {
-    requireKnownFields(permission, ['name', 'description', 'tool']);
+    requireKnownFields(permission, PERMISSION_FIELDS);
     requireName(permission.name);
     await this.#core.access.require(actor, 'permissions:manage');
     const row = {
@@ -60,6 +62,7 @@ export class PermissionManager {
     permission: { name: string; description?: string; tool?: string },
     actor: Actor = SYSTEM,
   ): Promise<Permission> {
+    requireKnownFields(permission, PERMISSION_FIELDS);
     requireName(permission.name);
     const existing = await this.find(permission.name);
     if (existing !== null) return existing;
@@ -84,6 +87,7 @@ export class PermissionManager {
 
   /** By name. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
   async list(query: PageQuery = {}): Promise<Page<Permission>> {
+    requireKnownFields(query, PAGE_FIELDS);
     const { items, nextCursor } = await pageOf(query, async ({ take, after }) => {
       const rows = await this.#core.db.permission.findMany({
         where: after === null ? {} : { name: { gt: after } },
@@ -101,6 +105,7 @@ export class PermissionManager {
     change: { description?: string | null; tool?: string | null },
     actor: Actor,
   ): Promise<void> {
+    requireKnownFields(change, ['description', 'tool']);
     await this.#core.access.require(actor, 'permissions:manage');
     const { description, tool } = change;
     const data = { ...(description !== undefined && { description }), ...(tool !== undefined && { tool }) };

@@ -3,6 +3,7 @@ import { newId } from '../../crypto/random.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Write } from '../changes/ledger.js';
+import { requireKnownFields } from '../refusals.js';
 import { commitEdit, requireMayEdit, superadminWrites, unchangedDraft } from './role-commit.js';
 import {
   allRoles,
@@ -13,7 +14,7 @@ import {
   noRole,
   type RoleCore,
 } from './role-core.js';
-import { checkInput, type RoleChange, type RoleInput } from './role-input.js';
+import { CHANGE_FIELDS, checkInput, type RoleChange, type RoleInput } from './role-input.js';
 import { isPermissionName } from './scope-name.js';
 import { rolesChangedSince } from './versions.js';
 
@@ -104,6 +105,7 @@ export async function updateRole(
   actor: Actor,
   ownedBy?: string,
 ): Promise<void> {
+  requireKnownFields(change, CHANGE_FIELDS);
   checkInput({ name, ...change, description: change.description ?? undefined });
   const found = await locateRole(core, name, ownedBy);
   const { catalog, role, chain } = found;

@@ -21,7 +21,9 @@ export interface RoleChange {
   permissions?: readonly string[];
 }
 
-const INPUT_FIELDS = ['name', 'description', 'level', 'permissions', 'includes', 'at', 'ownedBy'];
+/** The fields of {@link RoleChange}, for `requireKnownFields`. */
+export const CHANGE_FIELDS = ['description', 'level', 'permissions', 'includes', 'at'];
+const INPUT_FIELDS = ['name', ...CHANGE_FIELDS, 'ownedBy'];
 
 const ROLE_NAME = /^[a-z][a-z0-9_-]{0,63}$/;
 const SCOPE_TYPE = /^[a-z][a-z0-9_-]*$/;

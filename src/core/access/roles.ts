@@ -1,7 +1,7 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import type { Checked } from '../../auth.js';
 import { AuthTunaError } from '../../errors.js';
-import { type Page, type PageQuery, pageOf } from '../page.js';
+import { PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../page.js';
 import { requireKnownFields } from '../refusals.js';
 import type { PublicUser } from '../user.js';
 import {
@@ -16,7 +16,7 @@ import type { Role } from './role-catalog.js';
 import { locateRoleAt, noRole, type RoleCore } from './role-core.js';
 import { createRole, deleteRole, updateRole } from './role-edits.js';
 import { addPermission, allowAssign, disallowAssign, removePermission } from './role-entries.js';
-import type { RoleChange, RoleInput } from './role-input.js';
+import { checkInput, type RoleChange, type RoleInput } from './role-input.js';
 import {
   assignmentsOfTeam,
   assignToTeam,
@@ -56,6 +56,7 @@ export class RoleManager<R extends string = string, P extends string = string> {
 
   /** The role of that name, made when it is not there; one that is there is left as it is. */
   async ensure(input: RoleInput, actor: Actor = SYSTEM): Promise<Role> {
+    checkInput(input);
     const existing = await this.find(input.name, input.ownedBy);
     if (existing !== null) return existing;
     try {
@@ -82,7 +83,7 @@ export class RoleManager<R extends string = string, P extends string = string> {
 
   /** By rank, highest first; with `ownedBy`, those of one scope. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
   async list(query: PageQuery & { ownedBy?: string } = {}): Promise<Page<Role>> {
-    requireKnownFields(query, ['ownedBy', 'cursor', 'limit']);
+    requireKnownFields(query, ['ownedBy', ...PAGE_FIELDS]);
     const catalog = await this.#core.roleStore.current();
     const roles = [...catalog.all()]
       .filter((role) => role.ownedBy === (query.ownedBy ?? ''))
@@ -210,6 +211,7 @@ export class RoleManager<R extends string = string, P extends string = string> {
 
   /** The people who hold a role exactly at a scope, themselves or through a team. */
   async usersWith(name: string, scope: string, query: PageQuery = {}): Promise<Page<PublicUser>> {
+    requireKnownFields(query, PAGE_FIELDS);
     const { role } = await locateRoleAt(this.#core, name, scope);
     return this.#core.access.holdersOf(role.id, scope, query);
   }

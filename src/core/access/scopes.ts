@@ -1,5 +1,6 @@
 import type { Actor } from '../../actor.js';
-import { type Page, type PageQuery, pageOf } from '../page.js';
+import { PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../page.js';
+import { requireKnownFields } from '../refusals.js';
 import type { RoleCore } from './role-core.js';
 import type { ScopeDependent } from './scope-dependent.js';
 import {
@@ -74,6 +75,7 @@ export class ScopeManager {
 
   /** The registered scopes directly below one; `global` lists those without a parent. */
   async childrenOf(id: string, query: PageQuery = {}): Promise<Page<ScopeNode>> {
+    requireKnownFields(query, PAGE_FIELDS);
     if (!isScope(id)) throw notAScope('id');
     return pageOf(query, async ({ take, after }) => {
       const rows = await this.#core.db.scopeNode.findMany({

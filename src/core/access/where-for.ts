@@ -1,4 +1,5 @@
 import { misconfigured } from '../../errors.js';
+import { requireKnownFields } from '../refusals.js';
 import type { Grants } from './grants.js';
 import { idReaders } from './host-ids.js';
 import { childrenOf, grantedScopes, type ListCore, notEnded } from './lists.js';
@@ -28,7 +29,7 @@ export async function whereFor(
   options: { model?: string } = {},
 ): Promise<object> {
   const { owner, ...places } = Object.fromEntries(
-    Object.entries(columns).map(([type, place]) => [type, placeOf(place)]),
+    Object.entries(columns).map(([type, place]) => [type, placeOf(place, type)]),
   );
   const names = [...Object.values(places), ...(owner === undefined ? [] : [owner])].map(
     ({ column }) => column,
@@ -73,8 +74,10 @@ export async function whereFor(
   return conditions.length === 0 ? nothing : { OR: conditions };
 }
 
-function placeOf(place: ScopeColumn): Place {
-  return typeof place === 'string' ? { column: place, through: null } : place;
+function placeOf(place: ScopeColumn, type: string): Place {
+  if (typeof place === 'string') return { column: place, through: null };
+  requireKnownFields(place, ['column', 'through'], `columns.${type}`);
+  return place;
 }
 
 /** The ids of the scopes of one type. */

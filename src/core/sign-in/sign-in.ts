@@ -63,6 +63,22 @@ export interface SignInOptions {
   doubtful?: SecondFactorName;
 }
 
+/** The fields of {@link SignInOptions}, for `requireKnownFields`. */
+export const SIGN_IN_FIELDS: readonly string[] = Object.keys({
+  rememberMe: true,
+  presentedSessionIds: true,
+  bearer: true,
+  authenticatedAt: true,
+  fingerprint: true,
+  beforeStoring: true,
+  writes: true,
+  facts: true,
+  mails: true,
+  browserCookie: true,
+  trustedBrowser: true,
+  doubtful: true,
+} satisfies Record<keyof SignInOptions, true>);
+
 /** A feature that has a say in who may sign in, such as single sign-on of an organization. */
 export interface SignInGate {
   /** Asked after the proof and before anything else is said. @throws to refuse the sign-in */

@@ -47,6 +47,17 @@ export interface SignUpInput {
   data?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** The fields of {@link SignUpInput} and {@link SignUpWay}, for `requireKnownFields`. */
+export const SIGN_UP_FIELDS = ['email', 'username', 'password', 'data'];
+export const SIGN_UP_WAY_FIELDS: readonly string[] = Object.keys({
+  by: true,
+  writesFor: true,
+  factsFor: true,
+  isMailboxProved: true,
+  browserId: true,
+  returnTo: true,
+} satisfies Record<keyof SignUpWay, true>);
+
 /** A sign-up whose input passed every rule. */
 interface CheckedSignUp {
   email: string;

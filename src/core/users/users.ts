@@ -85,6 +85,7 @@ export class UserManager<U extends User = User> {
     actor: Actor,
     options: ImportOptions = {},
   ): Promise<ImportReport> {
+    requireKnownFields(options, ['dryRun', 'onProgress']);
     await this.#core.access.require(actor, 'users:manage');
     return importUsers(this.#core, rows, actor, options);
   }

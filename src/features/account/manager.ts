@@ -2,8 +2,8 @@ import type { Actor } from '../../actor.js';
 import type { Session, User } from '../../auth.js';
 import type { Core } from '../../core/core.js';
 import type { Job } from '../../core/instances/jobs.js';
-import type { Page, PageQuery } from '../../core/page.js';
-import { invalid } from '../../core/refusals.js';
+import { PAGE_FIELDS, type Page, type PageQuery } from '../../core/page.js';
+import { invalid, requireKnownFields } from '../../core/refusals.js';
 import { checkHostFields } from '../../core/sign-in/host-fields.js';
 import type { ExtraColumns } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
@@ -96,6 +96,7 @@ export class AccountManager<U extends User = User> {
    * @throws AuthTunaError `invalid_input`; `conflict` with `field` when the username is taken
    */
   async change(userId: string, change: AccountChange, actor: Actor): Promise<U> {
+    requireKnownFields(change, ['username', 'data']);
     const { config, users } = this.#core;
     const { username } = change;
     const rule = config.signUp.username;
@@ -137,7 +138,8 @@ export class AccountManager<U extends User = User> {
   }
 
   /** What happened to the account lately, newest first: "was this you?". @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
-  history(userId: string, query: PageQuery = {}): Promise<Page<HistoryEntry>> {
+  async history(userId: string, query: PageQuery = {}): Promise<Page<HistoryEntry>> {
+    requireKnownFields(query, PAGE_FIELDS);
     return history(this.#core as unknown as Core, userId, query);
   }
 

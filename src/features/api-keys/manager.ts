@@ -1,7 +1,8 @@
 import type { Actor } from '../../actor.js';
 import type { ApiKey } from '../../auth.js';
 import type { Core } from '../../core/core.js';
-import { notBefore, type Page, type PageQuery, pageOf } from '../../core/page.js';
+import { notBefore, PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../../core/page.js';
+import { requireKnownFields } from '../../core/refusals.js';
 import { toApiKey, WITH_GRANTS } from './api-key.js';
 import { type CreateKeyInput, createKey, type IssuedKey } from './creation.js';
 import type { KeyFormat } from './format.js';
@@ -61,6 +62,7 @@ export class ApiKeyManager {
 
   /** The keys of a user, the newest first; those that have ended are among them for 30 days. @throws AuthTunaError `invalid_input` */
   async list(userId: string, query: PageQuery = {}): Promise<Page<ApiKey>> {
+    requireKnownFields(query, PAGE_FIELDS);
     return pageOf(query, async ({ take, after }) => {
       const rows = await this.#core.db.apiKey.findMany({
         where: { userId },

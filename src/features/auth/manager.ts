@@ -4,8 +4,13 @@ import { maskedEmail } from '../../core/identifiers.js';
 import { requireKnownFields } from '../../core/refusals.js';
 import type { Proof, SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
-import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
-import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
+import { SIGN_IN_FIELDS, type SignInOptions, type SignInResult } from '../../core/sign-in/sign-in.js';
+import {
+  SIGN_UP_FIELDS,
+  SIGN_UP_WAY_FIELDS,
+  type SignUpInput,
+  type SignUpWay,
+} from '../../core/sign-in/sign-up.js';
 import { requestVerification } from '../../core/sign-in/verification.js';
 import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { type LinkPurpose, returnToOf } from '../../core/tokens/mailed-links.js';
@@ -21,6 +26,7 @@ import { type CodeChecker, StepUp, type StepUpMethods } from './step-up.js';
 import {
   claimAccount,
   inspectVerification,
+  MAKER_PROOF_FIELDS,
   type MakerProof,
   type VerificationView,
   verifyAndSignIn,
@@ -64,12 +70,15 @@ export class AuthManager<U extends User = User> {
    * @param way.browserId a value that only the asking browser has: there the mailed link confirms the address without asking further
    * @throws AuthTunaError as `signUp`, but for a taken address only where sign-up signs in
    */
-  register(
+  async register(
     input: SignUpInput,
     actor: Actor,
     way: SignUpWay & { proof?: Proof } = { by: 'password' },
     options: SignInOptions = {},
   ): Promise<RegisterResult> {
+    requireKnownFields(input, SIGN_UP_FIELDS);
+    requireKnownFields(way, [...SIGN_UP_WAY_FIELDS, 'proof']);
+    requireKnownFields(options, SIGN_IN_FIELDS);
     return register(this.#core, input, actor, way, options);
   }
 
@@ -87,6 +96,7 @@ export class AuthManager<U extends User = User> {
     options: Omit<SignInOptions, 'rememberMe'> = {},
   ): Promise<SignInResult> {
     requireKnownFields(input, ['login', 'password', 'rememberMe']);
+    requireKnownFields(options, SIGN_IN_FIELDS);
     return login(this.#core, input, actor, options);
   }
 
@@ -110,12 +120,14 @@ export class AuthManager<U extends User = User> {
    * `invalid_credentials`, also when two step-ups meet; `rate_limited`; `recent_login_required` for an account that has neither, which signs in
    * again instead; `session_revoked`; `forbidden` for a session that an administrator has as another user
    */
-  stepUp(
+  async stepUp(
     sessionId: string,
     proof: { password?: string; code?: string },
     actor: Actor,
     options: { fingerprint?: string } = {},
   ): Promise<SessionWithToken> {
+    requireKnownFields(proof, ['password', 'code']);
+    requireKnownFields(options, ['fingerprint']);
     return this.#stepUp.stepUp(sessionId, proof, actor, options);
   }
 
@@ -154,7 +166,8 @@ export class AuthManager<U extends User = User> {
    * @throws AuthTunaError `invalid_token`; `invalid_credentials` when nothing is proved; `rate_limited`; of racing callers one succeeds
    * @see "Pre-hijacked accounts", USENIX Security 2022
    */
-  verifyEmail(token: string, actor: Actor, proof?: MakerProof): Promise<PublicUser> {
+  async verifyEmail(token: string, actor: Actor, proof?: MakerProof): Promise<PublicUser> {
+    requireKnownFields(proof ?? {}, MAKER_PROOF_FIELDS);
     return verifyEmail(this.#core, token, actor, proof);
   }
 
@@ -164,12 +177,14 @@ export class AuthManager<U extends User = User> {
    *
    * @throws AuthTunaError as `verifyEmail`
    */
-  verifyAndSignIn(
+  async verifyAndSignIn(
     token: string,
     actor: Actor,
     proof: MakerProof,
     options: SignInOptions,
   ): Promise<SignInResult | null> {
+    requireKnownFields(proof, MAKER_PROOF_FIELDS);
+    requireKnownFields(options, SIGN_IN_FIELDS);
     return verifyAndSignIn(this.#core, token, actor, proof, options);
   }
 
@@ -201,11 +216,12 @@ export class AuthManager<U extends User = User> {
    * @returns as `requestEmailVerification`
    * @throws AuthTunaError `invalid_input`
    */
-  requestPasswordReset(
+  async requestPasswordReset(
     email: string,
     actor: Actor,
     options: { returnTo?: string | null } = {},
   ): Promise<HeldMail | null> {
+    requireKnownFields(options, ['returnTo']);
     return requestPasswordReset(this.#core, email, actor, options.returnTo);
   }
 

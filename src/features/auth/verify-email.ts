@@ -17,6 +17,9 @@ export interface MakerProof {
   password?: string;
 }
 
+/** The fields of {@link MakerProof}, for `requireKnownFields`. */
+export const MAKER_PROOF_FIELDS = ['browserId', 'password'];
+
 /** What the page of a verification link says before it is spent. */
 export interface VerificationView {
   /** Masked: the holder of the link need not be the owner of the account. */

@@ -1,8 +1,9 @@
 import type { Actor } from '../../actor.js';
+import { requireKnownFields } from '../../core/refusals.js';
 import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
-import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { SIGN_IN_FIELDS, type SignInOptions, type SignInResult } from '../../core/sign-in/sign-in.js';
 import { requireOwn } from '../../core/users/own-account.js';
 import type { PasswordHasher } from '../../crypto/password-hash.js';
 import { isMissing } from '../../db/client.js';
@@ -157,6 +158,7 @@ export class MfaManager {
     actor: Actor,
     options: SignInOptions & { trustDevice?: boolean } = {},
   ): Promise<{ result: SignInResult; trustedDevice: string | null }> {
+    requireKnownFields(options, [...SIGN_IN_FIELDS, 'trustDevice']);
     const pending = await this.#core.signIn.pending(pendingToken);
     const who = { ...actor, userId: pending.user.id };
     const proof = await this.#codes.checkCode(pending.user, code, who);

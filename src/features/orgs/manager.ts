@@ -1,10 +1,10 @@
 import type { Actor } from '../../actor.js';
 import { removeTree } from '../../core/access/scope-removal.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
-import { type Page, type PageQuery, pageOf } from '../../core/page.js';
+import { PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../../core/page.js';
 import { requireKnownFields } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
-import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { SIGN_IN_FIELDS, type SignInOptions, type SignInResult } from '../../core/sign-in/sign-in.js';
 import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
 import { acceptInvitation, joinableFor, joinByDomain, peekInvitation } from './accept-invitation.js';
@@ -122,7 +122,7 @@ export class OrgManager {
 
   /** By id. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
   async list(query: OrgQuery = {}): Promise<Page<Organization>> {
-    requireKnownFields(query, ['userId', 'search', 'cursor', 'limit']);
+    requireKnownFields(query, ['userId', 'search', ...PAGE_FIELDS]);
     const { userId, search = '' } = query;
     const text = search.toLowerCase();
     if (/[%\\]/.test(text)) return { items: [], nextCursor: null };
@@ -190,7 +190,7 @@ export class OrgManager {
 
   /** The people who hold a role exactly at a scope, by id. @throws AuthTunaError `invalid_input`; `not_found` for an unknown scope */
   async members(scope: string, query: MemberQuery = {}): Promise<Page<Member>> {
-    requireKnownFields(query, ['search', 'cursor', 'limit']);
+    requireKnownFields(query, ['search', ...PAGE_FIELDS]);
     return membersOf(this.#core, scope, query);
   }
 
@@ -247,7 +247,7 @@ export class OrgManager {
 
   /** All invitations to a scope, the newest first. @throws AuthTunaError `invalid_input`; `not_found` for an unknown scope */
   async listInvitations(scope: string, query: InvitationQuery = {}): Promise<Page<Invitation>> {
-    requireKnownFields(query, ['isOpen', 'cursor', 'limit']);
+    requireKnownFields(query, ['isOpen', ...PAGE_FIELDS]);
     return listInvitations(this.#core, scope, query);
   }
 
@@ -277,10 +277,11 @@ export class OrgManager {
   }
 
   /** All invitation links to a scope, the newest first. @throws AuthTunaError `invalid_input`; `not_found` for an unknown scope */
-  listInvitationLinks(
+  async listInvitationLinks(
     scope: string,
     query: PageQuery & { isOpen?: boolean } = {},
   ): Promise<Page<InvitationLink>> {
+    requireKnownFields(query, ['isOpen', ...PAGE_FIELDS]);
     return listInvitationLinks(this.#core, scope, query);
   }
 
@@ -321,6 +322,7 @@ export class OrgManager {
     actor: Actor,
     options: SignInOptions = {},
   ): Promise<SignInResult> {
+    requireKnownFields(options, SIGN_IN_FIELDS);
     const { username, data, ...details } = validate(invitedSignUp, input);
     return signUpInvited(
       this.#core,

@@ -4,7 +4,7 @@ import { removeTree } from '../../core/access/scope-removal.js';
 import { requireMayMove } from '../../core/access/scope-rights.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import type { Core } from '../../core/core.js';
-import { type Page, type PageQuery, pageOf } from '../../core/page.js';
+import { PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../../core/page.js';
 import { requireKnownFields } from '../../core/refusals.js';
 
 import { validate } from '../../core/validate.js';
@@ -114,7 +114,7 @@ export class ProjectManager {
 
   /** The projects of an organization, by id. @throws AuthTunaError `not_found`; `invalid_input` for a limit outside 1 to 100 */
   async list(query: ProjectQuery): Promise<Page<Project>> {
-    requireKnownFields(query, ['orgId', 'search', 'readableBy', 'cursor', 'limit']);
+    requireKnownFields(query, ['orgId', 'search', 'readableBy', ...PAGE_FIELDS]);
     const { orgId, search = '', readableBy } = query;
     const text = search.toLowerCase();
     if (/[%\\]/.test(text)) return { items: [], nextCursor: null };

@@ -8,7 +8,7 @@ import { removeTree } from '../../core/access/scope-removal.js';
 import { requireMayMove } from '../../core/access/scope-rights.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import type { Core } from '../../core/core.js';
-import { type Page, type PageQuery, pageOf } from '../../core/page.js';
+import { PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../../core/page.js';
 import { invalid, noUser, requireKnownFields, whenMissing } from '../../core/refusals.js';
 import { validate } from '../../core/validate.js';
 import { newId } from '../../crypto/random.js';
@@ -96,7 +96,7 @@ export class ResourceManager {
 
   /** Resources by id, of a type or directly below a parent. @throws AuthTunaError `not_found` for an unknown parent; `invalid_input` for a limit outside 1 to 100 */
   async list(query: ResourceQuery = {}): Promise<Page<Resource>> {
-    requireKnownFields(query, ['parent', 'type', 'cursor', 'limit']);
+    requireKnownFields(query, ['parent', 'type', ...PAGE_FIELDS]);
     const { parent, type } = query;
     const { db } = this.#core;
     if (parent === undefined) {

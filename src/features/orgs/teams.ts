@@ -5,7 +5,7 @@ import { removeTree } from '../../core/access/scope-removal.js';
 import { requireMayMove } from '../../core/access/scope-rights.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import type { Core } from '../../core/core.js';
-import { type Page, type PageQuery, pageOf } from '../../core/page.js';
+import { PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../../core/page.js';
 import { invalid, requireKnownFields, whenMissing } from '../../core/refusals.js';
 import { validate } from '../../core/validate.js';
 import { newId } from '../../crypto/random.js';
@@ -87,7 +87,7 @@ export class TeamManager {
 
   /** The teams directly below a scope. @throws AuthTunaError `not_found` for an unknown scope; `invalid_input` for a limit outside 1 to 100 */
   async list(query: TeamQuery): Promise<Page<Team>> {
-    requireKnownFields(query, ['parent', 'search', 'readableBy', 'cursor', 'limit']);
+    requireKnownFields(query, ['parent', 'search', 'readableBy', ...PAGE_FIELDS]);
     const { parent, search = '', readableBy } = query;
     if (/[%\\]/.test(search)) return { items: [], nextCursor: null };
     const readable = readableBy === undefined ? {} : await this.#readable(readableBy, parent);

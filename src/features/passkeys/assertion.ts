@@ -32,6 +32,13 @@ export type CeremonyHolder =
   /** Not signed in; `browser` is a value that only this browser has. */
   | { kind: 'sign_in'; browser: string };
 
+/** The fields of each {@link CeremonyHolder}, for `requireKnownFields`. */
+export const HOLDER_FIELDS: Readonly<Record<CeremonyHolder['kind'], readonly string[]>> = {
+  step_up: ['kind', 'userId', 'sessionId'],
+  second_factor: ['kind', 'pendingToken'],
+  sign_in: ['kind', 'browser'],
+};
+
 /** The outcome of a ceremony with a passkey. */
 export type PasskeyOutcome =
   | { kind: 'signed_in'; result: SignInResult }

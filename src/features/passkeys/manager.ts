@@ -1,13 +1,15 @@
 import type { Actor } from '../../actor.js';
+import { requireKnownFields } from '../../core/refusals.js';
 import type { Proof, SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
-import type { SignInOptions } from '../../core/sign-in/sign-in.js';
-import type { SignUpInput, SignUpWay } from '../../core/sign-in/sign-up.js';
+import { SIGN_IN_FIELDS, type SignInOptions } from '../../core/sign-in/sign-in.js';
+import { SIGN_UP_FIELDS, type SignUpInput, type SignUpWay } from '../../core/sign-in/sign-up.js';
 import {
   type AuthenticationOptions,
   beginAssertion,
   type CeremonyHolder,
   finishAssertion,
+  HOLDER_FIELDS,
   type PasskeyOutcome,
 } from './assertion.js';
 import { deletePasskey, listPasskeys, type Passkey, renamePasskey } from './own-passkeys.js';
@@ -59,12 +61,13 @@ export class PasskeyManager {
    * @throws AuthTunaError `invalid_credentials` with `failure`; `conflict` for a credential that is known, or the 21st, or when the account changed
    * at the same moment; `forbidden`, `not_found`; `session_revoked` when the actor's has ended
    */
-  finishRegistration(
+  async finishRegistration(
     userId: string,
     response: RegistrationResponse,
     actor: Actor,
     options: { name?: string } = {},
   ): Promise<{ passkey: Passkey; session: SessionWithToken | null }> {
+    requireKnownFields(options, ['name']);
     return finishRegistration(this.#core, userId, response, actor, options.name);
   }
 
@@ -73,7 +76,8 @@ export class PasskeyManager {
    *
    * @throws AuthTunaError as `auth.signUp`, before the browser is asked for anything
    */
-  beginSignUp(details: SignUpInput, browser: string): Promise<RegistrationOptions> {
+  async beginSignUp(details: SignUpInput, browser: string): Promise<RegistrationOptions> {
+    requireKnownFields(details, SIGN_UP_FIELDS);
     return beginSignUp(this.#core, details, browser);
   }
 
@@ -82,17 +86,19 @@ export class PasskeyManager {
    *
    * @throws AuthTunaError as `finishRegistration`
    */
-  finishSignUp(
+  async finishSignUp(
     response: RegistrationResponse,
     browser: string,
     actor: Actor,
     options: { name?: string } = {},
   ): Promise<{ details: SignUpInput; way: SignUpWay & { proof: Proof } }> {
+    requireKnownFields(options, ['name']);
     return finishSignUp(this.#core, response, browser, actor, options.name);
   }
 
   /** The argument of `navigator.credentials.get()`, the same for everybody. The challenge lives five minutes. */
-  beginSignIn(holder: CeremonyHolder): Promise<AuthenticationOptions> {
+  async beginSignIn(holder: CeremonyHolder): Promise<AuthenticationOptions> {
+    requireKnownFields(holder, HOLDER_FIELDS[holder.kind]);
     return beginAssertion(this.#core, holder);
   }
 
@@ -102,12 +108,14 @@ export class PasskeyManager {
    * An authenticator whose counter went back may have been copied. Alone it is not enough to sign in.
    * @throws AuthTunaError `invalid_credentials` with `failure`; `invalid_token` when the waiting sign-in is over; `account_suspended`
    */
-  finishSignIn(
+  async finishSignIn(
     response: AuthenticationResponse,
     holder: CeremonyHolder,
     actor: Actor,
     options: SignInOptions = {},
   ): Promise<PasskeyOutcome> {
+    requireKnownFields(holder, HOLDER_FIELDS[holder.kind]);
+    requireKnownFields(options, SIGN_IN_FIELDS);
     return finishAssertion(this.#core, response, holder, actor, options);
   }
 

@@ -1,6 +1,7 @@
 import type { Actor } from '../../actor.js';
+import { requireKnownFields } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
-import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { SIGN_IN_FIELDS, type SignInOptions, type SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput } from '../../core/sign-in/sign-up.js';
 import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { consumeCode, requestCode } from './email-code.js';
@@ -24,12 +25,13 @@ export class PasswordlessManager {
    * @returns null, or until when the mail is held back because mails were asked for too often: for every address alike
    * @throws AuthTunaError `invalid_input` for what is no address; `not_found` when links are off
    */
-  requestLink(
+  async requestLink(
     email: string,
     actor: Actor,
     browserId?: string,
     options: { returnTo?: string | null } = {},
   ): Promise<HeldMail | null> {
+    requireKnownFields(options, ['returnTo']);
     return requestLink(this.#core, email, actor, browserId, options.returnTo);
   }
 
@@ -55,11 +57,13 @@ export class PasswordlessManager {
    * @throws AuthTunaError `invalid_token`, also after five wrong codes; `invalid_credentials` for a wrong or missing code;
    * `account_suspended`; for a sign-up as `auth.signUp`, and the link can be tried again; of racing callers one succeeds
    */
-  consumeLink(
+  async consumeLink(
     input: { token: string; code?: string } & Pick<SignUpInput, 'username' | 'data'>,
     actor: Actor,
     options: SignInOptions & { browserId?: string } = {},
   ): Promise<SignInResult> {
+    requireKnownFields(input, ['token', 'code', 'username', 'data']);
+    requireKnownFields(options, [...SIGN_IN_FIELDS, 'browserId']);
     return consumeLink(this.#core, input, actor, options);
   }
 
@@ -75,11 +79,13 @@ export class PasswordlessManager {
    * `rate_limited` in an unknown browser after a hundred wrong ones of any number of mails, until the mailbox opens them again by a link;
    * `account_suspended`
    */
-  consumeCode(
+  async consumeCode(
     input: { email: string; code: string },
     actor: Actor,
     options: SignInOptions = {},
   ): Promise<SignInResult> {
+    requireKnownFields(input, ['email', 'code']);
+    requireKnownFields(options, SIGN_IN_FIELDS);
     return consumeCode(this.#core, input, actor, options);
   }
 }

@@ -27,6 +27,9 @@ export interface JourneyOptions {
   loginHint?: string;
 }
 
+/** The fields of {@link JourneyOptions}, for `requireKnownFields`. */
+export const JOURNEY_FIELDS = ['browser', 'returnTo', 'rememberMe', 'loginHint'];
+
 /** What a provider says of the person who came back; the address in its canonical spelling. */
 export type ProviderAnswer = Identity;
 

@@ -1,10 +1,10 @@
 import { type Actor, isSystem } from '../../actor.js';
 import type { User } from '../../auth.js';
 import { noticeTo } from '../../core/changes/outbox.js';
-import { whenMissing } from '../../core/refusals.js';
+import { requireKnownFields, whenMissing } from '../../core/refusals.js';
 import type { SessionWithToken } from '../../core/sessions/session-writes.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
-import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
+import { SIGN_IN_FIELDS, type SignInOptions, type SignInResult } from '../../core/sign-in/sign-in.js';
 import type { SignUpInput } from '../../core/sign-in/sign-up.js';
 import { isActive } from '../../core/user.js';
 import { hasOtherWayIn } from '../../core/users/sign-in-methods.js';
@@ -13,7 +13,13 @@ import type { ProviderMetadata } from '../../oauth-client/metadata.js';
 import type { SocialProvider } from '../../oauth-client/provider.js';
 import { type Confirmation, Entering } from './entering.js';
 import { type LinkedIdentities, type SocialAccount, toAccount } from './identities.js';
-import { type JourneyOptions, Journeys, type ProviderAnswer, type ProviderCallback } from './journey.js';
+import {
+  JOURNEY_FIELDS,
+  type JourneyOptions,
+  Journeys,
+  type ProviderAnswer,
+  type ProviderCallback,
+} from './journey.js';
 import type { OrganizationProviders } from './organizations.js';
 import { type PendingSignUp, PendingSignUps } from './pending-sign-up.js';
 import type { TokenKeeper } from './token-keeper.js';
@@ -87,6 +93,7 @@ export class SocialManager<U extends User = User> {
    * @throws AuthTunaError `not_found` for an unknown provider; `unavailable` when it cannot be reached
    */
   async beginSignIn(provider: string, options: JourneyOptions): Promise<{ url: string }> {
+    requireKnownFields(options, JOURNEY_FIELDS);
     return this.#journeys.begin(await this.#provider(provider), options, null);
   }
 
@@ -102,6 +109,7 @@ export class SocialManager<U extends User = User> {
     options: JourneyOptions,
     actor: Actor,
   ): Promise<{ url: string }> {
+    requireKnownFields(options, JOURNEY_FIELDS);
     if (actor.userId !== userId || actor.sessionId === undefined) throw new AuthTunaError('unauthenticated');
     const found = await this.#provider(provider);
     const present = await this.#core.db.socialAccount.findUnique({
@@ -131,6 +139,7 @@ export class SocialManager<U extends User = User> {
     },
     actor: Actor,
   ): Promise<SocialOutcome> {
+    requireKnownFields(options, [...SIGN_IN_FIELDS, 'browser', 'formBrowser', 'onMailed']);
     const { browser, formBrowser = () => browser ?? '', onMailed, ...signInOptions } = options;
     const flow = await this.#journeys.end(callback, provider, browser);
     const { rememberMe, returnTo, link } = flow;
@@ -177,6 +186,8 @@ export class SocialManager<U extends User = User> {
     },
     actor: Actor,
   ): Promise<{ result: SignInResult; returnTo: string }> {
+    requireKnownFields(details, ['username', 'data']);
+    requireKnownFields(options, [...SIGN_IN_FIELDS, 'browser', 'onMailed']);
     const { browser, onMailed, ...signInOptions } = options;
     const waiting = await this.#pendingSignUps.peek(token, browser);
     const { live, answer, rememberMe, returnTo } = waiting;

@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { requireKnownOptions } from '../../errors.js';
 
 export interface SecurityHeaderOptions {
   /** Replaces the Content-Security-Policy; false leaves it out. */
@@ -35,6 +36,7 @@ const HSTS = 'max-age=31536000; includeSubDomains'; // one year, ASVS 5.0 V3.4.1
  * @see ASVS 5.0 V3.4; docs/requirements.md HD-1
  */
 export function securityHeaders(isSecure: boolean, options: SecurityHeaderOptions = {}): RequestHandler {
+  requireKnownOptions('securityHeaders', options, ['contentSecurityPolicy']);
   const policy = options.contentSecurityPolicy ?? contentSecurityPolicy();
   const headers: [string, string][] = [
     ...(policy === false ? [] : ([['Content-Security-Policy', policy]] as [string, string][])),

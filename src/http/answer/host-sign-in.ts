@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express';
-import { noUser } from '../../core/refusals.js';
+import { noUser, requireKnownFields } from '../../core/refusals.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import type { SignInResult } from '../../core/sign-in/sign-in.js';
 import { misconfigured } from '../../errors.js';
@@ -31,6 +31,7 @@ export async function signInFromHost(
   amr: readonly string[],
   options: HostSignInOptions = {},
 ): Promise<SignInResult> {
+  requireKnownFields(options, ['rememberMe']);
   if (amr.length === 0 || amr.some((value) => !/^[a-z_]{2,32}$/.test(value)))
     throw misconfigured("signIn: say how the person proved it, in values of RFC 8176, such as ['pwd']");
   const { actor } = authOf(req);

@@ -8,7 +8,7 @@ import {
 } from '../../config/rate-limits.js';
 import type { RateLimiter, RateVerdict } from '../../core/limits/rate-limiter.js';
 import { rateLimited } from '../../core/limits/throttle.js';
-import { misconfigured } from '../../errors.js';
+import { misconfigured, requireKnownOptions } from '../../errors.js';
 import { networkKeys } from '../../net/addresses.js';
 import { findAuth } from '../caller/attach.js';
 import type { RequestReader } from '../caller/request-facts.js';
@@ -38,6 +38,7 @@ export function createRateLimit(
   requests: RequestReader,
 ): RateLimitFactory {
   return (name, { by = 'ip', ...options } = {}) => {
+    requireKnownOptions(`rateLimit('${name}')`, options, ['limit', 'windowSeconds']);
     const limit = limitOf(config, name, options);
     return (req, res, next) => {
       takeAll(limiter, keysOf(name, limit, req, requests, by)).then((verdict) => {

@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, Request, RequestHandler } from 'express';
 import type { Runtime } from '../../core/runtime.js';
 import type { SecondFactorName } from '../../core/sign-in/second-factors.js';
 import type { SignIn } from '../../core/sign-in/sign-in.js';
-import { AuthTunaError } from '../../errors.js';
+import { AuthTunaError, requireKnownOptions } from '../../errors.js';
 import { MAX_SKEW_SECONDS } from '../../time.js';
 import { authOf } from '../caller/attach.js';
 import type { RequestAuth } from '../caller/request-auth.js';
@@ -41,6 +41,7 @@ export class StepUpGuards {
    * for what its scope lists.
    */
   requireRecentLogin = (options: RecentLoginOptions = {}): RequestHandler => {
+    requireKnownOptions('requireRecentLogin', options, ['withinSeconds', 'methods']);
     const { withinSeconds = RECENT_SECONDS, methods } = options;
     return guard(async (req) => {
       const auth = await this.#freshAuth(req);
