@@ -5,7 +5,8 @@ import bcrypt from 'bcrypt';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { importUsers } from '../../src/cli/import/import.js';
 import { openDatabase } from '../../src/db/open.js';
-import { SYSTEM } from '../../src/index.js';
+import { type AuthTunaOptions, SYSTEM } from '../../src/index.js';
+import { startMockProvider, TestClock } from '../../src/testing/index.js';
 import { PASSWORD, SECRET, startApp } from '../support/app.js';
 import { emptyDatabase } from '../support/database.js';
 
@@ -30,8 +31,8 @@ function file(name: string, text: string): string {
   return join(folder, name);
 }
 
-async function target() {
-  const app = await startApp();
+async function target(options: Partial<AuthTunaOptions> = {}, clock = new TestClock()) {
+  const app = await startApp(options, { clock });
   vi.stubEnv('AUTHTUNA_BASE_URL', 'http://localhost:3000');
   vi.stubEnv('AUTHTUNA_SECRETS', SECRET);
   vi.stubEnv('AUTHTUNA_DATABASE_URL', app.database.url);
@@ -142,6 +143,47 @@ test('an import that was cut off is continued: none lost, none doubled', async (
   ).rejects.toMatchObject({
     code: 'invalid_input',
   });
+});
+
+test('people of Auth.js and Better Auth sign in with the password or the provider that they had, also from tables of other names', async () => {
+  const clock = new TestClock();
+  const google = await startMockProvider({ id: 'google', clock });
+  onTestFinished(() => google.close());
+  const app = await target({ social: { providers: [google.provider] } }, clock);
+  const old = await emptyDatabase();
+  onTestFinished(() => old.drop());
+  const hash = await bcrypt.hash(PASSWORD, 4);
+  const source = openDatabase(old.url);
+  await source.exclusively((sql) =>
+    sql.script(`
+      CREATE TABLE "User" ("id" TEXT PRIMARY KEY, "email" TEXT, "emailVerified" TIMESTAMP, "password" TEXT);
+      CREATE TABLE "Account" ("userId" TEXT, "provider" TEXT, "providerAccountId" TEXT);
+      INSERT INTO "User" VALUES ('u1', 'ada@example.com', NULL, '${hash}'), ('u2', 'grace@example.com', NULL, NULL);
+      INSERT INTO "Account" VALUES ('u2', 'google', 'g-2'), ('u2', 'google', 'g-2-too'), ('u2', 'microsoft-entra-id', 'm-2');
+      CREATE TABLE "people" ("id" TEXT PRIMARY KEY, "email" TEXT, "emailVerified" INTEGER, "createdAt" TEXT);
+      CREATE TABLE "identities" ("userId" TEXT, "providerId" TEXT, "accountId" TEXT, "password" TEXT);
+      INSERT INTO "people" VALUES ('u3', 'joan@example.com', 1, '2024-01-01T00:00:00Z');
+      INSERT INTO "identities" VALUES ('u3', 'credential', 'u3', '${hash}'), ('u3', 'google', 'g-3', NULL);
+    `),
+  );
+  await source.close();
+  const from = (...args: string[]) => run('--from', ...args, '--source-url', old.url);
+  expect((await from('authjs')).out).toContain('2 imported, 0 there already, 1 without a password');
+  const renamed = ['--table', 'people', '--accounts', 'identities'];
+  expect((await from('better-auth', ...renamed)).out).toContain('1 imported, 0 there already, 0 without');
+
+  for (const login of ['ada@example.com', 'joan@example.com'])
+    expect((await app.browser().post('/auth/login', { login, password: PASSWORD })).status, login).toBe(200);
+  for (const [sub, email] of Object.entries({ 'g-2': 'grace@example.com', 'g-3': 'joan@example.com' })) {
+    google.signInAs({ sub, email: 'the.provider.says@example.com' });
+    const browser = app.browser();
+    const start = await browser.get('/auth/social/google/login');
+    const sent = await fetch(start.headers.get('location') ?? '', { redirect: 'manual' });
+    await browser.get((sent.headers.get('location') ?? '').slice(app.url.length));
+    expect(await (await browser.get('/me')).json()).toMatchObject({ email });
+  }
+  const grace = await app.authTuna.users.findByEmail('grace@example.com');
+  expect(await app.authTuna.social.list(grace?.id ?? '')).toHaveLength(1);
 });
 
 test('a password that the person changed meanwhile wins over the old one', async () => {

@@ -12,7 +12,7 @@ import { csvRows, jsonRows, type SourceRow, tableRows } from './sources.js';
 import { importedUser, isTarget, type SourceSystem, SYSTEMS, TARGETS } from './systems.js';
 
 export const importUsers: Command = {
-  usage: `npx authtuna import --from <system> [file] [--source-url URL] [--table users] [--key id] [--map hash=password,…] [--dry-run] [--report problems.jsonl] [--json] [--app ./auth.js] [--firebase-parameters file.json]
+  usage: `npx authtuna import --from <system> [file] [--source-url URL] [--table users] [--key id] [--accounts account] [--map hash=password,…] [--dry-run] [--report problems.jsonl] [--json] [--app ./auth.js] [--firebase-parameters file.json]
 
 ${Object.entries(SYSTEMS)
   .map(([name, { summary }]) => `    ${name.padEnd(16)} ${summary}`)
@@ -26,6 +26,7 @@ ${Object.entries(SYSTEMS)
         'source-url': { type: 'string' },
         table: { type: 'string' },
         key: { type: 'string' },
+        accounts: { type: 'string' },
         map: { type: 'string', default: '' },
         'dry-run': { type: 'boolean', default: false },
         report: { type: 'string' },
@@ -40,7 +41,8 @@ ${Object.entries(SYSTEMS)
       return 2;
     }
     const map = columnsOf(values.map);
-    const place = { file: positionals[0], url: values['source-url'], table: values.table, key: values.key };
+    const { table, key, accounts } = values;
+    const place = { file: positionals[0], url: values['source-url'], table, key, accounts };
     const firebase = values['firebase-parameters'];
     const given = firebase === undefined ? {} : { firebase: firebaseParameters(firebase) };
     if (system.isModel === true && values.app === undefined)
@@ -78,7 +80,13 @@ async function* converted(
 
 function rowsOf(
   system: SourceSystem,
-  { file, url, table, key }: Record<'file' | 'url' | 'table' | 'key', string | undefined>,
+  {
+    file,
+    url,
+    table,
+    key,
+    accounts,
+  }: Record<'file' | 'url' | 'table' | 'key' | 'accounts', string | undefined>,
 ): AsyncIterable<SourceRow> {
   if (system.table === undefined || file !== undefined) {
     if (file === undefined || !existsSync(file))
@@ -90,7 +98,7 @@ function rowsOf(
   return tableRows(source, {
     table: table ?? system.table,
     key: key ?? system.key ?? 'id',
-    ...(system.join !== undefined && table === undefined && { join: system.join }),
+    accounts: system.accounts && { ...system.accounts, ...(accounts !== undefined && { table: accounts }) },
   });
 }
 

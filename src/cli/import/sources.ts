@@ -1,5 +1,6 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { DatabaseConnection } from '../../db/connection.js';
 import { openDatabase } from '../../db/open.js';
 import { AuthTunaError } from '../../errors.js';
 
@@ -65,10 +66,20 @@ function cellsOf(record: string): string[] {
   );
 }
 
-/** The rows of a table, by its key, a thousand at a time; nothing is locked in between. */
+/** A table of the users' identities and passwords, with the column that names the user. */
+export interface AccountTable {
+  table: string;
+  userId: string;
+}
+
+/**
+ * The rows of a table, by its key, a thousand at a time; nothing is locked in between.
+ *
+ * @param place.accounts each row comes with its rows of that table, as `accounts`
+ */
 export async function* tableRows(
   url: string,
-  { table, key, join }: { table: string; key: string; join?: string },
+  { table, key, accounts }: { table: string; key: string; accounts?: AccountTable | undefined },
 ): AsyncIterable<SourceRow> {
   const connection = openDatabase(url);
   const from = quoted(table);
@@ -77,17 +88,31 @@ export async function* tableRows(
     for (;;) {
       const after = last === undefined ? '' : `WHERE ${from}.${quoted(key)} > ${literal(last)}`;
       const rows = await connection.exclusively((sql) =>
-        sql.query(
-          `SELECT ${from}.*${join === undefined ? '' : `, ${join}`} FROM ${from} ${after} ORDER BY ${from}.${quoted(key)} LIMIT ${PAGE}`,
-        ),
+        sql.query(`SELECT * FROM ${from} ${after} ORDER BY ${from}.${quoted(key)} LIMIT ${PAGE}`),
       );
-      yield* rows;
+      yield* accounts === undefined ? rows : await withAccounts(connection, rows, key, accounts);
       if (rows.length < PAGE) return;
       last = rows.at(-1)?.[key];
     }
   } finally {
     await connection.close();
   }
+}
+
+async function withAccounts(
+  connection: DatabaseConnection,
+  rows: readonly SourceRow[],
+  key: string,
+  { table, userId }: AccountTable,
+): Promise<SourceRow[]> {
+  if (rows.length === 0) return [];
+  const ids = rows.map((row) => literal(row[key])).join(', ');
+  const found = await connection.exclusively((sql) =>
+    sql.query(`SELECT * FROM ${quoted(table)} WHERE ${quoted(userId)} IN (${ids})`),
+  );
+  const byUser = new Map<unknown, SourceRow[]>();
+  for (const row of found) byUser.set(row[userId], [...(byUser.get(row[userId]) ?? []), row]);
+  return rows.map((row) => ({ ...row, accounts: byUser.get(row[key]) ?? [] }));
 }
 
 /** @throws AuthTunaError `invalid_input` for a name that could be more than a name */

@@ -1,6 +1,6 @@
 import type { ImportedUser } from '../../core/users/imported-user.js';
 import { type FirebaseParameters, firebaseHash } from '../../crypto/recognize-hash.js';
-import type { SourceRow } from './sources.js';
+import type { AccountTable, SourceRow } from './sources.js';
 
 /** Where another system keeps its users, and how a row of it becomes one of ours. */
 export interface SourceSystem {
@@ -10,8 +10,8 @@ export interface SourceSystem {
   /** The table and its key; none for systems that give a file. */
   table?: string;
   key?: string;
-  /** A further column, from a table beside it. */
-  join?: string;
+  /** A table beside it; its rows come with each user, as `accounts`. */
+  accounts?: AccountTable;
   columns: Readonly<Partial<Record<Target, string>>>;
   /** What columns alone do not say. */
   more?(row: SourceRow, given: { firebase?: FirebaseParameters }): Partial<ImportedUser>;
@@ -61,22 +61,31 @@ export const SYSTEMS: Readonly<Record<string, SourceSystem>> = {
     summary: 'Better Auth: the tables user and account',
     table: 'user',
     key: 'id',
-    join: `(SELECT "password" FROM "account" WHERE "account"."userId" = "user"."id" AND "account"."providerId" = 'credential' LIMIT 1) AS "password"`,
+    accounts: { table: 'account', userId: 'userId' },
     columns: {
       email: 'email',
       username: 'username',
-      hash: 'password',
       verified: 'emailVerified',
       created: 'createdAt',
       suspended: 'banned',
     },
+    more(row) {
+      const accounts = accountsOf(row);
+      const own = accounts.find(({ providerId }) => providerId === 'credential')?.password;
+      return {
+        ...(typeof own === 'string' && { passwordHash: own }),
+        ...identities(accounts.map(({ providerId, accountId }) => [providerId, accountId])),
+      };
+    },
   },
   authjs: {
-    summary:
-      'Auth.js with Prisma: the table User (identities are linked again at the next sign-in by the verified address)',
+    summary: 'Auth.js with Prisma: the tables User and Account',
     table: 'User',
     key: 'id',
+    accounts: { table: 'Account', userId: 'userId' },
     columns: { email: 'email', verified: 'emailVerified', hash: 'password' },
+    more: (row) =>
+      identities(accountsOf(row).map((account) => [account.provider, account.providerAccountId])),
   },
   auth0: {
     summary: 'an export of Auth0 with password hashes, JSON lines',
@@ -166,6 +175,27 @@ export function importedUser(
     ...(hostUserId !== undefined && { data: { hostUserId } }),
     ...system.more?.(row, given),
   };
+}
+
+/** Providers that name a person there as they do here, under our names. Microsoft gives each app another name for a person. */
+const PROVIDERS = new Map(
+  'apple discord facebook github gitlab google slack spotify twitch x'.split(' ').map((name) => [name, name]),
+).set('twitter', 'x');
+
+function accountsOf({ accounts }: SourceRow): readonly SourceRow[] {
+  return Array.isArray(accounts) ? accounts : [];
+}
+
+/** Identities from pairs of provider and subject; a user has one of each provider here. */
+function identities(pairs: readonly (readonly [unknown, unknown])[]): Partial<ImportedUser> {
+  const subjects = new Map<string, string>();
+  for (const [name, subject] of pairs) {
+    const provider = PROVIDERS.get(String(name));
+    const text = textOf(subject);
+    if (provider !== undefined && text !== null && !subjects.has(provider)) subjects.set(provider, text);
+  }
+  if (subjects.size === 0) return {};
+  return { socialAccounts: [...subjects].map(([provider, subject]) => ({ provider, subject })) };
 }
 
 function textOf(value: unknown): string | null {

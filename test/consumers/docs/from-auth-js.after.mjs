@@ -1,0 +1,3 @@
+import { signsIn } from './guide.mjs';
+
+await signsIn(['/me']);
