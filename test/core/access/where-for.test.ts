@@ -61,7 +61,6 @@ test('of 100,000 projects a person with mixed grants, 10,000 of them single ones
   const where = await access.whereFor(ada, 'file:read', columns);
   expect(JSON.stringify(where).length).toBeLessThan(2000); // no list of ten thousand
   const idsOf = (rows: readonly HostProject[]) => rows.map(({ id }) => id);
-  const all = idsOf(await prisma.project.findMany({ where, orderBy: { id: 'asc' } }));
   const isExpected = (n: number) =>
     [3, 77].includes(Math.floor(n / PER_ORG)) ||
     n === 41000 ||
@@ -72,18 +71,25 @@ test('of 100,000 projects a person with mixed grants, 10,000 of them single ones
     n === 99999;
   const expected = Array.from({ length: PROJECTS }, (_, n) => n)
     .filter(isExpected)
-    .map(String);
-  expect(all).toEqual(expected.sort());
+    .map(String)
+    .sort();
+  // Every row at once is no question for SQLite, which asks the view row by row: minutes.
+  if (database.dialect === 'postgresql')
+    expect(idsOf(await prisma.project.findMany({ where, orderBy: { id: 'asc' } }))).toEqual(expected);
   // Row by row the answer of the decision.
   const sample = Array.from({ length: 1000 }, (_, index) => String((index * 7919) % PROJECTS));
+  const listed = new Set(
+    idsOf(await prisma.project.findMany({ where: { AND: [where, { id: { in: sample } }] } })),
+  );
+  const isRight = new Set(expected);
+  expect(sample.map((id) => listed.has(id))).toEqual(sample.map((id) => isRight.has(id)));
   const answers = await access.canAll(
     ada,
     sample.map((id) => ({ permission: 'file:read', scope: `project:${id}` })),
   );
-  const isListed = new Set(all);
-  expect(answers).toEqual(sample.map((id) => isListed.has(id)));
+  expect(answers).toEqual(sample.map((id) => isRight.has(id)));
 
-  const after = all[5000];
+  const after = expected[5000];
   statements.length = 0;
   const began = performance.now();
   const page = await prisma.project.findMany({
@@ -92,7 +98,7 @@ test('of 100,000 projects a person with mixed grants, 10,000 of them single ones
     take: 50,
   });
   process.stdout.write(`[${database.dialect}] a page of 50: ${(performance.now() - began).toFixed(0)} ms\n`);
-  expect(idsOf(page)).toEqual(all.slice(5001, 5051));
+  expect(idsOf(page)).toEqual(expected.slice(5001, 5051));
   expect(statements).toHaveLength(1);
   if (database.dialect === 'postgresql')
     expect(await fullScansWith(database.url, statements[0] as Statement)).toEqual([]);
