@@ -78,11 +78,13 @@ export async function withdraw(
             where: { userId_roleId_scope: { userId, roleId, scope: at }, expiresAt },
           }),
         ),
-        // An owner's role is taken with its count only.
-        ...chunks(holding.assignments.map((row) => row.scope)).map((some) =>
-          db.roleAssignment.deleteMany({
-            where: { userId, scope: { in: some }, NOT: ownerAssignments(catalog) },
-          }),
+        // By role, so that one that is given at this moment, which the actor may not outrank, stays. An owner's is taken with its count only.
+        ...[...byRole(holding)].flatMap(([roleId, scopes]) =>
+          chunks(scopes).map((some) =>
+            db.roleAssignment.deleteMany({
+              where: { userId, roleId, scope: { in: some }, NOT: ownerAssignments(catalog) },
+            }),
+          ),
         ),
         ...(holding.owned.length === 0
           ? []
@@ -153,6 +155,17 @@ function mayTakeAll(standing: Standing, target: Grants, holding: Holding): boole
     return role === null ? [] : [role];
   });
   return outranks(standing, target) && below.every((role) => standing.isAbove(role));
+}
+
+/** The scopes at which each role is held. */
+function byRole({ assignments }: Holding): Map<string, string[]> {
+  const scopes = new Map<string, string[]>();
+  for (const { roleId, scope } of assignments) {
+    const known = scopes.get(roleId);
+    if (known === undefined) scopes.set(roleId, [scope]);
+    else known.push(scope);
+  }
+  return scopes;
 }
 
 function chunks(scopes: readonly string[]): string[][] {

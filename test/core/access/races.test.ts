@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type AuthTuna, SYSTEM } from '../../../src/index.js';
 import { startAcme } from '../../support/acme.js';
 import { startApp } from '../../support/app.js';
-import { openDatabase } from '../../support/database.js';
+import { countingClient } from '../../support/counting-client.js';
+import { freshDatabase, openDatabase } from '../../support/database.js';
 import { as, codeOf, person } from '../../support/people.js';
 
 // RACES=40 is the long form.
@@ -123,6 +124,42 @@ test('a role that is deleted while it is assigned, included, edited or named is 
       expect(['done', 'not_found', 'conflict'], `${index}`).toContain(met);
       expect(['done', 'conflict'], `${index}`).toContain(deleted);
     }
+});
+
+test('a role that is given while its holder is removed, which the remover does not outrank, is not taken (RB-5)', async () => {
+  const database = await freshDatabase();
+  onTestFinished(() => database.drop());
+  const { client } = countingClient(database);
+  onTestFinished(() => client.$disconnect());
+  const there = await startApp({}, { database });
+  let meanwhile = async (): Promise<void> => {};
+  const here = await startApp(
+    {
+      prisma: new Proxy(client, {
+        get(target, name) {
+          const value = Reflect.get(target, name);
+          if (name !== '$transaction') return typeof value === 'function' ? value.bind(target) : value;
+          return async (batch: never) => {
+            const first = meanwhile;
+            meanwhile = async () => {};
+            await first();
+            return target.$transaction(batch);
+          };
+        },
+      }),
+    },
+    { database, clock: there.clock },
+  );
+  const { orgs, roles } = there.authTuna;
+  const { id: ownerId } = await there.authTuna.users.create({ email: 'owner@example.com' });
+  const { id } = await orgs.create({ name: 'Acme', ownerId }, SYSTEM);
+  const scope = `org:${id}`;
+  const eve = await person(there, 'eve', 'org_admin', scope);
+  const bo = await person(there, 'bo', 'org_member', scope);
+  meanwhile = () => roles.assign({ userId: bo, role: 'org_admin', scope }, SYSTEM).then(() => {});
+  expect(await codeOf(here.authTuna.orgs.removeMember(scope, bo, as(eve)))).toBe('done');
+  const held = (await roles.assignmentsOf(bo)).filter((row) => row.scope === scope);
+  expect(held.map(({ role }) => role)).toEqual(['org_admin']);
 });
 
 test('an assignment whose end is changed while it is taken away is done or not held (RB-4)', async () => {
