@@ -6,7 +6,7 @@ import { securityHeaders } from './answer/headers.js';
 import { RequestCall, respond } from './call.js';
 import { handle } from './errors.js';
 import { beforeBody, guardsOf, humanChecksOf } from './guards/route-guards.js';
-import { leadThroughStepUp } from './guards/step-up.js';
+import { leadThroughSignIn, leadThroughStepUp } from './guards/step-up.js';
 import type { HttpKit } from './kit.js';
 import { noticeMisplaced } from './mount-place.js';
 import type { Feature, Route } from './route.js';
@@ -27,8 +27,11 @@ export function mount(http: HttpKit, feature: Feature): Router {
     for (const { method, handlers } of entries) at[method](...(handlers(http) as RequestHandler[]));
     at.all(...http.prepare, only(entries.map(({ method }) => method)));
   }
-  if (pages?.afterStepUp !== undefined)
-    router.use(leadThroughStepUp(http.views, http.config.paths.auth, pages.afterStepUp));
+  if (pages?.formAt !== undefined)
+    router.use(
+      leadThroughStepUp(http.views, http.config.paths.auth, pages.formAt),
+      leadThroughSignIn(http.views, pages.formAt),
+    );
   for (const handlers of [pages?.onError, feature.onError])
     if (handlers !== undefined) router.use(...handlers);
   router.use(http.errorHandler);

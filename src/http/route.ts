@@ -145,8 +145,11 @@ export interface FeaturePages {
   /** Where a browser that opens a page is sent when a guard refuses it with this code, instead of seeing the error. */
   cures?: Partial<Record<ErrorCode, string>>;
   signInMethods?: Partial<SignInMethods>;
-  /** Where a form leads that was refused for want of a fresh proof, after the step-up, if the form does not say. */
-  afterStepUp?: (req: Request) => string;
+  /**
+   * The page that a form stands on. A form leads back there after the step-up or sign-in for want of which it was refused, if the form does not
+   * say where.
+   */
+  formAt?: (req: Request) => string;
   /** Answers refusals that are of this feature alone. */
   onError?: readonly ErrorRequestHandler[];
 }

@@ -689,7 +689,7 @@ export interface PageData {
     /** Of the account for which the tool would act. */
     email: string;
   };
-  'device/done': Page & { isApproved: boolean };
+  'device/done': Page & { isApproved: boolean; accountUrl: string | null };
   'social/organization': Omit<Form, 'csrfToken'> & { values?: { email?: string } };
   'social/continue': Page & { kind: 'found' | 'demanded'; name: string; continueUrl: string };
   message: Page & {

@@ -3,6 +3,8 @@ import type { Browser } from './browser.js';
 const ACCEPT = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 
 export interface OpenedPage {
+  /** Path and query, after redirects. */
+  address: string;
   status: number;
   headers: Headers;
   html: string;
@@ -68,7 +70,9 @@ async function pageOf(response: Response): Promise<OpenedPage> {
         : [[name, unescaped(value)]];
     }),
   );
+  const { pathname, search } = new URL(response.url);
   return {
+    address: pathname + search,
     status: response.status,
     headers: response.headers,
     html,
@@ -76,6 +80,31 @@ async function pageOf(response: Response): Promise<OpenedPage> {
     fields,
     action: unescaped(form?.[1] ?? ''),
   };
+}
+
+/** The address of the link with this text. @throws Error when there is none */
+export function linkOf({ html }: OpenedPage, text: string): string {
+  const found = [...html.matchAll(/<a [^>]*href="([^"]+)"[^>]*>(?:<svg.*?<\/svg>)?([^<]*)</gs)].find(
+    ([, , label = '']) => label.trim() === text,
+  );
+  if (found === undefined) throw new Error(`no link ${text} in ${html}`);
+  return unescaped(found[1] ?? '');
+}
+
+/** What a page says above its content: the heading, what was done before it, and what is wrong, with each field's fault. */
+export function toldBy({ html }: OpenedPage): string[] {
+  const alert = /<div class="alert alert-danger"[\s\S]*?<\/div>\s*<\/div>/.exec(html)?.[0] ?? '';
+  const parts = [
+    ...(/<h1[^>]*>([\s\S]*?)<\/h1>/.exec(html)?.slice(1, 2) ?? []),
+    ...[...html.matchAll(/<div class="notice" role="status"><p>([\s\S]*?)<\/p>/g)].map(([, text]) => text),
+    ...[...alert.matchAll(/<(?:p|li)[^>]*>([\s\S]*?)<\/(?:p|li)>/g)].map(([, text]) => text),
+  ];
+  return parts.map((part = '') => unescaped(part.replace(/<[^>]*>/g, '').trim()));
+}
+
+/** Whether a page has a form, a button or a link in its content. */
+export function leadsOn({ html }: OpenedPage): boolean {
+  return /<(?:form|a) /.test(/<main[\s\S]*<\/main>/.exec(html)?.[0] ?? '');
 }
 
 function unescaped(text: string): string {

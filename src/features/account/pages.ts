@@ -40,7 +40,7 @@ export function accountPages<U extends User>(
   return {
     pages: {
       mounted: 'account',
-      afterStepUp: () => http.accountPage(),
+      formAt: () => http.accountPage(),
       routes: [
         { path: '/security', guard: {}, show: [security.show] },
         { path: '/data', guard: {}, show: [data.show] },

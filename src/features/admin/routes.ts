@@ -32,7 +32,7 @@ export function adminFeature(parts: AdminParts, http: HttpKit, options: AdminRou
         ? null
         : {
             mounted: 'admin',
-            afterStepUp: (req) => pageOf(path, req.originalUrl),
+            formAt: (req) => pageOf(path, req.originalUrl),
             routes: [
               {
                 path: '/new-user',

@@ -39,7 +39,7 @@ export function apiKeyPages(
   return {
     pages: {
       mounted: 'apiKeys',
-      afterStepUp: () => `${config.paths.auth}/api-keys/manage`,
+      formAt: () => `${config.paths.auth}/api-keys/manage`,
       routes: [{ path: '/manage', guard: {}, show: [list.show] }],
     },
     forms: { list: [list.problem] },

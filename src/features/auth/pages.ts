@@ -6,6 +6,7 @@ import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
 import { holderOf } from '../../http/caller/holder.js';
 import type { HttpKit } from '../../http/kit.js';
+import { leadOn, signedInElsewhere } from '../../http/pages/lead-on.js';
 import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView, Views } from '../../http/pages/views.js';
 import { keepWaiting, WAITING } from '../../http/pages/waiting.js';
@@ -79,7 +80,7 @@ export function authPages<U extends User>(
         recent_login_required: at('/step-up'),
         second_factor_required: at('/step-up'),
       },
-      afterStepUp: (req) => at(req.path),
+      formAt: (req) => at(req.path),
       routes: [
         { path: '/assets/:name', isStatic: true, show: [views.assets()] },
         {
@@ -120,7 +121,7 @@ export function authPages<U extends User>(
     },
     forms: {
       login: [signedInElsewhere(http), unverified(http), entry.login.problem],
-      signUp: [entry.signUp.problem],
+      signUp: [signedInElsewhere(http), entry.signUp.problem],
       forgotPassword: [entry.forgotPassword.problem],
       resetPassword: [mailed.resetPassword.problem, entry.forgotPassword.problem],
       verifyEmail: [
@@ -173,12 +174,8 @@ function entryForms({ views, config, mounts }: HttpKit) {
 /** The forms that mails link to. */
 function mailedForms<U extends User>(auth: AuthManager<U>, { views, config }: HttpKit) {
   const minPasswordLength = config.password.minLength;
-  const kept = (req: Request, purpose: LinkPurpose): string => {
-    const token = views.kept(req, purpose);
-    if (token === null) throw new AuthTunaError('invalid_token');
-    return token;
-  };
-  const linked = async (req: Request, purpose: LinkPurpose) => auth.inspectLink(kept(req, purpose), purpose);
+  const linked = async (req: Request, purpose: LinkPurpose) =>
+    auth.inspectLink(views.keptLink(req, purpose), purpose);
   const wantedBy = (req: Request, wanted: string | null) => {
     const returnTo = views.returnTo(req) ?? wanted;
     return returnTo === null ? {} : { returnTo };
@@ -194,7 +191,7 @@ function mailedForms<U extends User>(auth: AuthManager<U>, { views, config }: Ht
       { cures: ['invalid_token'] },
     ),
     verifyEmail: views.form('auth/verify-email', async (req) => {
-      const token = kept(req, 'verify_email');
+      const token = views.keptLink(req, 'verify_email');
       const subject = await auth.inspectVerification(token, authOf(req).actor, views.knownBrowserId(req));
       return {
         state: 'confirm' as const,
@@ -263,25 +260,6 @@ function donePage(http: HttpKit) {
 function ownSignInPage({ views, config }: HttpKit) {
   return (req: Request, res: Response) =>
     views.redirect(res, views.withReturnTo(config.paths.signIn, views.returnTo(req)));
-}
-
-/** Signed in already: the page that asks who one is leads on instead. */
-function leadOn({ views, config }: HttpKit): RequestHandler {
-  return (req, res, next) => {
-    const { session } = authOf(req);
-    if (session === null || !views.wantsPage(req)) return next();
-    views.redirect(res, views.returnTo(req) ?? config.paths.afterSignIn);
-  };
-}
-
-/** A form of a tab that was opened before the person signed in, in another tab: it leads on, and does nothing. */
-function signedInElsewhere(http: HttpKit): ErrorRequestHandler {
-  const lead = leadOn(http);
-  return (error, req, res, next) => {
-    const isStale = error instanceof AuthTunaError && error.code === 'cross_site_request';
-    if (!isStale || !http.views.isForm(req)) return next(error);
-    lead(req, res, () => next(error));
-  };
 }
 
 /** Where sign-up is closed, its page says so. */

@@ -244,9 +244,8 @@ function passwordRoutes<U extends User>(context: Context<U>): Route[] {
       form: { link: 'reset_password' },
       answers: { 200: '`{ status: "password_changed" }`' },
       forms: forms?.resetPassword,
-      async run({ req, res, body, actor }) {
+      async run({ req, body, actor }) {
         await auth.resetPassword(body, actor);
-        views.forget(res);
         const redirectTo = done(context, 'password_changed', views.returnTo(req));
         return { json: { status: 'password_changed' }, redirectTo };
       },
@@ -282,9 +281,8 @@ function passwordRoutes<U extends User>(context: Context<U>): Route[] {
       body: tokenBody,
       form: { link: 'unlock' },
       answers: { 200: '`{ status: "account_unlocked" }`' },
-      async run({ res, body, actor }) {
+      async run({ body, actor }) {
         await auth.unlock(body.token, actor);
-        views.forget(res);
         return { json: { status: 'account_unlocked' }, redirectTo: done(context, 'account_unlocked', null) };
       },
     }),
@@ -332,9 +330,8 @@ function addressRoutes<U extends User>(context: Context<U>): Route[] {
       body: tokenBody,
       form: { link: 'undo_email_change' },
       answers: { 200: '`{ status: "email_change_undone" }`' },
-      async run({ res, body, actor }) {
+      async run({ body, actor }) {
         await auth.undoEmailChange(body.token, actor);
-        views.forget(res);
         return {
           json: { status: 'email_change_undone' },
           redirectTo: done(context, 'email_change_undone', null),

@@ -151,6 +151,17 @@ export class DeviceAuthorizations {
     return exchangeCode(this.#core, input, actor, options);
   }
 
+  /** @internal What this very person decided on the request of a code; null for the requests of others. */
+  async decisionOf(typed: string, actor: Actor): Promise<'approved' | 'denied' | null> {
+    const userCode = parseUserCode(typed);
+    if (userCode === null || actor.userId === null) return null;
+    const row = await this.#core.db.deviceAuthorization.findUnique({
+      where: { userCodeKey: this.#keyOf(userCode) },
+    });
+    if (row === null || row.userId !== actor.userId || row.status === 'pending') return null;
+    return row.status === 'denied' ? 'denied' : 'approved';
+  }
+
   async #decide(
     typed: string,
     actor: Actor,

@@ -27,19 +27,24 @@ export function devicePages(
       const userCode = codeIn(req);
       return userCode === null ? {} : { values: { user_code: userCode } };
     },
-    { cures: ['invalid_token'] },
+    { cures: ['invalid_token'], texts: { invalid_token: 'no_tool' } },
   );
   const confirm = views.form('device/confirm', async (req) => {
     const { user, actor } = authOf(req);
     const device = await devices.find(codeIn(req) ?? '', actor);
     return { ...device, email: user?.email ?? '' };
   });
-  /** Asks for the code again when it is unknown, expired or already decided. */
-  const askAgain: ErrorRequestHandler = (error, req, res, next) =>
-    isDead(error) ? enter.problem(error, req, res, next) : next(error);
+  /** Says what this person decided, and asks for the code again when it is unknown, expired or decided by others. */
+  const askAgain: ErrorRequestHandler = (error, req, res, next) => {
+    if (!isDead(error)) return next(error);
+    devices.decisionOf(codeIn(req) ?? '', authOf(req).actor).then((decision) => {
+      if (decision === null || !views.wantsPage(req)) return enter.problem(error, req, res, next);
+      views.page(req, res, 'device/done', donePage(http, decision === 'approved'));
+    }, next);
+  };
   return {
     pages: {
-      afterStepUp: (req) => {
+      formAt: (req) => {
         const userCode = codeIn(req);
         return userCode === null ? path : `${path}?user_code=${encodeURIComponent(userCode)}`;
       },
@@ -59,6 +64,11 @@ export function devicePages(
     },
     forms: { confirm: [askAgain, confirm.problem] },
   };
+}
+
+/** What the page says after a decision. */
+export function donePage(http: HttpKit, isApproved: boolean) {
+  return { isApproved, accountUrl: http.mounts.pages.account ? http.accountPage() : null };
 }
 
 function isDead(error: unknown): boolean {

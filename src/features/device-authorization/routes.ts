@@ -2,7 +2,7 @@ import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { oauthErrors } from '../../http/oauth-errors.js';
 import { type Feature, type Route, type RouteAnswer, type RouteGuard, route } from '../../http/route.js';
 import type { DeviceAuthorizations } from './manager.js';
-import { type DeviceForms, devicePages } from './pages.js';
+import { type DeviceForms, devicePages, donePage } from './pages.js';
 import { beginBody, decisionBody, pageQuery } from './schemas.js';
 
 /** A tool that is approved acts for the person from then on, so a session left open must not be enough. */
@@ -19,7 +19,7 @@ export function deviceFeature(
     name: 'deviceAuthorization',
     path: `${http.config.paths.auth}/device`,
     pages: made?.pages ?? null,
-    routes: [beginRoute(devices, http), ...decisionRoutes(devices, made?.forms)],
+    routes: [beginRoute(devices, http), ...decisionRoutes(devices, http, made?.forms)],
   };
 }
 
@@ -52,10 +52,14 @@ function beginRoute(devices: DeviceAuthorizations, { config }: HttpKit): Route {
   });
 }
 
-function decisionRoutes(devices: DeviceAuthorizations, forms: DeviceForms | undefined): Route[] {
+function decisionRoutes(
+  devices: DeviceAuthorizations,
+  http: HttpKit,
+  forms: DeviceForms | undefined,
+): Route[] {
   const decided = (isApproved: boolean): RouteAnswer => ({
     json: { status: isApproved ? 'approved' : 'denied' },
-    page: ['device/done', { isApproved }],
+    page: ['device/done', donePage(http, isApproved)],
   });
   return [
     route({

@@ -3,6 +3,7 @@ import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
 import { handle } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
+import { signedInElsewhere } from '../../http/pages/lead-on.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages, RouteGuard } from '../../http/route.js';
 import type { MfaManager } from './manager.js';
@@ -28,7 +29,7 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): { pages: FeaturePages;
     pages: {
       mounted: 'mfa',
       cures: { enrollment_required: `${path}/setup` },
-      afterStepUp: () => `${path}/manage`,
+      formAt: () => `${path}/manage`,
       routes: [
         {
           path: '/setup',
@@ -45,7 +46,7 @@ export function mfaPages(mfa: MfaManager, http: HttpKit): { pages: FeaturePages;
     },
     forms: {
       setup: [setup.problem, setupIsOver(http, path)],
-      challenge: [challenge.problem, signInIsOver(http)],
+      challenge: [signedInElsewhere(http), challenge.problem, signInIsOver(http)],
       manage: [manage.problem],
     },
   };
@@ -74,7 +75,7 @@ function mfaForms(mfa: MfaManager, http: HttpKit) {
       ...(await mfa.status(currentUser(req).id)),
     })),
     cancelReset: views.form('mfa/cancel-reset', (req) => {
-      if (views.kept(req, CANCEL_RESET) === null) throw new AuthTunaError('invalid_token');
+      views.keptLink(req, CANCEL_RESET);
       return {};
     }),
   };
@@ -108,7 +109,8 @@ function setupIsOver({ views }: HttpKit, path: string): ErrorRequestHandler {
 function signInIsOver({ views, config }: HttpKit): ErrorRequestHandler {
   return (error, req, res, next) => {
     if (!isDead(error) || !views.wantsPage(req)) return next(error);
-    views.notice(res, 'sign_in_expired');
+    // A cookie that lasts longer is gone as well, so it was not the time.
+    views.notice(res, views.knownBrowserId(req) === null ? 'sign_in_lost' : 'sign_in_expired');
     views.redirect(res, views.withReturnTo(`${config.paths.auth}/login`, views.returnTo(req)));
   };
 }

@@ -236,7 +236,6 @@ function resetRoutes({ mfa, http, path, forms }: Context): Route[] {
       answers: { 200: '`{ status: "kept" }`' },
       async run({ res, body, actor, wantsPage }) {
         await mfa.cancelReset(body.token, actor);
-        http.views.forget(res);
         if (wantsPage) http.views.notice(res, 'factors_kept');
         return { json: { status: 'kept' }, redirectTo: http.config.paths.signIn };
       },

@@ -21,12 +21,33 @@ export interface OpenInvitation {
 
 /** Looks at the invitation of a link without accepting it. @throws AuthTunaError `invalid_token` */
 export async function peekInvitation(core: Core, token: string): Promise<OpenInvitation> {
-  const live = await core.tokens.peek(token, INVITATION);
+  const live = await core.tokens.peek(token, INVITATION).catch(async (error: unknown) => {
+    const row = await former(core, token);
+    const isOver = row !== null && row.acceptedAt === null && row.revokedAt !== null;
+    throw isOver ? invitationOver() : error;
+  });
   const row = await core.db.organizationInvitation.findUnique({ where: { id: live.subject } });
   const isOpen =
     row !== null && row.acceptedAt === null && row.revokedAt === null && row.expiresAt > core.now();
-  if (!isOpen) throw new AuthTunaError('invalid_token');
+  if (!isOpen) throw invitationOver();
   return { live, row };
+}
+
+/** {@link OrgManager.scopeAccepted} */
+export async function scopeAccepted(core: Core, token: string, email: string): Promise<string | null> {
+  const row = await former(core, token);
+  return row !== null && row.acceptedAt !== null && row.email === email ? row.scope : null;
+}
+
+/** The invitation of a link, whatever became of it; null for one that there never was. */
+async function former({ tokens, db }: Core, token: string): Promise<InvitationRow | null> {
+  const found = await tokens.recall(token, INVITATION);
+  return found === null ? null : db.organizationInvitation.findUnique({ where: { id: found.subject } });
+}
+
+/** Taken back, or replaced by a newer invitation. */
+function invitationOver(): AuthTunaError {
+  return new AuthTunaError('invalid_token', { reason: 'invitation_over' });
 }
 
 /** {@link OrgManager.acceptInvitation} */

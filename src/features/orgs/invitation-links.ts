@@ -135,7 +135,7 @@ export async function peekInvitationLink(core: Core, token: string): Promise<Lin
 /** The holder of the secret may know what became of the link. @throws AuthTunaError `invalid_token` */
 function requireOpen({ now }: Core, row: LinkRow | null): void {
   if (row === null || row.revokedAt !== null || row.usesLeft <= 0)
-    throw new AuthTunaError('invalid_token', { reason: 'used' });
+    throw new AuthTunaError('invalid_token', { reason: 'invitation_over' });
   if (row.expiresAt <= now()) throw new AuthTunaError('invalid_token', { reason: 'expired' });
 }
 

@@ -5,7 +5,7 @@ import { memberPermission } from './guard.js';
 import { toInvitation } from './invitations.js';
 import { MEMBER_PLACES } from './member-routes.js';
 import { scopeOf } from './organization.js';
-import { OPENED_INVITATION } from './pages.js';
+import { OPENED_INVITATION, pageOfScope } from './pages.js';
 import { acceptBody, invitationInput, invitedSignUp, pageQuery } from './schemas.js';
 import { formsAt, type Orgs, orgAt, pageAt } from './shared-routes.js';
 import { withoutGaps } from './tree-routes.js';
@@ -38,7 +38,7 @@ function joiningRoutes(where: Orgs): Route[] {
       answers: { 200: '`{ scope, role }`' },
       async run({ body, actor }) {
         const accepted = await orgs.acceptInvitation(body.token, actor);
-        return { json: accepted, redirectTo: pageOf(path, accepted.scope) };
+        return { json: accepted, redirectTo: pageOfScope(path, accepted.scope) };
       },
     }),
     route({
@@ -50,11 +50,10 @@ function joiningRoutes(where: Orgs): Route[] {
       form: { link: OPENED_INVITATION },
       forms: forms?.accept,
       answers: { 201: '`{ user }` and the session cookie' },
-      async run({ req, res, body, actor }) {
+      async run({ req, body, actor }) {
         const { scope } = await orgs.peekInvitation(body.token);
         const signIn = await orgs.signUp(withoutGaps(body), actor, await http.signInOptions(req));
-        http.views.forget(res);
-        return { signIn, status: 201, redirectTo: pageOf(path, scope) };
+        return { signIn, status: 201, redirectTo: pageOfScope(path, scope) };
       },
     }),
     route({
@@ -72,11 +71,6 @@ function joiningRoutes(where: Orgs): Route[] {
       },
     }),
   ];
-}
-
-/** The page of an organization, or the list of them for what lies below one. */
-function pageOf(path: string, scope: string): string {
-  return scope.startsWith('org:') ? `${path}/${scope.slice('org:'.length)}` : path;
 }
 
 function sendingRoutes(where: Orgs): Route[] {

@@ -1,4 +1,4 @@
-import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express';
 import { maskedEmail } from '../../core/identifiers.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
@@ -23,6 +23,7 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
   const organization = organizationPage(where, http);
   const place = placePage(where, http);
   const accept = acceptPage(where, http);
+  const accepted = acceptedAlready(where, http);
   /** The same address answers a script with JSON. */
   const forBrowsers =
     (page: FormView): RequestHandler =>
@@ -31,12 +32,15 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
   return {
     pages: {
       mounted: 'orgs',
-      afterStepUp: (req) => (typeof req.params.orgId === 'string' ? `${path}/${req.params.orgId}` : path),
+      formAt: (req) => {
+        if (req.path.startsWith('/invitations/')) return `${path}/invitations/accept`;
+        return typeof req.params.orgId === 'string' ? `${path}/${req.params.orgId}` : path;
+      },
       routes: [
         { path: '/', guard: {}, show: [forBrowsers(list)] },
         {
           path: '/invitations/accept',
-          show: [views.takeLink(OPENED_INVITATION, `${path}/invitations/accept`), accept.show],
+          show: [views.takeLink(OPENED_INVITATION, `${path}/invitations/accept`), accept.show, accepted],
         },
         { path: '/:orgId', guard: {}, show: [forBrowsers(organization)] },
         { path: '/:orgId/projects/:projectId', guard: {}, show: [forBrowsers(place)] },
@@ -47,7 +51,7 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
       list: [list.problem],
       organization: [organization.problem],
       place: [place.problem],
-      accept: [accept.problem],
+      accept: [accept.problem, accepted],
     },
   };
 }
@@ -194,14 +198,32 @@ async function peopleAt({ orgs, core }: Orgs, req: Request, scope: string) {
   };
 }
 
+/** Back onto an invitation that this person has accepted: it leads to where they have joined. */
+function acceptedAlready({ orgs, path }: Orgs, { views }: HttpKit): ErrorRequestHandler {
+  return (error, req, res, next) => {
+    const token = views.kept(req, OPENED_INVITATION);
+    const { user } = authOf(req);
+    const isDead = error instanceof AuthTunaError && error.code === 'invalid_token';
+    if (!isDead || token === null || user === null || !views.wantsPage(req)) return next(error);
+    orgs.scopeAccepted(token, user.email).then((scope) => {
+      if (scope === null) return next(error);
+      views.redirect(res, pageOfScope(path, scope));
+    }, next);
+  };
+}
+
+/** The page of an organization, or the list of them for what lies below one. */
+export function pageOfScope(path: string, scope: string): string {
+  return scope.startsWith('org:') ? `${path}/${scope.slice('org:'.length)}` : path;
+}
+
 /** What an invitation offers; accepting it is a post. */
 function acceptPage({ orgs, core }: Orgs, { views, config, mounts }: HttpKit): FormView {
   const path = `${config.paths.orgs}/invitations/accept`;
   return views.form(
     'orgs/accept',
     async (req): Promise<Omit<PageData['orgs/accept'], 'csrfToken'>> => {
-      const token = views.kept(req, OPENED_INVITATION);
-      if (token === null) throw new AuthTunaError('invalid_token');
+      const token = views.keptLink(req, OPENED_INVITATION);
       const link = await orgs.peekInvitationLink(token);
       const { scope, email, role } =
         link === null ? await orgs.peekInvitation(token) : { ...link, email: null };

@@ -29,7 +29,7 @@ export function passkeyPages(
     pages: {
       mounted: 'passkeys',
       signInMethods: { passkeys: true },
-      afterStepUp: () => `${config.paths.auth}/passkeys/manage`,
+      formAt: () => `${config.paths.auth}/passkeys/manage`,
       routes: [{ path: '/manage', guard: RECENT, show: [list.show] }],
     },
     forms: { list: [list.problem] },

@@ -1,8 +1,8 @@
 import type { ErrorRequestHandler, NextFunction, Request, Response } from 'express';
 import { canonicalEmail } from '../../core/identifiers.js';
-import { AuthTunaError } from '../../errors.js';
 import { handle } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
+import { signedInElsewhere } from '../../http/pages/lead-on.js';
 import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
@@ -33,6 +33,7 @@ export function passwordlessPages(
   const at = (path: string) => `${config.paths.auth}/passwordless${path}`;
   const { link, code, enterCode } = passwordlessForms(http);
   const opening = openedForms(passwordless, http);
+  const signedIn = signedInElsewhere(http);
 
   const linkSent = (req: Request, res: Response, next: NextFunction) => {
     if (!views.wantsPage(req)) return next(); // the route of the same path answers scripts
@@ -71,10 +72,10 @@ export function passwordlessPages(
       ],
     },
     forms: {
-      link: [link.problem],
-      code: [code.problem],
-      consumeLink: [opening.problem, link.problem],
-      consumeCode: [enterCode.problem],
+      link: [signedIn, link.problem],
+      code: [signedIn, code.problem],
+      consumeLink: [signedIn, opening.problem, link.problem],
+      consumeCode: [signedIn, enterCode.problem],
     },
   };
 }
@@ -88,7 +89,8 @@ function passwordlessForms({ views, config }: HttpKit) {
     enterCode: views.form(
       'passwordless/code',
       (req) => ({
-        email: canonicalEmail(views.kept(req, CODE_SENT) ?? '') ?? '',
+        // The form still has the address that the browser no longer keeps.
+        email: canonicalEmail(views.kept(req, CODE_SENT) ?? postedEmail(req)) ?? '',
         rememberMe: config.session.rememberMe,
       }),
       { texts: WRONG_CODE },
@@ -96,11 +98,15 @@ function passwordlessForms({ views, config }: HttpKit) {
   };
 }
 
+function postedEmail(req: Request): string {
+  const { email } = (req.body ?? {}) as { email?: unknown };
+  return typeof email === 'string' ? email : '';
+}
+
 /** The page of an opened link: it signs in, or asks a newcomer for what the account still needs. */
 function openedForms(passwordless: PasswordlessManager, { views, config }: HttpKit): FormView {
   const inspect = async (req: Request) => {
-    const token = views.kept(req, OPENED_LINK);
-    if (token === null) throw new AuthTunaError('invalid_token');
+    const token = views.keptLink(req, OPENED_LINK);
     const { returnTo, ...link } = await passwordless.inspectLink(
       token,
       views.knownBrowserId(req) ?? undefined,
@@ -125,7 +131,8 @@ function openedForms(passwordless: PasswordlessManager, { views, config }: HttpK
     problem: (error, req, res, next) => {
       formFor(req).then(
         (form) => form.problem(error, req, res, next),
-        () => next(error), // the link is dead: the next form asks for another
+        // The link is dead: the next form says so, and asks for another.
+        (dead: unknown) => next(views.isForm(req) ? dead : error),
       );
     },
   };

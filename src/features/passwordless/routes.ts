@@ -83,14 +83,13 @@ function linkRoutes({ passwordless, http, path, forms }: Context): Route[] {
       form: { link: OPENED_LINK, checkboxes: ['rememberMe'] },
       answers: SIGNED_IN_ANSWERS,
       forms: forms?.consumeLink,
-      async run({ req, res, body: { rememberMe, ...input }, actor }) {
+      async run({ req, body: { rememberMe, ...input }, actor }) {
         const browserId = views.knownBrowserId(req);
         const signIn = await passwordless.consumeLink(input, actor, {
           ...(await http.signInOptions(req)),
           ...(rememberMe !== undefined && { rememberMe }),
           ...(browserId !== null && { browserId }),
         });
-        views.forget(res);
         return { signIn };
       },
     }),

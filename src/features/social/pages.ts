@@ -4,6 +4,7 @@ import { AuthTunaError, type ErrorCode } from '../../errors.js';
 import { findAuth } from '../../http/caller/attach.js';
 import { handle, STATUS } from '../../http/errors.js';
 import type { HttpKit } from '../../http/kit.js';
+import { signedInElsewhere } from '../../http/pages/lead-on.js';
 import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
@@ -18,6 +19,14 @@ const TEXTS: Readonly<Record<string, string>> = {
   no_permission: 'social_no_permission',
   sign_up_closed: 'social_sign_up_closed',
   domain_not_allowed: 'social_domain_not_allowed',
+  'state: expired': 'social_expired',
+  'state: used': 'social_over',
+  'state: state was spent': 'social_over',
+  'state: no state': 'social_elsewhere',
+  'state: other_browser': 'social_elsewhere',
+  expired: 'social_expired',
+  used: 'social_over',
+  link_not_here: 'social_elsewhere',
 };
 
 /** The name under which a browser keeps the token of a sign-up that waits for further details. */
@@ -40,14 +49,14 @@ export function socialPages<U extends User>(
         providers: social.providers,
         organizations: () => social.organizations.hasAny(),
       },
-      afterStepUp: () => `${http.config.paths.account}/security`,
+      formAt: () => `${http.config.paths.account}/security`,
       routes: [
         { path: '/sso/login', show: [organizationPage(social, http)] },
         { path: '/sign-up', show: [complete.show] },
       ],
       onError: [refusedCallback(http)],
     },
-    forms: { complete: [complete.problem] },
+    forms: { complete: [signedInElsewhere(http), complete.problem] },
   };
 }
 
@@ -56,8 +65,7 @@ function completeForm<U extends User>(social: SocialManager<U>, { views, config 
   return views.form(
     'auth/complete',
     async (req, res) => {
-      const token = views.kept(req, PROVIDER_SIGN_UP);
-      if (token === null) throw new AuthTunaError('invalid_token');
+      const token = views.keptLink(req, PROVIDER_SIGN_UP);
       const { email, provider } = await social.inspectSignUp(token, views.knownBrowserId(req));
       views.keep(res, PROVIDER_SIGN_UP, token);
       return {

@@ -101,13 +101,17 @@ export class FormTokens {
   }
 
   isValid(token: unknown, holder: FormHolder): boolean {
-    if (typeof token !== 'string' || token.length > 128) return false;
+    if (typeof token !== 'string' || token.length > 128 || this.isTooOld(token, holder)) return false;
     const [time = '', salt = '', presented = ''] = token.split('.');
-    const ageSeconds = this.#runtime.now().getTime() / 1000 - Number.parseInt(time, 36);
-    if (holder.kind === 'pre_session' && !(ageSeconds <= PRE_SESSION_SECONDS)) return false;
     return this.#runtime.keys
       .all('csrf')
       .some((key) => equalInConstantTime(digest(key.bytes, holder, time, salt), presented));
+  }
+
+  /** Whether the form was open for longer than a token lasts; a token of a session lasts as long as the session. */
+  isTooOld(token: unknown, holder: FormHolder): boolean {
+    const ageSeconds = this.#runtime.now().getTime() / 1000 - Number.parseInt(String(token), 36);
+    return holder.kind === 'pre_session' && !(ageSeconds <= PRE_SESSION_SECONDS);
   }
 }
 

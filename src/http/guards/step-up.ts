@@ -135,6 +135,17 @@ export function leadThroughStepUp(
   };
 }
 
+/** For the end of a router with pages: after the sign-in, a form whose session has ended leads back to where it stood. */
+export function leadThroughSignIn(views: Views, formAt: (req: Request) => string): ErrorRequestHandler {
+  return (error, req, _res, next) => {
+    const isOver =
+      error instanceof AuthTunaError &&
+      (error.code === 'unauthenticated' || error.code === 'session_revoked');
+    if (isOver && req.method === 'POST') views.leadBack(req, formAt(req));
+    next(error);
+  };
+}
+
 /** The page that the form stood on, which asks to press its button once more: what the form held is not kept. */
 function askAgain(page: string): string {
   const [path = '', fragment] = page.split('#', 2);

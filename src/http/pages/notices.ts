@@ -10,6 +10,7 @@ export const NOTICES = [
   'email_verified',
   'signed_out',
   'sign_in_expired',
+  'sign_in_lost',
   'setup_expired',
   'provider_linked',
   'provider_unlinked',

@@ -33,10 +33,19 @@ const REASON_TEXTS: Readonly<Record<string, string>> = {
   code_expired: 'code_expired',
   mail_held: 'mail_held',
   no_form_cookie: 'no_form_cookie',
+  session_changed: 'session_changed',
+  link_not_here: 'link_not_here',
+  invitation_over: 'invitation_over',
 };
 
 /** Texts that are problems of a form alone. */
-const OF_FORMS: ReadonlySet<string> = new Set(['human_check', 'code_expired', 'mail_held', 'no_form_cookie']);
+const OF_FORMS: ReadonlySet<string> = new Set([
+  'human_check',
+  'code_expired',
+  'mail_held',
+  'no_form_cookie',
+  'session_changed',
+]);
 
 /** The name of the texts of an error page. */
 export function errorText({ code, reason }: { code: string; reason?: string }): string {

@@ -104,6 +104,9 @@ const CURED_IN_FORM: ReadonlySet<ErrorCode> = new Set([
   'unavailable',
 ]);
 
+/** Codes after which a visitor is led to the sign-in; a person who is signed in goes on. */
+const OF_VISITORS = /^(invalid_token$|social_)/;
+
 /** What a form's post carried besides the fields of its schema. */
 interface PostedForm {
   returnTo: string | null;
@@ -125,6 +128,7 @@ export class Views {
   readonly #ownSession: CookieSpec;
   readonly #notices: Notices;
   readonly #posted = new WeakMap<Request, PostedForm>();
+  readonly #cameFrom = new WeakMap<Request, string>();
   /** Set once per response, so that two tokens of one page agree on the cookie. */
   readonly #begun = new WeakMap<Response, string>();
   readonly #cures = new Map<ErrorCode, string>();
@@ -174,7 +178,8 @@ export class Views {
     res.setHeader('Cache-Control', 'no-store');
     const html = this.templates.renderPage(name, {
       problem: null,
-      notice: this.#notices.take(req, res) ?? confirmedOf(req),
+      // On a page that says what is wrong there is nothing to press once more.
+      notice: this.#notices.take(req, res) ?? ('problem' in data && data.problem ? null : confirmedOf(req)),
       ...(FORMLESS.has(name) ? {} : { csrfToken: this.csrfToken(req, res), returnTo: this.returnTo(req) }),
       ...data,
       impersonation: this.#impersonationOf(req, res),
@@ -255,11 +260,13 @@ export class Views {
         if (mayHaveEnded && holder?.kind !== 'session') return next();
         if (holder === null)
           return next(new AuthTunaError('cross_site_request', { reason: 'no_form_cookie' }));
-        if (!this.#formTokens.isValid(csrfToken, holder))
-          return next(new AuthTunaError('cross_site_request'));
+        if (!this.#formTokens.isValid(csrfToken, holder)) {
+          const isOld = this.#formTokens.isTooOld(csrfToken, holder);
+          return next(new AuthTunaError('cross_site_request', isOld ? {} : { reason: 'session_changed' }));
+        }
         if (link !== undefined && req.body.token === undefined) {
           const token = this.kept(req, link);
-          if (token === null) return next(new AuthTunaError('invalid_token'));
+          if (token === null) return next(linkNotHere());
           req.body.token = token;
         }
         if (mayHaveEnded) next();
@@ -365,7 +372,14 @@ export class Views {
     return Buffer.from(cookie.slice(name.length + 1), 'base64url').toString('utf8');
   }
 
-  /** Takes the kept value out of the browser, once it has served. */
+  /** The token of the link that was opened under that name. @throws AuthTunaError `invalid_token` where this browser does not have it */
+  keptLink(req: Request, name: string): string {
+    const token = this.kept(req, name);
+    if (token === null) throw linkNotHere();
+    return token;
+  }
+
+  /** Takes the kept value out of the browser. The token of a spent link stays: pressed again, its page says what became of it. */
   forget(res: Response): void {
     setCookie(res, this.#link, serializeCookie(this.#link, '', 0));
   }
@@ -424,6 +438,11 @@ export class Views {
     return true;
   };
 
+  /** Says where a form stood whose answer leads through the sign-in. */
+  leadBack(req: Request, path: string): void {
+    this.#cameFrom.set(req, path);
+  }
+
   /** The address that the browser opened, as it is reached from outside. */
   addressOf(req: Request): string {
     const { origin, prefix, paths } = this.#config;
@@ -433,11 +452,18 @@ export class Views {
   /** Where the button of an error page leads. */
   #wayOn(req: Request, { code, continueUrl, signInUrl }: Parameters<ErrorPage>[2]) {
     const isOpening = req.method === 'GET' || req.method === 'HEAD';
-    const wanted = this.returnTo(req) ?? (isOpening ? this.addressOf(req) : this.#refererOf(req));
+    const wanted =
+      this.returnTo(req) ??
+      (isOpening ? this.addressOf(req) : (this.#cameFrom.get(req) ?? this.#refererOf(req)));
     const signIn = `${this.#config.paths.auth}/login`;
     const leadsToSignIn = code === 'unauthenticated' || code === 'session_revoked';
+    const isSignedIn = findAuth(req)?.user != null;
     return {
-      continueUrl: continueUrl ?? null,
+      continueUrl:
+        continueUrl ??
+        (isSignedIn && OF_VISITORS.test(code)
+          ? (this.returnTo(req) ?? this.#config.paths.afterSignIn)
+          : null),
       signInUrl:
         signInUrl ??
         (leadsToSignIn ? this.withReturnTo(signIn, wanted) : this.withReturnTo(signIn, this.returnTo(req))),
@@ -465,6 +491,11 @@ export class Views {
     const id = this.knownBrowserId(req);
     return id === null ? null : { kind: 'pre_session', id };
   }
+}
+
+/** The link itself may still work: only this browser does not have it, or no longer. */
+function linkNotHere(): AuthTunaError {
+  return new AuthTunaError('invalid_token', { reason: 'link_not_here' });
 }
 
 /** What the policy of those pages allows besides; null without a widget. */

@@ -4,21 +4,12 @@ import { startMockProvider, TestClock } from '../../../src/testing/index.js';
 import { PASSWORD } from '../../support/app.js';
 import { enrolTotp } from '../../support/factors.js';
 import { linkIn, type MailedApp, startMailedApp } from '../../support/mailed-app.js';
-import type { OpenedPage, PageVisitor } from '../../support/page-visitor.js';
+import { linkOf, type OpenedPage, type PageVisitor } from '../../support/page-visitor.js';
 
 const ADA = 'ada@example.com';
 const WANTED = '/public?tab=1';
 const QUERY = `?returnTo=${encodeURIComponent(WANTED)}`;
 const NEW_PASSWORD = 'plain umbrella quartz seventeen';
-
-/** The address of the link with this text. */
-function linkOf({ html }: OpenedPage, text: string): string {
-  const found = [...html.matchAll(/<a [^>]*href="([^"]+)"[^>]*>(?:<svg.*?<\/svg>)?([^<]*)</gs)].find(
-    ([, , label = '']) => label.trim() === text,
-  );
-  if (found === undefined) throw new Error(`no link ${text} in ${html}`);
-  return (found[1] ?? '').replaceAll('&#x3D;', '=').replaceAll('&amp;', '&');
-}
 
 async function withAda(options: Parameters<typeof startMailedApp>[0] = {}) {
   const app = await startMailedApp(options);
