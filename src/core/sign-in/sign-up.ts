@@ -37,6 +37,8 @@ export interface SignUpWay {
   browserId?: string | null;
   /** Where the person wanted to go, a path of this site: the mailed link leads there. */
   returnTo?: string | null;
+  /** Told when the mail is left out, because one of the same kind was asked for less than a minute ago; alike for every address. */
+  onHeld?: (held: HeldMail) => void;
 }
 
 export interface SignUpInput {
@@ -189,6 +191,7 @@ export class SignUp<U extends User = User> {
     await this.#withQuota(prepared.email, isProved, actor, async (held) => {
       // Otherwise the account would wait for a mail that never comes.
       if (mustConfirm && held !== null && !held.isRepeat) throw mailHeld(held);
+      if (mustConfirm && held !== null) way.onHeld?.(held);
       const mayMail = held === null;
       const more = [
         ...(mayMail ? writes : []),

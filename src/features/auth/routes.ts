@@ -1,4 +1,5 @@
 import type { User } from '../../auth.js';
+import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import { AuthTunaError, isErrorCode } from '../../errors.js';
 import { passed } from '../../http/call.js';
 import { authOf } from '../../http/caller/attach.js';
@@ -7,7 +8,7 @@ import { holderOf } from '../../http/caller/holder.js';
 import { STATUS } from '../../http/errors.js';
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { tellHeldMail } from '../../http/pages/held-mail.js';
-import { WAITING } from '../../http/pages/waiting.js';
+import { keepWaiting, WAITING } from '../../http/pages/waiting.js';
 import { type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
 import type { AuthManager } from './manager.js';
 import { type AuthForms, authPages, type DoneMessage } from './pages.js';
@@ -83,10 +84,18 @@ function signUpRoutes<U extends User>(context: Context<U>): Route[] {
       forms: forms?.signUp,
       async run({ req, res, body, actor, wantsPage }) {
         const returnTo = views.returnTo(req);
-        const way = { by: 'password', browserId: views.knownBrowserId(req), returnTo } as const;
+        const mail: { held: HeldMail | null } = { held: null };
+        const way = {
+          by: 'password',
+          browserId: views.knownBrowserId(req),
+          returnTo,
+          onHeld: (held: HeldMail) => {
+            mail.held = held;
+          },
+        } as const;
         const result = await auth.register(body, actor, way, await http.signInOptions(req));
         if (result.status !== 'verification_required') return { signIn: result, status: 201 };
-        if (wantsPage) views.keep(res, WAITING.sent, body.email);
+        if (wantsPage) keepWaiting(views, res, body.email, mail.held);
         return { json: result, status: 202, redirectTo: views.withReturnTo(at('/verify-email'), returnTo) };
       },
     }),

@@ -119,12 +119,16 @@ export class Entering<U extends User = User> {
     options: SignInOptions,
     confirmation: Confirmation,
   ): Promise<SignInResult> {
+    let held: HeldMail | null = null;
+    const onHeld = (each: HeldMail) => {
+      held = each;
+    };
     try {
-      const made = await this.#create(provider, answer, details, actor, confirmation);
+      const made = await this.#create(provider, answer, details, actor, { ...confirmation, onHeld });
       return await this.#complete(provider, answer, made, actor, options);
     } catch (error) {
       // The sign-up has mailed the link, or told the owner of the address.
-      if (isUnconfirmed(error)) confirmation.onMailed?.(answer.profile.email ?? '', null);
+      if (isUnconfirmed(error)) confirmation.onMailed?.(answer.profile.email ?? '', held);
       throw error;
     }
   }
@@ -225,7 +229,7 @@ export class Entering<U extends User = User> {
     { profile, tokens }: ProviderAnswer,
     { username, data, spend }: NewcomerDetails,
     actor: Actor,
-    confirmation: Confirmation,
+    { browserId, returnTo, onHeld }: Confirmation & Required<Pick<SignUpWay, 'onHeld'>>,
   ): Promise<UserRow> {
     const { signUp, db, config } = this.#core;
     const mustConfirm = !profile.emailVerified && config.signUp.requireVerifiedEmail;
@@ -234,7 +238,8 @@ export class Entering<U extends User = User> {
       .create({ email, username, data }, actor, {
         ...wayOf(provider),
         isMailboxProved: profile.emailVerified,
-        ...(mustConfirm && { browserId: confirmation.browserId(), returnTo: confirmation.returnTo }),
+        ...(mustConfirm && { browserId: browserId(), returnTo }),
+        onHeld,
         writesFor: (userId) => [
           db.socialAccount.create({ data: this.#identities.newRow(userId, provider, profile, tokens) }),
           ...(spend === undefined ? [] : [spend]),
