@@ -28,6 +28,7 @@ export function createPageRenderer(
       site,
       body,
       notice: data.notice ?? null,
+      languages: languagesFor(site, texts.locales, data.languageAt ?? null),
       title:
         titleOf(texts.translate(site.locale, titleKey(name, data)), data) ??
         texts.translate(site.locale, 'errors.other.title'),
@@ -39,6 +40,18 @@ export function createPageRenderer(
       scripts: SCRIPTS.map(assets.find).filter((script) => script !== null),
     });
   };
+}
+
+/** The other languages, each by its own name, with the address that chooses it and comes back. */
+function languagesFor(site: Site, locales: readonly string[], at: string | null) {
+  if (at === null) return [];
+  return locales
+    .filter((locale) => locale !== site.locale)
+    .map((locale) => ({
+      locale,
+      name: new Intl.DisplayNames([locale], { type: 'language' }).of(locale) ?? locale,
+      url: `${site.auth}/language/${locale}?returnTo=${encodeURIComponent(at)}`,
+    }));
 }
 
 /** The title with its names filled in; one that names something else is left as it is. */

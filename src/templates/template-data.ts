@@ -24,6 +24,8 @@ export interface Page {
   impersonation?: { email: string | null; action: string; csrfToken: string } | null;
   /** What was done before this page, said at its top. */
   notice?: PageNotice | null;
+  /** The address of this page, to come back to after a choice of language; null offers none. */
+  languageAt?: string | null;
 }
 
 export interface Form extends Page {

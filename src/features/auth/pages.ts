@@ -83,6 +83,7 @@ export function authPages<U extends User>(
       formAt: (req) => at(req.path),
       routes: [
         { path: '/assets/:name', isStatic: true, show: [views.assets()] },
+        { path: '/language/:locale', show: [languageChoice(http)] },
         {
           path: '/login',
           show: [leadOn(http), config.paths.hasOwnSignIn ? ownSignInPage(http) : entry.login.show],
@@ -253,6 +254,14 @@ function donePage(http: HttpKit) {
       leadsToSignIn: !isSignedIn && path === '/login',
       returnTo,
     });
+  };
+}
+
+/** Keeps the language that a visitor chose, and comes back to the page that offered it. */
+function languageChoice({ views, config }: HttpKit): RequestHandler {
+  return (req, res) => {
+    views.chooseLanguage(res, String(req.params.locale));
+    views.redirect(res, views.returnTo(req) ?? config.paths.signIn);
   };
 }
 

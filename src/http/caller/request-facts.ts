@@ -3,6 +3,8 @@ import type { Actor } from '../../actor.js';
 import type { Config } from '../../config/config.js';
 import type { Region } from '../../config/options.js';
 import type { RequestFacts } from '../../core/sessions/devices.js';
+import type { CookieSpec } from '../answer/cookies.js';
+import { languageCookieSpec, languagesOf } from '../answer/language-cookie.js';
 import { type AddressResolver, createAddressResolver } from './address.js';
 import type { Caller } from './authenticators.js';
 
@@ -14,11 +16,13 @@ const MAX_LANGUAGES = 128; // browsers send fewer than ten of them
 export class RequestReader {
   readonly #config: Config;
   readonly #address: AddressResolver;
+  readonly #language: CookieSpec;
   #warnedOfForwarded = false;
 
   constructor(config: Config) {
     this.#config = config;
     this.#address = createAddressResolver(config.trustedProxies);
+    this.#language = languageCookieSpec(config);
   }
 
   /** The client's address, through the configured proxies only. */
@@ -36,7 +40,7 @@ export class RequestReader {
   /** Who does what this request does. */
   actorOf(req: IncomingMessage, caller: Caller | null): Actor {
     const requestId = req.headers['x-request-id'];
-    const languages = req.headers['accept-language'];
+    const languages = languagesOf(req, this.#language);
     const session = caller?.session;
     return {
       userId: caller?.userId ?? null,

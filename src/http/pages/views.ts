@@ -13,6 +13,7 @@ import {
   setCookie,
 } from '../answer/cookies.js';
 import { contentSecurityPolicy, securityHeaders } from '../answer/headers.js';
+import { LANGUAGE_SECONDS, languageCookieSpec, languagesOf } from '../answer/language-cookie.js';
 import { ownSessionCookieSpec, ownSessionToken } from '../answer/own-session-cookie.js';
 import { safeReturnTo } from '../answer/return-to.js';
 import { findAuth } from '../caller/attach.js';
@@ -127,6 +128,7 @@ export class Views {
   readonly #link: CookieSpec;
   readonly #ownSession: CookieSpec;
   readonly #notices: Notices;
+  readonly #language: CookieSpec;
   readonly #posted = new WeakMap<Request, PostedForm>();
   readonly #cameFrom = new WeakMap<Request, string>();
   /** Set once per response, so that two tokens of one page agree on the cookie. */
@@ -145,6 +147,7 @@ export class Views {
     this.#link = cookieSpec(runtime.config, 'at_link');
     this.#ownSession = ownSessionCookieSpec(runtime.config);
     this.#notices = new Notices(runtime.config);
+    this.#language = languageCookieSpec(runtime.config);
     this.#widgetSources = widgetSources(runtime.config);
     const { paths } = runtime.config;
     if (paths.hasOwnSignIn) this.sendTo('unauthenticated', paths.signIn);
@@ -183,7 +186,9 @@ export class Views {
       ...(FORMLESS.has(name) ? {} : { csrfToken: this.csrfToken(req, res), returnTo: this.returnTo(req) }),
       ...data,
       impersonation: this.#impersonationOf(req, res),
-      locale: this.templates.localeFor(req.headers['accept-language']),
+      locale: this.templates.localeFor(languagesOf(req, this.#language)),
+      // The answer to a form has no address of its own to come back to.
+      languageAt: this.#hasPages && req.method === 'GET' ? this.#pageOf(req) : null,
     } as unknown as PageData[N]);
     res.status(status).type('html').send(html);
   }
@@ -438,6 +443,12 @@ export class Views {
     return true;
   };
 
+  /** Keeps the language that a visitor chose. @throws AuthTunaError `not_found` for a language without texts */
+  chooseLanguage(res: Response, locale: string): void {
+    if (!this.templates.locales.includes(locale)) throw new AuthTunaError('not_found');
+    setCookie(res, this.#language, serializeCookie(this.#language, locale, LANGUAGE_SECONDS));
+  }
+
   /** Says where a form stood whose answer leads through the sign-in. */
   leadBack(req: Request, path: string): void {
     this.#cameFrom.set(req, path);
@@ -447,6 +458,14 @@ export class Views {
   addressOf(req: Request): string {
     const { origin, prefix, paths } = this.#config;
     return safeReturnTo(outside(req.originalUrl, prefix), origin, paths.afterSignIn);
+  }
+
+  /** The address of the page that was opened, with a `returnTo` that passed the check. */
+  #pageOf(req: Request): string {
+    const { pathname, searchParams } = new URL(this.addressOf(req), this.#config.origin);
+    if (searchParams.has('returnTo')) searchParams.set('returnTo', this.returnTo(req) ?? '/');
+    const query = String(searchParams);
+    return query === '' ? pathname : `${pathname}?${query}`;
   }
 
   /** Where the button of an error page leads. */

@@ -215,3 +215,16 @@ test('below a prefix that a proxy strips, every address leads back below it', as
   await app.browser().post('/auth/forgot-password', { email: ADA });
   expect((await app.mailTo(ADA)).text).toContain(`http://localhost:${port}/shop/auth/reset-password?token=`);
 });
+
+test('a visitor chooses a language, which counts for pages and for the mails that they ask for', async () => {
+  const { app } = await withAda();
+  const visitor = app.visitor();
+  const login = await visitor.open(`/auth/login${QUERY}`);
+  const german = await visitor.open(linkOf(login, 'Deutsch'));
+  expect(german.address).toBe(`/auth/login${QUERY}`);
+  expect(german.html).toContain('<html lang="de">');
+  await visitor.send(await visitor.open('/auth/passwordless/link'), { email: ADA });
+  expect((await app.mailTo(ADA)).subject).toBe('Ihr Anmeldelink');
+  expect((await visitor.open(linkOf(german, 'English'))).html).toContain('<html lang="en">');
+  expect((await visitor.open('/auth/language/xx')).status).toBe(404);
+});
