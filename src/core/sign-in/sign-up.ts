@@ -58,6 +58,7 @@ export const SIGN_UP_WAY_FIELDS: readonly string[] = Object.keys({
   isMailboxProved: true,
   browserId: true,
   returnTo: true,
+  onHeld: true,
 } satisfies Record<keyof SignUpWay, true>);
 
 /** A sign-up whose input passed every rule. */
