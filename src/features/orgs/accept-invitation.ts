@@ -33,7 +33,7 @@ export async function peekInvitation(core: Core, token: string): Promise<OpenInv
   return { live, row };
 }
 
-/** {@link OrgManager.scopeAccepted} */
+/** Where the invitation of a link was accepted by the account of this address; null otherwise. */
 export async function scopeAccepted(core: Core, token: string, email: string): Promise<string | null> {
   const row = await former(core, token);
   return row !== null && row.acceptedAt !== null && row.email === email ? row.scope : null;

@@ -7,13 +7,7 @@ import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
 import { SIGN_IN_FIELDS, type SignInOptions, type SignInResult } from '../../core/sign-in/sign-in.js';
 import { validate } from '../../core/validate.js';
 import { AuthTunaError } from '../../errors.js';
-import {
-  acceptInvitation,
-  joinableFor,
-  joinByDomain,
-  peekInvitation,
-  scopeAccepted,
-} from './accept-invitation.js';
+import { acceptInvitation, joinableFor, joinByDomain, peekInvitation } from './accept-invitation.js';
 import { createOrg } from './create-org.js';
 import { requireAt } from './guard.js';
 import {
@@ -294,11 +288,6 @@ export class OrgManager {
   /** Ends a link; people who accepted it stay. @throws AuthTunaError `not_found`, `forbidden` */
   revokeInvitationLink(id: string, actor: Actor): Promise<void> {
     return revokeInvitationLink(this.#core, id, actor);
-  }
-
-  /** @internal Where the invitation of a link was accepted by the account of this address; null otherwise. */
-  scopeAccepted(token: string, email: string): Promise<string | null> {
-    return scopeAccepted(this.#core, token, email);
   }
 
   /**

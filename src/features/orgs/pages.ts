@@ -7,6 +7,7 @@ import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
 import type { PageData } from '../../templates/template-data.js';
+import { scopeAccepted } from './accept-invitation.js';
 import { memberPermission } from './guard.js';
 import { scopeOf } from './organization.js';
 import { type OrgForms, type Orgs, orgAt, projectAt, requireSeen, teamAt } from './shared-routes.js';
@@ -199,13 +200,13 @@ async function peopleAt({ orgs, core }: Orgs, req: Request, scope: string) {
 }
 
 /** Back onto an invitation that this person has accepted: it leads to where they have joined. */
-function acceptedAlready({ orgs, path }: Orgs, { views }: HttpKit): ErrorRequestHandler {
+function acceptedAlready({ core, path }: Orgs, { views }: HttpKit): ErrorRequestHandler {
   return (error, req, res, next) => {
     const token = views.kept(req, OPENED_INVITATION);
     const { user } = authOf(req);
     const isDead = error instanceof AuthTunaError && error.code === 'invalid_token';
     if (!isDead || token === null || user === null || !views.wantsPage(req)) return next(error);
-    orgs.scopeAccepted(token, user.email).then((scope) => {
+    scopeAccepted(core, token, user.email).then((scope) => {
       if (scope === null) return next(error);
       views.redirect(res, pageOfScope(path, scope));
     }, next);
