@@ -135,6 +135,7 @@ const organization = {
   mounted,
   organization: { id: '1', slug: 'acme', name: 'Acme' },
   base: '/orgs/acme',
+  scope: 'org:1',
   search: '',
   members: [
     {
@@ -163,6 +164,59 @@ const organization = {
   teams: [{ id: '5', name: 'Blue' }],
   roles: ['org_admin', 'org_member'],
   may: { manage: true, delete: true, invite: true, remove: true, addProject: true, addTeam: true },
+};
+const connections = {
+  ...form,
+  mounted,
+  path: '/auth/social/connections',
+  scope: 'org:1',
+  organization: { name: 'Acme', url: '/orgs/acme' },
+  connections: [
+    {
+      id: '7',
+      name: 'Acme staff',
+      issuer: 'https://login.acme.example',
+      domains: ['acme.example', 'acme.test'],
+      isRequired: true,
+    },
+    { id: '8', name: 'Partners', issuer: 'https://partners.example', domains: [], isRequired: false },
+  ],
+};
+const connection = {
+  ...form,
+  mounted,
+  base: '/auth/social/connections/7',
+  listUrl: '/auth/social/connections?scope=org%3A1',
+  organization: connections.organization,
+  redirectUri: 'https://app.example/auth/social/sso-7/callback',
+  connection: {
+    name: 'Acme staff',
+    issuer: 'https://login.acme.example',
+    clientId: 'authtuna',
+    rolesClaim: 'groups',
+    linkVerifiedEmails: true,
+  },
+  mapping: [{ value: 'engineering', role: 'org_member' }],
+  domains: [
+    {
+      domain: 'acme.example',
+      verifiedAt: new Date('2030-01-02T12:00:00Z'),
+      isRequired: true,
+      record: {
+        name: '_authtuna-challenge.acme.example',
+        value: 'authtuna-domain=Pb7s1Zl0Qe9fT4hN6aWdXgRiKoM',
+      },
+    },
+    {
+      domain: 'acme.test',
+      verifiedAt: null,
+      isRequired: false,
+      record: {
+        name: '_authtuna-challenge.acme.test',
+        value: 'authtuna-domain=q0cUxVv2rY8nJm3kPb7s1Zl0Qe9',
+      },
+    },
+  ],
 };
 const frame = {
   path: '/admin',
@@ -730,6 +784,31 @@ export const pageSamples = [
     name: HOSTILE,
     teams: [{ id: '5', name: HOSTILE }],
     may: { manage: false, delete: false, invite: false, remove: false },
+  }),
+  page('sso/list', 'two', connections),
+  page('sso/list', 'refused', {
+    ...connections,
+    connections: [],
+    organization: { name: HOSTILE, url: null },
+    values: { name: HOSTILE, issuer: 'https://x.example', clientId: 'x', linkVerifiedEmails: true },
+    problem: { code: 'provider_unreachable' },
+  }),
+  page('sso/connection', 'proved', connection),
+  page('sso/connection', 'hostile', {
+    ...connection,
+    organization: { name: HOSTILE, url: null },
+    connection: {
+      ...connection.connection,
+      name: HOSTILE,
+      issuer: HOSTILE,
+      clientId: HOSTILE,
+      rolesClaim: HOSTILE,
+    },
+    mapping: [{ value: HOSTILE, role: HOSTILE }],
+    domains: [
+      { domain: HOSTILE, verifiedAt: null, isRequired: false, record: { name: HOSTILE, value: HOSTILE } },
+    ],
+    problem: { code: 'record_not_found' },
   }),
   page('device/enter', 'plain', form),
   page('device/confirm', 'all', { ...form, ...asking, scopes: null }),

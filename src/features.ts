@@ -257,7 +257,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
         ),
         social: withPages('routers.social', (options) =>
           Router()
-            .use('/connections', mount(http, ssoFeature(sso, http)))
+            .use('/connections', mount(http, ssoFeature(sso, core, http, options)))
             .use(mount(http, socialFeature(social, http, options))),
         ),
         bearer: () => mount(http, bearerFeature(bearer, proofs, http)),

@@ -643,6 +643,7 @@ export interface PageData {
   'orgs/organization': OrgPeople & {
     mounted: MountedPages;
     organization: OrgLink;
+    scope: string;
     projects: readonly { id: string; name: string }[];
     teams: readonly { id: string; name: string }[];
     may: {
@@ -676,6 +677,48 @@ export interface PageData {
     username: 'required' | 'optional' | 'off';
     fields: readonly OwnField[];
     minPasswordLength: number;
+  };
+  'sso/list': Form & {
+    mounted: MountedPages;
+    /** The address of the page, without its query. */
+    path: string;
+    scope: string;
+    /** `url` is null where the organization has no page. */
+    organization: { name: string; url: string | null };
+    connections: readonly {
+      id: string;
+      name: string;
+      issuer: string;
+      /** The proved ones. */
+      domains: readonly string[];
+      /** People of one of its domains sign in here and nowhere else. */
+      isRequired: boolean;
+    }[];
+    values?: { name?: string; issuer?: string; clientId?: string; linkVerifiedEmails?: boolean };
+  };
+  'sso/connection': Form & {
+    mounted: MountedPages;
+    /** The address of the page. */
+    base: string;
+    listUrl: string;
+    organization: { name: string; url: string | null };
+    /** What to register at the provider. */
+    redirectUri: string;
+    connection: {
+      name: string;
+      issuer: string;
+      clientId: string;
+      rolesClaim: string | null;
+      linkVerifiedEmails: boolean;
+    };
+    mapping: readonly { value: string; role: string }[];
+    domains: readonly {
+      domain: string;
+      verifiedAt: Date | null;
+      isRequired: boolean;
+      record: { name: string; value: string };
+    }[];
+    values?: { domain?: string };
   };
   'device/enter': Form & { values?: { user_code?: string } };
   'device/confirm': Form & {

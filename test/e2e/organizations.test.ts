@@ -4,20 +4,19 @@ import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { PASSWORD, startApp } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
+import { LOOKS } from '../support/looks.js';
+import { CLIENT, startOpenIdProvider } from '../support/openid-provider.js';
 import { as } from '../support/people.js';
 
 const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
 
-/** The page as people see it: on a phone in the dark and on a desk in the light; each time axe looks too. */
+/** The page as people see it, on a phone and at a desk; each time axe looks too. */
 async function look(page: Page, name: string): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true });
-  for (const [width, colorScheme] of [
-    [360, 'dark'],
-    [1280, 'light'],
-  ] as const) {
+  for (const [width, colorScheme] of LOOKS) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 800 });
-    await page.screenshot({ path: `${SCREENSHOTS}${name}-${width}.png`, fullPage: true });
+    await page.screenshot({ path: `${SCREENSHOTS}${name}-${width}-${colorScheme}.png`, fullPage: true });
     const overflow = await page.evaluate(
       'document.documentElement.scrollWidth - document.documentElement.clientWidth',
     );
@@ -30,8 +29,43 @@ async function look(page: Page, name: string): Promise<void> {
   }
 }
 
-test('an owner opens a project, makes an invitation link, and another person joins by it', async () => {
-  const app = await startApp({ appName: 'Harbour' });
+/** Connects a provider, proves a domain and demands it, ends all of it again: with the pages alone. */
+async function connect(page: Page, issuer: string, records: Map<string, string[][]>): Promise<void> {
+  await page.getByRole('link', { name: 'Open single sign-on' }).click();
+  await page.getByLabel('Name').fill('Acme staff');
+  await page.getByLabel('Issuer').fill(issuer);
+  await page.getByLabel('Client ID').fill(CLIENT.clientId);
+  await page.getByRole('textbox', { name: 'Client secret' }).fill(CLIENT.clientSecret);
+  await look(page, 'sso-list');
+  await page.getByRole('button', { name: 'Connect' }).click();
+  await page.getByLabel('Mail domain').fill('acme.example');
+  await page.getByRole('button', { name: 'Add the domain' }).click();
+  await page.getByRole('button', { name: 'Check the record' }).click();
+  await page.getByText('The record was not found yet').waitFor();
+  await look(page, 'sso-unproved');
+  const [name, value] = await page.locator('.item .secret').allTextContents();
+  records.set(name?.trim() ?? '', [[value?.trim() ?? '']]);
+  await page.getByRole('button', { name: 'Check the record' }).click();
+  await page.getByRole('button', { name: 'Require single sign-on' }).click();
+  await page.getByText('Required', { exact: true }).waitFor();
+  await look(page, 'sso-required');
+  await page.getByRole('button', { name: 'Stop requiring it' }).click();
+  await page.getByRole('button', { name: /^Remove.*acme/ }).click();
+  await page.getByText('No domains yet.').waitFor();
+  await page.getByText('Remove this connection').click();
+  await page.getByRole('button', { name: 'Remove the connection' }).click();
+  await page.getByText('No connections yet.').waitFor();
+  await page.getByRole('link', { name: 'Acme', exact: true }).click();
+}
+
+test('an owner connects a provider, opens a project, makes an invitation link, and another person joins by it', async () => {
+  const records = new Map<string, string[][]>();
+  const idp = await startOpenIdProvider();
+  await idp.allow('http://localhost:1/unused');
+  const app = await startApp({
+    appName: 'Harbour',
+    social: { resolveTxt: async (name) => records.get(name) ?? [] },
+  });
   const { authTuna, url } = app;
   const chromium = await launchChromium();
   const owner = await app.signedIn('olive@example.com');
@@ -50,6 +84,7 @@ test('an owner opens a project, makes an invitation link, and another person joi
   };
   const page = await open('olive@example.com', '/orgs/acme');
   await page.waitForURL(`${url}/orgs/acme`);
+  await connect(page, idp.issuer, records);
   await page.getByRole('link', { name: 'Open Sardine' }).click();
   await page.getByText('Create an invitation link').click();
   await look(page, 'orgs-project');

@@ -1,8 +1,9 @@
-import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express';
+import type { ErrorRequestHandler, Request } from 'express';
 import { maskedEmail } from '../../core/identifiers.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
 import type { HttpKit } from '../../http/kit.js';
+import { forBrowsers } from '../../http/pages/for-browsers.js';
 import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
@@ -25,11 +26,6 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
   const place = placePage(where, http);
   const accept = acceptPage(where, http);
   const accepted = acceptedAlready(where, http);
-  /** The same address answers a script with JSON. */
-  const forBrowsers =
-    (page: FormView): RequestHandler =>
-    (req: Request, res: Response, next: NextFunction) =>
-      views.wantsPage(req) ? page.show(req, res, next) : next();
   return {
     pages: {
       mounted: 'orgs',
@@ -38,14 +34,14 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
         return typeof req.params.orgId === 'string' ? `${path}/${req.params.orgId}` : path;
       },
       routes: [
-        { path: '/', guard: {}, show: [forBrowsers(list)] },
+        { path: '/', guard: {}, show: [forBrowsers(views, list)] },
         {
           path: '/invitations/accept',
           show: [views.takeLink(OPENED_INVITATION, `${path}/invitations/accept`), accept.show, accepted],
         },
-        { path: '/:orgId', guard: {}, show: [forBrowsers(organization)] },
-        { path: '/:orgId/projects/:projectId', guard: {}, show: [forBrowsers(place)] },
-        { path: '/:orgId/teams/:teamId', guard: {}, show: [forBrowsers(place)] },
+        { path: '/:orgId', guard: {}, show: [forBrowsers(views, organization)] },
+        { path: '/:orgId/projects/:projectId', guard: {}, show: [forBrowsers(views, place)] },
+        { path: '/:orgId/teams/:teamId', guard: {}, show: [forBrowsers(views, place)] },
       ],
     },
     forms: {
@@ -104,6 +100,7 @@ function organizationPage(where: Orgs, { views, mounts, config }: HttpKit): Form
         mounted: mounts.pages,
         organization: { id: org.id, slug: org.slug, name: org.name },
         base: `${config.paths.orgs}/${org.slug}`,
+        scope,
         ...people,
         projects: allProjects.items.map(({ id, name }) => ({ id, name })),
         teams: allTeams.items.map(({ id, name }) => ({ id, name })),

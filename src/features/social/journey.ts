@@ -8,6 +8,7 @@ import { authorizationUrl } from '../../oauth-client/authorization-url.js';
 import { exchangeCode, type Identity } from '../../oauth-client/exchange.js';
 import type { ProviderMetadata } from '../../oauth-client/metadata.js';
 import type { SocialProvider } from '../../oauth-client/provider.js';
+import { redirectUriOf } from '../../oauth-client/redirect-uri.js';
 import { type Flow, Flows, type StartedFlow } from './flows.js';
 
 /** What a provider's answer carries: the query of the callback, or the fields of its form. */
@@ -72,10 +73,8 @@ export class Journeys {
     };
   }
 
-  /** Own path per provider, so that an answer meant for one is nothing for another. */
   redirectUri(provider: SocialProvider): string {
-    const { baseUrl, paths } = this.#core.config;
-    return `${baseUrl}${paths.auth}/social/${provider.id}/callback`;
+    return redirectUriOf(this.#core.config, provider.id);
   }
 
   /** Ends a journey: the state is spent before the provider is asked anything. @throws AuthTunaError `invalid_token` */

@@ -160,6 +160,7 @@ export function toDomain({ domain, challenge, verifiedAt, required }: DomainRow)
 export function domainTaken(): AuthTunaError {
   return new AuthTunaError('conflict', {
     message: 'This domain belongs to a connection already, whose record is still published.',
+    reason: 'domain_taken',
   });
 }
 

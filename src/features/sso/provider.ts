@@ -11,6 +11,7 @@ import {
   type SocialProvider,
   standardClaims,
 } from '../../oauth-client/provider.js';
+import { redirectUriOf } from '../../oauth-client/redirect-uri.js';
 import type { ConnectionRow } from './connection.js';
 
 /** The provider that a connection stands for. */
@@ -31,6 +32,11 @@ export function toProvider({ vault }: Core, row: ConnectionRow): SocialProvider 
       ...(row.rolesClaim !== null && { neededClaims: [row.rolesClaim] }),
     },
   );
+}
+
+/** The address to register at the provider of a connection. */
+export function redirectUriAt({ config }: Core, connection: { provider: string }): string {
+  return redirectUriOf(config, connection.provider);
 }
 
 /** The client secret as it is stored; null for a public client. */

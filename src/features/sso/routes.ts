@@ -1,7 +1,16 @@
-import type { HttpKit } from '../../http/kit.js';
+import type { Core } from '../../core/core.js';
+import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
 import type { SsoConnectionManager } from './manager.js';
-import { connectionBody, connectionChangeBody, domainBody, domainChangeBody, scopeQuery } from './schemas.js';
+import { listUrl, type SsoForms, type SsoPlace, ssoPages } from './pages.js';
+import {
+  connectionBody,
+  connectionChangeBody,
+  connectionForm,
+  domainBody,
+  domainChangeBody,
+  scopeQuery,
+} from './schemas.js';
 
 const READ: { guard: RouteGuard } = { guard: { fresh: true } };
 /** A change makes us ask addresses and names that somebody else chose. */
@@ -12,16 +21,28 @@ const CHANGE = {
 } as const;
 
 /** Connections of organizations to their own providers, at `/auth/social/connections`. The manager decides who may. */
-export function ssoFeature(connections: SsoConnectionManager, http: HttpKit): Feature {
+export function ssoFeature(
+  connections: SsoConnectionManager,
+  core: Core,
+  http: HttpKit,
+  options: RouterOptions = {},
+): Feature {
+  const path = `${http.config.paths.auth}/social/connections`;
+  const place = { connections, core, http, path, read: READ };
+  const made = options.pages === false ? null : ssoPages(place);
   return {
     name: 'sso',
-    path: `${http.config.paths.auth}/social/connections`,
-    pages: null,
-    routes: [...connectionRoutes(connections), ...domainRoutes(connections)],
+    path,
+    pages: made?.pages ?? null,
+    routes: [
+      ...connectionRoutes(place, made?.forms),
+      ...domainRoutes(place, made?.forms),
+      ...formRoutes(place, made?.forms),
+    ],
   };
 }
 
-function connectionRoutes(connections: SsoConnectionManager): Route[] {
+function connectionRoutes({ connections, path }: SsoPlace, forms: SsoForms | undefined): Route[] {
   return [
     route({
       method: 'get',
@@ -40,8 +61,13 @@ function connectionRoutes(connections: SsoConnectionManager): Route[] {
       summary: 'Connect an organization to its provider',
       ...CHANGE,
       body: connectionBody,
+      form: { checkboxes: ['linkVerifiedEmails'] },
+      forms: forms?.list,
       answers: { 201: 'the connection' },
-      run: async ({ body, actor }) => ({ json: await connections.create(body, actor), status: 201 }),
+      async run({ body, actor }) {
+        const created = await connections.create(body, actor);
+        return { json: created, status: 201, redirectTo: `${path}/${created.id}` };
+      },
     }),
     route({
       method: 'get',
@@ -74,7 +100,7 @@ function connectionRoutes(connections: SsoConnectionManager): Route[] {
   ];
 }
 
-function domainRoutes(connections: SsoConnectionManager): Route[] {
+function domainRoutes({ connections, path }: SsoPlace, forms: SsoForms | undefined): Route[] {
   return [
     route({
       method: 'post',
@@ -82,10 +108,13 @@ function domainRoutes(connections: SsoConnectionManager): Route[] {
       summary: 'Claim an e-mail domain',
       ...CHANGE,
       body: domainBody,
+      form: {},
+      forms: forms?.connection,
       answers: { 201: 'the domain, with the TXT record to publish' },
       run: async ({ param, body, actor }) => ({
         json: await connections.addDomain(param('id'), body.domain, actor),
         status: 201,
+        redirectTo: `${path}/${param('id')}`,
       }),
     }),
     route({
@@ -115,10 +144,73 @@ function domainRoutes(connections: SsoConnectionManager): Route[] {
       path: '/:id/domains/:domain/verify',
       summary: 'Look for the TXT record, which proves the domain',
       ...CHANGE,
+      form: {},
+      forms: forms?.connection,
       answers: { 200: 'the domain' },
       run: async ({ param, actor }) => ({
         json: await connections.verifyDomain(param('id'), param('domain'), actor),
+        redirectTo: `${path}/${param('id')}`,
       }),
+    }),
+  ];
+}
+
+/** The forms of the pages for what scripts do with PATCH and DELETE. */
+function formRoutes({ connections, path }: SsoPlace, forms: SsoForms | undefined): Route[] {
+  const common = { method: 'post', ...CHANGE, isFormOnly: true, forms: forms?.connection } as const;
+  const demanding = (required: boolean) =>
+    route({
+      ...common,
+      path: `/:id/domains/:domain/${required ? 'demand' : 'release'}`,
+      summary: required
+        ? "Make the domain's people sign in here and nowhere else"
+        : "Let the domain's people sign in as they like",
+      form: {},
+      answers: { 303: 'to the page of the connection' },
+      async run({ param, actor }) {
+        await connections.requireSso(param('id'), param('domain'), required, actor);
+        return { redirectTo: `${path}/${param('id')}` };
+      },
+    });
+  return [
+    route({
+      ...common,
+      path: '/:id/settings',
+      summary: 'Change a connection',
+      body: connectionForm,
+      form: { checkboxes: ['linkVerifiedEmails'] },
+      answers: { 303: 'to the page of the connection' },
+      async run({ param, body, actor }) {
+        const { name, clientSecret, linkVerifiedEmails } = body;
+        const change = { name, linkVerifiedEmails, ...(clientSecret !== undefined && { clientSecret }) };
+        await connections.update(param('id'), change, actor);
+        return { redirectTo: `${path}/${param('id')}` };
+      },
+    }),
+    route({
+      ...common,
+      path: '/:id/remove',
+      summary: 'Remove a connection, its domains, and the identities and roles that came by it',
+      form: {},
+      answers: { 303: 'to the connections of the scope' },
+      async run({ param, actor }) {
+        const { scope } = await connections.get(param('id'), actor);
+        await connections.delete(param('id'), actor);
+        return { redirectTo: listUrl(path, scope) };
+      },
+    }),
+    demanding(true),
+    demanding(false),
+    route({
+      ...common,
+      path: '/:id/domains/:domain/remove',
+      summary: 'Give a domain up',
+      form: {},
+      answers: { 303: 'to the page of the connection' },
+      async run({ param, actor }) {
+        await connections.removeDomain(param('id'), param('domain'), actor);
+        return { redirectTo: `${path}/${param('id')}` };
+      },
     }),
   ];
 }

@@ -22,6 +22,13 @@ export const connectionBody = z.strictObject({
 
 export const connectionChangeBody = z.strictObject(optional);
 
+/** The form of the settings: what is left out of it stays, but for the box. */
+export const connectionForm = z.strictObject({
+  name: connection.name,
+  clientSecret: connection.clientSecret.optional(),
+  linkVerifiedEmails: connection.linkVerifiedEmails.default(false),
+});
+
 export const scopeQuery = z.strictObject({ scope });
 
 export const domainBody = z.strictObject({ domain: z.string().min(1).max(255) });

@@ -20,9 +20,9 @@ export function fieldsOfForm(
   return Object.keys(data).length === 0 ? body : { ...body, data };
 }
 
-/** What may stand in a form again after it was refused, under the names of its fields: no password, no code. */
+/** What may stand in a form again after it was refused, under the names of its fields: no password, no code, no secret. */
 export function shownAgain(body: unknown): Record<string, unknown> {
-  const secret = /password|code|token/i;
+  const secret = /password|code|token|secret/i;
   const { data, ...rest } = (body ?? {}) as Record<string, unknown>;
   const own = Object.entries((data ?? {}) as Record<string, unknown>).map(([name, value]) => [
     `data.${name}`,

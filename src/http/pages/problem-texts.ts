@@ -36,6 +36,8 @@ const REASON_TEXTS: Readonly<Record<string, string>> = {
   session_changed: 'session_changed',
   link_not_here: 'link_not_here',
   invitation_over: 'invitation_over',
+  record_not_found: 'record_not_found',
+  domain_taken: 'domain_taken',
 };
 
 /** Texts that are problems of a form alone. */
@@ -45,6 +47,8 @@ const OF_FORMS: ReadonlySet<string> = new Set([
   'mail_held',
   'no_form_cookie',
   'session_changed',
+  'record_not_found',
+  'domain_taken',
 ]);
 
 /** The name of the texts of an error page. */

@@ -69,7 +69,12 @@ test('each route of a connection asks for who may manage it, for a recent login,
     ['POST', `${AT}/${connection.id}/domains`, { domain: 'evil.example' }],
     ['POST', `${domain}/verify`],
     ['PATCH', domain, { required: true }],
+    ['POST', `${domain}/demand`],
+    ['POST', `${domain}/release`],
+    ['POST', `${domain}/remove`],
     ['DELETE', domain],
+    ['POST', `${AT}/${connection.id}/settings`, { name: 'Evil' }],
+    ['POST', `${AT}/${connection.id}/remove`],
     ['DELETE', `${AT}/${connection.id}`],
   ];
   const reads: [string, string, unknown?][] = [
@@ -125,11 +130,60 @@ test('what a connection is made of is read strictly', async () => {
   expect((await ownerBrowser.get(AT)).status).toBe(422);
   for (const domain of ['localhost', 'a b.example', '10.0.0.1', 'x'.repeat(300), '*.example'])
     expect((await ownerBrowser.post(`${AT}/${connection.id}/domains`, { domain })).status, domain).toBe(422);
-  const form = await ownerBrowser.post(AT, undefined, {
+  const form = await ownerBrowser.post(`${AT}?scope=org%3Aacme`, undefined, {
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
     rawBody: 'scope=org:acme',
   });
-  expect(form.status).toBe(415);
+  expect(form.status).toBe(403); // without the token of a page
+});
+
+test('the pages of connections show them to whom the routes do, never a secret, and lead through the step-up', async () => {
+  const { ownerBrowser, connection, signedIn, idp, clock, authTuna } = await startWithOwner();
+  const owner = new PageVisitor(ownerBrowser);
+  const list = `${AT}?scope=org%3Aacme`;
+  const shown = await owner.open(list);
+  expect(shown.html).toContain(`href="${AT}/${connection.id}"`);
+  const fields = { csrfToken: shown.csrfToken, scope: 'org:acme', name: 'Labs', ...CLIENT };
+  const refused = await owner.postFields(list, { ...fields, issuer: `${idp.issuer}/none` });
+  expect(refused.status).toBe(503);
+  const again = await refused.text();
+  expect(again).toContain('Check the issuer');
+  expect(again).toContain('value="Labs"');
+  expect(again).not.toContain('a client secret');
+  const made = await owner.postFields(list, { ...fields, issuer: idp.issuer });
+  expect(made.status).toBe(303);
+  const page = made.headers.get('location') ?? '';
+  const labs = await owner.open(page);
+  expect(labs.html).toContain(`/auth/social/sso-${page.slice(AT.length + 1)}/callback`);
+  expect(labs.html).not.toContain('a client secret');
+  // A box that is not ticked is a box that was emptied; the secret stays.
+  await authTuna.sso.update(page.slice(AT.length + 1), { linkVerifiedEmails: true }, SYSTEM);
+  const saved = await owner.postFields(`${page}/settings`, { csrfToken: labs.csrfToken, name: 'Lab' });
+  expect([saved.status, saved.headers.get('location')]).toEqual([303, page]);
+  expect(await authTuna.sso.get(page.slice(AT.length + 1), SYSTEM)).toMatchObject({
+    name: 'Lab',
+    linkVerifiedEmails: false,
+  });
+
+  const stranger = new PageVisitor((await signedIn('mallory@example.com')).browser);
+  for (const [path, status] of [
+    [list, 403],
+    [AT, 422],
+    [page, 404],
+    [`${AT}/none`, 404],
+  ] as const) {
+    const answer = await stranger.open(path);
+    expect([path, answer.status]).toEqual([path, status]);
+    expect(answer.html).not.toContain('Lab');
+  }
+  clock.advance({ minutes: 10, seconds: 1 });
+  for (const [form, back] of [
+    [list, `${list}&confirmed=again`],
+    [`${page}/remove`, `${page}?confirmed=again`],
+  ] as const) {
+    const late = await owner.postFields(form, fields);
+    expect(late.headers.get('location')).toBe(`/auth/step-up?returnTo=${encodeURIComponent(back)}`);
+  }
 });
 
 test('the sign-in page asks for an organization once one has proved a domain, and leads to its provider', async () => {
