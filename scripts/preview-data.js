@@ -163,7 +163,15 @@ const organization = {
   projects: [{ id: '4', name: 'Sardine' }],
   teams: [{ id: '5', name: 'Blue' }],
   roles: ['org_admin', 'org_member'],
-  may: { manage: true, delete: true, invite: true, remove: true, addProject: true, addTeam: true },
+  may: {
+    manage: true,
+    delete: true,
+    invite: true,
+    remove: true,
+    leave: true,
+    addProject: true,
+    addTeam: true,
+  },
 };
 const connections = {
   ...form,
@@ -764,6 +772,7 @@ export const pageSamples = [
       delete: false,
       invite: false,
       remove: false,
+      leave: false,
       addProject: false,
       addTeam: false,
     },
@@ -774,7 +783,7 @@ export const pageSamples = [
     kind: 'team',
     name: 'Blue',
     teams: [],
-    may: { manage: true, delete: true, invite: true, remove: true },
+    may: { manage: true, delete: true, invite: true, remove: true, leave: true },
   }),
   page('orgs/place', 'hostile', {
     ...organization,
@@ -783,7 +792,7 @@ export const pageSamples = [
     kind: 'project',
     name: HOSTILE,
     teams: [{ id: '5', name: HOSTILE }],
-    may: { manage: false, delete: false, invite: false, remove: false },
+    may: { manage: false, delete: false, invite: false, remove: false, leave: false },
   }),
   page('sso/list', 'two', connections),
   page('sso/list', 'refused', {

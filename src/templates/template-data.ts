@@ -651,6 +651,7 @@ export interface PageData {
       delete: boolean;
       invite: boolean;
       remove: boolean;
+      leave: boolean;
       addProject: boolean;
       addTeam: boolean;
     };
@@ -662,7 +663,7 @@ export interface PageData {
     kind: 'project' | 'team';
     name: string;
     teams: readonly { id: string; name: string }[];
-    may: { manage: boolean; delete: boolean; invite: boolean; remove: boolean };
+    may: { manage: boolean; delete: boolean; invite: boolean; remove: boolean; leave: boolean };
     values?: { email?: string; name?: string };
   };
   'orgs/link': Page & { url: string; role: string; maxUses: number; expiresAt: Date; continueUrl: string };

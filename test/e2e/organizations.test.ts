@@ -2,9 +2,10 @@ import { mkdirSync } from 'node:fs';
 import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { PASSWORD, startApp } from '../support/app.js';
+import { PASSWORD } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
 import { LOOKS } from '../support/looks.js';
+import { linkIn, startMailedApp } from '../support/mailed-app.js';
 import { CLIENT, startOpenIdProvider } from '../support/openid-provider.js';
 import { as } from '../support/people.js';
 
@@ -62,8 +63,7 @@ test('an owner connects a provider, opens a project, makes an invitation link, a
   const records = new Map<string, string[][]>();
   const idp = await startOpenIdProvider();
   await idp.allow('http://localhost:1/unused');
-  const app = await startApp({
-    appName: 'Harbour',
+  const app = await startMailedApp({
     social: { resolveTxt: async (name) => records.get(name) ?? [] },
   });
   const { authTuna, url } = app;
@@ -101,5 +101,32 @@ test('an owner connects a provider, opens a project, makes an invitation link, a
   await mia.waitForURL(`${url}/orgs`);
   await page.reload();
   await page.getByText('mia@example.com').first().waitFor();
+
+  // Mailed invitations: for an account, for somebody else's account, for no account, and too late.
+  const invite = async (email: string) => {
+    const input = { email, role: 'org_member' };
+    await authTuna.orgs.invite(`org:${org.id}`, input, as(owner.user.id));
+    return url + linkIn(await app.mailTo(email), '/orgs/invitations/accept');
+  };
+  await authTuna.users.create({ email: 'kim@example.com', password: PASSWORD, emailVerified: true });
+  const forKim = await invite('kim@example.com');
+  const visitor = await (await chromium.newContext()).newPage();
+  await visitor.goto(forKim);
+  await visitor.getByText('There is an account with this address').waitFor();
+  await look(visitor, 'orgs-accept-account');
+  await mia.goto(forKim);
+  await mia.getByText('You are signed in with another address').waitFor();
+  await look(mia, 'orgs-accept-other');
+  await visitor.goto(await invite('new@example.com'));
+  await look(visitor, 'orgs-accept-new');
+  await visitor.locator('input[name=password]').fill(PASSWORD);
+  await visitor.getByRole('button', { name: 'Create the account and join' }).click();
+  await visitor.waitForURL(`${url}/orgs/${org.id}`);
+  const late = await invite('late@example.com');
+  app.clock.advance({ days: 8 });
+  const later = await (await chromium.newContext()).newPage();
+  await later.goto(late);
+  await later.getByText('This link is too old').waitFor();
+  await look(later, 'orgs-accept-expired');
   await chromium.close();
 }, 120_000);

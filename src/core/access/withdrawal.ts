@@ -6,7 +6,7 @@ import type { Write } from '../changes/ledger.js';
 import { outranks, Standing } from './delegation.js';
 import type { Grants } from './grants.js';
 import { countingOrg, hasOneOwner, LAST_OWNER, ownerAssignments, ownerRemoved } from './org-owners.js';
-import type { CompiledRole } from './role-catalog.js';
+import type { CompiledRole, RoleCatalog } from './role-catalog.js';
 import { asConflict, freshChain, grantsOfActor, type RoleCore } from './role-core.js';
 import { teamOf } from './team-holdings.js';
 import { mayTakeTeamRoles } from './team-rights.js';
@@ -63,12 +63,7 @@ export async function withdraw(
     }
   }
   const { catalog } = target;
-  const counted = await Promise.all(
-    holding.assignments.map(async (row) => {
-      const role = catalog.byId(row.roleId);
-      return role === null ? null : countingOrg(db, { ...row, role });
-    }),
-  );
+  const counted = await countingOrgs(core, catalog, holding);
   const ownerships = holding.assignments.filter((_row, index) => counted[index] !== null);
   try {
     await core.ledger.commit({
@@ -122,6 +117,32 @@ export async function withdraw(
     const lone = await Promise.all(ownerships.map((row) => hasOneOwner(db, row.scope)));
     throw asConflict(error, lone.includes(true) ? LAST_OWNER : undefined);
   }
+}
+
+/** Whether a person may leave a scope: there is something of their own to give up there, and no organization would lose its last owner. */
+export async function mayLeave(core: RoleCore, userId: string, scope: string): Promise<boolean> {
+  const [{ catalog }, holding] = await Promise.all([
+    core.access.standingOf(userId),
+    holdingBelow(core, userId, scope),
+  ]);
+  if (holding.assignments.length === 0 && holding.owned.length === 0) return false;
+  const orgs = await countingOrgs(core, catalog, holding);
+  const lone = await Promise.all(orgs.map((id) => id !== null && hasOneOwner(core.db, `org:${id}`)));
+  return !lone.includes(true);
+}
+
+/** For each assignment the organization that counts it among its owners, or null. */
+function countingOrgs(
+  { db }: RoleCore,
+  catalog: RoleCatalog,
+  { assignments }: Holding,
+): Promise<(string | null)[]> {
+  return Promise.all(
+    assignments.map(async (row) => {
+      const role = catalog.byId(row.roleId);
+      return role === null ? null : countingOrg(db, { ...row, role });
+    }),
+  );
 }
 
 /** Found from the person's side: people hold few things, and the tree below may be large or only the host's. */

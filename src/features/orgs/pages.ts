@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, Request } from 'express';
+import { mayLeave } from '../../core/access/withdrawal.js';
 import { maskedEmail } from '../../core/identifiers.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
@@ -161,11 +162,12 @@ async function peopleAt({ orgs, core }: Orgs, req: Request, scope: string) {
     { permission: memberPermission(scope, 'remove'), scope },
   ]);
   const window = { isOpen: true, limit: SHOWN };
-  const [members, invitations, links, roles] = await Promise.all([
+  const [members, invitations, links, roles, leave] = await Promise.all([
     orgs.members(scope, { search, limit: SHOWN }),
     mayInvite === true ? orgs.listInvitations(scope, window) : null,
     mayInvite === true ? orgs.listInvitationLinks(scope, window) : null,
     core.roles.assignableBy(authOf(req).actor, scope),
+    mayLeave(core, user.id, scope),
   ]);
   return {
     search,
@@ -192,7 +194,7 @@ async function peopleAt({ orgs, core }: Orgs, req: Request, scope: string) {
       expiresAt,
     })),
     roles,
-    may: { invite: mayInvite === true && roles.length > 0, remove: mayRemove === true },
+    may: { invite: mayInvite === true && roles.length > 0, remove: mayRemove === true, leave },
   };
 }
 

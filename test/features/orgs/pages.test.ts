@@ -61,6 +61,17 @@ test('the page of a team shows its people and does what the visitor may do, and 
   const asMember = await new PageVisitor(mia.browser).open(`/orgs/${org.id}/teams/${team.id}`);
   expect(asMember.status).toBe(200);
   expect(asMember.html).not.toMatch(/\/(invitations|settings|delete|role|remove)"/);
+  // Leaving is offered to people with something of their own to give up, and not to an organization's last owner.
+  const ann = await app.signedIn('ann@example.com');
+  await authTuna.roles.assign({ userId: ann.user.id, role: 'org_admin', scope: `org:${org.id}` }, SYSTEM);
+  const fromAbove = new PageVisitor(ann.browser);
+  const leave = (page: { html: string }) => /action="[^"]*\/leave"/.test(page.html);
+  expect([
+    leave(asMember),
+    leave(await fromAbove.open(address)),
+    leave(await fromAbove.open('/orgs/acme')),
+    leave(await visitor.open('/orgs/acme')),
+  ]).toEqual([true, false, true, false]);
   const stranger = new PageVisitor((await app.signedIn('stranger@example.com')).browser);
   for (const path of [address, `/orgs/acme/projects/${project.id}`, '/orgs/acme/teams/none'])
     expect((await stranger.open(path)).status).toBe(404);
