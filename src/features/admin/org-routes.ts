@@ -4,6 +4,7 @@ import { type Call, type Route, route } from '../../http/route.js';
 import { type AdminContext, frameOf, given, nextUrl } from './admin-pages.js';
 import type { AdminMember, AdminOrg } from './parts.js';
 import {
+  newOrgBody,
   nothing,
   orgBody,
   orgChangeBody,
@@ -91,7 +92,12 @@ function opened(page: PageInput<'admin/org'>): PageInput<'admin/org'> {
 
 function listRoutes(context: AdminContext): Route[] {
   const { orgs } = context.parts;
-  const forms = [context.http.views.form('admin/orgs', (req) => listPage(context, callOf(req))).problem];
+  const forms = [
+    context.http.views.form('admin/orgs', (req) => listPage(context, callOf(req)), {
+      cures: ['not_found'],
+      texts: { not_found: 'no_such_person' },
+    }).problem,
+  ];
   return [
     route({
       method: 'get',
@@ -101,8 +107,13 @@ function listRoutes(context: AdminContext): Route[] {
       query: orgsQuery,
       answers: { 200: '`{ items, nextCursor }`' },
       async run(call) {
-        const { done: _done, ...query } = given(call.query);
-        if (call.wantsPage) return { page: ['admin/orgs', await listPage(context, call, query)] };
+        const { done: _done, owner, ...query } = given(call.query);
+        if (call.wantsPage) {
+          const page = await listPage(context, call, query);
+          return {
+            page: ['admin/orgs', owner === undefined ? page : { ...page, values: { ownerId: owner } }],
+          };
+        }
         const { items, nextCursor } = await orgs.list(query);
         return { json: { items: items.map(shown), nextCursor } };
       },
@@ -110,9 +121,9 @@ function listRoutes(context: AdminContext): Route[] {
     route({
       method: 'post',
       path: '/orgs',
-      summary: 'Found an organization; the administrator becomes its owner',
+      summary: 'Found an organization for oneself, or for the person of `ownerId`',
       ...changes('org:create'),
-      body: orgBody,
+      body: newOrgBody,
       answers: { 201: 'the organization' },
       forms,
       async run({ body, actor }) {

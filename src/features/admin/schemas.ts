@@ -158,8 +158,15 @@ export const deliveriesQuery = z.strictObject({
 const orgName = z.string().min(1).max(200);
 const slug = z.string().min(1).max(100);
 /** The manager of organizations reads these more closely. */
-export const orgsQuery = z.strictObject({ ...page, ...done, search: z.string().max(64).optional() });
+export const orgsQuery = z.strictObject({
+  ...page,
+  ...done,
+  search: z.string().max(64).optional(),
+  /** Whom the form for a new organization names as its owner. */
+  owner: z.string().max(128).optional(),
+});
 export const orgBody = z.strictObject({ name: orgName, slug: slug.optional() });
+export const newOrgBody = orgBody.extend({ ownerId: z.string().min(1).max(128).optional() });
 export const orgChangeBody = z.strictObject({
   name: orgName.optional(),
   slug: slug.optional(),

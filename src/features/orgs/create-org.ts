@@ -1,5 +1,9 @@
-import { type Actor, isSystem } from '../../actor.js';
+import type { Actor } from '../../actor.js';
+import { mayAssign } from '../../core/access/delegation.js';
+import { GLOBAL_CHAIN } from '../../core/access/grants.js';
 import { userStays } from '../../core/access/org-owners.js';
+import type { CompiledRole } from '../../core/access/role-catalog.js';
+import { standingAt } from '../../core/access/role-core.js';
 import { addNode } from '../../core/access/scope-nodes.js';
 import type { Core } from '../../core/core.js';
 import { noUser } from '../../core/refusals.js';
@@ -20,15 +24,13 @@ export interface OrgInput {
 /** {@link OrgManager.create} */
 export async function createOrg(core: Core, input: OrgInput, actor: Actor): Promise<OrgRow> {
   await core.access.require(actor, 'org:create');
-  if (input.ownerId !== undefined && input.ownerId !== actor.userId && !isSystem(actor))
-    throw new AuthTunaError('forbidden');
   const ownerId = input.ownerId ?? actor.userId;
+  if (ownerId !== null && ownerId !== actor.userId) await requireMayFoundFor(core, ownerId, actor);
   const owner = ownerId === null ? null : await core.db.user.findUnique({ where: { id: ownerId } });
   if (ownerId !== null && (owner === null || owner.deletedAt !== null)) throw noUser();
   if (owner?.kind === SERVICE)
     throw new AuthTunaError('forbidden', { message: 'A service account cannot own an organization.' });
-  const ownerRole = (await core.roleStore.current()).find('org_owner');
-  if (ownerRole === null) throw misconfigured('The role org_owner is missing: call ready() first');
+  const ownerRole = await ownerRoleOf(core);
 
   const { db, config } = core;
   const id = newId(config.random);
@@ -78,6 +80,30 @@ export async function createOrg(core: Core, input: OrgInput, actor: Actor): Prom
     throw isUniqueViolation(error) ? slugTaken() : isMissing(error) ? noUser() : error;
   });
   return requireOrg(core, id);
+}
+
+/**
+ * Founding for another person is giving that person `org_owner`: who may give it at `global` may. A refusal is recorded.
+ *
+ * @throws AuthTunaError `forbidden`
+ */
+async function requireMayFoundFor(core: Core, ownerId: string, actor: Actor): Promise<void> {
+  const standing = await standingAt(core, actor, GLOBAL_CHAIN);
+  if (standing === null || mayAssign(standing, await ownerRoleOf(core))) return;
+  await core.audit.record({
+    type: 'org.created',
+    actor,
+    outcome: 'denied',
+    target: { type: 'user', id: ownerId },
+    scope: 'global',
+  });
+  throw new AuthTunaError('forbidden', { message: 'You may not found organizations for others.' });
+}
+
+async function ownerRoleOf({ roleStore }: Core): Promise<CompiledRole> {
+  const role = (await roleStore.current()).find('org_owner');
+  if (role === null) throw misconfigured('The role org_owner is missing: call ready() first');
+  return role;
 }
 
 /** The slug that was asked for, or one made of the name. @throws AuthTunaError `conflict` for one that is taken */

@@ -87,9 +87,9 @@ export class OrgManager {
    * Founds an organization; the actor's user becomes its `org_owner`. Needs `org:create`.
    *
    * @param input.slug default: made of the name, with a random end where that is taken
-   * @param input.ownerId for scripts: the user who becomes the owner
+   * @param input.ownerId the user who becomes the owner instead; needs the right to assign `org_owner` at `global`
    * @throws AuthTunaError `invalid_input`; `conflict` with `field` for a slug that is taken or reserved; `forbidden`, also for
-   *   a service account as the owner
+   *   a service account as the owner; `not_found` for an unknown owner
    */
   async create(
     input: { name: string; slug?: string; metadata?: Readonly<Record<string, unknown>>; ownerId?: string },

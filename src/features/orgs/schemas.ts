@@ -41,7 +41,7 @@ export const orgInput = z.strictObject({
   name,
   slug: slug.optional(),
   metadata: metadata.optional(),
-  /** For scripts, which act without a user. */
+  /** For scripts, which act without a user, and for administrators who found it for another person. */
   ownerId: id.optional(),
 });
 export const orgBody = orgInput.omit({ ownerId: true });

@@ -71,6 +71,41 @@ test('organizations are found, founded, changed, handed over and deleted over HT
   expect(await app.authTuna.access.hasRole(admin, 'org_owner', `org:${founded.id}`)).toBe(true);
   expect((await browser.post('/admin/orgs', { name: 'Third', slug: 'acme' })).status).toBe(409);
 
+  // For somebody else by those who may make owners, and by nobody else.
+  const gift = await json(browser.post('/admin/orgs', { name: 'Gift', ownerId: member }), 201);
+  const { access, audit, serviceAccounts } = app.authTuna;
+  const owns = (userId: string) => access.hasRole(userId, 'org_owner', `org:${gift.id}`);
+  expect([await owns(member), await owns(admin)]).toEqual([true, false]);
+  expect((await audit.list({ type: 'org.created', targetId: gift.id })).items).toMatchObject([
+    { actorId: admin, data: { ownerId: member } },
+  ]);
+  const robot = await serviceAccounts.create({ orgId: gift.id, name: 'robot' }, SYSTEM);
+  for (const [who, ownerId, status] of [
+    [browser, 'nobody', 404],
+    [browser, robot.id, 403],
+    [browser, '', 422],
+    [moderator.browser, member, 403],
+    [moderator.browser, moderator.id, 201],
+  ] as const)
+    expect([ownerId, (await who.post('/admin/orgs', { name: 'Try', ownerId })).status]).toEqual([
+      ownerId,
+      status,
+    ]);
+  const refusals = await audit.list({ type: 'org.created', actorId: moderator.id, outcome: 'denied' });
+  expect(refusals.items).toMatchObject([{ targetId: member }]);
+  const visitor = new PageVisitor(browser);
+  const form = await visitor.open(`/admin/orgs?owner=${member}`);
+  expect(form.html).toContain(`value="${member}"`);
+  expect((await visitor.open(`/admin/users/${member}`)).html).toContain(
+    `/admin/orgs?owner=${member}#ownerId`,
+  );
+  const csrfToken = /name="csrfToken" value="([^"]+)"/.exec(form.html)?.[1] ?? '';
+  const unknown = await visitor.postFields('/admin/orgs', { csrfToken, name: 'Lost', ownerId: 'nobody' });
+  expect([unknown.status, await unknown.text()]).toEqual([
+    404,
+    expect.stringContaining('There is no person with this id.'),
+  ]);
+
   for (const [method, path, body] of [
     ['GET', '/admin/orgs', undefined],
     ['GET', '/admin/orgs/acme', undefined],
