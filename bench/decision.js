@@ -74,14 +74,17 @@ function opsPerSecond(decide, milliseconds) {
 async function authTuna(databases) {
   const { createAuthTuna, SYSTEM } = await import('../dist/index.js');
   const { Grants } = await import('../dist/core/access/grants.js');
-  const { access, roles, scopes, users, ready } = createAuthTuna({
+  const { partsOf } = await import('../dist/parts.js');
+  const instance = createAuthTuna({
     baseUrl: 'http://localhost:3000',
     secrets: [SECRET],
     databaseUrl: await databases.create('sqlite'),
     roles: { reader: { permissions: ['document:read'], at: ['org'] } },
     permissions: { document: ['read'] },
   });
-  await ready();
+  const { access, roles, scopes, users } = instance;
+  const { scopeTree } = partsOf(instance).core;
+  await instance.ready();
   const user = await users.create({ email: PERSON.email }, SYSTEM);
 
   return async (size) => {
@@ -100,7 +103,7 @@ async function authTuna(databases) {
     const assignments = organizations(size).map((scope) => ({ roleId, scope, expiresAt: null }));
     const now = Date.now();
     const grants = new Grants(user.id, assignments, catalog, now);
-    return () => grants.allow('document:read', scopes.remembered(document, now));
+    return () => grants.allow('document:read', scopeTree.remembered(document, now));
   };
 }
 
