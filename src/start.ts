@@ -44,7 +44,7 @@ export async function prepareDatabase<U extends User>(
   core: SignInCore<U>,
   { client, connection, guards, printLink }: Start,
 ): Promise<void> {
-  const { config, roleStore, hasher } = core;
+  const { config, roleStore } = core;
   const patient = { ...core, db: core.bulkDb };
   if (connection === null) {
     checkClientSchema(client, config);
@@ -60,7 +60,6 @@ export async function prepareDatabase<U extends User>(
     permissions: guards.named.permissions,
     roles: new Set([...guards.named.roles, ...config.mfa.requiredForRoles]),
   });
-  await hasher.warmUp();
   await bootstrapAdmin(core, { printLink });
 }
 

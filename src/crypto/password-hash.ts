@@ -4,6 +4,8 @@ import { foreignComparison } from './foreign-hash.js';
 import type { Key, KeyRing } from './key-ring.js';
 import { type Lane, WorkQueue } from './work-queue.js';
 
+const NO_DIGEST = '.'.repeat(31); // bcrypt's digits of 23 bytes, all zero
+
 /**
  * Hashes and verifies passwords: bcrypt over base64(HMAC-SHA-384(pepper, NFKC password)).
  *
@@ -20,20 +22,26 @@ export class PasswordHasher {
   readonly #cost: number;
   readonly #pepper: string;
   readonly #queue: WorkQueue;
-  #decoy: Promise<string> | null = null;
+  /** What is compared with for a user who has no password: no password is this one, and the work is the same. */
+  readonly #decoy: string;
 
   constructor(keys: KeyRing, options: { cost: number; pepper?: string; concurrency: number }) {
     this.#keys = keys;
     this.#cost = options.cost;
     this.#pepper = options.pepper ?? '';
     this.#queue = new WorkQueue(options.concurrency);
+    this.#decoy = this.#named(keys.current('pepper'), bcrypt.genSaltSync(options.cost) + NO_DIGEST);
   }
 
   /** @throws AuthTunaError `unavailable` when the lane is full or the wait too long */
   async hash(password: string, lane: Lane = 'known'): Promise<string> {
     const key = this.#keys.current('pepper');
     const hash = await this.#queue.inLane(lane, () => bcrypt.hash(this.#prehash(password, key), this.#cost));
-    return `hmac384-bcrypt$nfkc$${key.kid}$${hash}`;
+    return this.#named(key, hash);
+  }
+
+  #named(key: Key, bcryptHash: string): string {
+    return `hmac384-bcrypt$nfkc$${key.kid}$${bcryptHash}`;
   }
 
   /**
@@ -41,7 +49,7 @@ export class PasswordHasher {
    * an imported hash looked, which is no proof.
    */
   async verify(password: string, stored: string | null, lane: Lane = 'known'): Promise<boolean | 'too_long'> {
-    const answer = await this.#compare(password, stored ?? (await this.#decoyHash()), lane);
+    const answer = await this.#compare(password, stored ?? this.#decoy, lane);
     return stored === null ? false : answer;
   }
 
@@ -95,19 +103,6 @@ export class PasswordHasher {
       .update(this.#pepper)
       .update(password.normalize('NFKC'), 'utf8')
       .digest('base64');
-  }
-
-  #decoyHash(): Promise<string> {
-    this.#decoy ??= this.hash('no password is this one');
-    this.#decoy.catch(() => {
-      this.#decoy = null;
-    });
-    return this.#decoy;
-  }
-
-  /** Prepares the decoy, so that the first unknown user costs no more than the second. */
-  async warmUp(): Promise<void> {
-    await this.#decoyHash();
   }
 }
 

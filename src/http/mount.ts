@@ -15,12 +15,22 @@ import { BODY_LIMIT, jsonBody, jsonOrForm } from './validate.js';
 
 const NO_FIELDS = z.strictObject({});
 
-/** A router with the routes and pages of a feature. */
+/**
+ * A router with the routes and pages of a feature. They are put together at the first request that reaches it: most processes serve a few of
+ * the routers, and the patterns of 240 paths are a tenth of a start.
+ */
 export function mount(http: HttpKit, feature: Feature): Router {
+  http.mounts.add(http.views, feature);
+  let routes: Router | undefined;
+  return Router().use(noticeMisplaced(http.config, http.mounts, feature.path), (req, res, next) => {
+    routes ??= routesOf(http, feature);
+    routes(req, res, next);
+  });
+}
+
+function routesOf(http: HttpKit, feature: Feature): Router {
   const router = Router();
   const { pages } = feature;
-  http.mounts.add(http.views, feature);
-  router.use(noticeMisplaced(http.config, http.mounts, feature.path));
   // One route object a path: it knows all methods of the path, and answers any other with 405.
   for (const [path, entries] of byPath(feature)) {
     const at = router.route(path);
@@ -34,8 +44,7 @@ export function mount(http: HttpKit, feature: Feature): Router {
     );
   for (const handlers of [pages?.onError, feature.onError])
     if (handlers !== undefined) router.use(...handlers);
-  router.use(http.errorHandler);
-  return router;
+  return router.use(http.errorHandler);
 }
 
 interface Entry {

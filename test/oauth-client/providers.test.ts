@@ -587,19 +587,19 @@ test('parameters of the host are sent to every provider', async () => {
   }
 });
 
-test('`prompt` is joined with the question that keeping tokens needs', () => {
+test('`prompt` is joined with the question that keeping tokens needs', async () => {
   const request = { redirectUri: 'https://app.example/cb', state: 's', codeVerifier: 'v', nonce: 'n' };
-  const promptOf = (options: Partial<GoogleOptions>) => {
+  const promptOf = async (options: Partial<GoogleOptions>) => {
     const provider = google({ ...ID, ...options });
-    const url = authorizationUrl(provider, provider.endpoints as Endpoints, request);
+    const url = await authorizationUrl(provider, provider.endpoints as Endpoints, request);
     return new URL(url).searchParams.get('prompt');
   };
-  expect(promptOf({})).toBeNull();
-  expect(promptOf({ keepTokens: true })).toBe('consent');
-  expect(promptOf({ prompt: 'select_account' })).toBe('select_account');
-  expect(promptOf({ prompt: 'select_account', keepTokens: true })).toBe('select_account consent');
-  expect(promptOf({ prompt: 'consent', keepTokens: true })).toBe('consent');
-  expect(promptOf({ prompt: 'none', keepTokens: true })).toBe('none');
+  expect(await promptOf({})).toBeNull();
+  expect(await promptOf({ keepTokens: true })).toBe('consent');
+  expect(await promptOf({ prompt: 'select_account' })).toBe('select_account');
+  expect(await promptOf({ prompt: 'select_account', keepTokens: true })).toBe('select_account consent');
+  expect(await promptOf({ prompt: 'consent', keepTokens: true })).toBe('consent');
+  expect(await promptOf({ prompt: 'none', keepTokens: true })).toBe('none');
 });
 
 test('a parameter that protects the sign-in, or that an option sets, is refused at start', () => {

@@ -63,7 +63,7 @@ export class Journeys {
       options.browser,
     );
     return {
-      url: authorizationUrl(provider, endpoints, {
+      url: await authorizationUrl(provider, endpoints, {
         redirectUri: this.redirectUri(provider),
         state,
         codeVerifier,
