@@ -136,6 +136,8 @@ const organization = {
   organization: { id: '1', slug: 'acme', name: 'Acme' },
   base: '/orgs/acme',
   scope: 'org:1',
+  fields: [{ id: 'data.tier', label: 'Tier', required: false, autocomplete: 'off', value: 'gold' }],
+  projectFields: [],
   search: '',
   members: [
     {
@@ -748,6 +750,7 @@ export const pageSamples = [
     organizations: [{ id: '1', slug: 'acme', name: 'Acme' }],
     joinable: [{ id: '2', slug: 'other', name: 'Other & Sons' }],
     mayFound: true,
+    fields: [{ id: 'data.tier', label: 'Tier', required: true, autocomplete: 'off' }],
     nextCursor: null,
   }),
   page('orgs/list', 'nobody', {
@@ -756,6 +759,7 @@ export const pageSamples = [
     organizations: [],
     joinable: [],
     mayFound: false,
+    fields: [],
     nextCursor: null,
   }),
   page('orgs/organization', 'owner', organization),

@@ -15,7 +15,7 @@ import type { SessionManager } from './core/sessions/sessions.js';
 import type { SignInResult } from './core/sign-in/sign-in.js';
 import type { PasswordManager } from './core/users/passwords.js';
 import type { UserManager } from './core/users/users.js';
-import type { ExtraColumns, UserOfModel } from './db/client.js';
+import type { AddedColumns, ExtraColumns, UserOfModel } from './db/client.js';
 import type { EventListener, EventType } from './events.js';
 import type { AccountManager } from './features/account/manager.js';
 import type { AdminRouterOptions } from './features/admin/admin-pages.js';
@@ -25,7 +25,8 @@ import type { BearerManager } from './features/bearer/manager.js';
 import type { HandOverManager } from './features/hand-over/manager.js';
 import type { MfaManager } from './features/mfa/manager.js';
 import type { OrgManager } from './features/orgs/manager.js';
-import type { ProjectManager } from './features/orgs/projects.js';
+import type { Organization } from './features/orgs/organization.js';
+import type { Project, ProjectManager } from './features/orgs/projects.js';
 import type { ResourceManager } from './features/orgs/resources.js';
 import type { TeamManager } from './features/orgs/teams.js';
 import type { PasskeyManager } from './features/passkeys/manager.js';
@@ -46,7 +47,13 @@ import type { MountedRoute } from './http/mounts.js';
 import type { Mailer } from './mail/mailer.js';
 
 /** Everything a host works with. Methods are closures, so `const { requireUser } = authTuna` works. */
-export interface AuthTuna<U extends User = User, P extends string = string, R extends string = string> {
+export interface AuthTuna<
+  U extends User = User,
+  P extends string = string,
+  R extends string = string,
+  O extends Organization = Organization,
+  J extends Project = Project,
+> {
   /**
    * Migrates the shipped database (or checks the tables of the host's own), and creates the roles and permissions that are missing.
    * @throws AuthTunaError `misconfigured`, `unavailable`
@@ -162,8 +169,8 @@ export interface AuthTuna<U extends User = User, P extends string = string, R ex
   readonly social: SocialManager<U>;
   /** Connections of organizations to their own providers. */
   readonly sso: SsoConnectionManager;
-  readonly orgs: OrgManager;
-  readonly projects: ProjectManager;
+  readonly orgs: OrgManager<O>;
+  readonly projects: ProjectManager<J>;
   readonly teams: TeamManager;
   readonly resources: ResourceManager;
   /** Events for other services. */
@@ -191,7 +198,8 @@ export type DeclaredRole<O> = O extends { roles: infer C extends object }
   ? Exclude<keyof C & string, 'sync'> | ShippedRole
   : string;
 /** The names of an instance, for `req.auth`: `declare global { namespace Express { interface AuthTunaNames extends NamesOf<typeof authTuna> {} } }`. */
-export type NamesOf<T> = T extends AuthTuna<infer _U, infer P, infer R> ? { permission: P; role: R } : never;
+export type NamesOf<T> =
+  T extends AuthTuna<infer _U, infer P, infer R, infer _O, infer _J> ? { permission: P; role: R } : never;
 /** The users of a host's own client, under the name that `models` gives; ours without one. */
 export type HostUser<O> = O extends { prisma: infer C }
   ? UserModelName<O> extends infer K extends keyof C
@@ -208,11 +216,30 @@ type UserModelName<O> = O extends { models: infer M }
       : 'user'
   : 'user';
 
-/** Column names written down in the options must be columns of the host's own user model. Names known at run time only are checked then. */
-export type HostOptions<O> = O extends {
-  user: { publicColumns: readonly (infer C extends string)[] };
+/** How the host's client calls a model of ours. @typeParam N as in authtuna.prisma: `Organization` */
+type DelegateOf<O, N extends string> = O extends { models: infer M }
+  ? M extends string
+    ? Uncapitalize<`${M}${N}`>
+    : M extends { readonly [K in N]: infer H extends string }
+      ? Uncapitalize<H>
+      : Uncapitalize<N>
+  : Uncapitalize<N>;
+type Added<O, N extends 'Organization' | 'OrganizationProject'> = O extends { prisma: infer C }
+  ? AddedColumns<C, DelegateOf<O, N>, Uncapitalize<N>>
+  : unknown;
+/** The organizations of a host's own client, with the columns that it added. */
+export type HostOrganization<O> = Organization & Added<O, 'Organization'>;
+/** The projects of a host's own client, with the columns that it added. */
+export type HostProject<O> = Project & Added<O, 'OrganizationProject'>;
+
+/** Column names written down in the options must be columns of the host's own models. Names known at run time only are checked then. */
+export type HostOptions<O> = ListedOf<O, 'user', ExtraColumns<HostUser<O>>> &
+  ListedOf<O, 'organization', Omit<HostOrganization<O>, keyof Organization>> &
+  ListedOf<O, 'project', Omit<HostProject<O>, keyof Project>>;
+type ListedOf<O, K extends PropertyKey, Columns> = O extends {
+  readonly [N in K]: { publicColumns: readonly (infer C extends string)[] };
 }
   ? string extends C
     ? unknown
-    : { user: { publicColumns: readonly (keyof ExtraColumns<HostUser<O>> & string)[] } }
+    : { readonly [N in K]: { publicColumns: readonly (keyof Columns & string)[] } }
   : unknown;

@@ -4,6 +4,8 @@ import type {
   GuardedPermission,
   Health,
   HostOptions,
+  HostOrganization,
+  HostProject,
   HostUser,
 } from './authtuna-interface.js';
 import { parseConfig } from './config/config.js';
@@ -45,22 +47,27 @@ import {
 } from './start.js';
 import { createTemplates } from './templates/templates.js';
 
+/** The AuthTuna of these options, with the columns of the host's own models. */
+type HostAuthTuna<O> = AuthTuna<
+  HostUser<O>,
+  GuardedPermission<O>,
+  DeclaredRole<O>,
+  HostOrganization<O>,
+  HostProject<O>
+>;
+
 /**
  * Builds an AuthTuna from its options. Synchronous: the database is touched in `ready()`, or by the first request, which awaits it.
  *
  * @throws AuthTunaError `misconfigured`, naming every problem of the options at once
  */
-export function createAuthTuna<const O extends AnyOptions>(
-  options: O & HostOptions<O>,
-): AuthTuna<HostUser<O>, GuardedPermission<O>, DeclaredRole<O>> {
+export function createAuthTuna<const O extends AnyOptions>(options: O & HostOptions<O>): HostAuthTuna<O> {
   return assemble(options);
 }
 
 // Long: it builds everything once, in the order in which a reader needs it.
 /** @internal As {@link createAuthTuna}, for options whose columns are known at run time only. */
-export function assemble<const O extends AnyOptions>(
-  options: O,
-): AuthTuna<HostUser<O>, GuardedPermission<O>, DeclaredRole<O>> {
+export function assemble<const O extends AnyOptions>(options: O): HostAuthTuna<O> {
   type U = HostUser<O>;
   const { config, devMailbox } = withDevMailbox(parseConfig(options));
   warnOfDefaultDatabase(config, options);
@@ -121,7 +128,7 @@ export function assemble<const O extends AnyOptions>(
   };
   const { mountAll, ...routers } = features.routers(http, { scopes, jobs, mailer, health });
 
-  const authTuna: AuthTuna<U, GuardedPermission<O>, DeclaredRole<O>> = {
+  const authTuna: HostAuthTuna<O> = {
     ready: () => readiness.wait().catch(tellOperator(config)),
     async close() {
       isClosed = true;
@@ -178,6 +185,8 @@ export function assemble<const O extends AnyOptions>(
     jobs,
     mailer,
     ...features.managers,
+    orgs: features.managers.orgs as unknown as HostAuthTuna<O>['orgs'],
+    projects: features.managers.projects as unknown as HostAuthTuna<O>['projects'],
   };
   attachParts(authTuna, { authTuna, core: features.core, sealed: features.sealed, client });
   return authTuna;

@@ -7,6 +7,7 @@ export type {
   Brand,
   Clock,
   Hooks,
+  HostModelOptions,
   HumanCheckAction,
   HumanCheckRequest,
   HumanCheckWidget,
@@ -92,7 +93,12 @@ export type { InvitationLink, IssuedInvitationLink } from './features/orgs/invit
 export type { Invitation, InvitationQuery } from './features/orgs/invitations.js';
 export type { OrgManager, OrgQuery } from './features/orgs/manager.js';
 export type { Member, MemberQuery } from './features/orgs/members.js';
-export type { Organization, OrgPolicy } from './features/orgs/organization.js';
+export type {
+  NewOrganization,
+  Organization,
+  OrganizationChange,
+  OrgPolicy,
+} from './features/orgs/organization.js';
 export type { Project, ProjectManager, ProjectQuery } from './features/orgs/projects.js';
 export type { Resource, ResourceManager, ResourceQuery } from './features/orgs/resources.js';
 export type { Team, TeamManager, TeamQuery } from './features/orgs/teams.js';

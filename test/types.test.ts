@@ -37,6 +37,8 @@ test("createAuthTuna over a host's own client: its columns are typed, stored and
     ALTER TABLE "User" ADD COLUMN "plan" TEXT NOT NULL DEFAULT 'free';
     ALTER TABLE "User" ADD COLUMN "displayName" TEXT;
     ALTER TABLE "User" ADD COLUMN "passwordHash" TEXT;
+    ALTER TABLE "Organization" ADD COLUMN "tier" TEXT;
+    ALTER TABLE "OrganizationProject" ADD COLUMN "color" TEXT;
     CREATE TABLE "Post" ("id" TEXT NOT NULL PRIMARY KEY, "authorId" TEXT NOT NULL REFERENCES "User" ("id"));
   `);
   sql.close();

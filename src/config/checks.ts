@@ -1,4 +1,4 @@
-import { MODELS, OUR_USER_COLUMNS as OUR_COLUMNS } from '../db/client.js';
+import { MODELS, type ModelName, ourColumns } from '../db/client.js';
 import { isLoopbackHost } from '../net/addresses.js';
 import { type ParsedOptions, YEAR } from './schema.js';
 import { isOrigin } from './urls.js';
@@ -30,8 +30,16 @@ export function checkOptions(parsed: ParsedOptions, isSecure: boolean, found: st
   for (const name of Object.keys(parsed.privacy.consents))
     if (Object.hasOwn(signUp.fields, name))
       found.push(`privacy.consents.${name}: signUp.fields has a field of this name; a form needs two names`);
-  checkHostColumns('signUp.fields', Object.keys(signUp.fields), prisma !== undefined, found);
-  checkHostColumns('user.publicColumns', parsed.user.publicColumns, prisma !== undefined, found);
+  checkHostColumns('signUp.fields', Object.keys(signUp.fields), 'user', parsed, found);
+  checkHostColumns('user.publicColumns', parsed.user.publicColumns, 'user', parsed, found);
+  for (const [option, model] of [
+    ['organization', 'organization'],
+    ['project', 'organizationProject'],
+  ] as const) {
+    const { publicColumns, fields } = parsed[option];
+    checkHostColumns(`${option}.publicColumns`, publicColumns, model, parsed, found);
+    checkHostColumns(`${option}.fields`, Object.keys(fields), model, parsed, found);
+  }
   checkModels(parsed, found);
 }
 
@@ -132,14 +140,21 @@ export function checkPasskeys(
 function checkHostColumns(
   option: string,
   names: readonly string[],
-  hasOwnClient: boolean,
+  model: ModelName,
+  { prisma }: ParsedOptions,
   found: string[],
 ): void {
-  if (names.length > 0 && !hasOwnClient)
-    found.push(`${option}: are columns of your own User model, so pass your client: prisma`);
+  if (names.length > 0 && prisma === undefined)
+    found.push(`${option}: are columns of your own ${nameOf(model)} model, so pass your client: prisma`);
   for (const name of names) {
-    if (OUR_COLUMNS.has(name)) found.push(`${option}.${name}: is a column of ours; choose another name`);
+    if (ourColumns(model).has(name))
+      found.push(`${option}.${name}: is a column of ours; choose another name`);
   }
+}
+
+/** As in authtuna.prisma: `User`. */
+function nameOf(model: ModelName): string {
+  return MODELS.find((each) => each.model === model)?.name ?? model;
 }
 
 /** Our models under names of the host, which only a client of the host has. */

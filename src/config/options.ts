@@ -91,7 +91,7 @@ export interface FieldSchema {
   ): { success: true; data: unknown } | { success: false; error: { issues: readonly { message: string }[] } };
 }
 
-/** A field of the host's own on the sign-up form, stored in the column of the same name of the host's `User` model. */
+/** A field of the host's own on a form, stored in the column of the same name of the host's model: of `User` for `signUp.fields`. */
 export interface SignUpField {
   /** One text, or one for each language: `{ en: 'Display name', de: 'Anzeigename' }`. */
   label: string | Readonly<Record<string, string>>;
@@ -101,6 +101,14 @@ export interface SignUpField {
   autocomplete?: string;
   /** Checks and converts the value. Default: a line of text of at most 256 characters. */
   schema?: FieldSchema;
+}
+
+/** What people may see and write of columns that the host added to a model of ours. */
+export interface HostModelOptions {
+  /** The columns that answers hold. Default: none, so that no column leaves the server by accident. */
+  publicColumns?: readonly string[];
+  /** The columns that requests may write, as `data`, each checked by its schema; the forms of the pages ask for them. Default: none. */
+  fields?: Readonly<Record<string, SignUpField>>;
 }
 
 /** Something that people agree to, asked for when they sign up. */
@@ -313,6 +321,10 @@ export interface AuthTunaOptions {
       create(user: NewHostUser): Record<string, unknown>;
     };
   };
+  /** Columns of your own in the model `Organization`. Needs `prisma`. */
+  organization?: HostModelOptions;
+  /** Columns of your own in the model `OrganizationProject`. Needs `prisma`. */
+  project?: HostModelOptions;
   mfa?: {
     /** Shown in authenticator apps; without a colon, which splits their labels. Default: `appName` with spaces for colons. */
     issuer?: string;

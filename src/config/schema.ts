@@ -90,6 +90,17 @@ const signUpField = z.strictObject({
     .default(LINE_OF_TEXT as FieldSchema),
 });
 
+const hostFields = z
+  .record(
+    z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'must be the name of a column of yours'),
+    signUpField,
+  )
+  .default({});
+
+const hostModel = z
+  .strictObject({ publicColumns: z.array(z.string()).readonly().default([]), fields: hostFields })
+  .prefault({});
+
 /** A domain in the form in which addresses are stored: lower case, as A-label. */
 const emailDomain = z.string().transform((given, context) => {
   const domain = domainToASCII(given.normalize('NFKC').trim().toLowerCase());
@@ -190,12 +201,7 @@ export const schema = z.strictObject({
       allowedEmailDomains: z.array(emailDomain).optional(),
       requireVerifiedEmail: z.boolean().optional(),
       username: z.enum(['required', 'optional', 'off']).default('optional'),
-      fields: z
-        .record(
-          z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'must be the name of a column of yours'),
-          signUpField,
-        )
-        .default({}),
+      fields: hostFields,
     })
     .prefault({}),
   models: z
@@ -217,6 +223,8 @@ export const schema = z.strictObject({
         .optional(),
     })
     .prefault({}),
+  organization: hostModel,
+  project: hostModel,
   impersonation: z.strictObject({ notify: z.boolean().default(false) }).prefault({}),
   privacy: z
     .strictObject({

@@ -102,6 +102,13 @@ export type UserOfModel<P, K extends keyof P> = UserOf<{ readonly user: P[K] }>;
 /** The columns that the host added to its user model. */
 export type ExtraColumns<U> = Omit<U, keyof User>;
 
+/** The columns that a host added to a model of ours, which is called `K` in the host's client. */
+export type AddedColumns<P, K extends PropertyKey, M extends ModelName> = P extends {
+  readonly [N in K]: { readonly [key: symbol]: { types: { payload: { scalars: infer Scalars } } } };
+}
+  ? Omit<Scalars, keyof ScalarsOf<M>>
+  : unknown;
+
 /** The models of authtuna.prisma, each with its columns. */
 export const MODELS: readonly {
   readonly model: ModelName;
@@ -114,10 +121,15 @@ export const MODELS: readonly {
   columns: Object.values(Prisma[`${name}ScalarFieldEnum`]),
 }));
 
+const OUR_COLUMNS = new Map(MODELS.map(({ model, columns }) => [model, new Set(columns)]));
+
+/** Columns of a model that only the library writes. */
+export function ourColumns(model: ModelName): ReadonlySet<string> {
+  return OUR_COLUMNS.get(model) ?? new Set();
+}
+
 /** Columns of the user model that only the library writes. */
-export const OUR_USER_COLUMNS: ReadonlySet<string> = new Set(
-  MODELS.find(({ model }) => model === 'user')?.columns,
-);
+export const OUR_USER_COLUMNS: ReadonlySet<string> = ourColumns('user');
 
 /** True for the violation of a unique constraint (Prisma's P2002). */
 export function isUniqueViolation(error: unknown): boolean {

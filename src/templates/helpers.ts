@@ -44,6 +44,9 @@ export function helpers(
     /** {{inLanguage label}}: the text, or of several the one in the language of the page. */
     inLanguage: (label: unknown, options: Handlebars.HelperOptions) => inLanguage(label, localeOf(options)),
     join: (...parts: unknown[]) => parts.slice(0, -1).join(''),
+    /** The first value that is there. */
+    first: (...values: unknown[]) =>
+      values.slice(0, -1).find((value) => value !== undefined && value !== null && value !== ''),
     eq: (a: unknown, b: unknown) => a === b,
     not: (a: unknown) => !a,
     any: (...values: unknown[]) =>

@@ -35,7 +35,7 @@ export interface Form extends Page {
   returnTo?: string | null;
 }
 
-/** A field of the host's own, `signUp.fields`. */
+/** A field of the host's own, such as one of `signUp.fields`. */
 export interface OwnField {
   /** Name and id of the input: `data.<column>`. */
   id: string;
@@ -44,6 +44,8 @@ export interface OwnField {
   required: boolean;
   /** The `autocomplete` attribute. */
   autocomplete: string;
+  /** What is stored, where the form changes it. */
+  value?: string;
   /** Set for a box by which people agree to something, which can be read at `url`. */
   consent?: { url: string | null };
 }
@@ -637,6 +639,8 @@ export interface PageData {
     organizations: readonly OrgLink[];
     joinable: readonly OrgLink[];
     mayFound: boolean;
+    /** Of the form that founds an organization. */
+    fields: readonly OwnField[];
     nextCursor: string | null;
     values?: { name?: string };
   };
@@ -644,6 +648,9 @@ export interface PageData {
     mounted: MountedPages;
     organization: OrgLink;
     scope: string;
+    fields: readonly OwnField[];
+    /** Of the form that makes a project. */
+    projectFields: readonly OwnField[];
     projects: readonly { id: string; name: string }[];
     teams: readonly { id: string; name: string }[];
     may: {
@@ -662,6 +669,7 @@ export interface PageData {
     organization: OrgLink;
     kind: 'project' | 'team';
     name: string;
+    fields: readonly OwnField[];
     teams: readonly { id: string; name: string }[];
     may: { manage: boolean; delete: boolean; invite: boolean; remove: boolean; leave: boolean };
     values?: { email?: string; name?: string };

@@ -14,7 +14,10 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const GENERATED = join(ROOT, 'test/consumers/own-columns/generated');
 const require = createRequire(import.meta.url);
 
-/** A database whose user table has the columns `displayName`, `company` and `seats` of a host, and the host's client over it. */
+/**
+ * A database with columns of a host, and the host's client over it: `displayName`, `company` and `seats` of users, `tier` and `budget` of
+ * organizations, `color` of projects.
+ */
 export async function ownColumns(): Promise<{ database: TestDatabase; prisma: PrismaLike }> {
   const database = await freshDatabase();
   const connection = await openDatabase(database);
@@ -22,7 +25,10 @@ export async function ownColumns(): Promise<{ database: TestDatabase; prisma: Pr
     sql.script(
       `ALTER TABLE "User" ADD COLUMN "displayName" TEXT;
        ALTER TABLE "User" ADD COLUMN "company" TEXT;
-       ALTER TABLE "User" ADD COLUMN "seats" INTEGER;`,
+       ALTER TABLE "User" ADD COLUMN "seats" INTEGER;
+       ALTER TABLE "Organization" ADD COLUMN "tier" TEXT;
+       ALTER TABLE "Organization" ADD COLUMN "budget" INTEGER;
+       ALTER TABLE "OrganizationProject" ADD COLUMN "color" TEXT;`,
     ),
   );
   await connection.close();
@@ -43,10 +49,10 @@ export async function ownColumns(): Promise<{ database: TestDatabase; prisma: Pr
 
 /** The folder of the client, generated once for these models. */
 function generate(dialect: TestDatabase['dialect']): string {
-  const models = readFileSync(join(ROOT, 'prisma/authtuna.prisma'), 'utf8').replace(
-    /model User \{/,
-    'model User {\n  displayName String?\n  company String?\n  seats Int?\n',
-  );
+  const models = readFileSync(join(ROOT, 'prisma/authtuna.prisma'), 'utf8')
+    .replace(/model User \{/, 'model User {\n  displayName String?\n  company String?\n  seats Int?\n')
+    .replace(/model Organization \{/, 'model Organization {\n  tier String?\n  budget Int?\n')
+    .replace(/model OrganizationProject \{/, 'model OrganizationProject {\n  color String?\n');
   const folder = join(GENERATED, dialect, createHash('sha256').update(models).digest('hex').slice(0, 16));
   if (existsSync(folder)) return folder;
   const draft = join(GENERATED, dialect, randomUUID());

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.js';
-import { brokenRule, type FieldError } from '../../errors.js';
+import { AuthTunaError, brokenRule, type FieldError } from '../../errors.js';
 
 /** What a request gave for the columns of the host, and what is wrong with it. */
 export interface CheckedHostFields {
@@ -8,7 +8,7 @@ export interface CheckedHostFields {
 }
 
 /**
- * Checks values for the fields of `signUp.fields`, each by its schema. A field that is not declared is an error.
+ * Checks values for the fields of the host, such as `signUp.fields`, each by its schema. A field that is not declared is an error.
  *
  * @param options.isPartial a required field may be left out, as in a change of some fields
  */
@@ -36,4 +36,15 @@ export function checkHostFields(
     else refuse(name, brokenRule(result.error.issues[0], value));
   }
   return { values, errors };
+}
+
+/**
+ * The values of {@link checkHostFields}.
+ *
+ * @throws AuthTunaError `invalid_input` naming every field
+ */
+export function readHostFields(...input: Parameters<typeof checkHostFields>): Record<string, unknown> {
+  const { values, errors } = checkHostFields(...input);
+  if (errors.length > 0) throw new AuthTunaError('invalid_input', { errors });
+  return values;
 }

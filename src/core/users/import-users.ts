@@ -5,10 +5,10 @@ import { recognizeHash } from '../../crypto/recognize-hash.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuditManager } from '../changes/audit.js';
 import { Ledger, type Write } from '../changes/ledger.js';
+import { requireHostColumns } from '../host-columns.js';
 import { canonicalEmail, canonicalUsername } from '../identifiers.js';
 import { validate } from '../validate.js';
 import { type Completion, planCompletion } from './complete-users.js';
-import { requireHostColumns } from './host-columns.js';
 import type { ImportedUser, ImportOptions, ImportProblem, ImportReport, Prepared } from './imported-user.js';
 import type { UserCore } from './user-core.js';
 
@@ -82,7 +82,7 @@ class ImportRun {
   /** Checks one row; null for one that cannot be imported. */
   prepare(row: ImportedUser): Prepared | null {
     const given = validate(rowInput, row) as ImportedUser;
-    requireHostColumns(given.data);
+    requireHostColumns('user', given.data);
     this.#report.read += 1;
     const number = this.#report.read;
     const problem = (kind: ImportProblem['problem'], isImported: boolean) =>

@@ -4,9 +4,9 @@ import { newId } from '../../crypto/random.js';
 import type { Lane } from '../../crypto/work-queue.js';
 import type { ExtraColumns } from '../../db/client.js';
 import type { Change, Write } from '../changes/ledger.js';
+import { requireHostColumns } from '../host-columns.js';
 import { canonicalEmail, canonicalUsername, USERNAME_RULE } from '../identifiers.js';
 import { invalid, invalidEmail, whenTaken } from '../refusals.js';
-import { requireHostColumns } from './host-columns.js';
 import { basicRoleWrites, takenBy, type UserCore } from './user-core.js';
 
 /** What a user is made from. */
@@ -53,7 +53,7 @@ export async function prepareUser<U extends User>(
   const email = requireEmail(input.email);
   const username = requireUsername(input.username);
   const hash = input.password === undefined ? null : await core.passwords.hash(input.password, lane);
-  requireHostColumns(input.data);
+  requireHostColumns('user', input.data);
 
   const id = newId(config.random);
   const now = core.now();

@@ -3,8 +3,8 @@ import type { User } from '../../auth.js';
 import { type ExtraColumns, isMissing, isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Write } from '../changes/ledger.js';
+import { requireHostColumns } from '../host-columns.js';
 import type { UserRow } from '../user.js';
-import { requireHostColumns } from './host-columns.js';
 import { requireEmail, requireUsername } from './new-user.js';
 import { requireUserRow, takenBy, type UserCore } from './user-core.js';
 
@@ -32,7 +32,7 @@ export async function updateUser<U extends User>(
   const user = await requireUserRow(core, id);
   const email = change.email === undefined ? user.email : requireEmail(change.email);
   const username = requireUsername(change.username);
-  requireHostColumns(change.data);
+  requireHostColumns('user', change.data);
   const now = core.now();
   try {
     await core.ledger.commit({

@@ -11,7 +11,8 @@ import { readShippedSchema } from './shipped.js';
  *
  * @throws AuthTunaError `misconfigured` naming everything that differs
  */
-export function checkClientSchema(client: object, { models, signUp, user }: HostExpectations): void {
+export function checkClientSchema(client: object, expected: HostExpectations): void {
+  const { models, signUp, user, organization, project } = expected;
   const text = schemaOfClient(client);
   if (text === null) return;
   const theirs = parseModels(text);
@@ -22,8 +23,16 @@ export function checkClientSchema(client: object, { models, signUp, user }: Host
     compareSchemas(theirs, parseModels(readShippedSchema()), { names: models, filled }),
   );
   const own = new Set(theirs.flatMap(({ fields }) => [...fields.keys()]));
-  for (const column of user.publicColumns)
-    if (!own.has(column)) problems.push(`user.publicColumns: ${column} is no column of your user model`);
+  for (const [option, columns] of [
+    ['user.publicColumns', user.publicColumns],
+    ['organization.publicColumns', organization.publicColumns],
+    ['organization.fields', Object.keys(organization.fields)],
+    ['project.publicColumns', project.publicColumns],
+    ['project.fields', Object.keys(project.fields)],
+  ] as const)
+    for (const column of columns)
+      if (!own.has(column))
+        problems.push(`${option}: ${column} is no column of your ${option.split('.')[0]} model`);
   if (problems.length === 0) return;
   throw misconfigured(
     `your Prisma schema cannot be used as it is:\n${problems.map((line) => `  - ${line}`).join('\n')}\nChange your schema, then run npx prisma generate and migrate your database (npx authtuna generate --check compares again)`,
@@ -35,4 +44,6 @@ interface HostExpectations {
   models?: ModelNames | undefined;
   signUp: { fields: Readonly<Record<string, { required: boolean }>> };
   user: { publicColumns: readonly string[] };
+  organization: { publicColumns: readonly string[]; fields: object };
+  project: { publicColumns: readonly string[]; fields: object };
 }

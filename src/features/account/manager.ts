@@ -4,7 +4,7 @@ import type { Core } from '../../core/core.js';
 import type { Job } from '../../core/instances/jobs.js';
 import { PAGE_FIELDS, type Page, type PageQuery } from '../../core/page.js';
 import { invalid, requireKnownFields } from '../../core/refusals.js';
-import { checkHostFields } from '../../core/sign-in/host-fields.js';
+import { readHostFields } from '../../core/sign-in/host-fields.js';
 import type { ExtraColumns } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { type ConsentState, Consents } from './consents.js';
@@ -102,8 +102,7 @@ export class AccountManager<U extends User = User> {
     const rule = config.signUp.username;
     if (username !== undefined && rule === 'off') throw invalid('username', 'not_used', 'is not used here');
     if (username === null && rule === 'required') throw invalid('username', 'required', 'is required');
-    const { values, errors } = checkHostFields(config.signUp.fields, change.data ?? {}, { isPartial: true });
-    if (errors.length > 0) throw new AuthTunaError('invalid_input', { errors });
+    const values = readHostFields(config.signUp.fields, change.data ?? {}, { isPartial: true });
     return users.update(
       userId,
       {

@@ -6,6 +6,7 @@ import type { CompiledRole } from '../../core/access/role-catalog.js';
 import { standingAt } from '../../core/access/role-core.js';
 import { addNode } from '../../core/access/scope-nodes.js';
 import type { Core } from '../../core/core.js';
+import { requireHostColumns } from '../../core/host-columns.js';
 import { noUser } from '../../core/refusals.js';
 import { SERVICE } from '../../core/users/service-account.js';
 import { newId } from '../../crypto/random.js';
@@ -19,6 +20,8 @@ export interface OrgInput {
   slug?: string | undefined;
   metadata?: Readonly<Record<string, unknown>> | undefined;
   ownerId?: string | undefined;
+  /** Columns of the host. */
+  data?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** {@link OrgManager.create} */
@@ -31,6 +34,7 @@ export async function createOrg(core: Core, input: OrgInput, actor: Actor): Prom
   if (owner?.kind === SERVICE)
     throw new AuthTunaError('forbidden', { message: 'A service account cannot own an organization.' });
   const ownerRole = await ownerRoleOf(core);
+  requireHostColumns('organization', input.data);
 
   const { db, config } = core;
   const id = newId(config.random);
@@ -38,6 +42,7 @@ export async function createOrg(core: Core, input: OrgInput, actor: Actor): Prom
   const now = core.now();
   const slug = await freeSlugFor(core, input);
   const row = {
+    ...input.data,
     id,
     slug,
     name: input.name,

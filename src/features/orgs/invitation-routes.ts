@@ -24,7 +24,9 @@ function joiningRoutes(where: Orgs): Route[] {
       summary: "Organizations that the caller may join by the domain of the account's address",
       guard: {},
       answers: { 200: '`{ items, nextCursor: null }`' },
-      run: async ({ user }) => ({ json: shownPage(await orgs.joinable(user.id), shownOrg) }),
+      run: async ({ user }) => ({
+        json: shownPage(await orgs.joinable(user.id), (org) => shownOrg(where, org)),
+      }),
     }),
     route({
       method: 'post',

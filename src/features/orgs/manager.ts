@@ -42,8 +42,9 @@ import {
   findOrg,
   findOrgByName,
   findOrgBySlug,
+  type NewOrganization,
   type Organization,
-  type OrgPolicy,
+  type OrganizationChange,
   requireOrg,
   scopeOf,
   toOrganization,
@@ -74,7 +75,7 @@ export interface OrgQuery extends PageQuery {
  *
  * Everything asks for permissions, never for names of roles. A scope that the actor may not even see is `not_found`.
  */
-export class OrgManager {
+export class OrgManager<O extends Organization = Organization> {
   readonly #core: SignInCore;
   readonly #dependents: readonly ScopeDependent[];
 
@@ -88,40 +89,38 @@ export class OrgManager {
    *
    * @param input.slug default: made of the name, with a random end where that is taken
    * @param input.ownerId the user who becomes the owner instead; needs the right to assign `org_owner` at `global`
+   * @param input.data columns of your own
    * @throws AuthTunaError `invalid_input`; `conflict` with `field` for a slug that is taken or reserved; `forbidden`, also for
    *   a service account as the owner; `not_found` for an unknown owner
    */
-  async create(
-    input: { name: string; slug?: string; metadata?: Readonly<Record<string, unknown>>; ownerId?: string },
-    actor: Actor,
-  ): Promise<Organization> {
-    return toOrganization(await createOrg(this.#core, validate(orgInput, input), actor));
+  async create(input: NewOrganization<O>, actor: Actor): Promise<O> {
+    return toOrganization(await createOrg(this.#core, validate(orgInput, input), actor)) as O;
   }
 
   /** @throws AuthTunaError `not_found` */
-  async get(id: string): Promise<Organization> {
-    return toOrganization(await requireOrg(this.#core, id));
+  async get(id: string): Promise<O> {
+    return toOrganization(await requireOrg(this.#core, id)) as O;
   }
 
-  async find(id: string): Promise<Organization | null> {
+  async find(id: string): Promise<O | null> {
     const row = await findOrg(this.#core, id);
-    return row === null ? null : toOrganization(row);
+    return row === null ? null : (toOrganization(row) as O);
   }
 
   /** By its slug, or one that it had in the last 90 days. */
-  async findBySlug(slug: string): Promise<Organization | null> {
+  async findBySlug(slug: string): Promise<O | null> {
     const row = await findOrgBySlug(this.#core, slug);
-    return row === null ? null : toOrganization(row);
+    return row === null ? null : (toOrganization(row) as O);
   }
 
   /** @internal By id or slug. */
-  async findByName(idOrSlug: string): Promise<Organization | null> {
+  async findByName(idOrSlug: string): Promise<O | null> {
     const row = await findOrgByName(this.#core, idOrSlug);
-    return row === null ? null : toOrganization(row);
+    return row === null ? null : (toOrganization(row) as O);
   }
 
   /** By id. @throws AuthTunaError `invalid_input` for a limit outside 1 to 100 */
-  async list(query: OrgQuery = {}): Promise<Page<Organization>> {
+  async list(query: OrgQuery = {}): Promise<Page<O>> {
     requireKnownFields(query, ['userId', 'search', ...PAGE_FIELDS]);
     const { userId, search = '' } = query;
     const text = search.toLowerCase();
@@ -140,7 +139,7 @@ export class OrgManager {
         take,
       }),
     );
-    return { items: items.map(toOrganization), nextCursor };
+    return { items: items.map((row) => toOrganization(row) as O), nextCursor };
   }
 
   /**
@@ -149,17 +148,8 @@ export class OrgManager {
    *
    * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`, `conflict`
    */
-  async update(
-    id: string,
-    change: {
-      name?: string;
-      slug?: string;
-      metadata?: Readonly<Record<string, unknown>>;
-      policy?: Partial<OrgPolicy>;
-    },
-    actor: Actor,
-  ): Promise<Organization> {
-    return toOrganization(await updateOrg(this.#core, id, validate(orgChange, change), actor));
+  async update(id: string, change: OrganizationChange<O>, actor: Actor): Promise<O> {
+    return toOrganization(await updateOrg(this.#core, id, validate(orgChange, change), actor)) as O;
   }
 
   /**
@@ -344,7 +334,7 @@ export class OrgManager {
   }
 
   /** Organizations that a user may join without an invitation. */
-  async joinable(userId: string): Promise<Page<Organization>> {
+  async joinable(userId: string): Promise<Page<O>> {
     const rows = await Promise.all((await joinableFor(this.#core, userId)).map((id) => this.get(id)));
     return { items: rows, nextCursor: null };
   }

@@ -26,6 +26,26 @@ export interface Organization {
   updatedAt: Date;
 }
 
+/** What an organization is made from. */
+export interface NewOrganization<O> {
+  name: string;
+  slug?: string;
+  metadata?: Readonly<Record<string, unknown>>;
+  ownerId?: string;
+  /** The host's own columns. */
+  data?: Partial<Omit<O, keyof Organization>>;
+}
+
+/** What of an organization can be changed. */
+export interface OrganizationChange<O> {
+  name?: string;
+  slug?: string;
+  metadata?: Readonly<Record<string, unknown>>;
+  policy?: Partial<OrgPolicy>;
+  /** The host's own columns. */
+  data?: Partial<Omit<O, keyof Organization>>;
+}
+
 export type OrgRow = Awaited<ReturnType<Db['organization']['findUniqueOrThrow']>>;
 
 /** The scope of an organization. */

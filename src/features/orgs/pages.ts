@@ -1,11 +1,12 @@
 import type { ErrorRequestHandler, Request } from 'express';
 import { mayLeave } from '../../core/access/withdrawal.js';
+import { listedColumns } from '../../core/host-columns.js';
 import { maskedEmail } from '../../core/identifiers.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
 import type { HttpKit } from '../../http/kit.js';
 import { forBrowsers } from '../../http/pages/for-browsers.js';
-import { ownFields } from '../../http/pages/own-fields.js';
+import { formFields, ownFields } from '../../http/pages/own-fields.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages } from '../../http/route.js';
 import type { PageData } from '../../templates/template-data.js';
@@ -54,7 +55,7 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
   };
 }
 
-function listPage({ orgs, core }: Orgs, { views, mounts }: HttpKit): FormView {
+function listPage({ orgs, core }: Orgs, { views, mounts, config }: HttpKit): FormView {
   return views.form('orgs/list', async (req) => {
     const user = currentUser(req);
     const cursor = req.query.cursor;
@@ -71,6 +72,7 @@ function listPage({ orgs, core }: Orgs, { views, mounts }: HttpKit): FormView {
         .filter(({ id }) => !isMine.has(id))
         .map(({ id, slug, name }) => ({ id, slug, name })),
       mayFound,
+      fields: formFields(config.organization.fields),
       nextCursor: mine.nextCursor,
     };
   });
@@ -102,6 +104,8 @@ function organizationPage(where: Orgs, { views, mounts, config }: HttpKit): Form
         organization: { id: org.id, slug: org.slug, name: org.name },
         base: `${config.paths.orgs}/${org.slug}`,
         scope,
+        fields: formFields(config.organization.fields, listedColumns(org, config.organization.publicColumns)),
+        projectFields: formFields(config.project.fields),
         ...people,
         projects: allProjects.items.map(({ id, name }) => ({ id, name })),
         teams: allTeams.items.map(({ id, name }) => ({ id, name })),
@@ -126,10 +130,11 @@ function placePage(where: Orgs, { views, mounts, config }: HttpKit): FormView {
     const { orgId, projectId, teamId } = req.params as Record<string, string | undefined>;
     const org = await orgAt(where, orgId ?? '');
     const kind = teamId === undefined ? 'project' : 'team';
-    const { id, name } =
+    const place =
       teamId === undefined
         ? await projectAt(where, org.id, projectId ?? '')
         : await teamAt(where, org.id, teamId);
+    const { id, name } = place;
     const scope = `${kind}:${id}`;
     await requireSeen({ auth }, scope);
     const [[mayManage, mayDelete], { may, ...people }, below] = await Promise.all([
@@ -146,6 +151,10 @@ function placePage(where: Orgs, { views, mounts, config }: HttpKit): FormView {
       base: `${config.paths.orgs}/${org.slug}/${kind}s/${id}`,
       kind,
       name,
+      fields:
+        kind === 'project'
+          ? formFields(config.project.fields, listedColumns(place, config.project.publicColumns))
+          : [],
       ...people,
       teams: (below?.items ?? []).map((team) => ({ id: team.id, name: team.name })),
       may: { ...may, manage: mayManage === true, delete: mayDelete === true },

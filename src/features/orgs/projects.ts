@@ -4,6 +4,7 @@ import { removeTree } from '../../core/access/scope-removal.js';
 import { requireMayMove } from '../../core/access/scope-rights.js';
 import type { ScopeDependent } from '../../core/access/scopes.js';
 import type { Core } from '../../core/core.js';
+import { changedFields, requireHostColumns } from '../../core/host-columns.js';
 import { PAGE_FIELDS, type Page, type PageQuery, pageOf } from '../../core/page.js';
 import { requireKnownFields } from '../../core/refusals.js';
 
@@ -40,8 +41,11 @@ type ProjectRow = Awaited<ReturnType<Db['organizationProject']['findUniqueOrThro
 
 const scopeOfProject = (id: string) => `project:${id}`;
 
+/** The columns that a host added to projects. */
+type ExtraProjectColumns<J> = Partial<Omit<J, keyof Project>>;
+
 /** The projects of organizations. */
-export class ProjectManager {
+export class ProjectManager<J extends Project = Project> {
   readonly #core: Core;
   readonly #dependents: readonly ScopeDependent[];
   readonly #readable: (userId: string | null, orgId: string) => Promise<object>;
@@ -59,20 +63,29 @@ export class ProjectManager {
   /**
    * Makes a project in an organization; the actor's user becomes its owner. Needs `project:create` at the organization.
    *
+   * @param input.data columns of your own
    * @throws AuthTunaError `invalid_input`; `not_found` for an organization that the actor cannot see; `forbidden`; `conflict` for a slug that
    * another project of the organization has
    */
   async create(
-    input: { orgId: string; name: string; slug?: string; metadata?: Readonly<Record<string, unknown>> },
+    input: {
+      orgId: string;
+      name: string;
+      slug?: string;
+      metadata?: Readonly<Record<string, unknown>>;
+      data?: ExtraProjectColumns<J>;
+    },
     actor: Actor,
-  ): Promise<Project> {
-    const { orgId, name, slug, metadata } = validate(projectInput, input);
+  ): Promise<J> {
+    const { orgId, name, slug, metadata, data } = validate(projectInput, input);
     const core = this.#core;
+    requireHostColumns('organizationProject', data);
     await requireAt(core, actor, 'project:create', scopeOf(orgId));
     await requireOrg(core, orgId);
     const id = newId(core.config.random);
     const now = core.now();
     const row = {
+      ...data,
       id,
       orgId,
       slug: slug ?? (await this.#freeSlug(orgId, name)),
@@ -101,19 +114,19 @@ export class ProjectManager {
   }
 
   /** @throws AuthTunaError `not_found` */
-  async get(id: string): Promise<Project> {
+  async get(id: string): Promise<J> {
     const project = await this.find(id);
     if (project === null) throw new AuthTunaError('not_found');
     return project;
   }
 
-  async find(id: string): Promise<Project | null> {
+  async find(id: string): Promise<J | null> {
     const row = await this.#core.db.organizationProject.findUnique({ where: { id } });
-    return row === null ? null : toProject(row);
+    return row === null ? null : (toProject(row) as J);
   }
 
   /** The projects of an organization, by id. @throws AuthTunaError `not_found`; `invalid_input` for a limit outside 1 to 100 */
-  async list(query: ProjectQuery): Promise<Page<Project>> {
+  async list(query: ProjectQuery): Promise<Page<J>> {
     requireKnownFields(query, ['orgId', 'search', 'readableBy', ...PAGE_FIELDS]);
     const { orgId, search = '', readableBy } = query;
     const text = search.toLowerCase();
@@ -134,17 +147,23 @@ export class ProjectManager {
       }),
     );
     if (items.length === 0) await requireOrg(this.#core, orgId);
-    return { items: items.map(toProject), nextCursor };
+    return { items: items.map((row) => toProject(row) as J), nextCursor };
   }
 
   /** Needs `project:manage` at the project. @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`, `conflict` */
   async update(
     id: string,
-    change: { name?: string; slug?: string; metadata?: Readonly<Record<string, unknown>> },
+    change: {
+      name?: string;
+      slug?: string;
+      metadata?: Readonly<Record<string, unknown>>;
+      data?: ExtraProjectColumns<J>;
+    },
     actor: Actor,
-  ): Promise<Project> {
-    const { name, slug, metadata } = validate(projectChange, change);
+  ): Promise<J> {
+    const { name, slug, metadata, data } = validate(projectChange, change);
     const core = this.#core;
+    requireHostColumns('organizationProject', data);
     const scope = scopeOfProject(id);
     await requireAt(core, actor, 'project:manage', scope);
     await this.get(id);
@@ -155,6 +174,7 @@ export class ProjectManager {
           core.db.organizationProject.update({
             where: { id },
             data: {
+              ...data,
               updatedAt: core.now(),
               ...(name !== undefined && { name }),
               ...(slug !== undefined && { slug }),
@@ -168,7 +188,7 @@ export class ProjectManager {
             actor,
             target: { type: 'project', id },
             scope,
-            data: { fields: Object.keys(change) },
+            data: { fields: changedFields(change) },
           },
         ],
       })
@@ -183,7 +203,7 @@ export class ProjectManager {
    *
    * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`; `conflict` for a slug that is taken there
    */
-  async move(id: string, to: { orgId: string }, actor: Actor): Promise<Project> {
+  async move(id: string, to: { orgId: string }, actor: Actor): Promise<J> {
     const { orgId } = validate(projectMove, to);
     const core = this.#core;
     const scope = scopeOfProject(id);

@@ -1,6 +1,6 @@
 import type { HttpKit, RouterOptions } from '../../http/kit.js';
 import { type Feature, type Route, route } from '../../http/route.js';
-import { shownOrg, shownPage, shownRole } from './answers.js';
+import { ownColumns, shownOrg, shownPage, shownRole } from './answers.js';
 import { invitationRoutes } from './invitation-routes.js';
 import { linkRoutes } from './link-routes.js';
 import { memberRoutes } from './member-routes.js';
@@ -47,7 +47,8 @@ export function orgsFeature(
 
 // Long: a table of routes, one entry each.
 function orgRoutes(where: Orgs): Route[] {
-  const { orgs, path, forms } = where;
+  const { orgs, path, forms, http } = where;
+  const { fields } = http.config.organization;
   return [
     route({
       method: 'get',
@@ -57,7 +58,7 @@ function orgRoutes(where: Orgs): Route[] {
       query: searchQuery,
       answers: { 200: '`{ items, nextCursor }`' },
       run: async ({ query, user }) => ({
-        json: shownPage(await orgs.list({ ...query, userId: user.id }), shownOrg),
+        json: shownPage(await orgs.list({ ...query, userId: user.id }), (org) => shownOrg(where, org)),
       }),
     }),
     route({
@@ -71,8 +72,9 @@ function orgRoutes(where: Orgs): Route[] {
       forms: forms?.list,
       answers: { 201: 'the organization' },
       async run({ body, actor }) {
-        const org = await orgs.create(withoutGaps(body), actor);
-        return { json: shownOrg(org), status: 201, redirectTo: `${path}/${org.slug}` };
+        const { data = {}, ...input } = body;
+        const org = await orgs.create({ ...withoutGaps(input), ...ownColumns(fields, data) }, actor);
+        return { json: shownOrg(where, org), status: 201, redirectTo: `${path}/${org.slug}` };
       },
     }),
     route({
@@ -84,7 +86,7 @@ function orgRoutes(where: Orgs): Route[] {
       async run(call) {
         const org = await orgAt(where, call.param('orgId'));
         await requireSeen(call, scopeOf(org.id));
-        return { json: shownOrg(org) };
+        return { json: shownOrg(where, org) };
       },
     }),
     route({
@@ -96,19 +98,23 @@ function orgRoutes(where: Orgs): Route[] {
       answers: { 200: 'the organization' },
       async run({ param, body, actor }) {
         const { id } = await orgAt(where, param('orgId'));
-        const { policy, ...change } = body;
+        const { policy, data = {}, ...change } = body;
         const updated = await orgs.update(
           id,
-          { ...withoutGaps(change), ...(policy !== undefined && { policy: withoutGaps(policy) }) },
+          {
+            ...withoutGaps(change),
+            ...ownColumns(fields, data, { isPartial: true }),
+            ...(policy !== undefined && { policy: withoutGaps(policy) }),
+          },
           actor,
         );
-        return { json: shownOrg(updated) };
+        return { json: shownOrg(where, updated) };
       },
     }),
     route({
       method: 'post',
       path: '/:orgId/settings',
-      summary: 'Change the name or the slug of an organization',
+      summary: 'Change the name, the slug or own columns of an organization',
       guard: {},
       body: settingsBody,
       form: {},
@@ -117,7 +123,9 @@ function orgRoutes(where: Orgs): Route[] {
       answers: { 303: 'to the page of the organization' },
       async run({ param, body, actor }) {
         const { id } = await orgAt(where, param('orgId'));
-        const { slug } = await orgs.update(id, withoutGaps(body), actor);
+        const { data = {}, ...change } = body;
+        const own = ownColumns(fields, data, { isPartial: true });
+        const { slug } = await orgs.update(id, { ...withoutGaps(change), ...own }, actor);
         return { redirectTo: `${path}/${slug}` };
       },
     }),

@@ -20,6 +20,8 @@ const metadata = z
     (value) => JSON.stringify(value).length <= MAX_METADATA,
     `must have at most ${MAX_METADATA} characters`,
   );
+/** Columns of the host, checked apart. */
+const data = z.record(z.string().max(64), z.unknown()).optional();
 const id = z.string().min(1).max(128);
 const scope = z.string().min(1).max(200);
 const role = z.string().min(1).max(64);
@@ -41,6 +43,7 @@ export const orgInput = z.strictObject({
   name,
   slug: slug.optional(),
   metadata: metadata.optional(),
+  data,
   /** For scripts, which act without a user, and for administrators who found it for another person. */
   ownerId: id.optional(),
 });
@@ -49,9 +52,10 @@ export const orgChange = z.strictObject({
   name: name.optional(),
   slug: slug.optional(),
   metadata: metadata.optional(),
+  data,
   policy: policy.optional(),
 });
-export const settingsBody = z.strictObject({ name: name.optional(), slug: slug.optional() });
+export const settingsBody = z.strictObject({ name: name.optional(), slug: slug.optional(), data });
 export const transferInput = z.strictObject({ toUserId: id });
 export const transferBody = z.strictObject({ userId: id });
 
@@ -100,18 +104,23 @@ export const projectInput = z.strictObject({
   name,
   slug: slug.optional(),
   metadata: metadata.optional(),
+  data,
 });
 export const projectBody = projectInput.omit({ orgId: true });
 export const projectChange = z.strictObject({
   name: name.optional(),
   slug: slug.optional(),
   metadata: metadata.optional(),
+  data,
 });
+export const projectSettings = projectChange.pick({ name: true, data: true });
 export const projectMove = z.strictObject({ orgId: id });
 
 export const teamInput = z.strictObject({ parent: scope, name });
 export const teamBody = z.strictObject({ name, parent: scope.optional() });
 export const teamChange = z.strictObject({ name: name.optional() });
+/** The form of a team; a team has no columns of the host. */
+export const teamSettings = teamChange.extend({ data });
 export const parentInput = z.strictObject({ parent: scope });
 
 export const resourceInput = z.strictObject({

@@ -1,7 +1,16 @@
 import { type Route, route } from '../../http/route.js';
-import { shownPage, shownProject, shownTeam } from './answers.js';
+import { ownColumns, shownPage, shownProject, shownTeam } from './answers.js';
 import { scopeOf } from './organization.js';
-import { projectBody, projectChange, searchQuery, teamBody, teamChange, teamQuery } from './schemas.js';
+import {
+  projectBody,
+  projectChange,
+  projectSettings,
+  searchQuery,
+  teamBody,
+  teamChange,
+  teamQuery,
+  teamSettings,
+} from './schemas.js';
 import { type Orgs, orgAt, pageAt, projectAt, requireSeen, teamAt } from './shared-routes.js';
 
 /** Projects and teams of an organization. */
@@ -11,7 +20,7 @@ export function treeRoutes(where: Orgs): Route[] {
 
 /** The forms of the pages of projects and teams. */
 function formRoutes(where: Orgs): Route[] {
-  const { projects, teams, forms } = where;
+  const { projects, teams, forms, http } = where;
   const places = [
     {
       path: '/:orgId/projects/:projectId',
@@ -19,23 +28,35 @@ function formRoutes(where: Orgs): Route[] {
       manager: projects,
       param: 'projectId',
       find: projectAt,
+      body: projectSettings,
+      fields: http.config.project.fields,
     },
-    { path: '/:orgId/teams/:teamId', what: 'team', manager: teams, param: 'teamId', find: teamAt },
+    {
+      path: '/:orgId/teams/:teamId',
+      what: 'team',
+      manager: teams,
+      param: 'teamId',
+      find: teamAt,
+      body: teamSettings,
+      fields: {},
+    },
   ] as const;
-  return places.flatMap(({ path, what, manager, param: name, find }) => [
+  return places.flatMap(({ path, what, manager, param: name, find, body, fields }) => [
     route({
       method: 'post',
       path: `${path}/settings`,
-      summary: `Change the name of a ${what}`,
+      summary: `Change a ${what}`,
       guard: {},
-      body: teamChange,
+      body,
       form: {},
       isFormOnly: true,
       forms: forms?.place,
       answers: { 303: `to the page of the ${what}` },
       async run(call) {
         const { id } = await find(where, call.param('orgId'), call.param(name));
-        await manager.update(id, withoutGaps(call.body), call.actor);
+        const { data = {}, ...change } = call.body;
+        const own = ownColumns(fields, data, { isPartial: true });
+        await manager.update(id, { ...withoutGaps(change), ...own }, call.actor);
         return { redirectTo: pageAt(where, path, call) };
       },
     }),
@@ -58,6 +79,7 @@ function formRoutes(where: Orgs): Route[] {
 
 function projectRoutes(where: Orgs): Route[] {
   const { projects } = where;
+  const { fields } = where.http.config.project;
   return [
     route({
       method: 'get',
@@ -70,7 +92,7 @@ function projectRoutes(where: Orgs): Route[] {
         const { id: orgId } = await orgAt(where, call.param('orgId'));
         await requireSeen(call, scopeOf(orgId));
         const page = await projects.list({ orgId, ...call.query, readableBy: call.user.id });
-        return { json: shownPage(page, shownProject) };
+        return { json: shownPage(page, (project) => shownProject(where, project)) };
       },
     }),
     route({
@@ -84,14 +106,12 @@ function projectRoutes(where: Orgs): Route[] {
       answers: { 201: 'the project' },
       async run({ param, body, actor }) {
         const { id: orgId } = await orgAt(where, param('orgId'));
-        const { name, slug, metadata } = body;
-        const input = {
-          orgId,
-          name,
-          ...(slug !== undefined && { slug }),
-          ...(metadata !== undefined && { metadata }),
-        };
-        const project = shownProject(await projects.create(input, actor));
+        const { data = {}, ...input } = body;
+        const created = await projects.create(
+          { orgId, ...withoutGaps(input), ...ownColumns(fields, data) },
+          actor,
+        );
+        const project = shownProject(where, created);
         return { json: project, status: 201, redirectTo: `${where.path}/${param('orgId')}` };
       },
     }),
@@ -104,7 +124,7 @@ function projectRoutes(where: Orgs): Route[] {
       async run(call) {
         const project = await projectAt(where, call.param('orgId'), call.param('projectId'));
         await requireSeen(call, `project:${project.id}`);
-        return { json: shownProject(project) };
+        return { json: shownProject(where, project) };
       },
     }),
     route({
@@ -116,7 +136,10 @@ function projectRoutes(where: Orgs): Route[] {
       answers: { 200: 'the project' },
       async run({ param, body, actor }) {
         const { id } = await projectAt(where, param('orgId'), param('projectId'));
-        return { json: shownProject(await projects.update(id, withoutGaps(body), actor)) };
+        const { data = {}, ...change } = body;
+        const own = ownColumns(fields, data, { isPartial: true });
+        const updated = await projects.update(id, { ...withoutGaps(change), ...own }, actor);
+        return { json: shownProject(where, updated) };
       },
     }),
     route({

@@ -1,5 +1,6 @@
 import type { Actor } from '../../actor.js';
 import type { Core } from '../../core/core.js';
+import { changedFields, requireHostColumns } from '../../core/host-columns.js';
 import { canonicalDomain } from '../../core/identifiers.js';
 import { invalid } from '../../core/refusals.js';
 import { isMissing, isUniqueViolation } from '../../db/client.js';
@@ -15,6 +16,8 @@ export interface OrgChange {
   name?: string | undefined;
   slug?: string | undefined;
   metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** Columns of the host. */
+  data?: Readonly<Record<string, unknown>> | undefined;
   policy?: { [K in keyof OrgPolicy]?: OrgPolicy[K] | undefined } | undefined;
 }
 
@@ -23,6 +26,7 @@ export async function updateOrg(core: Core, id: string, change: OrgChange, actor
   const scope = scopeOf(id);
   await requireAt(core, actor, 'org:manage', scope);
   const before = await requireOrg(core, id);
+  requireHostColumns('organization', change.data);
   const { name, slug, metadata } = change;
   const isRenamed = slug !== undefined && slug !== before.slug;
   if (isRenamed) await requireFreeSlug(core, slug, id);
@@ -36,6 +40,7 @@ export async function updateOrg(core: Core, id: string, change: OrgChange, actor
         db.organization.update({
           where: { id, slug: before.slug },
           data: {
+            ...change.data,
             updatedAt: now,
             ...(name !== undefined && { name }),
             ...(isRenamed && { slug }),
@@ -61,7 +66,7 @@ export async function updateOrg(core: Core, id: string, change: OrgChange, actor
           target: { type: 'org', id },
           scope,
           data: {
-            fields: Object.keys(change),
+            fields: changedFields(change),
             ...(isRenamed && { slug: { from: before.slug, to: slug } }),
             ...(change.policy !== undefined && { policy: change.policy }),
           },

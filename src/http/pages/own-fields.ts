@@ -4,12 +4,7 @@ import type { OwnField } from '../../templates/template-data.js';
 /** The fields of `signUp.fields`, and after them the boxes of `privacy.consents`, as a form shows them. */
 export function ownFields({ signUp, privacy }: Pick<Config, 'signUp' | 'privacy'>): OwnField[] {
   return [
-    ...Object.entries(signUp.fields).map(([name, { label, required, autocomplete = 'off' }]) => ({
-      id: `data.${name}`,
-      label,
-      required,
-      autocomplete,
-    })),
+    ...formFields(signUp.fields),
     ...Object.entries(privacy.consents).map(([name, { label, required, url = null }]) => ({
       id: `data.${name}`,
       label,
@@ -18,4 +13,15 @@ export function ownFields({ signUp, privacy }: Pick<Config, 'signUp' | 'privacy'
       consent: { url },
     })),
   ];
+}
+
+/** Declared fields as a form shows them. @param row what is stored and may be seen, where the form changes it: what is left empty there stays */
+export function formFields(fields: Config['signUp']['fields'], row?: object): OwnField[] {
+  return Object.entries(fields).map(([name, { label, required, autocomplete = 'off' }]) => ({
+    id: `data.${name}`,
+    label,
+    required: required && row === undefined,
+    autocomplete,
+    ...(row !== undefined && { value: String((row as Record<string, unknown>)[name] ?? '') }),
+  }));
 }

@@ -1,4 +1,4 @@
-// Writes the schema of a host that added a column of its own to our user model, and generates its client.
+// Writes the schema of a host that added columns of its own to our models, and generates its client.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -14,10 +14,13 @@ for (const provider of ['sqlite', 'postgresql']) {
   const folder = join(here, 'generated', provider);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const schema = models.replace(
-    /model User \{/,
-    'model User {\n  plan String @default("free")\n  displayName String?\n  passwordHash String?\n  posts Post[]\n',
-  );
+  const schema = models
+    .replace(
+      /model User \{/,
+      'model User {\n  plan String @default("free")\n  displayName String?\n  passwordHash String?\n  posts Post[]\n',
+    )
+    .replace(/model Organization \{/, 'model Organization {\n  tier String?\n')
+    .replace(/model OrganizationProject \{/, 'model OrganizationProject {\n  color String?\n');
   writeFileSync(
     join(folder, 'schema.prisma'),
     `generator client {

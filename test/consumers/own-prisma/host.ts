@@ -145,6 +145,16 @@ export function refusals(prisma: PrismaClient): void {
   void authTuna.users.create({ email: 'a@example.com', data: { nickname: 'Ada' } });
   // @ts-expect-error of another type
   void authTuna.users.create({ email: 'a@example.com', data: { plan: 5 } });
+  const tier = async (): Promise<string | null> =>
+    (await authTuna.orgs.create({ name: 'Acme', data: { tier: 'gold' } }, SYSTEM)).tier;
+  void tier;
+  createAuthTuna({ ...required, prisma, organization: { publicColumns: ['tier'] } });
+  // @ts-expect-error no such column
+  createAuthTuna({ ...required, prisma, organization: { publicColumns: ['color'] } });
+  // @ts-expect-error of another type
+  void authTuna.orgs.update('1', { data: { tier: 5 } }, SYSTEM);
+  // @ts-expect-error no such column
+  void authTuna.projects.create({ orgId: '1', name: 'P', data: { tier: 'gold' } }, SYSTEM);
   // @ts-expect-error one of ours
   void authTuna.users.create({ email: 'a@example.com', data: { suspendedAt: null } });
 }
