@@ -29,7 +29,8 @@ const methods = {
   emailCode: true,
   passkeys: true,
   organizations: true,
-  providers: providers.slice(0, 2),
+  providers: [{ ...providers[1], isLast: true }, providers[0], providers[2]],
+  moreProviders: providers.slice(3),
 };
 const qrCode = `data:image/svg+xml;base64,${Buffer.from(qrLookalike()).toString('base64')}`;
 const ownFields = [
@@ -451,10 +452,17 @@ const mail = {
 
 /** name, variant (for the file's name) and data of every page in every state worth looking at. */
 export const pageSamples = [
-  page('auth/login', 'full', { ...form, loginField: 'login', methods }),
+  page('auth/login', 'full', {
+    ...form,
+    loginField: 'login',
+    lastUsed: 'provider.github',
+    languageAt: '/auth/login',
+    methods,
+  }),
   page('auth/login', 'plain', {
     ...form,
     loginField: 'login',
+    lastUsed: null,
     methods: {
       rememberMe: false,
       signUp: false,
@@ -462,12 +470,14 @@ export const pageSamples = [
       emailCode: false,
       passkeys: false,
       providers: [],
+      moreProviders: [],
       organizations: false,
     },
   }),
   page('auth/login', 'refused', {
     ...form,
     loginField: 'login',
+    lastUsed: null,
     methods,
     values: { login: 'ada@example.com', rememberMe: true },
     problem: { code: 'invalid_login' },
@@ -475,6 +485,7 @@ export const pageSamples = [
   page('auth/login', 'hostile', {
     ...form,
     loginField: 'login',
+    lastUsed: null,
     methods: { ...methods, providers: [{ id: '"><script>', name: HOSTILE }] },
     returnTo: `/${HOSTILE}`,
     values: { login: HOSTILE },
@@ -483,6 +494,7 @@ export const pageSamples = [
   page('auth/login', 'deutsch', {
     ...form,
     loginField: 'login',
+    lastUsed: null,
     locale: 'de',
     methods,
     problem: { code: 'invalid_login' },
@@ -638,8 +650,9 @@ export const pageSamples = [
     name: HOSTILE,
     continueUrl: '/auth/social/sso-1/login',
   }),
-  page('passwordless/request', 'link', { ...form, kind: 'link' }),
+  page('passwordless/request', 'link', { ...form, kind: 'link', hasOther: true }),
   page('passwordless/request', 'code', {
+    hasOther: false,
     ...form,
     kind: 'code',
     locale: 'de',

@@ -54,6 +54,8 @@ export interface OwnField {
 export interface ProviderButton {
   id: string;
   name: string;
+  /** Marked as the way that was used last. */
+  isLast?: boolean;
 }
 
 /** Which routers are mounted with their pages, so that no link leads nowhere. */
@@ -303,6 +305,8 @@ export interface PageData {
     values?: { login?: string; rememberMe?: boolean };
     /** What the first field is called: without usernames people sign in with their address. */
     loginField: 'login' | 'email';
+    /** The way by which somebody signed in last in this browser: `password`, `passkey`, `email` or `provider.<id>`. */
+    lastUsed: string | null;
     methods: {
       rememberMe: boolean;
       signUp: boolean;
@@ -310,6 +314,8 @@ export interface PageData {
       emailCode: boolean;
       passkeys: boolean;
       providers: readonly ProviderButton[];
+      /** Folded below the others. */
+      moreProviders: readonly ProviderButton[];
       organizations: boolean;
     };
   };
@@ -378,7 +384,12 @@ export interface PageData {
     /** Ways to sign in afresh, for a person who has none of these. */
     afresh: { providers: readonly ProviderButton[]; magicLink: boolean; emailCode: boolean };
   };
-  'passwordless/request': Form & { kind: 'link' | 'code'; values?: { email?: string } };
+  'passwordless/request': Form & {
+    kind: 'link' | 'code';
+    /** A link and a code can be asked for. */
+    hasOther: boolean;
+    values?: { email?: string };
+  };
   'passwordless/sent': Page & { email: string; code: string | null; returnTo: string | null };
   'passwordless/confirm': Form & { email: string; needsCode: boolean; rememberMe: boolean };
   'passwordless/code': Form & { email: string; rememberMe: boolean };

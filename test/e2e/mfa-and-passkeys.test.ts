@@ -251,6 +251,7 @@ test('a person enrolls an app and a passkey, signs in with each, recovers with a
   await photograph(page, 'mfa-manage');
   await page.getByRole('button', { name: /^Stop trusting/ }).click();
   await page.getByRole('heading', { name: 'Trusted devices' }).waitFor({ state: 'detached' });
+  await page.locator('summary', { hasText: 'Remove' }).click();
   await page.getByRole('button', { name: /^Remove/ }).click();
   await page.waitForURL(/\/auth\/step-up/); // this session has seen a password only
   await page.fill('#password', PASSWORD);
@@ -258,6 +259,7 @@ test('a person enrolls an app and a passkey, signs in with each, recovers with a
   await page.fill('#code', totpCode(secret, clock));
   await page.click('form:has(#password) button:not([type])');
   await page.waitForURL(/\/auth\/mfa\/manage/);
+  await page.locator('summary', { hasText: 'Remove' }).click();
   await page.getByRole('button', { name: /^Remove/ }).click();
   await page.getByRole('link', { name: /^Set up/ }).waitFor();
   await photograph(page, 'mfa-manage-off');

@@ -132,7 +132,7 @@ test('without scripts: a link and a code by mail sign in', async () => {
   await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
   await page.goto('/auth/login?returnTo=/public');
   await look(page, 'login');
-  await page.getByRole('link', { name: 'Email me a sign-in link' }).click();
+  await page.getByRole('link', { name: 'Sign in by email' }).click();
   await look(page, 'link');
   await page.getByLabel('Email').fill(ADA);
   await page.getByRole('button', { name: 'Send sign-in link' }).click();

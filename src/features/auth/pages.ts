@@ -3,6 +3,7 @@ import type { User } from '../../auth.js';
 import { canonicalEmail } from '../../core/identifiers.js';
 import type { LinkPurpose } from '../../core/tokens/mailed-links.js';
 import { AuthTunaError } from '../../errors.js';
+import { lastWay, type SignInWay } from '../../http/answer/last-way.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
 import { holderOf } from '../../http/caller/holder.js';
 import type { HttpKit } from '../../http/kit.js';
@@ -11,7 +12,7 @@ import { ownFields } from '../../http/pages/own-fields.js';
 import type { FormView, Views } from '../../http/pages/views.js';
 import { keepWaiting, WAITING } from '../../http/pages/waiting.js';
 import type { FeaturePages, PageRoute, RouteGuard } from '../../http/route.js';
-import type { MessageName } from '../../templates/template-data.js';
+import type { MessageName, ProviderButton } from '../../templates/template-data.js';
 import type { AuthManager } from './manager.js';
 
 /** Messages that a form is sent on to, and the pages they lead to. */
@@ -139,16 +140,27 @@ export function authPages<U extends User>(
   };
 }
 
+const SHOWN_PROVIDERS = 3; // further ones are folded: a wall of equal buttons is slow to read
+
+/** The buttons of providers, with the one that was used last first and marked. */
+function providersFor(all: readonly ProviderButton[], last: SignInWay | null) {
+  const marked = all.map((each) => ({ ...each, isLast: last === `provider.${each.id}` }));
+  const sorted = [...marked].sort((a, b) => Number(b.isLast) - Number(a.isLast));
+  return { providers: sorted.slice(0, SHOWN_PROVIDERS), moreProviders: sorted.slice(SHOWN_PROVIDERS) };
+}
+
 /** The forms of people who are not signed in. */
 function entryForms({ views, config, mounts }: HttpKit) {
   const { signInMethods } = mounts;
   return {
     login: views.form(
       'auth/login',
-      async () => ({
+      async (req) => ({
         loginField: config.signUp.username === 'off' ? ('email' as const) : ('login' as const),
+        lastUsed: lastWay(config, req),
         methods: {
           ...signInMethods,
+          ...providersFor(signInMethods.providers, lastWay(config, req)),
           organizations: await askOrLeaveOut(signInMethods.organizations),
           rememberMe: config.session.rememberMe,
           signUp: config.signUp.enabled,

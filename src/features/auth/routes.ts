@@ -162,6 +162,7 @@ function signInRoutes<U extends User>({ auth, http, forms }: Context<U>): Route[
       forms: forms?.login,
       run: async ({ req, body, actor }) => ({
         signIn: await auth.login(body, actor, await http.signInOptions(req)),
+        way: 'password' as const,
       }),
     }),
     route({

@@ -126,7 +126,8 @@ function signInRoutes({ passkeys, http }: Context): Route[] {
           ...(rememberMe !== undefined && { rememberMe }),
         };
         const outcome = await passkeys.finishSignIn(response, holder, call.actor, options);
-        if (outcome.kind === 'signed_in') return { signIn: outcome.result };
+        if (outcome.kind === 'signed_in')
+          return { signIn: outcome.result, ...(purpose === 'sign_in' && { way: 'passkey' as const }) };
         http.writeSession(call.res, outcome.elevated);
         const { authenticatedAt, amr } = outcome.elevated.session;
         return { json: { session: { authenticatedAt, amr } } };

@@ -81,11 +81,15 @@ export function passwordlessPages(
 }
 
 function passwordlessForms({ views, config }: HttpKit) {
+  const { magicLink, emailCode } = config.passwordless;
+  const hasOther = magicLink.enabled && emailCode;
   return {
-    link: views.form('passwordless/request', () => ({ kind: 'link' as const }), {
+    link: views.form('passwordless/request', () => ({ kind: 'link' as const, hasOther }), {
       cures: ['invalid_token', 'forbidden'],
     }),
-    code: views.form('passwordless/request', () => ({ kind: 'code' as const }), { cures: ['forbidden'] }),
+    code: views.form('passwordless/request', () => ({ kind: 'code' as const, hasOther }), {
+      cures: ['forbidden'],
+    }),
     enterCode: views.form(
       'passwordless/code',
       (req) => ({

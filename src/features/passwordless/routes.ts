@@ -90,7 +90,7 @@ function linkRoutes({ passwordless, http, path, forms }: Context): Route[] {
           ...(rememberMe !== undefined && { rememberMe }),
           ...(browserId !== null && { browserId }),
         });
-        return { signIn };
+        return { signIn, way: 'email' };
       },
     }),
   ];
@@ -131,7 +131,7 @@ function codeRoutes({ passwordless, http, path, forms }: Context): Route[] {
         };
         const signIn = await passwordless.consumeCode(input, actor, options);
         views.forget(res);
-        return { signIn };
+        return { signIn, way: 'email' };
       },
     }),
   ];

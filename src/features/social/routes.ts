@@ -102,7 +102,12 @@ function journeyRoutes<U extends User>({ social, http, path, cookie, forms }: Co
           views.notice(res, 'provider_linked', { provider: outcome.account.providerName });
           return void views.redirect(res, outcome.returnTo);
         }
-        return { signIn: outcome.result, redirectTo: outcome.returnTo, isNavigation: true };
+        return {
+          signIn: outcome.result,
+          redirectTo: outcome.returnTo,
+          isNavigation: true,
+          way: `provider.${param('provider')}` as const,
+        };
       },
     }),
     route({

@@ -7,6 +7,7 @@ import type { Answer, Views } from '../pages/views.js';
 import type { BrowserCookie } from './browser-cookie.js';
 import type { CookieSpec } from './cookies.js';
 import { readCookie, serializeCookie, setCookie } from './cookies.js';
+import { rememberWay, type SignInWay } from './last-way.js';
 import type { OwnSessionCookie } from './own-session-cookie.js';
 
 const PENDING_SECONDS = 600;
@@ -18,6 +19,8 @@ export interface SignInResponse {
   redirectTo?: string;
   /** The browser opened an address (it came back from a provider): it is sent on like a form. */
   isNavigation?: boolean;
+  /** The first proof, which the sign-in page marks next time. */
+  way?: SignInWay;
 }
 
 /** What the answer to a sign-in is made with. */
@@ -57,7 +60,7 @@ export function sendSignIn(
   req: Request,
   res: Response,
   result: SignInResult,
-  { status = 200, redirectTo, isNavigation = false }: SignInResponse = {},
+  { status = 200, redirectTo, isNavigation = false, way }: SignInResponse = {},
 ): void {
   const { config, views } = surroundings;
   const { auth: authPath } = config.paths;
@@ -65,6 +68,7 @@ export function sendSignIn(
   const send = (answer: Answer) =>
     isNavigation ? views.redirect(res, answer.redirectTo) : views.answer(req, res, answer);
   writeSignIn(surroundings, req, res, result);
+  if (way !== undefined) rememberWay(config, res, way);
   if (result.status === 'second_factor_required') {
     send({
       json: { secondFactor: { factors: result.factors } },

@@ -303,7 +303,7 @@ test('the pages of a code, without a script', async () => {
   const { app } = await appWithAda();
   const visitor = app.visitor();
   const login = await visitor.open('/auth/login?returnTo=%2Fme');
-  expect(login.html).toContain('Email me a code');
+  expect(login.html).toContain('Sign in by email');
   const enter = await visitor.send(await visitor.open('/auth/passwordless/code?returnTo=%2Fme'), {
     email: ADA,
   });

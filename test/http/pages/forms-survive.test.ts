@@ -1,10 +1,11 @@
 // Shows that forms, boxes and addresses do what a person expects of them, whichever way they come in.
 import { expect, test } from 'vitest';
+import { oidc } from '../../../src/index.js';
 import { PASSWORD } from '../../support/app.js';
 import { Authenticator } from '../../support/authenticator.js';
 import { json } from '../../support/factors.js';
 import { linkIn, startMailedApp } from '../../support/mailed-app.js';
-import { PageVisitor } from '../../support/page-visitor.js';
+import { linkOf, PageVisitor } from '../../support/page-visitor.js';
 import { startSocialApp } from '../../support/social.js';
 
 const ADA = 'ada@example.com';
@@ -76,4 +77,39 @@ test('a form without our cookie says so and keeps what was typed; an unknown add
   expect((await app.browser().get('/auth/nothing-here')).headers.get('content-type')).not.toContain(
     'problem',
   );
+});
+
+test('the sign-in page offers one way by mail, folds all but three providers, and marks the way that was used last', async () => {
+  const provider = (id: string) =>
+    oidc({ id, name: id.toUpperCase(), issuer: 'http://localhost:1', clientId: id });
+  const app = await startMailedApp({ social: { providers: ['p1', 'p2', 'p3', 'p4'].map(provider) } });
+  await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
+  const visitor = app.visitor();
+  const ways = async () => {
+    const { html } = await visitor.open('/auth/login');
+    const [shown = '', folded = ''] = html.split('Other services');
+    const labels = (part: string) =>
+      [
+        ...part.matchAll(
+          /<\/svg>\s*((?:Continue with|Sign in by|Email me)[^<]*)(?:<span[^>]*>(Last used))?/g,
+        ),
+      ].map(([, label = '', mark]) => label.trim() + (mark === undefined ? '' : ' *'));
+    return [labels(shown), labels(folded)];
+  };
+  expect(await ways()).toEqual([
+    ['Continue with P1', 'Continue with P2', 'Continue with P3', 'Sign in by email'],
+    ['Continue with P4'],
+  ]);
+  const link = await visitor.open('/auth/passwordless/link?returnTo=/public');
+  const code = await visitor.open(linkOf(link, 'Send me a code instead'));
+  expect(code.address).toBe('/auth/passwordless/code?returnTo=%2Fpublic');
+  await visitor.send(link, { email: ADA });
+  await visitor.send(await visitor.open(linkIn(await app.mailTo(ADA), '/auth/passwordless/link/open')));
+  const { html, csrfToken } = await visitor.open('/account/security');
+  // A question comes before what cannot be undone.
+  expect(html).toMatch(/<details class="confirm">(?:(?!<\/details>).)*\/account\/sessions\/revoke-others/s);
+  await visitor.postFields('/auth/logout', { csrfToken });
+  expect((await ways())[0]?.at(-1)).toBe('Sign in by email *');
+  visitor.browser.jar.set('at_way', 'provider.p4');
+  expect((await ways())[0]?.[0]).toBe('Continue with P4 *');
 });
