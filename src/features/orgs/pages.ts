@@ -33,7 +33,8 @@ export function orgPages(where: Orgs, http: HttpKit): { pages: FeaturePages; for
       mounted: 'orgs',
       formAt: (req) => {
         if (req.path.startsWith('/invitations/')) return `${path}/invitations/accept`;
-        return typeof req.params.orgId === 'string' ? `${path}/${req.params.orgId}` : path;
+        const page = /^\/[^/]+(\/(projects|teams)\/[^/]+(?=\/))?/.exec(req.path);
+        return path + (page?.[0] ?? '');
       },
       routes: [
         { path: '/', guard: {}, show: [forBrowsers(views, list)] },

@@ -81,3 +81,24 @@ test('the page of a team shows its people and does what the visitor may do, and 
   expect(await post('/delete')).toEqual([303, '/orgs/acme']);
   expect(await authTuna.teams.find(team.id)).toBeNull();
 });
+
+test('a form whose session has ended leads through the sign-in to the page on which it stood', async () => {
+  const app = await startMailedApp();
+  const { authTuna } = app;
+  const owner = await app.signedIn('owner@example.com');
+  const org = await authTuna.orgs.create({ name: 'Acme' }, as(owner.user.id));
+  const { id } = await authTuna.projects.create({ orgId: org.id, name: 'Sardine' }, as(owner.user.id));
+  const visitor = new PageVisitor(owner.browser);
+  const { csrfToken } = await visitor.open('/orgs/acme');
+  await authTuna.sessions.revokeAll(owner.user.id, SYSTEM);
+  const leadsTo = async (address: string) => {
+    const answer = await visitor.postFields(address, { csrfToken });
+    expect(answer.status).toBe(401);
+    const [, place] = /login\?returnTo&#x3D;([^"]+)/.exec(await answer.text()) ?? [];
+    return decodeURIComponent(place ?? '');
+  };
+  expect(await leadsTo('/orgs')).toBe('/orgs');
+  expect(await leadsTo('/orgs/acme/settings')).toBe('/orgs/acme');
+  expect(await leadsTo('/orgs/acme/projects')).toBe('/orgs/acme');
+  expect(await leadsTo(`/orgs/acme/projects/${id}/settings`)).toBe(`/orgs/acme/projects/${id}`);
+});
