@@ -79,17 +79,17 @@ test.runIf(inject('dialect') === 'sqlite')(
       const begun = await page.context().request.get(start, { maxRedirects: 0 });
       return idp.visit(change(begun.headers().location ?? ''));
     };
-    const expectRefused = async (page: Page, address: string) => {
+    const expectRefused = async (page: Page, address: string, title = 'The sign-in did not work') => {
       const answer = await page.goto(address);
       expect(answer?.status()).toBe(400);
-      expect(await page.textContent('h1')).toBe('The sign-in did not work');
+      expect(await page.textContent('h1')).toBe(title);
       await page.goto(`${url}/me`);
       expect(page.url()).toContain('/auth/login');
     };
 
     const ada = await open();
     const door = await toDoor(ada);
-    await expectRefused(await open(), door); // another browser
+    await expectRefused(await open(), door, 'This sign-in began elsewhere'); // another browser
     await expectRefused(ada, door.replace(/state=([^&]{10})[^&]*/, 'state=$1')); // a changed state
     await ada.goto(door);
     await ada.waitForURL(`${url}/me`);
