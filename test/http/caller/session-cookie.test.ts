@@ -50,7 +50,11 @@ describe('the session cookie', () => {
     const others = [page, answer]
       .flatMap(({ headers }) => headers.getSetCookie())
       .filter((line) => line !== cookie);
-    expect(others.map((line) => line.split('=')[0])).toEqual(['__Host-at_pre', '__Host-at_device', '__Host-at_way']);
+    expect(others.map((line) => line.split('=')[0])).toEqual([
+      '__Host-at_pre',
+      '__Host-at_device',
+      '__Host-at_way',
+    ]);
     expect(others.join()).not.toContain('Domain');
   });
 
