@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import bcrypt from 'bcrypt';
@@ -169,6 +169,10 @@ test('people of Auth.js and Better Auth sign in with the password or the provide
   await source.close();
   const from = (...args: string[]) => run('--from', ...args, '--source-url', old.url);
   expect((await from('authjs')).out).toContain('2 imported, 0 there already, 1 without a password');
+  await expect(from('authjs', '--accounts', 'Accounts')).rejects.toThrow(/Accounts.*\n.*--accounts/);
+  const nowhere = run('--from', 'authjs', '--source-url', 'file:./nowhere.db');
+  await expect(nowhere).rejects.toThrow('there is no such file');
+  expect(existsSync('./nowhere.db')).toBe(false);
   const renamed = ['--table', 'people', '--accounts', 'identities'];
   expect((await from('better-auth', ...renamed)).out).toContain('1 imported, 0 there already, 0 without');
 

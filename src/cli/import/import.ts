@@ -37,7 +37,8 @@ ${Object.entries(SYSTEMS)
     });
     const system = SYSTEMS[values.from ?? ''];
     if (system === undefined) {
-      console.error(`authtuna import: say --from which system\n\n  ${importUsers.usage}`);
+      const given = values.from === undefined ? '' : `; ${values.from} is none of these`;
+      console.error(`authtuna import: say --from which system${given}\n\n  ${importUsers.usage}`);
       return 2;
     }
     const map = columnsOf(values.map);

@@ -1,7 +1,8 @@
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { DatabaseConnection } from '../../db/connection.js';
 import { openDatabase } from '../../db/open.js';
+import { startProblem } from '../../db/start-problem.js';
 import { AuthTunaError } from '../../errors.js';
 
 /** A row of another system, by its own names. */
@@ -76,11 +77,15 @@ export interface AccountTable {
  * The rows of a table, by its key, a thousand at a time; nothing is locked in between.
  *
  * @param place.accounts each row comes with its rows of that table, as `accounts`
+ * @throws AuthTunaError `invalid_input` where the database or a table cannot be read
  */
 export async function* tableRows(
   url: string,
   { table, key, accounts }: { table: string; key: string; accounts?: AccountTable | undefined },
 ): AsyncIterable<SourceRow> {
+  const path = /^file:(?:\/\/)?([^?]+)/.exec(url)?.[1];
+  if (path !== undefined && !existsSync(decodeURIComponent(path)))
+    throw new AuthTunaError('invalid_input', { message: `--source-url ${url}: there is no such file.` });
   const connection = openDatabase(url);
   const from = quoted(table);
   let last: unknown;
@@ -94,6 +99,10 @@ export async function* tableRows(
       if (rows.length < PAGE) return;
       last = rows.at(-1)?.[key];
     }
+  } catch (error) {
+    if (error instanceof AuthTunaError && error.code === 'invalid_input') throw error;
+    const message = `${startProblem(error, url)}\nSay --table, --key or --accounts where your tables and columns have other names.`;
+    throw new AuthTunaError('invalid_input', { message });
   } finally {
     await connection.close();
   }
