@@ -113,3 +113,19 @@ test('the sign-in page offers one way by mail, folds all but three providers, an
   visitor.browser.jar.set('at_way', 'provider.p4');
   expect((await ways())[0]?.[0]).toBe('Continue with P4 *');
 });
+
+test('password managers find the page of a new password, and a limited page says when and offers to try again', async () => {
+  const app = await startMailedApp({
+    social: { providers: [oidc({ id: 'p1', name: 'P1', issuer: 'http://localhost:1', clientId: 'p1' })] },
+    rateLimits: { social: { limit: 1, windowSeconds: 60 } },
+  });
+  const visitor = app.visitor();
+  const found = await visitor.browser.get('/.well-known/change-password');
+  expect([found.status, found.headers.get('location')]).toEqual([303, '/auth/change-password']);
+  const path = '/auth/social/p1/login?returnTo=/public';
+  await visitor.open(path); // nothing answers there
+  const limited = await visitor.open(path);
+  expect(limited.status).toBe(429);
+  expect(limited.html).toMatch(/Please try again in (1 minute|\d+ seconds)\./);
+  expect(linkOf(limited, 'Try again')).toBe(path);
+});
