@@ -187,8 +187,8 @@ export class Views {
       ...data,
       impersonation: this.#impersonationOf(req, res),
       locale: this.templates.localeFor(languagesOf(req, this.#language)),
-      // The answer to a form has no address of its own to come back to.
-      languageAt: this.#hasPages && req.method === 'GET' ? this.#pageOf(req) : null,
+      // The answer to a form has no address to come back to, and that of a refusal may hold what others wrote, such as a provider.
+      languageAt: this.#hasPages && req.method === 'GET' && status < 400 ? this.#pageOf(req) : null,
     } as unknown as PageData[N]);
     res.status(status).type('html').send(html);
   }
