@@ -38,7 +38,7 @@ export async function measure({ databases, log, short, peersOnly, names, before 
   );
   return [
     latencies(entries),
-    `While ${waiting} sign-ins wait, most of which are refused with 503:`,
+    `While ${waiting} sign-ins wait, most of which are refused with 503 or 429:`,
     latencies(crowds),
   ].join('\n\n');
 }

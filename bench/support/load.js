@@ -167,6 +167,8 @@ function summary(latencies, seconds) {
   };
 }
 
+const REFUSALS = [429, 503];
+
 /** Lets every connection send, one request after the other, until `next()` gives none. */
 function drive(connections, next, { mayRefuse = false, onAnswer = () => {} } = {}) {
   const run = (connection) =>
@@ -176,7 +178,7 @@ function drive(connections, next, { mayRefuse = false, onAnswer = () => {} } = {
         if (request === null) return resolve();
         const sent = performance.now();
         connection.send(request, (error) => {
-          if (error && !(mayRefuse && error.status === 503)) return reject(error);
+          if (error && !(mayRefuse && REFUSALS.includes(error.status))) return reject(error);
           onAnswer(performance.now() - sent);
           turn();
         });
@@ -195,7 +197,7 @@ export function sendEach(port, requests) {
 /**
  * Keeps every connection busy for `seconds`, going round the requests: throughput, and latency at saturation in ms.
  *
- * With `mayRefuse`, a 503 is an answer like any other.
+ * With `mayRefuse`, a 503 or 429 is an answer like any other.
  */
 export function saturate(port, requests, { seconds, connections = 32, mayRefuse = false }) {
   return withConnections(port, connections, async (open) => {
