@@ -1,32 +1,8 @@
-import { mkdirSync } from 'node:fs';
-import axe from 'axe-core';
-import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { PASSWORD } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
-import { LOOKS } from '../support/looks.js';
+import { look } from '../support/looks.js';
 import { startSocialApp } from '../support/social.js';
-
-const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
-
-/** The page as people see it: on a phone and a desk, light and dark; each time axe looks too. */
-async function look(page: Page, name: string): Promise<void> {
-  mkdirSync(SCREENSHOTS, { recursive: true });
-  for (const [width, colorScheme] of LOOKS) {
-    await page.emulateMedia({ colorScheme });
-    await page.setViewportSize({ width, height: 800 });
-    await page.screenshot({ path: `${SCREENSHOTS}${name}-${width}-${colorScheme}.png`, fullPage: true });
-    const overflow = await page.evaluate(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    );
-    expect([name, width, overflow]).toEqual([name, width, 0]);
-    await page.evaluate(`${axe.source}; 0`);
-    const violations = await page.evaluate(
-      "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
-    );
-    expect([name, width, colorScheme, violations]).toEqual([name, width, colorScheme, []]);
-  }
-}
 
 test('a person looks at the account, signs out other devices, links a provider and unlinks it, stepping up on the way', async () => {
   const app = await startSocialApp({ appName: 'Harbour' });

@@ -1,36 +1,10 @@
-import { mkdirSync } from 'node:fs';
-import axe from 'axe-core';
-import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { SYSTEM } from '../../src/index.js';
 import { PASSWORD, startApp } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
-import { LOOKS } from '../support/looks.js';
+import { look } from '../support/looks.js';
 
-const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
 const HOSTILE = `"><img src=x onerror=alert(1)>`;
-
-/** The page as people see it: on a phone and a desk, light and dark; each time axe looks too. */
-async function look(page: Page, name: string): Promise<void> {
-  mkdirSync(SCREENSHOTS, { recursive: true });
-  for (const [width, colorScheme] of LOOKS) {
-    await page.emulateMedia({ colorScheme });
-    await page.setViewportSize({ width, height: 800 });
-    await page.screenshot({
-      path: `${SCREENSHOTS}admin-${name}-${width}-${colorScheme}.png`,
-      fullPage: true,
-    });
-    const overflow = await page.evaluate(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    );
-    expect([name, width, overflow]).toEqual([name, width, 0]);
-    await page.evaluate(`${axe.source}; 0`);
-    const violations = await page.evaluate(
-      "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
-    );
-    expect([name, width, colorScheme, violations]).toEqual([name, width, colorScheme, []]);
-  }
-}
 
 test('an administrator walks through the dashboard: every page, and a person from creation to erasure (AD-1, AD-2, AD-3, AD-5)', async () => {
   const { url, authTuna, clock } = await startApp(
@@ -92,7 +66,7 @@ test('an administrator walks through the dashboard: every page, and a person fro
   await page.keyboard.type(HOSTILE);
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=Suspended; all sessions have ended.');
-  await look(page, 'user');
+  await look(page, 'admin-user');
   await page.click('summary:has-text("Lift the suspension")');
   await page.click('main button:has-text("Lift the suspension")');
   await page.waitForSelector('text=The suspension is lifted.');
@@ -102,7 +76,7 @@ test('an administrator walks through the dashboard: every page, and a person fro
   await page.click('main button:has-text("Act as this person")');
   await page.goto(`${url}/account/security`);
   await page.waitForSelector('text=You are acting as');
-  await look(page, 'impersonated');
+  await look(page, 'admin-impersonated');
   await page.click('button:has-text("Stop")');
   await page.waitForURL(person);
 
@@ -143,7 +117,7 @@ test('an administrator walks through the dashboard: every page, and a person fro
     data: '/account/data',
   })) {
     await page.goto(url + path);
-    await look(page, name);
+    await look(page, `admin-${name}`);
   }
   // People are ticked by keyboard, and what is to be done is chosen and previewed.
   await page.goto(`${url}/admin/users`);
@@ -161,6 +135,6 @@ test('an administrator walks through the dashboard: every page, and a person fro
   await page.fill('#name', 'deploy');
   await page.click('main button:has-text("Create key")');
   await page.waitForSelector('text=Copy it now.');
-  await look(page, 'api-key');
+  await look(page, 'admin-api-key');
   expect(complaints).toEqual([]);
 }, 300_000);

@@ -1,34 +1,11 @@
-import { mkdirSync } from 'node:fs';
-import axe from 'axe-core';
 import type { Page } from 'playwright-core';
-import { expect, inject, test } from 'vitest';
+import { inject, test } from 'vitest';
 import { PASSWORD } from '../support/app.js';
 import { launchChromium } from '../support/chromium.js';
-import { LOOKS } from '../support/looks.js';
+import { look } from '../support/looks.js';
 import { linkIn, startMailedApp } from '../support/mailed-app.js';
 import { CLIENT, startOpenIdProvider } from '../support/openid-provider.js';
 import { as } from '../support/people.js';
-
-const SCREENSHOTS = new URL('./screenshots/', import.meta.url).pathname;
-
-/** The page as people see it, on a phone and at a desk; each time axe looks too. */
-async function look(page: Page, name: string): Promise<void> {
-  mkdirSync(SCREENSHOTS, { recursive: true });
-  for (const [width, colorScheme] of LOOKS) {
-    await page.emulateMedia({ colorScheme });
-    await page.setViewportSize({ width, height: 800 });
-    await page.screenshot({ path: `${SCREENSHOTS}${name}-${width}-${colorScheme}.png`, fullPage: true });
-    const overflow = await page.evaluate(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    );
-    expect([name, width, overflow]).toEqual([name, width, 0]);
-    await page.evaluate(`${axe.source}; 0`);
-    const violations = await page.evaluate(
-      "axe.run(document).then((r) => r.violations.map((v) => v.impact + ' ' + v.id + ': ' + v.nodes.map((n) => n.target).join(' ')))",
-    );
-    expect([name, width, violations]).toEqual([name, width, []]);
-  }
-}
 
 /** Connects a provider, proves a domain and demands it, ends all of it again: with the pages alone. */
 async function connect(page: Page, issuer: string, records: Map<string, string[][]>): Promise<void> {
