@@ -214,7 +214,7 @@ const REFUSAL = Symbol('authtuna.refusal');
 
 /**
  * A call that is refused for its arguments: it rejects when awaited, as one that fails in the database. Thrown at once it would pass by the
- * `Promise.all` in which it stands, and leave a promise beside it whose rejection nobody hears, which ends the process.
+ * `Promise.all` in which it stands, and the promise beside it would reject unheard, which ends the process.
  */
 function refused(error: Error): Promise<unknown> & PrismaPromise {
   const fail = () => Promise.reject(error);

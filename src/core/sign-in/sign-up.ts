@@ -310,7 +310,7 @@ export class SignUp<U extends User = User> {
     return holder !== null;
   }
 
-  /** A mail to an address that nobody has proved counts against the quota; one to a proved mailbox is nothing a stranger can ask for. */
+  /** A mail to an unproved address counts against the quota; strangers cannot ask for one to a proved mailbox. */
   #withQuota<T>(
     address: string,
     isProved: boolean,

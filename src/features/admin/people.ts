@@ -37,7 +37,7 @@ export class People {
     return user;
   }
 
-  /** People of these ids, deleted ones too; an id that nobody has is left out. */
+  /** People of these ids, deleted ones too; unknown ids are left out. */
   async some(ids: readonly string[]): Promise<AdminUser[]> {
     const rows = await this.#parts.core.db.user.findMany({
       where: { id: { in: ids.filter((id) => ID_SHAPE.test(id)) }, kind: 'person' },
