@@ -1,4 +1,6 @@
 // A throw-away PostgreSQL from npm: its own folder and port, on loopback, gone when stopped.
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   cpSync,
@@ -8,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
@@ -31,54 +34,123 @@ async function load(file) {
 
 /** Starts a server that trades durability for speed, with its files in a new folder below `parent`. */
 export async function startPostgresql(parent = tmpdir()) {
+  const home = openHome(parent);
+  const server = await home.server('data', { wal_level: 'minimal', max_wal_senders: '0' });
+  try {
+    await server.initialise();
+    await server.start();
+  } catch (cause) {
+    home.remove();
+    throw new Error(`PostgreSQL did not start:\n${server.log.join('')}`, { cause });
+  }
+  return {
+    urlOf: server.urlOf,
+    async stop() {
+      await server.stop();
+      home.remove();
+    },
+  };
+}
+
+/**
+ * A primary that has not started yet, and any number of replicas that are to follow it: each a copy of its files as they are before the first
+ * start, which needs no `pg_basebackup`.
+ */
+export async function createPrimary(parent = tmpdir(), settings = {}) {
+  const home = openHome(parent);
+  const primary = await home.server('primary', { wal_level: 'replica', max_wal_senders: '8', ...settings });
+  await primary.initialise();
+  return {
+    primary,
+    /** A replica of the server at `port` of loopback, which `synchronous_standby_names` calls by `name`. */
+    async replica(name, port) {
+      const source = `host=127.0.0.1 port=${port} user=postgres password=postgres application_name=${name}`;
+      const server = await home.server(name, { wal_level: 'replica', primary_conninfo: source });
+      execFileSync('cp', ['-a', join(home.folder, 'primary'), join(home.folder, name)]);
+      writeFileSync(join(home.folder, name, 'standby.signal'), '');
+      return server;
+    },
+    remove: home.remove,
+  };
+}
+
+/** A folder for the files of servers. It is removed, and they are ended, at the latest when the process ends. */
+function openHome(parent) {
   linkLibraries();
   const folder = mkdtempSync(join(parent, 'authtuna-postgresql-'));
-  const port = await freePort();
   const isRoot = process.getuid?.() === 0; // PostgreSQL refuses to run as root and gets a user of its own
   if (isRoot) chmodSync(folder, 0o755);
-  const EmbeddedPostgres = await load(isRoot ? reachable(folder) : entry);
+  let loaded;
+  const servers = [];
+  const end = () => {
+    for (const server of servers) server.stop().catch(() => {}); // its signal is sent at once
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', end);
+  return {
+    folder,
+    async server(name, settings) {
+      const port = await freePort();
+      loaded ??= load(isRoot ? reachable(folder) : entry);
+      const server = serverOf(await loaded, { folder: join(folder, name), port, isRoot, settings });
+      servers.push(server);
+      return server;
+    },
+    remove() {
+      process.off('exit', end);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function serverOf(EmbeddedPostgres, { folder, port, isRoot, settings }) {
   const log = [];
+  const listeners = new Set();
+  const onLog = (line) => {
+    log.push(line);
+    for (const listener of listeners) listener(line);
+  };
   const server = new EmbeddedPostgres({
-    databaseDir: join(folder, 'data'),
+    databaseDir: folder,
     port,
     user: 'postgres',
     password: 'postgres',
     persistent: false,
     createPostgresUser: isRoot,
     initdbFlags: ['--encoding=UTF8', '--no-sync'],
-    postgresFlags: [
-      ['listen_addresses', '127.0.0.1'],
-      ['unix_socket_directories', ''],
-      ['max_connections', '200'],
-      ['fsync', 'off'],
-      ['synchronous_commit', 'off'],
-      ['full_page_writes', 'off'],
-      ['wal_level', 'minimal'],
-      ['max_wal_senders', '0'],
-    ].flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-    onLog: (line) => log.push(line),
-    onError: (line) => log.push(String(line)),
+    postgresFlags: Object.entries({
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+      max_connections: '200',
+      fsync: 'off',
+      synchronous_commit: 'off',
+      full_page_writes: 'off',
+      ...settings,
+    }).flatMap(([setting, value]) => ['-c', `${setting}=${value}`]),
+    onLog,
+    onError: (line) => onLog(String(line)),
   });
-  const remove = () => rmSync(folder, { recursive: true, force: true });
-  const end = () => {
-    server.stop().catch(() => {}); // its signal is sent at once
-    remove();
-  };
-  process.once('exit', end);
-  try {
-    await server.initialise();
-    await server.start();
-  } catch (cause) {
-    remove();
-    throw new Error(`PostgreSQL did not start:\n${log.join('')}`, { cause });
-  }
   return {
+    port,
+    log,
     urlOf: (database) => `postgresql://postgres:postgres@127.0.0.1:${port}/${database}`,
-    async stop() {
-      await server.stop();
-      process.off('exit', end);
-      remove();
+    initialise: () => server.initialise(),
+    /** Resolves when it answers, a replica to queries that only read. */
+    start: () =>
+      new Promise((resolve, reject) => {
+        listeners.add((line) => line.includes('ready to accept read-only connections') && resolve());
+        server.start().then(resolve, () => reject(new Error(`PostgreSQL did not start:\n${log.join('')}`)));
+      }),
+    /** Ends at once, without a word to its connections or its replicas, as in a crash. */
+    async crash() {
+      const { process: running } = server;
+      if (running === undefined) return;
+      const ended = once(running, 'exit');
+      running.kill('SIGQUIT');
+      await ended;
+      server.process = undefined;
     },
+    stop: () => server.stop(),
   };
 }
 

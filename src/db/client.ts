@@ -152,7 +152,7 @@ export function isMissing(error: unknown): boolean {
  * - Everything else that fails, and a call longer than `timeoutMs` (2000), is `unavailable` with the error as cause.
  *
  * Calls stay Prisma's lazy promises: those of one tick are still batched, and a batch for `$transaction` may hold them.
- * @throws AuthTunaError `misconfigured` when the client lacks one of the models
+ * @throws AuthTunaError `misconfigured` when the client lacks one of the models, or reads from replicas
  */
 export function guardDb(client: AnyPrisma, options: DbOptions = {}): Db {
   const { timeoutMs = 2000, models, hostUser } = options;
@@ -164,6 +164,12 @@ export function guardDb(client: AnyPrisma, options: DbOptions = {}): Db {
       `PrismaClient lacks the models ${missing.join(', ')}: run npx authtuna init, which puts them into your schema folder, and npx prisma generate`,
     );
   }
+
+  // The methods that @prisma/extension-read-replicas adds.
+  if ('$replica' in client)
+    throw misconfigured(
+      'prisma is a client that reads from replicas, which are behind: a session that was ended would still count there. Give the client of the primary, as it is before $extends(readReplicas(…))',
+    );
 
   const db: Record<string, unknown> = {
     $disconnect: () => client.$disconnect(),

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { AuthTunaError, misconfigured } from '../errors.js';
 import type { DatabaseConnection } from './connection.js';
 import { PrismaClient } from './generated/postgresql/client.js';
-import { startProblem } from './start-problem.js';
+import { IS_REPLICA, startProblem } from './start-problem.js';
 
 const LIMIT_MS = 2000; // docs/requirements.md DB-1: slower than this counts as down
 const DEFAULT_CONNECTIONS = 10;
@@ -81,6 +81,10 @@ interface Queries {
   query(text: string, values?: string[]): Promise<{ rows: unknown[] }>;
 }
 
+interface NewConnection extends Queries {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+}
+
 /** Makes the schema, and looks names up there until the transaction ends. Names of any letters are right: they are quoted. */
 async function setSchema(sql: Queries, schema: string): Promise<void> {
   const name = `"${schema.replaceAll('"', '""')}"`;
@@ -91,11 +95,17 @@ async function setSchema(sql: Queries, schema: string): Promise<void> {
 }
 
 /**
- * A password with `#`, `/` or `?` in it ends the host early. The URL stands in no message: it holds the password.
+ * A password with `#`, `/` or `?` in it ends the host early, and the driver takes one host. The URL stands in no message: it holds the password.
  *
  * @throws AuthTunaError `misconfigured`
  */
 function requireReadable(url: string): void {
+  const [, authority = ''] = /^\w+:\/\/([^/?#]*)/.exec(url) ?? [];
+  const hosts = authority.slice(authority.lastIndexOf('@') + 1);
+  if (hosts.includes(',') || /[?&]host=[^&]*(?:,|%2C)/i.test(url))
+    throw misconfigured(
+      'databaseUrl names several hosts, and the driver connects to one. Name an address that leads to the primary: a DNS name that your failover changes, a proxy, or PgBouncer',
+    );
   const address = URL.canParse(url) ? new URL(url) : null;
   const isCutShort =
     address !== null && address.username === '' && /@/.test(address.pathname + address.search + address.hash);
@@ -120,8 +130,25 @@ export function connectionOf(url: string) {
     connectionString: address.href,
     connectionTimeoutMillis: LIMIT_MS,
     keepAlive: true,
+    verify: requirePrimary,
   };
   return { connection, max, schema, isPooled };
+}
+
+/**
+ * Refuses a new connection to a server that follows another. It is behind: a session that was revoked is still alive there. A name or proxy
+ * can lead to it for a while around a failover. A primary becomes a replica only by a restart, which ends its connections, so once is enough.
+ */
+function requirePrimary(client: NewConnection, done: (error?: Error) => void): void {
+  client.on('error', () => {}); // whoever waits for an answer is told; without a listener it would end the process
+  client
+    .query('SELECT pg_is_in_recovery() AS "isReplica"')
+    .then(({ rows }) => {
+      const [row] = rows as { isReplica: boolean }[];
+      if (row?.isReplica === false) done();
+      else done(new Error(IS_REPLICA));
+    })
+    .catch((error: unknown) => done(error instanceof Error ? error : new Error(String(error))));
 }
 
 /** The optional peer, with the sentence that helps when it is not there. */

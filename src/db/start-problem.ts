@@ -1,5 +1,12 @@
+/** The message of a connection that was refused because its server follows another one. */
+export const IS_REPLICA = 'the server is a replica';
+
 /** Signs of a fault in the messages and codes of the drivers, and what the operator does about it. The first that fits counts. */
 const SIGNS: readonly [sign: RegExp, sentence: string][] = [
+  [
+    new RegExp(IS_REPLICA),
+    'is a replica, which can only be read and is behind. Name the primary in databaseUrl, or an address that leads to it.',
+  ],
   [
     /pg_hba\.conf/,
     'does not let this machine in: its pg_hba.conf has no entry for it, or demands TLS (?sslmode=require).',

@@ -206,6 +206,14 @@ test('a client without our models is refused by name, with the remedy', () => {
   );
 });
 
+test('a client that reads from replicas is refused, with the remedy', async () => {
+  const { connection } = await openGuarded();
+  const client = connection.client as unknown as SqliteClient;
+  // As @prisma/extension-read-replicas extends it.
+  const extended = client.$extends({ client: { $primary: () => client, $replica: () => client } });
+  expect(() => guardDb(extended)).toThrow(/reads from replicas.*before \$extends/);
+});
+
 /** The client of a database that accepts calls and never answers. */
 function stalled(db: Db): Parameters<typeof guardDb>[0] {
   const answer = new Promise(() => {});

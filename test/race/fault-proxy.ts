@@ -10,6 +10,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class FaultProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #abandoned = new WeakSet<Socket>();
   readonly #stalled = new Set<() => void>();
   #target: number;
   #isDown = false;
@@ -52,11 +53,19 @@ export class FaultProxy {
     for (const socket of this.#sockets) socket.pause();
   }
 
+  /** Passes nothing on any more over the connections that there are, and leaves them open; new ones work. As when a machine is gone. */
+  abandon(): void {
+    for (const socket of this.#sockets) {
+      socket.pause();
+      this.#abandoned.add(socket);
+    }
+  }
+
   up(): void {
     this.#isDown = false;
     if (!this.#isStalling) return;
     this.#isStalling = false;
-    for (const socket of this.#sockets) socket.resume();
+    for (const socket of this.#sockets) if (!this.#abandoned.has(socket)) socket.resume();
   }
 
   async close(): Promise<void> {
