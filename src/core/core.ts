@@ -45,7 +45,7 @@ export interface Core<U extends User = User> extends Runtime {
   readonly tokens: OneTimeTokens;
   readonly hasher: PasswordHasher;
   /** Strangers who sign in, and newcomers who sign up with a password, a few at a time, with all that they ask of the database. */
-  readonly strangers: WorkQueue;
+  readonly signInQueue: WorkQueue;
   readonly passwords: PasswordManager;
   readonly users: UserManager<U>;
   /** Null without `redisUrl`. */
@@ -94,7 +94,7 @@ export function createCore<U extends User>(config: Config, db: Db, bulkDb = db):
     concurrency: config.hashConcurrency,
   });
   // Two more than can hash at once, so that no processor waits for the database.
-  const strangers = new WorkQueue(config.hashConcurrency + 2);
+  const signInQueue = new WorkQueue(config.hashConcurrency + 2);
   const passwords = new PasswordManager({ ...runtime, ledger, access, sessions, tokens, hasher });
   const userCore = { ...runtime, ledger, access, sessions, tokens, roleStore, passwords };
   const users = new UserManager<U>(userCore);
@@ -119,7 +119,7 @@ export function createCore<U extends User>(config: Config, db: Db, bulkDb = db):
     sessions,
     tokens,
     hasher,
-    strangers,
+    signInQueue,
     passwords,
     users,
     redis,

@@ -7,7 +7,7 @@ import { AuthTunaError } from '../errors.js';
 export type Lane = 'known' | 'stranger' | 'newcomer';
 
 /** How many of each lane may wait. Beyond that one more is refused before it costs anything. */
-const PLACES: Readonly<Record<Lane, number>> = { known: 256, stranger: 256, newcomer: 256 };
+const PLACES: Readonly<Record<Lane, number>> = { known: 256, stranger: 1024, newcomer: 256 };
 const MAX_WAIT_MS = 3000; // beyond this the browser's user has pressed the button again
 const STRANGERS_TURN = 4; // every fourth turn is a stranger's, so that no lane waits for ever …
 const NEWCOMERS_TURN = 8; // … and every second one of these is a newcomer's
@@ -36,11 +36,11 @@ export class WorkQueue {
   /**
    * Does the work when it is its turn.
    *
-   * @throws AuthTunaError `unavailable` at once when the lane is full, and after three seconds of waiting
+   * @throws AuthTunaError `unavailable` at once when the lane is full, and after three seconds of waiting, for strangers and newcomers 1.5 to 4.5
    */
   async inLane<T>(lane: Lane, work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
-    else await this.#wait(this.#waiting[lane], PLACES[lane]);
+    else await this.#wait(lane);
     try {
       return await work();
     } finally {
@@ -62,13 +62,14 @@ export class WorkQueue {
     return inOrder.find((lane) => lane.length > 0)?.shift();
   }
 
-  #wait(lane: Waiting[], places: number): Promise<void> {
-    if (lane.length >= places) throw busy();
+  #wait(lane: Lane): Promise<void> {
+    const queue = this.#waiting[lane];
+    if (queue.length >= PLACES[lane]) throw busy();
     return new Promise((resolve, reject) => {
       const giveUp = setTimeout(() => {
-        lane.splice(lane.indexOf(entry), 1);
+        queue.splice(queue.indexOf(entry), 1);
         reject(busy());
-      }, MAX_WAIT_MS);
+      }, patienceMs(lane));
       giveUp.unref();
       const entry = {
         start() {
@@ -76,9 +77,14 @@ export class WorkQueue {
           resolve();
         },
       };
-      lane.push(entry);
+      queue.push(entry);
     });
   }
+}
+
+/** A crowd of strangers that came at once must not be refused, and be back, at once. */
+function patienceMs(lane: Lane): number {
+  return lane === 'known' ? MAX_WAIT_MS : MAX_WAIT_MS * (0.5 + Math.random());
 }
 
 function busy(): AuthTunaError {

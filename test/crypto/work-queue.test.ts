@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { WorkQueue } from '../../src/crypto/work-queue.js';
 
 /** Work that ends when it is told to. */
@@ -16,7 +16,7 @@ test('beyond its places a lane refuses at once, before any work, and the other l
   const queue = new WorkQueue(1);
   const running = task();
   const all = [
-    ...Array.from({ length: 1 + 256 }, () => queue.inLane('stranger', running.work)),
+    ...Array.from({ length: 1 + 1024 }, () => queue.inLane('stranger', running.work)),
     ...Array.from({ length: 256 }, () => queue.inLane('known', running.work)),
   ];
   let hasBegun = false;
@@ -82,4 +82,26 @@ test('newcomers come after everybody, but for every eighth turn (LG-6)', async (
   const known = ['known', 'known', 'known'];
   expect(order.slice(0, 9)).toEqual([...known, 'stranger', ...known, 'newcomer', 'known']);
   expect(order.slice(-6)).toEqual(Array(6).fill('newcomer'));
+});
+
+test('a crowd that came at once is refused over three seconds, not at once (DO-1)', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const queue = new WorkQueue(1);
+  const running = task();
+  const first = queue.inLane('stranger', running.work);
+  const refusedAt: number[] = [];
+  const began = Date.now();
+  for (let number = 0; number < 1000; number += 1)
+    queue.inLane('stranger', running.work).catch(() => refusedAt.push(Date.now() - began));
+  await vi.advanceTimersByTimeAsync(1499);
+  expect(refusedAt).toEqual([]);
+  await vi.advanceTimersByTimeAsync(3002);
+  expect(refusedAt).toHaveLength(1000);
+  for (let second = 1.5; second < 4.5; second += 0.5) {
+    const inHalfASecond = refusedAt.filter((at) => at >= second * 1000 && at < second * 1000 + 500);
+    expect(inHalfASecond.length).toBeGreaterThan(100);
+  }
+  running.end();
+  await first;
 });

@@ -4,6 +4,7 @@ import { MailedLinks } from '../tokens/mailed-links.js';
 import { AddressOwnership, type CredentialStore } from '../users/address-ownership.js';
 import { FailureAlarm } from './failure-alarm.js';
 import { KnownBrowsers } from './known-browsers.js';
+import { ProofLane } from './proof-lane.js';
 import type { SecondFactors } from './second-factors.js';
 import { SignIn, type SignInGate } from './sign-in.js';
 import { SignInThrottle } from './sign-in-throttle.js';
@@ -25,6 +26,7 @@ export interface SignInCore<U extends User = User> extends Core<U> {
   readonly signIn: SignIn;
   readonly signUp: SignUp<U>;
   readonly knownBrowsers: KnownBrowsers;
+  readonly proofLane: ProofLane;
   readonly signInThrottle: SignInThrottle;
 }
 
@@ -42,6 +44,7 @@ export function createSignIn<U extends User>(core: Core<U>, offers: SignInOffers
     signIn: new SignIn(core, { secondFactors, gates }),
     signUp: new SignUp(core, links),
     knownBrowsers,
+    proofLane: new ProofLane(core.signInQueue, knownBrowsers),
     signInThrottle: new SignInThrottle(core, links, knownBrowsers),
   };
 }

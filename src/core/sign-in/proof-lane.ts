@@ -1,26 +1,54 @@
-import type { Lane } from '../../crypto/work-queue.js';
+import type { Lane, WorkQueue } from '../../crypto/work-queue.js';
 import type { UserRow } from '../user.js';
-import type { SignInCore } from './create-sign-in.js';
+import type { KnownBrowsers } from './known-browsers.js';
+
+/** How many sign-ins of one known browser may wait in the lane of known browsers. Its others wait with strangers. */
+const OF_ONE_BROWSER = 4;
 
 /**
- * Runs the check of a password or code in the lane of who sends it.
+ * Runs checks of passwords and codes a few at a time, in the lane of who sends them.
  *
- * Strangers are checked a few at a time, and refused before the database is asked anything where too many wait: a flood of them holds up
- * neither people who are signed in nor browsers in which the user signed in before.
- *
- * @param browserCookie the `at_device` cookie
- * @throws AuthTunaError `unavailable` where too many strangers wait; what `check` throws
+ * Who waits has cost no query, and who finds too many waiting is refused: a flood holds up neither people who are signed in nor browsers in
+ * which somebody signed in before. Nor does a flood from one such browser.
  */
-export async function inProofLane<T>(
-  { strangers, knownBrowsers }: SignInCore,
-  browserCookie: string | null | undefined,
-  findUser: () => Promise<UserRow | null>,
-  check: (user: UserRow | null, lane: Lane) => Promise<T>,
-): Promise<T> {
-  if (!knownBrowsers.isMarked(browserCookie))
-    return strangers.inLane('stranger', async () => check(await findUser(), 'stranger'));
-  const user = await findUser();
-  return knownBrowsers.find(browserCookie, user?.id ?? '') === null
-    ? strangers.inLane('stranger', () => check(user, 'stranger'))
-    : check(user, 'known');
+export class ProofLane {
+  readonly #queue: WorkQueue;
+  readonly #browsers: KnownBrowsers;
+  /** How many sign-ins are under way in the lane of known browsers, by the token of the browser. */
+  readonly #underWay = new Map<string, number>();
+
+  constructor(queue: WorkQueue, browsers: KnownBrowsers) {
+    this.#queue = queue;
+    this.#browsers = browsers;
+  }
+
+  /**
+   * Finds the user and checks what was sent, when it is its turn.
+   *
+   * @param browserCookie the `at_device` cookie
+   * @param check told `known` only in a browser in which this user signed in before
+   * @throws AuthTunaError `unavailable` where too many wait; what `check` throws
+   */
+  async run<T>(
+    browserCookie: string | null | undefined,
+    findUser: () => Promise<UserRow | null>,
+    check: (user: UserRow | null, lane: Lane) => Promise<T>,
+  ): Promise<T> {
+    const inTurn = async () => {
+      const user = await findUser();
+      const browser = this.#browsers.find(browserCookie, user?.id ?? '');
+      return check(user, browser === null ? 'stranger' : 'known');
+    };
+    const token = this.#browsers.genuineToken(browserCookie);
+    const underWay = token === null ? 0 : (this.#underWay.get(token) ?? 0);
+    if (token === null || underWay >= OF_ONE_BROWSER) return this.#queue.inLane('stranger', inTurn);
+    this.#underWay.set(token, underWay + 1);
+    try {
+      return await this.#queue.inLane('known', inTurn);
+    } finally {
+      const left = (this.#underWay.get(token) as number) - 1;
+      if (left === 0) this.#underWay.delete(token);
+      else this.#underWay.set(token, left);
+    }
+  }
 }

@@ -160,7 +160,7 @@ export class SignUp<U extends User = User> {
   create(input: SignUpInput, actor: Actor, way: SignUpWay): Promise<U> {
     const isStranger = input.password !== undefined && actor.userId === null && !isSystem(actor);
     return isStranger
-      ? this.#core.strangers.inLane('newcomer', () => this.#create(input, actor, way, 'newcomer'))
+      ? this.#core.signInQueue.inLane('newcomer', () => this.#create(input, actor, way, 'newcomer'))
       : this.#create(input, actor, way, 'known');
   }
 

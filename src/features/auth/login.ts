@@ -2,7 +2,6 @@ import type { Actor } from '../../actor.js';
 import type { Write } from '../../core/changes/ledger.js';
 import { maskedEmail } from '../../core/identifiers.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
-import { inProofLane } from '../../core/sign-in/proof-lane.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import { requestVerification } from '../../core/sign-in/verification.js';
 import type { UserRow } from '../../core/user.js';
@@ -79,8 +78,7 @@ function prove(
   actor: Actor,
   browserCookie: string | null | undefined,
 ): Promise<{ user: UserRow; successWrites: readonly Write[] }> {
-  return inProofLane(
-    core,
+  return core.proofLane.run(
     browserCookie,
     () => core.users.rowByLogin(input.login),
     (user, lane) => check(core, input, user, actor, browserCookie, lane),

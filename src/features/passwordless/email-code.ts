@@ -2,7 +2,6 @@ import type { Actor } from '../../actor.js';
 import type { Write } from '../../core/changes/ledger.js';
 import { activityOf } from '../../core/changes/outbox.js';
 import type { SignInCore } from '../../core/sign-in/create-sign-in.js';
-import { inProofLane } from '../../core/sign-in/proof-lane.js';
 import type { SignInOptions, SignInResult } from '../../core/sign-in/sign-in.js';
 import type { HeldMail } from '../../core/tokens/mail-quota.js';
 import type { IssuedMail } from '../../core/tokens/mailed-links.js';
@@ -44,8 +43,7 @@ export async function consumeCode(
   options: SignInOptions,
 ): Promise<SignInResult> {
   const address = core.links.addressOf(input.email);
-  const { user, spend, writes } = await inProofLane(
-    core,
+  const { user, spend, writes } = await core.proofLane.run(
     options.browserCookie,
     () => core.links.recipientAt(address),
     (user, lane) => checkCode(core, { ...input, address }, user, actor, { ...options, lane }),
