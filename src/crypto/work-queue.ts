@@ -9,6 +9,7 @@ export type Lane = 'known' | 'stranger' | 'newcomer';
 /** How many of each lane may wait. Beyond that one more is refused before it costs anything. */
 const PLACES: Readonly<Record<Lane, number>> = { known: 256, stranger: 1024, newcomer: 256 };
 const MAX_WAIT_MS = 3000; // beyond this the browser's user has pressed the button again
+const GOLDEN_RATIO = 0.618; // the fractions of its multiples are spread evenly, however many they are
 const STRANGERS_TURN = 4; // every fourth turn is a stranger's, so that no lane waits for ever …
 const NEWCOMERS_TURN = 8; // … and every second one of these is a newcomer's
 
@@ -28,6 +29,7 @@ export class WorkQueue {
   };
   #free: number;
   #turn = 0;
+  #spread = 0;
 
   constructor(concurrency: number) {
     this.#free = concurrency;
@@ -62,6 +64,13 @@ export class WorkQueue {
     return inOrder.find((lane) => lane.length > 0)?.shift();
   }
 
+  /** A crowd of strangers that came at once must not be refused, and be back, at once: each waits for a different time, spread evenly. */
+  #patienceMs(lane: Lane): number {
+    if (lane === 'known') return MAX_WAIT_MS;
+    this.#spread = (this.#spread + GOLDEN_RATIO) % 1;
+    return MAX_WAIT_MS * (0.5 + this.#spread);
+  }
+
   #wait(lane: Lane): Promise<void> {
     const queue = this.#waiting[lane];
     if (queue.length >= PLACES[lane]) throw busy();
@@ -69,7 +78,7 @@ export class WorkQueue {
       const giveUp = setTimeout(() => {
         queue.splice(queue.indexOf(entry), 1);
         reject(busy());
-      }, patienceMs(lane));
+      }, this.#patienceMs(lane));
       giveUp.unref();
       const entry = {
         start() {
@@ -80,11 +89,6 @@ export class WorkQueue {
       queue.push(entry);
     });
   }
-}
-
-/** A crowd of strangers that came at once must not be refused, and be back, at once. */
-function patienceMs(lane: Lane): number {
-  return lane === 'known' ? MAX_WAIT_MS : MAX_WAIT_MS * (0.5 + Math.random());
 }
 
 function busy(): AuthTunaError {
