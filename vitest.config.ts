@@ -17,6 +17,7 @@ const onSqliteOnly = [
   'test/core/sign-in/sign-in-throttle.test.ts',
   'test/core/users/password-policy.test.ts',
   'test/crypto/**',
+  'test/db/redis-together.test.ts',
   'test/docs/**',
   'test/features/api-keys/http.test.ts',
   'test/features/auth/sign-up-ways.test.ts',

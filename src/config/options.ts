@@ -419,7 +419,10 @@ export interface AuthTunaOptions {
   humanCheck?: (request: HumanCheckRequest, action: HumanCheckAction) => MaybePromise<boolean>;
   /** What those pages show for it. */
   humanCheckWidget?: HumanCheckWidget;
-  /** Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. */
+  /**
+   * Shared rate limits and broadcast of revocations over Redis; needs the package `redis`. One server (`redis://`, `rediss://`), a cluster
+   * (`redis+cluster://host:6379,host:6379`) or sentinels (`redis+sentinel://host:26379,host:26379/name`).
+   */
   redisUrl?: string | undefined;
   impersonation?: {
     /** Mail people when an administrator begins to act as them. Default false. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Random } from '../crypto/random.js';
 import type { AnyPrisma } from '../db/client.js';
 import type { HostUserMapping } from '../db/host-user.js';
+import { parseRedisUrl, REDIS_URL_RULE } from '../db/redis-place.js';
 import type { SocialProvider } from '../oauth-client/provider.js';
 import type { AuthTunaOptions, Clock, FieldSchema, Hooks, Logger, MailTransport } from './options.js';
 import { RATE_LIMITS, type RateLimitName } from './rate-limits.js';
@@ -367,7 +368,7 @@ export const schema = z.strictObject({
     .optional(),
   redisUrl: z
     .string()
-    .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
+    .refine((url) => parseRedisUrl(url) !== null, REDIS_URL_RULE)
     .optional(),
   permissions: z.record(z.string(), z.array(z.string()).readonly()).optional(),
   roles: z

@@ -1,31 +1,27 @@
-import { loadRedis } from '../../db/redis.js';
+import { connectRedis, loadRedis, placeOf, type RedisClient } from '../../db/redis-connect.js';
 import type { Channel } from './channel.js';
 
-const LIMIT_MS = 2000;
-
 /**
- * Redis publish and subscribe (`redis://…`, `rediss://…`), two connections.
+ * Redis publish and subscribe, two connections. In a cluster both lead to one node, which hands messages on to all others; where
+ * sentinels know the master, both lead there.
  *
  * @throws AuthTunaError `misconfigured` when the optional peer `redis` is not installed
  */
 export function redisChannel(url: string, name: string): Channel {
-  const { createClient } = loadRedis();
+  loadRedis();
+  const place = placeOf(url);
   return {
     kind: 'redis',
     async open(onMessage, onLost) {
-      const publisher = createClient({
-        url,
-        disableOfflineQueue: true, // what cannot be sent now is stale later
-        socket: { connectTimeout: LIMIT_MS, reconnectStrategy: false },
-      });
-      const subscriber = publisher.duplicate();
-      const clients = [publisher, subscriber];
-      for (const client of clients) client.on('error', onLost).on('end', () => onLost());
+      const publisher = await connectRedis(place, onLost);
+      const clients: RedisClient[] = [publisher];
       const close = async () => {
         for (const client of clients) if (client.isOpen) client.destroy();
       };
       try {
-        await publisher.connect();
+        const subscriber = publisher.duplicate();
+        clients.push(subscriber);
+        subscriber.on('error', onLost).on('end', () => onLost());
         await subscriber.connect();
         await subscriber.subscribe(name, onMessage);
       } catch (error) {
