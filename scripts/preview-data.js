@@ -208,6 +208,7 @@ const connection = {
     linkVerifiedEmails: true,
   },
   mapping: [{ value: 'engineering', role: 'org_member' }],
+  roles: ['org_member', 'org_admin'],
   domains: [
     {
       domain: 'acme.example',
@@ -831,6 +832,7 @@ export const pageSamples = [
       rolesClaim: HOSTILE,
     },
     mapping: [{ value: HOSTILE, role: HOSTILE }],
+    roles: [HOSTILE],
     domains: [
       { domain: HOSTILE, verifiedAt: null, isRequired: false, record: { name: HOSTILE, value: HOSTILE } },
     ],

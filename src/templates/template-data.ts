@@ -732,13 +732,15 @@ export interface PageData {
       linkVerifiedEmails: boolean;
     };
     mapping: readonly { value: string; role: string }[];
+    /** Roles that this person may map a value to. */
+    roles: readonly string[];
     domains: readonly {
       domain: string;
       verifiedAt: Date | null;
       isRequired: boolean;
       record: { name: string; value: string };
     }[];
-    values?: { domain?: string };
+    values?: { domain?: string; claim?: string; value?: string; role?: string };
   };
   'device/enter': Form & { values?: { user_code?: string } };
   'device/confirm': Form & {

@@ -101,9 +101,11 @@ export function commitToConnection(
     writes: readonly Write[];
     data?: Readonly<Record<string, unknown>>;
     further?: readonly Fact[];
+    /** What is said where a write found no row. Default: there is no such connection. */
+    whenMissed?: () => AuthTunaError;
   },
 ): Promise<void> {
-  const { type, writes, data, further = [] } = change;
+  const { type, writes, data, further = [], whenMissed = noConnection } = change;
   return ledger
     .commit({
       writes,
@@ -118,8 +120,13 @@ export function commitToConnection(
         ...further,
       ],
     })
-    .catch(whenMissing(noConnection))
+    .catch(whenMissing(whenMissed))
     .catch(whenTaken(domainTaken));
+}
+
+/** What is said to the second of two who changed the mapping at once. */
+export function mappingChanged(): AuthTunaError {
+  return new AuthTunaError('conflict', { message: 'The mapping changed at the same moment. Look again.' });
 }
 
 /** Value of the claim -> id of the role. */

@@ -13,6 +13,7 @@ import {
   type ConnectionRow,
   commitToConnection,
   managedConnection,
+  mappingChanged,
   requireManage,
   roleIdsOf,
   type SsoConnection,
@@ -103,10 +104,42 @@ export class SsoConnectionManager {
     return Promise.all(rows.map((row) => this.#describe(row)));
   }
 
-  /** @throws AuthTunaError `not_found` */
+  /** @throws AuthTunaError `not_found`; `conflict` when the mapping changed meanwhile; for a mapping what `create` throws */
   async update(id: string, changes: SsoConnectionChange, actor: Actor): Promise<SsoConnection> {
     const change = validate(connectionChangeBody, changes);
+    return this.#update(await managedConnection(this.#core, id, actor), change, actor);
+  }
+
+  /**
+   * Maps one value of a claim to a role, beside those that are mapped; without a role, takes its mapping away.
+   *
+   * @param claim the name of the claim, which is one for all values; without it the present one stays
+   * @throws AuthTunaError as `update`
+   */
+  async mapRole(
+    id: string,
+    { value, role, claim }: { value: string; role?: string; claim?: string },
+    actor: Actor,
+  ): Promise<SsoConnection> {
     const row = await managedConnection(this.#core, id, actor);
+    const others = Object.entries(namesIn(roleIdsOf(row), await this.#core.roleStore.current())).filter(
+      ([present]) => present !== value,
+    );
+    const change = validate(connectionChangeBody, {
+      roleMapping: Object.fromEntries([...others, ...(role === undefined ? [] : [[value, role]])]),
+      ...(claim !== undefined && { rolesClaim: claim }),
+    });
+    return this.#update(row, change, actor);
+  }
+
+  /** Which roles the actor may map values to at the connection's scope. @throws AuthTunaError `not_found` */
+  async mappableRoles(id: string, actor: Actor): Promise<string[]> {
+    const { scope } = await managedConnection(this.#core, id, actor);
+    return this.#core.roles.assignableBy(actor, scope);
+  }
+
+  async #update(row: ConnectionRow, change: SsoConnectionChange, actor: Actor): Promise<SsoConnection> {
+    const { id } = row;
     const present = roleIdsOf(row);
     // Another claim, or another client's claims, give the present roles to other people.
     const isMappedAnew = Object.keys(change).some((key) =>
@@ -125,9 +158,10 @@ export class SsoConnectionManager {
     const { name, clientId, clientSecret, rolesClaim, linkVerifiedEmails } = change;
     await commitToConnection(this.#core, row, actor, {
       type: 'sso_connection.updated',
+      ...(isMappedAnew && { whenMissed: mappingChanged }),
       writes: [
         this.#core.db.ssoConnection.update({
-          where: { id },
+          where: { id, ...(isMappedAnew && { roleMapping: row.roleMapping }) },
           data: {
             ...(name !== undefined && { name }),
             ...(clientId !== undefined && { clientId }),

@@ -80,7 +80,8 @@ function listPage({ connections, core, http, path }: SsoPlace): FormView {
 
 function connectionPage({ connections, core, http, path }: SsoPlace): FormView {
   return http.views.form('sso/connection', async (req: Request) => {
-    const connection = await connections.get(String(req.params.id), authOf(req).actor);
+    const { actor } = authOf(req);
+    const connection = await connections.get(String(req.params.id), actor);
     const { id, scope, name, issuer, clientId, rolesClaim, linkVerifiedEmails } = connection;
     return {
       mounted: http.mounts.pages,
@@ -90,6 +91,7 @@ function connectionPage({ connections, core, http, path }: SsoPlace): FormView {
       redirectUri: redirectUriAt(core, connection),
       connection: { name, issuer, clientId, rolesClaim, linkVerifiedEmails },
       mapping: mappingOf(connection),
+      roles: await connections.mappableRoles(id, actor),
       domains: connection.domains.map(({ domain, verifiedAt, required, record }) => ({
         domain,
         verifiedAt,

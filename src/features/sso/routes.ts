@@ -9,6 +9,8 @@ import {
   connectionForm,
   domainBody,
   domainChangeBody,
+  mappedRoleForm,
+  mappedValueForm,
   scopeQuery,
 } from './schemas.js';
 
@@ -184,6 +186,30 @@ function formRoutes({ connections, path }: SsoPlace, forms: SsoForms | undefined
         const { name, clientSecret, linkVerifiedEmails } = body;
         const change = { name, linkVerifiedEmails, ...(clientSecret !== undefined && { clientSecret }) };
         await connections.update(param('id'), change, actor);
+        return { redirectTo: `${path}/${param('id')}` };
+      },
+    }),
+    route({
+      ...common,
+      path: '/:id/roles',
+      summary: 'Map a value of the claim to a role',
+      body: mappedRoleForm,
+      form: {},
+      answers: { 303: 'to the page of the connection' },
+      async run({ param, body, actor }) {
+        await connections.mapRole(param('id'), body, actor);
+        return { redirectTo: `${path}/${param('id')}` };
+      },
+    }),
+    route({
+      ...common,
+      path: '/:id/roles/remove',
+      summary: 'Map a value of the claim to no role any more',
+      body: mappedValueForm,
+      form: {},
+      answers: { 303: 'to the page of the connection' },
+      async run({ param, body, actor }) {
+        await connections.mapRole(param('id'), body, actor);
         return { redirectTo: `${path}/${param('id')}` };
       },
     }),

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { oneLine } from '../../core/validate.js';
 
+const roleName = z.string().min(1).max(100);
+
 const connection = {
   name: oneLine(64),
   clientId: oneLine(512),
   clientSecret: z.string().min(1).max(2048),
   rolesClaim: oneLine(128),
-  roleMapping: z.record(z.string().min(1).max(256), z.string().min(1).max(100)),
+  roleMapping: z.record(z.string().min(1).max(256), roleName),
   linkVerifiedEmails: z.boolean(),
 };
 const optional = z.object(connection).partial().shape;
@@ -28,6 +30,17 @@ export const connectionForm = z.strictObject({
   clientSecret: connection.clientSecret.optional(),
   linkVerifiedEmails: connection.linkVerifiedEmails.default(false),
 });
+
+const value = z.string().min(1).max(256);
+
+/** The form that maps one value of a claim to a role. */
+export const mappedRoleForm = z.strictObject({
+  claim: connection.rolesClaim,
+  value,
+  role: roleName,
+});
+
+export const mappedValueForm = z.strictObject({ value });
 
 export const scopeQuery = z.strictObject({ scope });
 

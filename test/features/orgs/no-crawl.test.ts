@@ -16,10 +16,12 @@ const BODIES: readonly [RegExp, object][] = [
   [/^POST .*\/invitations$/, { email: 'new@example.com', role: 'org_member' }],
   [/^POST .*\/invitation-links$/, { role: 'org_member', maxUses: 1 }],
   [/^POST .*\/transfer$/, { userId: UNKNOWN }],
+  [/connections\/:id\/roles$/, { claim: 'groups', value: 'staff', role: 'org_member' }],
   [/^POST .*\/roles$/, { name: 'editor', level: 1 }],
   [/^PATCH .*\/roles\/:name$/, { level: 1 }],
   [/^POST .*\/domains$/, { domain: 'new.example' }],
   [/^PATCH .*\/domains\/:domain$/, { required: true }],
+  [/connections\/:id\/roles\/remove$/, { value: 'staff' }],
   [/^(PATCH|POST) .*\/(:orgId|:projectId|:teamId|:id|projects|teams|settings)$/, { name: 'New name' }],
 ];
 

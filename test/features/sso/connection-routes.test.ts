@@ -74,6 +74,8 @@ test('each route of a connection asks for who may manage it, for a recent login,
     ['POST', `${domain}/remove`],
     ['DELETE', domain],
     ['POST', `${AT}/${connection.id}/settings`, { name: 'Evil' }],
+    ['POST', `${AT}/${connection.id}/roles`, { claim: 'groups', value: 'x', role: 'org_member' }],
+    ['POST', `${AT}/${connection.id}/roles/remove`, { value: 'staff' }],
     ['POST', `${AT}/${connection.id}/remove`],
     ['DELETE', `${AT}/${connection.id}`],
   ];
@@ -302,4 +304,53 @@ test('journeys to providers are limited by address, as JSON and as a page', asyn
   const page = await new PageVisitor(browser()).open(`/auth/social/${connection.provider}/login`);
   expect(page.status).toBe(429);
   expect(page.html).toContain('<h1>');
+});
+
+test('the page of a connection maps groups to roles one by one, offers only those that its reader may assign, and keeps a refused form', async () => {
+  const { ownerBrowser, connection, authTuna } = await startWithOwner();
+  await authTuna.roles.create({ name: 'auditor', permissions: ['users:manage'], level: 90 }, SYSTEM);
+  const owner = new PageVisitor(ownerBrowser);
+  const page = `${AT}/${connection.id}`;
+  const shown = await owner.open(page);
+  const offered = [...shown.html.matchAll(/<option value="([^"]+)"/g)].map(([, role]) => role);
+  expect(offered).toContain('org_admin');
+  expect(offered).not.toContain('auditor');
+  const { csrfToken } = shown;
+  const add = (value: string, role: string, claim = 'groups') =>
+    owner.postFields(`${page}/roles`, { csrfToken, claim, value, role });
+  const mapping = async () => (await authTuna.sso.get(connection.id, SYSTEM)).roleMapping;
+
+  const added = await add('constructor', 'org_member');
+  expect([added.status, added.headers.get('location')]).toEqual([303, page]);
+  await add('staff', 'org_admin');
+  expect(Object.entries(await mapping()).sort()).toEqual([
+    ['constructor', 'org_member'],
+    ['leads', 'org_admin'],
+    ['staff', 'org_admin'],
+  ]);
+  expect((await owner.postFields(`${page}/roles/remove`, { csrfToken, value: 'staff' })).status).toBe(303);
+  await owner.postFields(`${page}/roles/remove`, { csrfToken, value: 'constructor' });
+  expect(await mapping()).toEqual({ leads: 'org_admin' });
+
+  const refused = await add('everybody', 'auditor');
+  expect(refused.status).toBe(403);
+  const empty = await add('', 'org_member', 'teams');
+  expect(empty.status).toBe(422);
+  expect(await empty.text()).toContain('value="teams"');
+  expect(await mapping()).toEqual({ leads: 'org_admin' });
+});
+
+test('of twenty people who map a group each at once nobody loses what another was told is saved', async () => {
+  const { connection, connections, actor } = await startWithOwner();
+  const values = Array.from({ length: 20 }, (_, number) => `group-${number}`);
+  const answers = await Promise.allSettled(
+    values.map((value) => connections.mapRole(connection.id, { value, role: 'org_member' }, actor)),
+  );
+  const saved = values.filter((_, index) => answers[index]?.status === 'fulfilled');
+  expect(saved.length).toBeGreaterThan(0);
+  for (const answer of answers)
+    if (answer.status === 'rejected') expect(answer.reason).toMatchObject({ code: 'conflict' });
+  const { roleMapping } = await connections.get(connection.id, actor);
+  expect(Object.keys(roleMapping)).toEqual(expect.arrayContaining(saved));
+  expect(Object.keys(roleMapping).filter((value) => value.startsWith('group-'))).toHaveLength(saved.length);
 });
