@@ -153,7 +153,7 @@ test('no honest session is lost and every copy is caught, under bursts, losses, 
     await cluster.advance(200);
     for (const { thief, kind } of thefts) if (kind === 'active' || round === 2) await thief.visit(anywhere());
   }
-  const breached = new Set(await cluster.call<string[]>(0, 'breaches'));
+  const breached = new Set(await cluster.call<string[]>(0, 'targets', { type: 'session.breached' }));
   const caught = thefts.filter(({ victim }) => breached.has(victim.sessionId)).length;
   for (const who of honest) {
     check(who, 'at the end', await who.visit(anywhere(), { method: 'POST', path: '/me/x' }));

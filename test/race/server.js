@@ -39,11 +39,12 @@ const commands = {
   },
   revoke: ({ sessionId }) => authTuna.sessions.revoke(sessionId, SYSTEM),
   health: () => authTuna.health(),
-  breaches: async () => {
+  /** The sessions of which the audit log says this. */
+  targets: async ({ type }) => {
     const ids = [];
     for (let cursor; ; ) {
       const page = await authTuna.audit.list({
-        type: 'session.breached',
+        type,
         limit: 100,
         ...(cursor && { cursor }),
       });
