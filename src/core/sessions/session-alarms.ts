@@ -1,5 +1,6 @@
 import { type Actor, SYSTEM } from '../../actor.js';
 import { isMissing } from '../../db/client.js';
+import { rememberAtMost } from '../../remember.js';
 import type { AuditManager } from '../changes/audit.js';
 import type { Ledger } from '../changes/ledger.js';
 import { noticeTo } from '../changes/outbox.js';
@@ -9,11 +10,15 @@ import type { RequestFacts } from './devices.js';
 import type { LoadedSession } from './session-row.js';
 import type { SessionClaims } from './session-token.js';
 
+const REPORT_MS = 60_000;
+
 /** Ends sessions whose cookie was copied, and records cookies that cannot be genuine. */
 export class SessionAlarms {
   readonly #runtime: Runtime;
   readonly #ledger: Ledger;
   readonly #audit: AuditManager;
+  /** A page that polls goes on showing its cookie, so each is recorded once a minute. */
+  readonly #reported = rememberAtMost<{ at: number; unrecorded: number }>(10_000);
 
   constructor(runtime: Runtime, ledger: Ledger, audit: AuditManager) {
     this.#runtime = runtime;
@@ -84,6 +89,14 @@ export class SessionAlarms {
 
   /** Records a cookie with our signature that its row cannot have given out. The row is left alone. */
   async report(row: LoadedSession, claims: SessionClaims, reason: string): Promise<void> {
+    const now = this.#runtime.now().getTime();
+    const key = `${row.id} ${reason}`;
+    const last = this.#reported.get(key);
+    if (last !== undefined && Math.abs(now - last.at) < REPORT_MS) {
+      last.unrecorded += 1;
+      return;
+    }
+    this.#reported.set(key, { at: now, unrecorded: 0 });
     this.#runtime.config.logger.error('A session cookie does not fit its row.', {
       reason,
       sessionId: row.id,
@@ -94,7 +107,12 @@ export class SessionAlarms {
       reason,
       actor: SYSTEM,
       target: { type: 'session', id: row.id },
-      data: { userId: row.userId, generation: claims.generation, rowGeneration: row.generation },
+      data: {
+        userId: row.userId,
+        generation: claims.generation,
+        rowGeneration: row.generation,
+        ...(last !== undefined && last.unrecorded > 0 && { unrecorded: last.unrecorded }),
+      },
     });
   }
 }

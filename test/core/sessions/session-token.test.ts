@@ -193,6 +193,18 @@ describe('the session cookie as a token', () => {
   });
 });
 
+test('a cookie that does not fit its row is recorded once a minute, with how often it came meanwhile (SS-5)', async () => {
+  const { app, browser, header, payload } = await signedIn();
+  const ahead = sign(header, { ...payload, gen: payload.gen + 1 });
+  for (let i = 0; i < 5; i += 1) expect(await statusOf(app, ahead)).toBe(401);
+  app.clock.advance({ seconds: 60 });
+  for (let i = 0; i < 5; i += 1) expect(await statusOf(app, ahead)).toBe(401);
+  const { items } = await app.authTuna.audit.list({ type: 'session.suspicious' });
+  expect(items.map(({ data }) => data?.unrecorded ?? 0)).toEqual([4, 0]);
+  expect(app.logger.lines.filter(({ message }) => message.includes('does not fit its row'))).toHaveLength(2);
+  expect((await browser.post('/me/x')).status).toBe(200);
+});
+
 test('a signed payload that is no claims at all is no token, and never an error of the server', async () => {
   const { app, browser, header, payload } = await signedIn();
   const key = ring.current('sess').bytes;
