@@ -4,6 +4,8 @@
 export interface FormProblem {
   code: string;
   fields?: Readonly<Record<string, string>>;
+  /** The one field that `code` is about, which has nothing further to say. */
+  field?: string;
   /** When trying again makes sense, for what was tried too often. */
   retryAfterSeconds?: number;
 }

@@ -143,6 +143,7 @@ async function requireMaker(
   const refused = () =>
     new AuthTunaError('invalid_credentials', {
       message: 'Enter the password that you chose when you signed up.',
+      field: 'password',
     });
   if (proof.password === undefined) throw refused();
   const bucket = `verify-email:${user.id}`;

@@ -86,7 +86,7 @@ export function formProblem(
     return { code: 'invalid_input', fields: { [field]: TAKEN_TEXTS[field] } };
   if (error.code === 'invalid_credentials' && typeof field === 'string') {
     const text = field === 'code' ? 'invalid_code' : 'wrong_password';
-    return { code: text, fields: { [field]: text } };
+    return { code: text, fields: { [field]: text }, field };
   }
   const code = REASON_TEXTS[error.details.reason ?? ''] ?? texts[error.code] ?? summaryOf(error);
   return {

@@ -4,7 +4,7 @@ import { startMockProvider, TestClock } from '../../../src/testing/index.js';
 import { PASSWORD } from '../../support/app.js';
 import { enrolTotp } from '../../support/factors.js';
 import { linkIn, type MailedApp, startMailedApp } from '../../support/mailed-app.js';
-import { linkOf, type OpenedPage, type PageVisitor } from '../../support/page-visitor.js';
+import { linkOf, type OpenedPage, type PageVisitor, toldBy } from '../../support/page-visitor.js';
 
 const ADA = 'ada@example.com';
 const WANTED = '/public?tab=1';
@@ -127,7 +127,7 @@ describe('what was done is said', () => {
     expect((await visitor.open('/account/security')).html).not.toContain('Password changed.');
   });
 
-  test('a wrong current password is told beside its field, and no code is mentioned', async () => {
+  test('a wrong password is told once, with a link to its field, and no code is mentioned', async () => {
     const { app } = await withAda();
     const visitor = app.visitor();
     await signIn(visitor, await visitor.open('/auth/login'));
@@ -137,6 +137,13 @@ describe('what was done is said', () => {
     const stepUp = await visitor.send(await visitor.open('/auth/step-up'), { password: 'not it at all' });
     expect(stepUp.html).toContain('<a href="#password">This password is not correct.');
     expect(stepUp.html).not.toContain('code');
+    await app.browser().post('/auth/signup', { email: 'bob@example.com', password: PASSWORD });
+    const elsewhere = app.visitor();
+    const link = linkIn(await app.mailTo('bob@example.com'), '/auth/verify-email');
+    const confirm = await elsewhere.send(await elsewhere.open(link), { password: 'not it at all' });
+    expect(confirm.html).toContain('<a href="#password">This password is not correct.');
+    for (const page of [change, stepUp, confirm])
+      expect(toldBy(page).slice(1)).toEqual(['This password is not correct.']);
   });
 
   test('signing out twice at once, or after the session has ended, is signing out', async () => {
