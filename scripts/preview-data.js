@@ -692,13 +692,18 @@ export const pageSamples = [
     otpauthUrl: 'otpauth://totp/x',
     problem: { code: 'invalid_input', fields: { code: 'invalid_code' } },
   }),
-  page('mfa/challenge', 'all', { ...form, factors: ['totp', 'passkey', 'recovery_code'] }),
+  page('mfa/challenge', 'all', {
+    ...form,
+    factors: ['totp', 'passkey', 'recovery_code'],
+    triesRecovery: false,
+  }),
   page('mfa/challenge', 'passkey', {
     ...form,
     factors: ['passkey', 'recovery_code'],
+    triesRecovery: true,
     problem: { code: 'invalid_credentials' },
   }),
-  page('mfa/challenge', 'recovery', { ...form, factors: ['recovery_code'] }),
+  page('mfa/challenge', 'recovery', { ...form, factors: ['recovery_code'], triesRecovery: false }),
   page('mfa/recovery-codes', 'plain', {
     codes: [
       'k4tw-9xhm-2qvd',

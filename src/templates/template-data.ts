@@ -398,7 +398,11 @@ export interface PageData {
   'mfa/begin': Form & { passkeys: boolean };
   'mfa/cancel-reset': Form;
   'mfa/setup': Form & { qrCode: string; secret: string; otpauthUrl: string };
-  'mfa/challenge': Form & { factors: readonly ('totp' | 'recovery_code' | 'passkey')[] };
+  'mfa/challenge': Form & {
+    factors: readonly ('totp' | 'recovery_code' | 'passkey')[];
+    /** Whether the form for recovery codes is open from the start. */
+    triesRecovery: boolean;
+  };
   'mfa/recovery-codes': Page & { codes: readonly string[]; continueUrl: string };
   'mfa/manage': Form & {
     mounted: MountedPages;

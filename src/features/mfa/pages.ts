@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler } from 'express';
+import { typedCode } from '../../core/typed.js';
 import { AuthTunaError } from '../../errors.js';
 import { authOf, currentUser } from '../../http/caller/attach.js';
 import { handle } from '../../http/errors.js';
@@ -7,6 +8,8 @@ import { signedInElsewhere } from '../../http/pages/lead-on.js';
 import type { FormView } from '../../http/pages/views.js';
 import type { FeaturePages, RouteGuard } from '../../http/route.js';
 import type { MfaManager } from './manager.js';
+
+const APP_CODE_LENGTH = 6; // RFC 6238; a recovery code has 18 characters
 
 /** Under this name a browser keeps the token of the link that stops a removal of factors. */
 export const CANCEL_RESET = 'cancel_factor_reset';
@@ -66,7 +69,7 @@ function mfaForms(mfa: MfaManager, http: HttpKit) {
       async (req) => {
         const pending = http.pendingToken(req);
         if (pending === null) throw new AuthTunaError('invalid_token');
-        return { factors: await mfa.factorsOfPending(pending) };
+        return { factors: await mfa.factorsOfPending(pending), triesRecovery: isLong(req.body) };
       },
       { texts },
     ),
@@ -79,6 +82,12 @@ function mfaForms(mfa: MfaManager, http: HttpKit) {
       return {};
     }),
   };
+}
+
+/** Whether the code of a refused form was longer than those of an app: the form for recovery codes stays open. */
+function isLong(body: unknown): boolean {
+  const { code } = (body ?? {}) as { code?: unknown };
+  return typeof code === 'string' && typedCode(code).length > APP_CODE_LENGTH;
 }
 
 /**

@@ -146,6 +146,20 @@ describe('what was done is said', () => {
       expect(toldBy(page).slice(1)).toEqual(['This password is not correct.']);
   });
 
+  test('after a wrong recovery code its form is still open, and after a wrong code of the app it is not', async () => {
+    const { app } = await withAda();
+    const own = app.browser();
+    await own.post('/auth/login', { login: ADA, password: PASSWORD });
+    await enrolTotp(app, own);
+    const visitor = app.visitor();
+    const login = await visitor.open('/auth/login');
+    const challenge = await visitor.send(login, { login: ADA, password: PASSWORD });
+    const recovery = await visitor.send(challenge, { code: '01-AAAA-BBBB-CCCC-DDDD' });
+    expect(recovery.html).toMatch(/<details[^>]* open>\s*<summary>Use a recovery code/);
+    const wrongApp = await visitor.send(recovery, { code: '000000' });
+    expect(wrongApp.html).toMatch(/<details class="disclosure">\s*<summary>Use a recovery code/);
+  });
+
   test('signing out twice at once, or after the session has ended, is signing out', async () => {
     const { app } = await withAda();
     const visitor = app.visitor();
