@@ -136,6 +136,8 @@ export type ErrorPage = (
     continueUrl?: string;
     /** The sign-in page, with where the person wanted to go. */
     signInUrl?: string;
+    /** Where one tries again, where the same address cannot be opened twice. */
+    retryUrl?: string;
     /** Where an organization demands its own sign-in: the path that leads there, and its name. */
     singleSignOn?: { path: string; name: string };
   },

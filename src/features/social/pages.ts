@@ -141,8 +141,10 @@ function continueUrlOf(
   code: ErrorCode,
   isLinking: boolean,
   returnTo: string | null,
-): { continueUrl?: string; signInUrl?: string } {
+): { continueUrl?: string; signInUrl?: string; retryUrl?: string } {
   if (isLinking) return { continueUrl: returnTo ?? accountPage() };
   if (returnTo === null || code === 'account_suspended') return {};
-  return { signInUrl: views.withReturnTo(`${config.paths.auth}/login`, returnTo) };
+  const signInUrl = views.withReturnTo(`${config.paths.auth}/login`, returnTo);
+  // The address of a callback is good for one time.
+  return code === 'unavailable' ? { retryUrl: signInUrl } : { signInUrl };
 }

@@ -469,7 +469,7 @@ export class Views {
   }
 
   /** Where the button of an error page leads. */
-  #wayOn(req: Request, { code, continueUrl, signInUrl }: Parameters<ErrorPage>[2]) {
+  #wayOn(req: Request, { code, continueUrl, signInUrl, retryUrl }: Parameters<ErrorPage>[2]) {
     const isOpening = req.method === 'GET' || req.method === 'HEAD';
     const wanted =
       this.returnTo(req) ??
@@ -486,7 +486,9 @@ export class Views {
       signInUrl:
         signInUrl ??
         (leadsToSignIn ? this.withReturnTo(signIn, wanted) : this.withReturnTo(signIn, this.returnTo(req))),
-      retryUrl: isOpening && (code === 'rate_limited' || code === 'unavailable') ? this.addressOf(req) : null,
+      retryUrl:
+        retryUrl ??
+        (isOpening && (code === 'rate_limited' || code === 'unavailable') ? this.addressOf(req) : null),
     };
   }
 

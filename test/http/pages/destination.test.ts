@@ -104,6 +104,18 @@ describe('providers', () => {
     expect(await signIn(visitor, await visitor.open(linkOf(canceled, 'Sign in')))).toBe(WANTED);
   });
 
+  test('after a fault of a provider, by "Try again" and another way', async () => {
+    const { app, goTo } = await withProvider();
+    await app.authTuna.users.create({ email: ADA, password: PASSWORD, emailVerified: true });
+    const visitor = app.visitor();
+    const callback = new URL(await goTo(visitor, '0'), app.url);
+    callback.searchParams.delete('code');
+    callback.searchParams.set('error', 'server_error');
+    const failed = await visitor.open(callback.pathname + callback.search);
+    expect([failed.status, toldBy(failed)]).toEqual([503, ['Back in a moment']]);
+    expect(await signIn(visitor, await visitor.open(linkOf(failed, 'Try again')))).toBe(WANTED);
+  });
+
   test('going back onto a callback that has done its work leads on', async () => {
     const { app, goTo } = await withProvider();
     const visitor = app.visitor();
