@@ -21,10 +21,11 @@ export function personalDataRoutes<U extends User>(
   http: HttpKit,
   forms: AccountForms | undefined,
 ): Route[] {
+  const { views } = http;
   const { account: path } = http.config.paths;
   const page = `${path}/data`;
   return [
-    ...consentRoutes(account, page, forms),
+    ...consentRoutes(account, http, page, forms),
     route({
       method: 'get',
       path: '/history',
@@ -63,11 +64,11 @@ export function personalDataRoutes<U extends User>(
       form: {},
       answers: { 202: '`{ effectiveAt }`, when the account is erased' },
       forms: forms?.data,
-      run: async ({ user, actor }) => ({
-        json: { effectiveAt: await account.requestDeletion(user.id, actor) },
-        status: 202,
-        redirectTo: page,
-      }),
+      async run({ res, user, actor, wantsPage }) {
+        const effectiveAt = await account.requestDeletion(user.id, actor);
+        if (wantsPage) views.notice(res, 'deletion_requested');
+        return { json: { effectiveAt }, status: 202, redirectTo: page };
+      },
     }),
     route({
       method: 'delete',
@@ -89,8 +90,9 @@ export function personalDataRoutes<U extends User>(
       isFormOnly: true,
       answers: { 303: 'to the page' },
       forms: forms?.data,
-      async run({ user, actor }) {
+      async run({ res, user, actor }) {
         await account.cancelDeletion(user.id, actor);
+        views.notice(res, 'deletion_canceled');
         return { redirectTo: page };
       },
     }),
@@ -100,6 +102,7 @@ export function personalDataRoutes<U extends User>(
 /** As easy to take back as to give: neither needs a fresh proof. */
 function consentRoutes<U extends User>(
   account: AccountManager<U>,
+  { views }: HttpKit,
   page: string,
   forms: AccountForms | undefined,
 ): Route[] {
@@ -121,8 +124,9 @@ function consentRoutes<U extends User>(
       body: consentBody,
       answers: { 204: 'no body' },
       forms: forms?.data,
-      async run({ user, body, actor }) {
+      async run({ res, user, body, actor, wantsPage }) {
         await account.giveConsent(user.id, body.purpose, actor);
+        if (wantsPage) views.notice(res, 'consent_given');
         return { redirectTo: page };
       },
     }),
@@ -146,8 +150,9 @@ function consentRoutes<U extends User>(
       isFormOnly: true,
       answers: { 303: 'to the page' },
       forms: forms?.data,
-      async run({ user, param, actor }) {
+      async run({ res, user, param, actor }) {
         await account.withdrawConsent(user.id, param('purpose'), actor);
+        views.notice(res, 'consent_withdrawn');
         return { redirectTo: page };
       },
     }),

@@ -26,7 +26,7 @@ export function apiKeysFeature(
 ): Feature {
   const made = options.pages === false ? null : apiKeyPages(apiKeys, core, http);
   const path = `${http.config.paths.auth}/api-keys`;
-  const context = { apiKeys, core, path, forms: made?.forms };
+  const context = { apiKeys, core, views: http.views, path, forms: made?.forms };
   return {
     name: 'apiKeys',
     path,
@@ -39,6 +39,7 @@ export function apiKeysFeature(
 interface Context {
   apiKeys: ApiKeyManager;
   core: Core;
+  views: HttpKit['views'];
   /** `/auth/api-keys`. */
   path: string;
   forms: ApiKeyForms | undefined;
@@ -93,7 +94,7 @@ function ownRoutes({ apiKeys }: Context): Route[] {
 }
 
 /** The forms of the page. A key is shown in the answer itself: no page that could be opened again has it. */
-function formRoutes({ apiKeys, core, path, forms }: Context): Route[] {
+function formRoutes({ apiKeys, core, views, path, forms }: Context): Route[] {
   const issued = ({ apiKey, key }: IssuedKey, previousUntil: Date | null): RouteAnswer => ({
     json: { apiKey, key },
     page: [
@@ -137,6 +138,7 @@ function formRoutes({ apiKeys, core, path, forms }: Context): Route[] {
       answers: { 303: 'to the page of API keys' },
       async run(call) {
         await revokeOwn(apiKeys, call);
+        views.notice(call.res, 'api_key_revoked');
         return { redirectTo: `${path}/manage` };
       },
     }),

@@ -17,6 +17,7 @@ export function invitationRoutes(where: Orgs): Route[] {
 
 function joiningRoutes(where: Orgs): Route[] {
   const { orgs, path, forms, http } = where;
+  const { views } = http;
   return [
     route({
       method: 'get',
@@ -38,8 +39,9 @@ function joiningRoutes(where: Orgs): Route[] {
       form: { link: OPENED_INVITATION },
       forms: forms?.accept,
       answers: { 200: '`{ scope, role }`' },
-      async run({ body, actor }) {
+      async run({ res, body, actor, wantsPage }) {
         const accepted = await orgs.acceptInvitation(body.token, actor);
+        if (wantsPage) views.notice(res, 'joined');
         return { json: accepted, redirectTo: pageOfScope(path, accepted.scope) };
       },
     }),
@@ -52,9 +54,10 @@ function joiningRoutes(where: Orgs): Route[] {
       form: { link: OPENED_INVITATION },
       forms: forms?.accept,
       answers: { 201: '`{ user }` and the session cookie' },
-      async run({ req, body, actor }) {
+      async run({ req, res, body, actor, wantsPage }) {
         const { scope } = await orgs.peekInvitation(body.token);
         const signIn = await orgs.signUp(withoutGaps(body), actor, await http.signInOptions(req));
+        if (wantsPage) views.notice(res, 'joined');
         return { signIn, status: 201, redirectTo: pageOfScope(path, scope) };
       },
     }),
@@ -66,9 +69,10 @@ function joiningRoutes(where: Orgs): Route[] {
       form: {},
       forms: forms?.list,
       answers: { 204: 'no body' },
-      async run({ param, actor }) {
+      async run({ res, param, actor, wantsPage }) {
         const { id } = await orgAt(where, param('orgId'));
         await orgs.join(id, actor);
+        if (wantsPage) views.notice(res, 'joined');
         return { redirectTo: `${path}/${id}` };
       },
     }),

@@ -22,6 +22,12 @@ export const NOTICES = [
   'app_removed',
   'trust_ended',
   'factors_kept',
+  'api_key_revoked',
+  'deletion_requested',
+  'deletion_canceled',
+  'consent_given',
+  'consent_withdrawn',
+  'joined',
   'sent_again',
   'mail_held',
 ] as const;

@@ -4,7 +4,7 @@ import { SYSTEM } from '../../../src/index.js';
 import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
 import { openDatabase } from '../../support/database.js';
 import { linkIn, startMailedApp } from '../../support/mailed-app.js';
-import { PageVisitor } from '../../support/page-visitor.js';
+import { PageVisitor, toldBy } from '../../support/page-visitor.js';
 import { as, codeOf, person } from '../../support/people.js';
 
 const CONSENTS = {
@@ -145,6 +145,8 @@ test('consents are given and taken back by their owner alone, version by version
   const page = await visitor.open('/account/data');
   const given = await visitor.postFields('/account/consents', { csrfToken: page.csrfToken, purpose: 'news' });
   expect([given.status, given.headers.get('location')]).toEqual([303, '/account/data']);
+  const agreed = await visitor.open('/account/data');
+  expect(toldBy(agreed)).toEqual(['Your data', 'Your agreement is saved.']);
   const withdrawn = await visitor.postFields('/account/consents/news/withdraw', {
     csrfToken: page.csrfToken,
   });

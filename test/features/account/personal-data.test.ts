@@ -6,7 +6,7 @@ import { PASSWORD, startApp, type TestInstance } from '../../support/app.js';
 import { openDatabase } from '../../support/database.js';
 import { enrolTotp } from '../../support/factors.js';
 import { startMailedApp, tokenIn } from '../../support/mailed-app.js';
-import { PageVisitor } from '../../support/page-visitor.js';
+import { PageVisitor, toldBy } from '../../support/page-visitor.js';
 import { as, codeOf, person } from '../../support/people.js';
 
 interface History {
@@ -202,7 +202,11 @@ test('the page asks for it and takes it back without a script', async () => {
   expect([asked.status, asked.headers.get('location')]).toEqual([303, '/account/data']);
   const waiting = await visitor.open('/account/data');
   expect(waiting.html).toContain('action="/account/deletion/cancel"');
+  const marked = 'Your account is marked for deletion. You can still keep it.';
+  expect(toldBy(waiting)).toEqual(['Your data', marked]);
   expect((await visitor.postFields('/account/deletion/cancel', fields)).status).toBe(303);
+  const kept = await visitor.open('/account/data');
+  expect(toldBy(kept)).toEqual(['Your data', 'Your account stays as it is.']);
   expect(await app.authTuna.account.deletionAt(user.id)).toBeNull();
   const forged = await visitor.postFields('/account/deletion', { csrfToken: 'forged' });
   expect(forged.status).toBe(403);

@@ -7,7 +7,7 @@ import { countingClient } from '../../support/counting-client.js';
 import { freshDatabase } from '../../support/database.js';
 import { json } from '../../support/factors.js';
 import { startMailedApp } from '../../support/mailed-app.js';
-import { PageVisitor } from '../../support/page-visitor.js';
+import { PageVisitor, toldBy } from '../../support/page-visitor.js';
 import { as, person } from '../../support/people.js';
 
 /** Routes that say who is calling. */
@@ -372,6 +372,8 @@ test('the page makes a key from a form, shows it once, and replaces and revokes 
   expect(await replaced.text()).toMatch(/at_live_\w{50}/);
   const revoked = await visitor.postFields(`/auth/api-keys/${made?.id}/revoke`, { csrfToken });
   expect(revoked.status).toBe(303);
+  const told = toldBy(await visitor.open('/auth/api-keys/manage'));
+  expect(told).toEqual(['API keys', 'The key is revoked. Programs can no longer use it.']);
   expect(await statusOf(app, '/me', { key })).toBe(401);
 });
 
