@@ -370,6 +370,9 @@ test('the page makes a key from a form, shows it once, and replaces and revokes 
   expect(refused.status).toBe(422);
   const replaced = await visitor.postFields(`/auth/api-keys/${made?.id}/replace`, { csrfToken });
   expect(await replaced.text()).toMatch(/at_live_\w{50}/);
+  const question = new RegExp(`<details class="confirm">(?:(?!</details>).)*/${made?.id}/revoke"`, 's');
+  expect(html).toMatch(question);
+  expect(html).toContain('<p>Programs that use it stop working at once. It cannot be brought back.</p>');
   const revoked = await visitor.postFields(`/auth/api-keys/${made?.id}/revoke`, { csrfToken });
   expect(revoked.status).toBe(303);
   const told = toldBy(await visitor.open('/auth/api-keys/manage'));
