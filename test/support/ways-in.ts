@@ -1,7 +1,7 @@
 import type { Express, Request, Response } from 'express';
 import { onTestFinished } from 'vitest';
 import type { AuthTuna } from '../../src/authtuna-interface.js';
-import { SYSTEM, type User } from '../../src/index.js';
+import { type AuthTunaOptions, SYSTEM, type User } from '../../src/index.js';
 import { startMockProvider, TestClock } from '../../src/testing/index.js';
 import { PASSWORD } from './app.js';
 import { Authenticator } from './authenticator.js';
@@ -42,7 +42,7 @@ export interface Port extends MailedApp {
 type Response_ = globalThis.Response;
 
 /** An instance with every way in. */
-export async function startPort(): Promise<Port> {
+export async function startPort(options: Partial<AuthTunaOptions> = {}): Promise<Port> {
   const clock = new TestClock();
   const mock = await startMockProvider({ clock });
   onTestFinished(() => mock.close());
@@ -50,6 +50,7 @@ export async function startPort(): Promise<Port> {
   const records = new Map<string, string[][]>();
   const app = await startMailedApp(
     {
+      ...options,
       social: { providers: [mock.provider], resolveTxt: async (name) => records.get(name) ?? [] },
       rateLimits: {
         signUp: unlimited,
@@ -98,6 +99,8 @@ export interface Way {
   ends: string;
   /** Goes the way down to its last step, for a person of its own. */
   begin: Begin;
+  /** Options without which there is no such way. */
+  options?: Partial<AuthTunaOptions>;
 }
 
 const person = ({ authTuna }: Port, email: string): Promise<User> =>
@@ -253,6 +256,26 @@ async function providerStep(
 const provider: Begin = async (port, email) =>
   providerStep(port, email, (by) => by.browser.get(`/auth/social/mock/login${QUERY}`));
 
+/** A newcomer whose account needs a username, which no provider proves. */
+const providerSignUp: Begin = async (port, email) => {
+  const visitor = port.visitor();
+  const sent = await visitor.browser.get(`/auth/social/mock/login${QUERY}`);
+  const page = await visitor.open(await port.backFrom(sent, email));
+  const open = (by: PageVisitor) => by.open('/auth/social/sign-up');
+  const username = email.replaceAll(/\W/g, '').slice(0, 32);
+  return formStep(
+    visitor,
+    page,
+    open,
+    { username },
+    {
+      other: port.visitor(),
+      seconds: 1801,
+      cancel: () => visitor.open(linkOf(page, 'Back to sign in')),
+    },
+  );
+};
+
 const singleSignOn: Begin = async (port, email) =>
   providerStep(port, email.replace('example.com', 'acme.example'), async (by) => {
     const query = new URLSearchParams({
@@ -401,6 +424,11 @@ export const WAYS = {
   'mailed code': { ends: 'POST /auth/passwordless/code/consume', begin: mailedCode },
   'forgotten password': { ends: 'POST /auth/reset-password', begin: forgottenPassword },
   provider: { ends: 'GET /auth/social/:provider/callback', begin: provider },
+  'provider sign-up': {
+    ends: 'POST /auth/social/sign-up',
+    begin: providerSignUp,
+    options: { signUp: { username: 'required' } },
+  },
   'single sign-on': { ends: 'GET /auth/social/:provider/callback', begin: singleSignOn },
   passkey: { ends: 'POST /auth/passkeys/sign-in', begin: passkey },
   'second factor': { ends: 'POST /auth/mfa/verify', begin: secondFactor },

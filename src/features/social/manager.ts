@@ -166,10 +166,10 @@ export class SocialManager<U extends User = User> {
   async inspectSignUp(
     token: string,
     browser: string | null,
-  ): Promise<{ email: string; provider: string; name: string | null }> {
-    const { provider, answer } = await this.#pendingSignUps.peek(token, browser);
+  ): Promise<{ email: string; provider: string; name: string | null; returnTo: string }> {
+    const { provider, answer, returnTo } = await this.#pendingSignUps.peek(token, browser);
     const { email, name } = answer.profile;
-    return { email: email ?? '', provider: (await this.#provider(provider)).name, name };
+    return { email: email ?? '', provider: (await this.#provider(provider)).name, name, returnTo };
   }
 
   /**

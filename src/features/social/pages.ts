@@ -66,7 +66,7 @@ function completeForm<U extends User>(social: SocialManager<U>, { views, config 
     'auth/complete',
     async (req, res) => {
       const token = views.keptLink(req, PROVIDER_SIGN_UP);
-      const { email, provider } = await social.inspectSignUp(token, views.knownBrowserId(req));
+      const { email, provider, returnTo } = await social.inspectSignUp(token, views.knownBrowserId(req));
       views.keep(res, PROVIDER_SIGN_UP, token);
       return {
         action: '/social/sign-up',
@@ -75,6 +75,7 @@ function completeForm<U extends User>(social: SocialManager<U>, { views, config 
         needsCode: false,
         username: config.signUp.username,
         fields: ownFields(config),
+        returnTo: views.returnTo(req) ?? returnTo,
       };
     },
     { cures: ['forbidden'] },
