@@ -42,8 +42,9 @@ import type { GuardOptions, UserGuardOptions } from './http/guards/guards.js';
 import type { Middleware } from './http/guards/host-middleware.js';
 import type { RateLimitOptions } from './http/guards/rate-limit.js';
 import type { RecentLoginOptions } from './http/guards/step-up.js';
-import type { RouterOptions } from './http/kit.js';
+import type { AuthRouterOptions, RouterOptions } from './http/kit.js';
 import type { MountedRoute } from './http/mounts.js';
+import type { OpenApiDocument, OpenApiOptions } from './http/openapi.js';
 import type { Mailer } from './mail/mailer.js';
 
 /** Everything a host works with. Methods are closures, so `const { requireUser } = authTuna` works. */
@@ -128,11 +129,16 @@ export interface AuthTuna<
   authenticateUpgrade(req: IncomingMessage): Promise<Auth>;
 
   /** Every router at its usual place. */
-  router(options?: RouterOptions): Router;
+  router(options?: AuthRouterOptions): Router;
   /** What is mounted, in the order in which its routers were made: `{ method, path, summary, guard, isPage }`. */
   routes(): MountedRoute[];
+  /**
+   * An OpenAPI 3.1 document of the mounted routes, without pages.
+   * @throws AuthTunaError `misconfigured` for an unknown option
+   */
+  openapi(options?: OpenApiOptions): OpenApiDocument;
   readonly routers: {
-    auth(options?: RouterOptions): Router;
+    auth(options?: AuthRouterOptions): Router;
     passwordless(options?: RouterOptions): Router;
     social(options?: RouterOptions): Router;
     mfa(options?: RouterOptions): Router;

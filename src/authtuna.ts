@@ -19,7 +19,7 @@ import { JobManager } from './core/instances/jobs.js';
 import { createReadiness } from './core/readiness.js';
 import type { AnyPrisma } from './db/client.js';
 import { openDatabase } from './db/open.js';
-import { misconfigured } from './errors.js';
+import { misconfigured, requireKnownOptions } from './errors.js';
 import { EVENT_TYPES } from './events.js';
 import { withDevMailbox } from './features/dev-mailbox/mailbox.js';
 import { createFeatures } from './features.js';
@@ -34,6 +34,7 @@ import { both, called, middleware } from './http/guards/host-middleware.js';
 import { StepUpGuards } from './http/guards/step-up.js';
 import { createHttpKit } from './http/kit.js';
 import { Mounts } from './http/mounts.js';
+import { openApiOf } from './http/openapi.js';
 import { Views } from './http/pages/views.js';
 import { Mailer } from './mail/mailer.js';
 import { sentMailSweep } from './mail/sweep.js';
@@ -174,6 +175,10 @@ export function assemble<const O extends AnyOptions>(options: O): HostAuthTuna<O
     router: mountAll,
     routers,
     routes: () => mounts.list(),
+    openapi: (options = {}) => {
+      requireKnownOptions('openapi', options, ['title', 'version', 'servers']);
+      return openApiOf(mounts.features(), config, options);
+    },
     users: core.users,
     passwords: core.passwords,
     sessions: core.sessions,

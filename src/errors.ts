@@ -29,6 +29,9 @@ const MESSAGES = {
   misconfigured: 'The server is not set up correctly.',
 } as const;
 
+/** All of them. */
+export const ERROR_CODES = Object.keys(MESSAGES) as readonly ErrorCode[];
+
 /** Whether a string is one of the codes. */
 export function isErrorCode(value: string): value is ErrorCode {
   return Object.hasOwn(MESSAGES, value);

@@ -76,7 +76,7 @@ import type { Authenticator } from './http/caller/authenticators.js';
 import type { RequestReader } from './http/caller/request-facts.js';
 import { EnrollmentGuard } from './http/guards/enrollment.js';
 import { called } from './http/guards/host-middleware.js';
-import type { HttpKit, RouterOptions } from './http/kit.js';
+import type { AuthRouterOptions, HttpKit, RouterOptions } from './http/kit.js';
 import { mount } from './http/mount.js';
 import { ProviderMetadata } from './oauth-client/metadata.js';
 
@@ -236,7 +236,7 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
     ],
     routers(http, operations) {
       const routers = {
-        auth: withPages('routers.auth', (options) => {
+        auth: withOptions<AuthRouterOptions>('routers.auth', ['pages', 'openapi'], (options) => {
           const router = Router();
           if (devMailbox !== null)
             router.use(
@@ -297,18 +297,17 @@ export function createFeatures<U extends User>(base: Core<U>, devMailbox: DevMai
           mount(http, orgsFeature({ core, orgs, projects, teams }, http, options)),
         ),
       };
-      const mountAll = withPages('router', (options) => everyRouter(http, routers, options));
+      const mountAll = withOptions<AuthRouterOptions>('router', ['pages', 'openapi'], (options) =>
+        everyRouter(http, routers, options),
+      );
       return { ...routers, mountAll };
     },
   };
 }
 
 /** Every router at its usual place. */
-function everyRouter(
-  http: HttpKit,
-  routers: AuthTuna['routers'],
-  options: RouterOptions | undefined,
-): Router {
+function everyRouter(http: HttpKit, routers: AuthTuna['routers'], given: AuthRouterOptions = {}): Router {
+  const { openapi: _ofAuth, ...options } = given;
   const { mountPaths, paths } = http.config;
   return (
     Router()
@@ -316,7 +315,7 @@ function everyRouter(
       .get('/.well-known/change-password', (_req, res) =>
         http.views.redirect(res, `${paths.auth}/change-password`),
       )
-      .use(mountPaths.auth, routers.auth(options))
+      .use(mountPaths.auth, routers.auth(given))
       .use(`${mountPaths.auth}/passwordless`, routers.passwordless(options))
       .use(`${mountPaths.auth}/mfa`, routers.mfa(options))
       .use(`${mountPaths.auth}/passkeys`, routers.passkeys(options))

@@ -33,6 +33,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'Explain a decision: who may do what where, and through which role.',
     load: async () => (await import('./why.js')).why,
   },
+  routes: {
+    summary: 'List the routes that your app mounts, or describe them as OpenAPI.',
+    load: async () => (await import('./routes.js')).routes,
+  },
   import: {
     summary: 'Bring users and their password hashes from another system.',
     load: async () => (await import('./import/import.js')).importUsers,

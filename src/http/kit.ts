@@ -30,6 +30,12 @@ export interface RouterOptions {
   pages?: boolean;
 }
 
+/** Options of `router()` and `routers.auth()`. */
+export interface AuthRouterOptions extends RouterOptions {
+  /** True: `GET /auth/openapi.json` answers with the document of `authTuna.openapi()`. Default false. */
+  openapi?: boolean;
+}
+
 /** What every router is given of HTTP. */
 export interface HttpKit {
   readonly config: Config;

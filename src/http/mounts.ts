@@ -55,9 +55,14 @@ export class Mounts {
     return paths.filter((path) => !paths.some((above) => path.startsWith(`${above}/`)));
   }
 
+  /** What is mounted, in the order in which the routers were made. */
+  features(): Iterable<Feature> {
+    return this.#features.values();
+  }
+
   /** Every mounted route and page, in the order in which the routers were made. */
   list(): MountedRoute[] {
-    return [...this.#features.values()].flatMap((feature) => [
+    return [...this.features()].flatMap((feature) => [
       ...(feature.pages?.routes ?? []).map((page) => ({
         method: 'GET',
         path: feature.path + page.path,
@@ -72,11 +77,15 @@ export class Mounts {
   }
 }
 
+/** The usual address of a route, with `:parameters`. */
+export function addressOf(feature: Feature, { path }: Pick<Route, 'path'>): string {
+  return path === '/' ? feature.path : feature.path + path;
+}
+
 function describe(feature: Feature, route: Route): MountedRoute {
-  const path = route.path === '/' ? feature.path : feature.path + route.path;
   return {
     method: route.method.toUpperCase(),
-    path,
+    path: addressOf(feature, route),
     summary: route.summary,
     guard: route.guard ?? null,
     isPage: false,

@@ -11,6 +11,7 @@ import { init } from '../../src/cli/init.js';
 import { migrateDatabase } from '../../src/cli/migrate.js';
 import { newSecret } from '../../src/cli/new-secret.js';
 import { roles } from '../../src/cli/roles.js';
+import { routes } from '../../src/cli/routes.js';
 import { secrets } from '../../src/cli/secrets.js';
 import { users } from '../../src/cli/users.js';
 import { why } from '../../src/cli/why.js';
@@ -106,6 +107,30 @@ test('create-admin lifts an account that exists, once or twice, and leaves nothi
       },
     );
   expect(await users.findByEmail('new@example.com')).toBeNull();
+});
+
+test('routes lists what the module of the app mounts, and says so where that is nothing', async () => {
+  const { database } = await startApp();
+  const app = (mounts: string) => {
+    const file = join(folder(), 'app.mjs');
+    writeFileSync(
+      file,
+      `import { createAuthTuna } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)};
+export const authTuna = createAuthTuna({ baseUrl: 'http://localhost:3000', secrets: ['${SECRET}'], databaseUrl: '${database.url}' });
+${mounts}`,
+    );
+    return file;
+  };
+  const listed = await run(routes, '--app', app('authTuna.router();'));
+  expect(listed.code).toBe(0);
+  expect(listed.out).toMatch(/^POST +\/auth\/login +everybody +Sign in/m);
+  expect(listed.out).toMatch(/^POST +\/admin\/users\/:id\/suspend +admin:access, users:manage /m);
+  const described = await run(routes, '--openapi', '--app', app('authTuna.routers.mfa();'));
+  const { openapi, paths } = JSON.parse(described.out.slice(described.out.indexOf('{')));
+  expect(openapi).toBe('3.1.0');
+  expect(Object.keys(paths).every((path) => path.startsWith('/auth/mfa'))).toBe(true);
+  expect((await run(routes, '--app', app(''))).code).toBe(1);
+  expect((await run(routes)).code).toBe(2);
 });
 
 test('why answers with the role that says yes, and how one is called does not matter', async () => {

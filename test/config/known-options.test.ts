@@ -91,6 +91,7 @@ test('guards, routers and what else AuthTuna makes refuse an unknown option (D45
     securityHeaders: () => authTuna.securityHeaders(ODD),
     errorHandler: () => authTuna.errorHandler(ODD),
     router: () => authTuna.router(ODD),
+    openapi: () => authTuna.openapi(ODD),
   };
   const withoutOptions =
     'ready close health on session requireSecondFactor csrf formToken authenticateUpgrade routes';

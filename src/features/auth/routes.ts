@@ -6,7 +6,8 @@ import { authOf } from '../../http/caller/attach.js';
 import { hasBearer } from '../../http/caller/authenticators.js';
 import { holderOf } from '../../http/caller/holder.js';
 import { STATUS } from '../../http/errors.js';
-import type { HttpKit, RouterOptions } from '../../http/kit.js';
+import type { AuthRouterOptions, HttpKit } from '../../http/kit.js';
+import { openApiOf } from '../../http/openapi.js';
 import { tellHeldMail } from '../../http/pages/held-mail.js';
 import { keepWaiting, WAITING } from '../../http/pages/waiting.js';
 import { type Feature, type Route, type RouteGuard, route } from '../../http/route.js';
@@ -34,7 +35,7 @@ const SIGNED_IN: RouteGuard = { allow: 'must_change_password' };
 export function authFeature<U extends User>(
   auth: AuthManager<U>,
   http: HttpKit,
-  options: RouterOptions = {},
+  options: AuthRouterOptions = {},
 ): Feature {
   const made = options.pages === false ? null : authPages(auth, http);
   const context: Context<U> = {
@@ -53,6 +54,7 @@ export function authFeature<U extends User>(
       ...passwordRoutes(context),
       ...addressRoutes(context),
       errorTypeRoute(context),
+      ...(options.openapi === true ? [openApiRoute(context)] : []),
     ],
   };
 }
@@ -365,5 +367,15 @@ function errorTypeRoute<U extends User>({ forms }: Context<U>): Route {
       const json = { code, status, detail: new AuthTunaError(code).message };
       return forms === null ? { json } : { json, page: ['error-type', { code, status }] };
     },
+  });
+}
+
+function openApiRoute({ http }: Context<User>): Route {
+  return route({
+    method: 'get',
+    path: '/openapi.json',
+    summary: 'This document',
+    answers: { 200: 'an OpenAPI 3.1 document' },
+    run: () => ({ json: openApiOf(http.mounts.features(), http.config) }),
   });
 }
