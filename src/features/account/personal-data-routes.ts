@@ -21,7 +21,6 @@ export function personalDataRoutes<U extends User>(
   http: HttpKit,
   forms: AccountForms | undefined,
 ): Route[] {
-  const { views } = http;
   const { account: path } = http.config.paths;
   const page = `${path}/data`;
   return [
@@ -56,6 +55,17 @@ export function personalDataRoutes<U extends User>(
         return { json: data };
       },
     }),
+    ...deletionRoutes(account, http, page, forms),
+  ];
+}
+
+function deletionRoutes<U extends User>(
+  account: AccountManager<U>,
+  { views }: HttpKit,
+  page: string,
+  forms: AccountForms | undefined,
+): Route[] {
+  return [
     route({
       method: 'post',
       path: '/deletion',

@@ -40,6 +40,7 @@ export function ssoFeature(
       ...connectionRoutes(place, made?.forms),
       ...domainRoutes(place, made?.forms),
       ...formRoutes(place, made?.forms),
+      ...mappingForms(place, made?.forms),
     ],
   };
 }
@@ -191,30 +192,6 @@ function formRoutes({ connections, path }: SsoPlace, forms: SsoForms | undefined
     }),
     route({
       ...common,
-      path: '/:id/roles',
-      summary: 'Map a value of the claim to a role',
-      body: mappedRoleForm,
-      form: {},
-      answers: { 303: 'to the page of the connection' },
-      async run({ param, body, actor }) {
-        await connections.mapRole(param('id'), body, actor);
-        return { redirectTo: `${path}/${param('id')}` };
-      },
-    }),
-    route({
-      ...common,
-      path: '/:id/roles/remove',
-      summary: 'Map a value of the claim to no role any more',
-      body: mappedValueForm,
-      form: {},
-      answers: { 303: 'to the page of the connection' },
-      async run({ param, body, actor }) {
-        await connections.mapRole(param('id'), body, actor);
-        return { redirectTo: `${path}/${param('id')}` };
-      },
-    }),
-    route({
-      ...common,
       path: '/:id/remove',
       summary: 'Remove a connection, its domains, and the identities and roles that came by it',
       form: {},
@@ -235,6 +212,40 @@ function formRoutes({ connections, path }: SsoPlace, forms: SsoForms | undefined
       answers: { 303: 'to the page of the connection' },
       async run({ param, actor }) {
         await connections.removeDomain(param('id'), param('domain'), actor);
+        return { redirectTo: `${path}/${param('id')}` };
+      },
+    }),
+  ];
+}
+
+/** The forms that map groups to roles one by one; scripts send the whole mapping with PATCH. */
+function mappingForms({ connections, path }: SsoPlace, forms: SsoForms | undefined): Route[] {
+  const common = {
+    method: 'post',
+    ...CHANGE,
+    isFormOnly: true,
+    forms: forms?.connection,
+    form: {},
+    answers: { 303: 'to the page of the connection' },
+  } as const;
+  return [
+    route({
+      ...common,
+      path: '/:id/roles',
+      summary: 'Map a value of the claim to a role',
+      body: mappedRoleForm,
+      async run({ param, body, actor }) {
+        await connections.mapRole(param('id'), body, actor);
+        return { redirectTo: `${path}/${param('id')}` };
+      },
+    }),
+    route({
+      ...common,
+      path: '/:id/roles/remove',
+      summary: 'Map a value of the claim to no role any more',
+      body: mappedValueForm,
+      async run({ param, body, actor }) {
+        await connections.mapRole(param('id'), body, actor);
         return { redirectTo: `${path}/${param('id')}` };
       },
     }),
