@@ -33,6 +33,14 @@ const COMMANDS: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: 'Explain a decision: who may do what where, and through which role.',
     load: async () => (await import('./why.js')).why,
   },
+  permissions: {
+    summary: 'Compare stored roles and permissions with their declaration, and bring the roles to it.',
+    load: async () => (await import('./permissions.js')).permissions,
+  },
+  doctor: {
+    summary: 'Look whether settings, database, other instances, jobs and mail are in order.',
+    load: async () => (await import('./doctor.js')).doctor,
+  },
   routes: {
     summary: 'List the routes that your app mounts, or describe them as OpenAPI.',
     load: async () => (await import('./routes.js')).routes,

@@ -5,11 +5,13 @@ import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { audit } from '../../src/cli/audit.js';
 import type { Command } from '../../src/cli/command.js';
 import { createAdmin } from '../../src/cli/create-admin.js';
+import { doctor } from '../../src/cli/doctor.js';
 import { generate } from '../../src/cli/generate.js';
 import { importUsers } from '../../src/cli/import/import.js';
 import { init } from '../../src/cli/init.js';
 import { migrateDatabase } from '../../src/cli/migrate.js';
 import { newSecret } from '../../src/cli/new-secret.js';
+import { permissions } from '../../src/cli/permissions.js';
 import { roles } from '../../src/cli/roles.js';
 import { routes } from '../../src/cli/routes.js';
 import { secrets } from '../../src/cli/secrets.js';
@@ -18,7 +20,8 @@ import { why } from '../../src/cli/why.js';
 import { shippedMigrations } from '../../src/db/migrate.js';
 import { readShippedSchema } from '../../src/db/schema/shipped.js';
 import { SYSTEM } from '../../src/index.js';
-import { SECRET, startApp } from '../support/app.js';
+import { TestMailbox } from '../../src/testing/index.js';
+import { PASSWORD, SECRET, startApp } from '../support/app.js';
 import { emptyDatabase, freshDatabase, openDatabase } from '../support/database.js';
 import { enrolTotp } from '../support/factors.js';
 
@@ -109,18 +112,78 @@ test('create-admin lifts an account that exists, once or twice, and leaves nothi
   expect(await users.findByEmail('new@example.com')).toBeNull();
 });
 
+/** A module of an app that exports its AuthTuna, as a host writes it. */
+function moduleOf(url: string, options = '', mounts = ''): string {
+  const file = join(folder(), 'auth.mjs');
+  writeFileSync(
+    file,
+    `import { createAuthTuna } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)};
+const logger = { debug() {}, info() {}, warn() {}, error() {} };
+export const authTuna = createAuthTuna({ baseUrl: 'http://localhost:3000', secrets: ['${SECRET}'], databaseUrl: '${url}', logger, ${options} });
+${mounts}`,
+  );
+  return file;
+}
+
+test('permissions diff names what is stored otherwise than declared, and sync brings the roles to their declaration', async () => {
+  const { database, authTuna } = await startApp({
+    permissions: { invoice: ['read', 'pay'] },
+    roles: { clerk: { permissions: ['invoice:read'], level: 5 } },
+  });
+  const app = () =>
+    moduleOf(
+      database.url,
+      "permissions: { invoice: ['read', 'write'] }, roles: { clerk: { permissions: ['invoice:read', 'invoice:write'], level: 5 } }",
+    );
+  const diff = await run(permissions, 'diff', '--json', '--app', app());
+  expect(diff.code).toBe(1);
+  expect(JSON.parse(diff.out.slice(diff.out.indexOf('{')))).toEqual({
+    roles: [{ role: 'clerk', fields: 'permissions' }],
+    undeclaredPermissions: ['invoice:pay'],
+  });
+  expect(await run(permissions, 'sync', '--check', '--app', app())).toMatchObject({ code: 1 });
+  expect((await authTuna.roles.get('clerk')).permissions).toEqual(['invoice:read']);
+  const synced = await run(permissions, 'sync', '--app', app());
+  expect(synced).toEqual({
+    code: 0,
+    out: 'The permission invoice:pay is stored, and no declaration names it.',
+  });
+  expect((await authTuna.roles.get('clerk')).permissions.sort()).toEqual(['invoice:read', 'invoice:write']);
+  await authTuna.permissions.delete('invoice:pay', SYSTEM);
+  expect(await run(permissions, 'diff', '--app', app())).toEqual({
+    code: 0,
+    out: 'Stored roles and permissions are as declared.',
+  });
+  expect((await run(permissions, 'mend', '--app', app())).code).toBe(2);
+});
+
+test('doctor says what is in order, and with 1 what needs a look', async () => {
+  const { database, authTuna, clock } = await startApp({
+    mail: { from: 'a@example.com', transport: new TestMailbox() },
+  });
+  const well = await run(doctor, '--app', moduleOf(database.url, '', 'authTuna.router();'));
+  expect(well).toMatchObject({ code: 0, out: expect.stringMatching(/^ok {4}database: answers/m) });
+  const bare = await run(doctor, '--json', '--app', moduleOf(database.url));
+  expect(bare.code).toBe(1);
+  expect(JSON.parse(bare.out).filter(({ isGood }: { isGood: boolean }) => !isGood)).toEqual([
+    { what: 'routers', isGood: false, says: 'none is mounted by this module: app.use(authTuna.router())' },
+  ]);
+  const connection = await openDatabase(database);
+  await authTuna.users.create({ email: 'ada@example.com', password: PASSWORD, emailVerified: true });
+  await authTuna.auth.requestPasswordReset('ada@example.com', { userId: null, ip: null, userAgent: null });
+  await connection.client.outboxMessage.updateMany({ data: { deadAt: clock.now(), sentAt: null } });
+  await connection.close();
+  const mail = "mail: { from: 'a@example.com', transport: { async send() {} } },";
+  const lost = await run(doctor, '--app', moduleOf(database.url, mail, 'authTuna.router();'));
+  expect(lost).toMatchObject({
+    code: 1,
+    out: expect.stringMatching(/^look {2}mail: 1 could not be delivered/m),
+  });
+});
+
 test('routes lists what the module of the app mounts, and says so where that is nothing', async () => {
   const { database } = await startApp();
-  const app = (mounts: string) => {
-    const file = join(folder(), 'app.mjs');
-    writeFileSync(
-      file,
-      `import { createAuthTuna } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)};
-export const authTuna = createAuthTuna({ baseUrl: 'http://localhost:3000', secrets: ['${SECRET}'], databaseUrl: '${database.url}' });
-${mounts}`,
-    );
-    return file;
-  };
+  const app = (mounts: string) => moduleOf(database.url, '', mounts);
   const listed = await run(routes, '--app', app('authTuna.router();'));
   expect(listed.code).toBe(0);
   expect(listed.out).toMatch(/^POST +\/auth\/login +everybody +Sign in/m);
