@@ -371,11 +371,15 @@ export interface PageData {
     /** For password managers. */
     email: string;
     minPasswordLength: number;
+    /** Null where the change is demanded. */
+    accountUrl: string | null;
   };
   'auth/change-email': Form & { values?: { newEmail?: string }; email: string; accountUrl: string | null };
   'auth/step-up': Form & {
     /** For password managers; null while the session waits for its step-up. */
     email: string | null;
+    /** Null while the session waits, as well. */
+    accountUrl: string | null;
     methods: {
       password: boolean;
       code: boolean;

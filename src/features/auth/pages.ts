@@ -60,6 +60,7 @@ export function authPages<U extends User>(
     async (req) => ({
       ...(await stepUpWays(auth, http, holderOf(req).userId)),
       email: authOf(req).user?.email ?? null,
+      accountUrl: authOf(req).user === null ? null : accountUrlOf(http),
     }),
     { texts: { invalid_credentials: 'invalid_code' } },
   );
@@ -228,6 +229,11 @@ function mailedForms<U extends User>(auth: AuthManager<U>, { views, config }: Ht
   };
 }
 
+/** Where a person turns back to who wants to change nothing; null where the account has no page. */
+function accountUrlOf({ mounts, accountPage }: HttpKit): string | null {
+  return mounts.pages.account ? accountPage() : null;
+}
+
 /** The forms of people who are signed in. */
 function accountForms<U extends User>(auth: AuthManager<U>, http: HttpKit) {
   const { views, config } = http;
@@ -237,12 +243,13 @@ function accountForms<U extends User>(auth: AuthManager<U>, http: HttpKit) {
       hasPassword: await auth.hasPassword(currentUser(req).id),
       email: currentUser(req).email,
       minPasswordLength: config.password.minLength,
+      accountUrl: currentUser(req).mustChangePassword === true ? null : accountUrlOf(http),
     })),
     changeEmail: views.form(
       'auth/change-email',
       (req) => ({
         email: currentUser(req).email,
-        accountUrl: http.mounts.pages.account ? http.accountPage() : null,
+        accountUrl: accountUrlOf(http),
       }),
       { cures: ['forbidden'] },
     ),

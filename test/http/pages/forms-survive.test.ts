@@ -1,6 +1,6 @@
 // Shows that forms, boxes and addresses do what a person expects of them, whichever way they come in.
 import { expect, test } from 'vitest';
-import { oidc } from '../../../src/index.js';
+import { oidc, SYSTEM } from '../../../src/index.js';
 import { PASSWORD } from '../../support/app.js';
 import { Authenticator } from '../../support/authenticator.js';
 import { json } from '../../support/factors.js';
@@ -128,4 +128,18 @@ test('password managers find the page of a new password, and a limited page says
   expect(limited.status).toBe(429);
   expect(limited.html).toMatch(/Please try again in (1 minute|\d+ seconds)\./);
   expect(linkOf(limited, 'Try again')).toBe(path);
+});
+
+test('each page that asks a signed-in person for something has a way back to the account, unless it is demanded', async () => {
+  const app = await startMailedApp();
+  const { user, browser } = await app.signedIn(ADA);
+  const visitor = new PageVisitor(browser);
+  for (const path of ['change-password', 'change-email', 'step-up'])
+    expect(linkOf(await visitor.open(`/auth/${path}`), 'Back to your account')).toBe('/account/security');
+  const begin = await visitor.open('/auth/mfa/setup');
+  expect(linkOf(begin, 'Back to your account')).toBe('/auth/mfa/manage');
+  expect(linkOf(await visitor.send(begin), 'Back to your account')).toBe('/auth/mfa/manage');
+  await app.authTuna.passwords.requireChange(user.id, SYSTEM);
+  const demanded = await visitor.open('/auth/change-password');
+  expect(demanded.html).not.toContain('Back to your account');
 });
