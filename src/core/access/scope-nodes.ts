@@ -152,3 +152,14 @@ async function isRegistered({ scopeTree }: RoleCore, { scopes }: Chain): Promise
   );
   return rows.every((row) => row !== null);
 }
+
+/** The registered scopes below one, at any depth. */
+export async function nodesBelow(core: Pick<RoleCore, 'db'>, id: string): Promise<string[]> {
+  const seen = new Set([id]);
+  for (let level = [id]; level.length > 0; ) {
+    level = (await childrenOf(core, level)).map((child) => child.id).filter((child) => !seen.has(child));
+    for (const child of level) seen.add(child);
+  }
+  seen.delete(id);
+  return [...seen];
+}

@@ -3,16 +3,14 @@ import { newId } from '../../crypto/random.js';
 import { AuthTunaError } from '../../errors.js';
 import type { Change, Write } from '../changes/ledger.js';
 import type { Topic } from '../invalidation.js';
-import { childrenOf } from './lists.js';
+import { chunks } from './chunks.js';
 import type { RoleCore } from './role-core.js';
 import type { ScopeDependent } from './scope-dependent.js';
-import { decided, requireChain } from './scope-nodes.js';
+import { decided, nodesBelow, requireChain } from './scope-nodes.js';
 import { requireMayRemove } from './scope-rights.js';
 import { teamOf } from './team-holdings.js';
 import { teamsHolding } from './team-rights.js';
 import { movesChangedSince, rolesChanged, scopesChanged, teamsChanged } from './versions.js';
-
-const CHUNK = 500; // scopes in one statement
 
 /** {@link ScopeManager.remove} */
 export async function removeNode(
@@ -88,17 +86,6 @@ export async function removeTree(
   });
 }
 
-/** The registered scopes below one, at any depth. */
-async function nodesBelow(core: RoleCore, id: string): Promise<string[]> {
-  const seen = new Set([id]);
-  for (let level = [id]; level.length > 0; ) {
-    level = (await childrenOf(core, level)).map((child) => child.id).filter((child) => !seen.has(child));
-    for (const child of level) seen.add(child);
-  }
-  seen.delete(id);
-  return [...seen];
-}
-
 /** What was given at these scopes. It stands behind the nodes: an assignment that was under way waits for them, and is seen here or misses. */
 function heldAtRemoved({ db }: RoleCore, scopes: readonly string[]): Write[] {
   return chunks(scopes).flatMap((some) => [
@@ -144,10 +131,4 @@ function removalsRecorded({ db, config, now }: RoleCore, scopes: readonly string
       scope,
     })),
   });
-}
-
-function chunks(scopes: readonly string[]): string[][] {
-  const parts: string[][] = [];
-  for (let begin = 0; begin < scopes.length; begin += CHUNK) parts.push(scopes.slice(begin, begin + CHUNK));
-  return parts;
 }

@@ -1,12 +1,12 @@
 import type { Actor } from '../../actor.js';
 import { AuthTunaError } from '../../errors.js';
+import { chunks } from './chunks.js';
 import { mayLetIn, outranks, Standing } from './delegation.js';
 import type { Chain } from './grants.js';
 import { notEnded } from './lists.js';
 import { grantsOfActor, type RoleCore } from './role-core.js';
+import { nodesBelow } from './scope-nodes.js';
 import { holdersNotBelow, mayEndTeams, teamsHolding } from './team-rights.js';
-
-const CHUNK = 500; // scopes in one query
 
 /**
  * Checks that an actor may hang the scope of `chain` below `above`. To hang it there is to give it to all who hold something above the new
@@ -24,7 +24,8 @@ export async function requireMayMove(
   const gained = above.scopes.filter((scope) => !chain.scopes.includes(scope));
   const lost = chain.scopes.slice(1).filter((scope) => !above.scopes.includes(scope));
   await requireMayLetInAt(core, standing, gained, above);
-  await requireMayTake(core, standing, lost);
+  if (lost.length > 0)
+    await requireMayTake(core, standing, lost, await nodesBelow(core, chain.scopes[0] as string));
 }
 
 /**
@@ -41,8 +42,9 @@ export async function requireMayRemove(
   scopes: readonly string[] = chain.scopes.slice(0, 1),
 ): Promise<void> {
   const standing = new Standing(await grantsOfActor(core, actor), chain);
-  for (let begin = 0; begin < scopes.length; begin += CHUNK)
-    await requireMayTake(core, standing, scopes.slice(begin, begin + CHUNK));
+  // Where all below goes too, what somebody holds there is measured as it is taken.
+  const staying = scopes.length === 1 ? await nodesBelow(core, chain.scopes[0] as string) : [];
+  for (const some of chunks(scopes)) await requireMayTake(core, standing, some, staying);
   if (!(await mayEndTeams(core, actor, scopes))) throw outrankedBy();
 }
 
@@ -78,11 +80,19 @@ async function requireMayLetInAt(
 /**
  * Everybody who holds a role at one of these scopes, owns one of them, or holds a role that one of them defined, must be below the actor. Holders
  * of such a role are measured by all that they hold anywhere, since they may hold it below the scope.
+ *
+ * @param below the scopes that stay below that of the chain: people lose there too what they hold at those that go
  */
-async function requireMayTake(core: RoleCore, standing: Standing, lost: readonly string[]): Promise<void> {
+async function requireMayTake(
+  core: RoleCore,
+  standing: Standing,
+  lost: readonly string[],
+  below: readonly string[],
+): Promise<void> {
   const { actor, chain } = standing;
   const roles = [...actor.catalog.all()];
   const defined = new Set(roles.filter((role) => role.owners.some((scope) => lost.includes(scope))));
+  const owners: string[] = [];
   for (const owner of new Set(chain.owners)) {
     if (owner === null || owner === actor.userId) continue;
     const target = await core.access.standingOf(owner);
@@ -90,46 +100,43 @@ async function requireMayTake(core: RoleCore, standing: Standing, lost: readonly
       lost.some(
         (scope) => target.at(scope) !== undefined || owner === chain.owners[chain.scopes.indexOf(scope)],
       ) || target.assignedAnywhere().some((role) => defined.has(role));
-    if (isConcerned && !outranks(standing, target)) throw outrankedBy();
+    if (!isConcerned) continue;
+    if (!outranks(standing, target)) throw outrankedBy();
+    owners.push(owner);
   }
-  const owners = await ownersOf(core, standing, lost);
-  if (owners.length > 0 && standing.rank === -1) throw outrankedBy();
-  const concerned = [...new Set([...chain.scopes, ...lost])];
+  const goneOwners = await ownersOf(core, standing, lost);
+  if (goneOwners.length > 0 && standing.rank === -1) throw outrankedBy();
+  owners.push(...goneOwners);
   const counts = notEnded(core);
   const notBelow = roles.filter((role) => !standing.isAbove(role)).map(({ id }) => id);
   const losing = [...lost, ...(await teamsHolding(core, { scope: { in: [...lost] } }))];
   const some = (where: object) => ({ assignments: { some: { ...where, ...counts } } });
-  const found = await core.db.user.findFirst({
-    where: {
-      id: { not: actor.userId },
-      deletedAt: null,
-      OR: [
-        {
-          AND: [
-            { OR: [some({ scope: { in: losing } }), { id: { in: owners } }] },
-            await holdersNotBelow(core, standing, concerned),
-          ],
-        },
-        {
-          AND: [
-            some({ roleId: { in: [...defined].map(({ id }) => id) } }),
-            some({ roleId: { in: notBelow } }),
-          ],
-        },
-      ],
-    },
-    select: { id: true },
-  });
-  if (found !== null) throw outrankedBy();
+  const losers = { OR: [some({ scope: { in: losing } }), { id: { in: owners } }] };
+  const refuseFor = async (...conditions: object[]) => {
+    const found = await core.db.user.findFirst({
+      where: { id: { not: actor.userId }, deletedAt: null, AND: conditions },
+      select: { id: true },
+    });
+    if (found !== null) throw outrankedBy();
+  };
+  await refuseFor(
+    some({ roleId: { in: [...defined].map(({ id }) => id) } }),
+    some({ roleId: { in: notBelow } }),
+  );
+  const ownersRank = actor.catalog.owner.roles.some((role) => role.isRanked && !standing.isAbove(role));
+  for (const scopes of chunks([...chain.scopes, ...lost, ...below])) {
+    await refuseFor(losers, await holdersNotBelow(core, standing, scopes));
+    if (ownersRank) await refuseFor(losers, { id: { in: await ownersOf(core, standing, scopes) } });
+  }
 }
 
-/** The other people who own scopes below that of the chain, of those that go. */
+/** The other people who own one of these scopes, without those of the chain. */
 async function ownersOf(
   { db }: RoleCore,
   { actor, chain }: Standing,
-  lost: readonly string[],
+  scopes: readonly string[],
 ): Promise<string[]> {
-  const below = lost.filter((scope) => !chain.scopes.includes(scope));
+  const below = scopes.filter((scope) => !chain.scopes.includes(scope));
   if (below.length === 0) return [];
   const rows = await db.scopeNode.findMany({
     where: { id: { in: below }, ownerId: { not: null } },

@@ -3,6 +3,7 @@ import { isMissing } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import type { EventType } from '../../events.js';
 import type { Write } from '../changes/ledger.js';
+import { chunks } from './chunks.js';
 import { outranks, Standing } from './delegation.js';
 import type { Grants } from './grants.js';
 import { countingOrg, hasOneOwner, LAST_OWNER, ownerAssignments, ownerRemoved } from './org-owners.js';
@@ -11,8 +12,6 @@ import { asConflict, freshChain, grantsOfActor, type RoleCore } from './role-cor
 import { teamOf } from './team-holdings.js';
 import { mayTakeTeamRoles } from './team-rights.js';
 import { scopesChanged } from './versions.js';
-
-const CHUNK = 500; // scopes in one statement
 
 /** What a person holds at a scope and below it. */
 interface Holding {
@@ -187,11 +186,4 @@ function byRole({ assignments }: Holding): Map<string, string[]> {
     else known.push(scope);
   }
   return scopes;
-}
-
-function chunks(scopes: readonly string[]): string[][] {
-  const all = [...new Set(scopes)];
-  const parts: string[][] = [];
-  for (let begin = 0; begin < all.length; begin += CHUNK) parts.push(all.slice(begin, begin + CHUNK));
-  return parts;
 }

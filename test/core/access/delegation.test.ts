@@ -367,6 +367,9 @@ class State {
   /** Whether everybody who holds something by these scopes is below the actor; the managers ask the database the same. */
   #mayTake(actor: Grants, chain: Chain, lost: readonly string[]): boolean {
     const standing = new Standing(actor, chain);
+    const below = [...this.world.parents.keys()]
+      .map((scope) => chainIn(this.world, scope))
+      .filter(({ scopes }) => scopes.indexOf(chain.scopes[0] as string) > 0);
     const isDefinedThere = (role: CompiledRole) => role.owners.some((owner) => lost.includes(owner));
     return USERS.filter((userId) => userId !== actor.userId)
       .map((userId) => this.grantsOf(userId))
@@ -378,9 +381,18 @@ class State {
           lost.some(
             (scope) => target.at(scope) !== undefined || this.world.owners.get(scope) === target.userId,
           );
+        const isBelow =
+          outranks(standing, target) &&
+          below.every(({ scopes: [scope = ''] }) =>
+            [
+              ...(target.at(scope)?.roles ?? []),
+              ...(this.world.owners.get(scope) === target.userId
+                ? target.catalog.owner.roles.filter((role) => role.isRanked)
+                : []),
+            ].every((role) => standing.isAbove(role)),
+          );
         return (
-          (!isConcerned || outranks(standing, target)) &&
-          (!holdsDefined || everywhere.every((role) => standing.isAbove(role)))
+          (!isConcerned || isBelow) && (!holdsDefined || everywhere.every((role) => standing.isAbove(role)))
         );
       });
   }

@@ -125,3 +125,33 @@ test('children come in pages, also when the one at the end of a page was removed
   for (const limit of [0, 101, Number.NaN])
     expect(await codeOf(scopes.childrenOf('org:1', { limit })), String(limit)).toBe('invalid_input');
 });
+
+test('neither a move nor a removal takes from somebody who ranks as high as the actor further down, what they hold further up (RB-5)', async () => {
+  const { authTuna } = await startApp({
+    roles: {
+      reader: { permissions: ['doc:read'], level: 1 },
+      keeper: { permissions: ['org:*', 'project:*', 'team:*'], level: 9 },
+    },
+  });
+  const { scopes, roles, users, access } = authTuna;
+  for (const [id, parent] of [['org:a'], ['org:b'], ['project:p', 'org:a'], ['team:t', 'project:p']] as const)
+    await scopes.register({ id, ...(parent !== undefined && { parent }) }, SYSTEM);
+  const [ada, bob] = [
+    await users.create({ email: 'ada@example.com' }),
+    await users.create({ email: 'bob@example.com' }),
+  ];
+  await roles.assign({ userId: ada.id, role: 'keeper', scope: 'global' }, SYSTEM);
+  await roles.assign({ userId: bob.id, role: 'reader', scope: 'org:a' }, SYSTEM);
+  await roles.assign({ userId: bob.id, role: 'reader', scope: 'project:p' }, SYSTEM);
+  await roles.assign({ userId: bob.id, role: 'keeper', scope: 'team:t' }, SYSTEM);
+  const move = () => scopes.move('project:p', 'org:b', as(ada.id));
+  const remove = () => scopes.remove('project:p', as(ada.id));
+  for (const act of [move, remove]) expect(await codeOf(act())).toBe('forbidden');
+  expect(await access.can(bob.id, 'doc:read', 'team:t')).toBe(true);
+
+  await roles.unassign({ userId: bob.id, role: 'keeper', scope: 'team:t' }, SYSTEM);
+  await move();
+  await roles.unassign({ userId: bob.id, role: 'reader', scope: 'org:a' }, SYSTEM);
+  await remove();
+  expect(await access.can(bob.id, 'doc:read', 'team:t')).toBe(false);
+});
