@@ -128,7 +128,8 @@ export async function assignableBy(core: RoleCore, actor: Actor, scope: string):
   const type = parseScope(scope)?.type ?? '';
   if (standing !== null && !(await mayGiveTeamRoles(core, standing.actor, scope))) return [];
   return (
-    [...catalog.all()]
+    catalog
+      .visibleAt(chain.scopes)
       .filter((role) => role.at.length === 0 || role.at.includes(type))
       // Of several roles of one name, `assign` takes the nearest.
       .filter((role) => catalog.find(role.name, chain.scopes) === role)

@@ -37,7 +37,7 @@ export async function usersWith(
 ): Promise<Page<PublicUser>> {
   const chain = isPermissionName(permission) ? await core.scopeTree.chainOf(scope, { fresh: true }) : null;
   if (chain === null) return { items: [], nextCursor: null };
-  const roles = [...catalog.all()].filter((role) => catalog.setOf([role.id]).allows(permission));
+  const roles = catalog.visibleAt(chain.scopes).filter((role) => catalog.setOf([role.id]).allows(permission));
   if (roles.length === 0) return { items: [], nextCursor: null }; // an empty OR would be no condition at all
   const placesOf = (role: CompiledRole) =>
     chain.scopes.filter((_scope, index) =>

@@ -22,7 +22,7 @@ export interface Role {
   origin: 'shipped' | 'code' | 'database';
 }
 
-/** A role with everything it stands for worked out. */
+/** A role with everything it stands for, worked out when it is first asked for: most roles of a large installation are held by nobody here. */
 export interface CompiledRole {
   readonly id: string;
   readonly name: string;
@@ -76,7 +76,8 @@ export class RoleCatalog {
   readonly version: number;
   readonly #rows: ReadonlyMap<string, RoleRow>;
   readonly #byId: Map<string, CompiledRole>;
-  readonly #byName = new Map<string, CompiledRole[]>();
+  readonly #byName = new Map<string, CompiledRole>();
+  readonly #byOwner = new Map<string, CompiledRole[]>();
   readonly #sets = new Map<string, RoleSet>();
   readonly #held = rememberAtMost<ReadonlyMap<string, RoleSet>>(MAX_HELD);
   /** What owning a scope allows there. */
@@ -85,9 +86,12 @@ export class RoleCatalog {
   constructor(version: number, rows: readonly RoleRow[]) {
     this.version = version;
     this.#rows = new Map(rows.map((row) => [row.id, row]));
-    this.#byId = new Map(rows.map((row) => [row.id, compile(row, this.#rows)]));
+    this.#byId = new Map(rows.map((row) => [row.id, new LazyRole(row, this.#rows)]));
     for (const role of this.#byId.values()) {
-      this.#byName.set(role.name, [...(this.#byName.get(role.name) ?? []), role]);
+      this.#byName.set(nameAt(role.name, role.ownedBy), role);
+      const siblings = this.#byOwner.get(role.ownedBy);
+      if (siblings === undefined) this.#byOwner.set(role.ownedBy, [role]);
+      else siblings.push(role);
     }
     const owner = this.find('owner');
     this.owner = this.setOf(owner === null ? [] : [owner.id]);
@@ -95,6 +99,16 @@ export class RoleCatalog {
 
   all(): IterableIterator<CompiledRole> {
     return this.#byId.values();
+  }
+
+  /** Those that can be held at a place with these scopes at and above it: everybody's, and what one of the scopes defined for itself. */
+  visibleAt(scopes: readonly string[]): CompiledRole[] {
+    return ['', ...scopes].flatMap((scope) => this.ownedBy(scope));
+  }
+
+  /** Those that a scope defined for itself; everybody's for an empty name. */
+  ownedBy(scope: string): readonly CompiledRole[] {
+    return this.#byOwner.get(scope) ?? [];
   }
 
   byId(id: string): CompiledRole | null {
@@ -126,12 +140,11 @@ export class RoleCatalog {
 
   /** The role of this name that is visible along a chain of scopes: the nearest owner's own first, then everybody's. */
   find(name: string, chain: readonly string[] = []): CompiledRole | null {
-    const candidates = this.#byName.get(name) ?? [];
     for (const scope of chain) {
-      const own = candidates.find((role) => role.ownedBy === scope);
+      const own = this.#byName.get(nameAt(name, scope));
       if (own !== undefined) return own;
     }
-    return candidates.find((role) => role.ownedBy === '') ?? null;
+    return this.#byName.get(nameAt(name, '')) ?? null;
   }
 
   /** What a combination of roles allows; the same object for the same combination, so its answers are worked out once. */
@@ -186,7 +199,7 @@ export class RoleCatalog {
       part = new RoleSet(
         set.roles.flatMap(({ id }) => {
           const row = rows.get(id);
-          return row === undefined ? [] : [compile(row, rows)];
+          return row === undefined ? [] : [new LazyRole(row, rows)];
         }),
       );
       this.#sets.set(key, part);
@@ -242,31 +255,106 @@ export function holds(held: ReadonlySet<string>, permission: string): boolean {
   return false;
 }
 
-function compile(row: RoleRow, byId: ReadonlyMap<string, RoleRow>): CompiledRole {
+function nameAt(name: string, ownedBy: string): string {
+  return `${name} ${ownedBy}`;
+}
+
+/** Roles that include one another in a long row would fill the memory if each of them were worked out at once. */
+class LazyRole implements CompiledRole {
+  readonly #row: RoleRow;
+  readonly #byId: ReadonlyMap<string, RoleRow>;
+  #closure: ReadonlySet<string> | undefined;
+  #permissions: ReadonlySet<string> | undefined;
+  #assignable: ReadonlySet<string> | undefined;
+  #standing: Pick<CompiledRole, 'rank' | 'isRanked' | 'owners'> | undefined;
+
+  constructor(row: RoleRow, byId: ReadonlyMap<string, RoleRow>) {
+    this.#row = row;
+    this.#byId = byId;
+  }
+
+  get id() {
+    return this.#row.id;
+  }
+  get name() {
+    return this.#row.name;
+  }
+  get ownedBy() {
+    return this.#row.ownedBy;
+  }
+  get level() {
+    return this.#row.level;
+  }
+  get description() {
+    return this.#row.description;
+  }
+  get origin() {
+    return this.#row.origin as Role['origin'];
+  }
+  get at() {
+    return this.#row.at === '' ? [] : this.#row.at.split(' ');
+  }
+  get direct() {
+    return this.#row.permissions.map((entry) => entry.permission);
+  }
+  get includes() {
+    return this.#row.includes.map((entry) => entry.includedId);
+  }
+  get mayAssign() {
+    return this.#row.mayAssign.map((entry) => entry.assignableId);
+  }
+
+  get closure(): ReadonlySet<string> {
+    this.#closure ??= closureOf(this.#row.id, this.#byId);
+    return this.#closure;
+  }
+  get permissions(): ReadonlySet<string> {
+    this.#permissions ??= new Set(
+      this.#rows().flatMap((row) => row.permissions.map((entry) => entry.permission)),
+    );
+    return this.#permissions;
+  }
+  get assignable(): ReadonlySet<string> {
+    this.#assignable ??= new Set(
+      this.#rows().flatMap((row) => row.mayAssign.map((entry) => entry.assignableId)),
+    );
+    return this.#assignable;
+  }
+  get rank() {
+    return this.#standingOf().rank;
+  }
+  get isRanked() {
+    return this.#standingOf().isRanked;
+  }
+  get owners() {
+    return this.#standingOf().owners;
+  }
+
+  #standingOf(): Pick<CompiledRole, 'rank' | 'isRanked' | 'owners'> {
+    if (this.#standing === undefined) {
+      const rows = this.#rows();
+      this.#standing = {
+        rank: Math.max(-1, ...rows.map(({ level }) => level ?? -1)),
+        isRanked: rows.every(({ level }) => level !== null),
+        owners: [...new Set(rows.map(({ ownedBy }) => ownedBy).filter((owner) => owner !== ''))],
+      };
+    }
+    return this.#standing;
+  }
+
+  #rows(): RoleRow[] {
+    return [...this.closure].flatMap((id) => this.#byId.get(id) ?? []);
+  }
+}
+
+/** The id of a role and of all it includes, at any depth. Roles that include one another are one role. */
+function closureOf(roleId: string, byId: ReadonlyMap<string, RoleRow>): ReadonlySet<string> {
   const closure = new Set<string>();
-  const pending = [row.id];
+  const pending = [roleId];
   for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
-    if (closure.has(id)) continue; // roles that include one another are one role
+    if (closure.has(id)) continue;
     closure.add(id);
     pending.push(...(byId.get(id)?.includes.map((inclusion) => inclusion.includedId) ?? []));
   }
-  const rows = [...closure].flatMap((id) => byId.get(id) ?? []);
-  return {
-    id: row.id,
-    name: row.name,
-    ownedBy: row.ownedBy,
-    level: row.level,
-    rank: Math.max(-1, ...rows.map(({ level }) => level ?? -1)),
-    isRanked: rows.every(({ level }) => level !== null),
-    at: row.at === '' ? [] : row.at.split(' '),
-    description: row.description,
-    origin: row.origin as Role['origin'],
-    direct: row.permissions.map((entry) => entry.permission),
-    includes: row.includes.map((entry) => entry.includedId),
-    mayAssign: row.mayAssign.map((entry) => entry.assignableId),
-    closure,
-    permissions: new Set(rows.flatMap((included) => included.permissions.map((entry) => entry.permission))),
-    assignable: new Set(rows.flatMap((included) => included.mayAssign.map((entry) => entry.assignableId))),
-    owners: [...new Set(rows.map((included) => included.ownedBy).filter((owner) => owner !== ''))],
-  };
+  return closure;
 }

@@ -15,12 +15,26 @@ import {
   type RoleCore,
 } from './role-core.js';
 import { CHANGE_FIELDS, checkInput, type RoleChange, type RoleInput } from './role-input.js';
+import { requireRoom } from './role-room.js';
 import { isPermissionName } from './scope-name.js';
 import { rolesChangedSince } from './versions.js';
+
+const ATTEMPTS = 5; // roles that are made at once are made one after the other
 
 /** {@link RoleManager.create} */
 export async function createRole(core: RoleCore, input: RoleInput, actor: Actor): Promise<void> {
   checkInput(input);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await attemptToCreate(core, input, actor);
+    } catch (error) {
+      if (isUniqueViolation(error)) throw nameTaken(input.name);
+      if (!isMissing(error) || attempt === ATTEMPTS) throw asConflict(error);
+    }
+  }
+}
+
+async function attemptToCreate(core: RoleCore, input: RoleInput, actor: Actor): Promise<void> {
   const { db, roleStore, ledger, config } = core;
   const catalog = await roleStore.current();
   const chain = await definitionChain(core, input.ownedBy ?? '');
@@ -31,6 +45,8 @@ export async function createRole(core: RoleCore, input: RoleInput, actor: Actor)
   const permissions = [...new Set(input.permissions ?? [])];
   const level = input.level ?? null;
   await requireMayEdit(core, actor, null, { level, permissions, includes, mayAssign: [] }, chain);
+  const entries = permissions.length + includes.length;
+  requireRoom(catalog, input.ownedBy ?? '', { before: null, entries }, actor);
   const now = core.now();
   const id = newId(config.random);
   const writes: Write[] = [
@@ -52,25 +68,23 @@ export async function createRole(core: RoleCore, input: RoleInput, actor: Actor)
     }),
     db.rolePermission.createMany({ data: permissions.map((permission) => ({ roleId: id, permission })) }),
     db.roleInclusion.createMany({ data: includes.map((role) => ({ roleId: id, includedId: role.id })) }),
-    // What it includes must still be what was looked at.
-    includes.length === 0 ? roleStore.bump() : rolesChangedSince(db, catalog.version),
+    // What it includes, and the other roles of its scope, must still be what was looked at.
+    includes.length === 0 && input.ownedBy === undefined
+      ? roleStore.bump()
+      : rolesChangedSince(db, catalog.version),
   ];
-  try {
-    await ledger.commit({
-      writes,
-      facts: [
-        {
-          type: 'role.created',
-          actor,
-          target: { type: 'role', id: input.name },
-          data: { permissions, level },
-        },
-      ],
-      invalidates: ['roles'],
-    });
-  } catch (error) {
-    throw isUniqueViolation(error) ? nameTaken(input.name) : asConflict(error);
-  }
+  await ledger.commit({
+    writes,
+    facts: [
+      {
+        type: 'role.created',
+        actor,
+        target: { type: 'role', id: input.name },
+        data: { permissions, level },
+      },
+    ],
+    invalidates: ['roles'],
+  });
 }
 
 /** A script that declares a role declares its permissions with it; a person needs them to exist. @throws AuthTunaError `not_found` */
@@ -126,6 +140,10 @@ export async function updateRole(
     },
     chain,
   );
+  const entries =
+    (permissions ?? role.direct).length +
+    (change.includes === undefined ? role : { includes }).includes.length;
+  requireRoom(catalog, role.ownedBy, { before: role, entries }, actor);
   const { db } = core;
   const data = {
     updatedAt: core.now(),

@@ -3,6 +3,7 @@ import { AuthTunaError } from '../../errors.js';
 import type { CompiledRole } from './role-catalog.js';
 import { commitEdit, requireMayEdit, unchangedDraft } from './role-commit.js';
 import { allRoles, locateRole, noPermission, type RoleCore } from './role-core.js';
+import { entriesOf, requireRoom } from './role-room.js';
 import { isPermissionPattern } from './scope-name.js';
 
 /** {@link RoleManager.addPermission} */
@@ -22,6 +23,7 @@ export async function addPermission(
   if (!isKnown) throw noPermission(permission);
   await requireMayEdit(core, actor, role, { ...unchangedDraft(role), permissions: [permission] }, chain);
   if (role.direct.includes(permission)) return;
+  requireRoom(found.catalog, role.ownedBy, { before: role, entries: entriesOf(role) + 1 }, actor);
   const row = { roleId: role.id, permission };
   const write = db.rolePermission.upsert({ where: { roleId_permission: row }, create: row, update: {} });
   await commitEdit(core, found, [write], actor, { added: permission });

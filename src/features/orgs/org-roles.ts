@@ -1,20 +1,19 @@
 import type { Actor } from '../../actor.js';
 import type { Role } from '../../core/access/role-catalog.js';
+import { MAX_OWN_ROLES } from '../../core/access/role-room.js';
 import type { RoleChange, RoleInput } from '../../core/access/roles.js';
 import type { Core } from '../../core/core.js';
-import { AuthTunaError } from '../../errors.js';
 import { requireAt } from './guard.js';
 import { scopeOf } from './organization.js';
 
 const TYPES = ['org', 'project', 'team'];
-const MAX_ROLES = 100;
 
 /** The roles that can be held in an organization: its own ones, then everybody's for organizations, projects and teams. */
 export async function rolesOf(core: Core, orgId: string): Promise<Role[]> {
-  const own = await core.roles.list({ ownedBy: scopeOf(orgId), limit: MAX_ROLES });
+  const own = await core.roles.list({ ownedBy: scopeOf(orgId), limit: MAX_OWN_ROLES });
   const shared: Role[] = [];
   for (let cursor: string | null | undefined; cursor !== null; ) {
-    const page = await core.roles.list({ limit: MAX_ROLES, ...(cursor !== undefined && { cursor }) });
+    const page = await core.roles.list({ limit: MAX_OWN_ROLES, ...(cursor !== undefined && { cursor }) });
     shared.push(...page.items.filter(({ at }) => at.some((type) => TYPES.includes(type))));
     cursor = page.nextCursor;
   }
@@ -25,7 +24,7 @@ export async function rolesOf(core: Core, orgId: string): Promise<Role[]> {
  * Defines a role that is visible and assignable in the organization only. The actor needs `roles:manage` there, a rank above the role and
  * everything that goes into it.
  *
- * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`; `conflict` for a name that is taken, and beyond 100 roles
+ * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`; `conflict` for a name that is taken, and beyond 100 roles or 2,000 entries in all
  */
 export async function createOrgRole(
   core: Core,
@@ -35,10 +34,6 @@ export async function createOrgRole(
 ): Promise<Role> {
   const ownedBy = scopeOf(orgId);
   await requireAt(core, actor, 'roles:manage', ownedBy);
-  if ((await core.db.role.count({ where: { ownedBy } })) >= MAX_ROLES)
-    throw new AuthTunaError('conflict', {
-      message: `An organization has at most ${MAX_ROLES} roles of its own.`,
-    });
   return core.roles.create({ ...input, ownedBy }, actor);
 }
 

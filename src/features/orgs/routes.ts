@@ -170,6 +170,9 @@ function orgRoutes(where: Orgs): Route[] {
   ];
 }
 
+/** Every process loads all roles again after each change. */
+const ROLE_LIMIT = { name: 'orgRoles', like: 'signUp', by: 'user' } as const;
+
 /** Roles that an organization defines for itself. */
 function roleRoutes(where: Orgs): Route[] {
   const { core } = where;
@@ -193,6 +196,7 @@ function roleRoutes(where: Orgs): Route[] {
       path: '/:orgId/roles',
       summary: 'Define a role for the organization and everything below it',
       guard: {},
+      limit: ROLE_LIMIT,
       body: orgRoleBody,
       answers: { 201: 'the role' },
       async run({ param, body, actor }) {
@@ -205,6 +209,7 @@ function roleRoutes(where: Orgs): Route[] {
       path: '/:orgId/roles/:name',
       summary: 'Change a role of the organization',
       guard: {},
+      limit: ROLE_LIMIT,
       body: orgRoleChange,
       answers: { 200: 'the role' },
       async run({ param, body, actor }) {

@@ -128,7 +128,8 @@ export class DomainRecords {
   async #mailsToOwners(scope: string, domain: string): Promise<Mail[]> {
     const { db, roleStore, config } = this.#core;
     const catalog = await roleStore.current();
-    const roleIds = [...catalog.all()]
+    const roleIds = catalog
+      .visibleAt([scope])
       .filter((role) => catalog.setOf([role.id]).allows(OWNER_PERMISSION))
       .map(({ id }) => id);
     const owners = await db.user.findMany({
