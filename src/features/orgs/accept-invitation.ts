@@ -10,7 +10,7 @@ import { isUniqueViolation } from '../../db/client.js';
 import { AuthTunaError } from '../../errors.js';
 import { memberPermission } from './guard.js';
 import { factOf, INVITATION, type InvitationRow } from './invitations.js';
-import { requireAllowedAddress } from './members.js';
+import { requireAllowedAddress, wasRemoved } from './members.js';
 import { findOrg, scopeOf } from './organization.js';
 
 /** An invitation whose link was shown, and that can still be accepted. */
@@ -177,7 +177,10 @@ export async function joinByDomain(core: Core, orgId: string, actor: Actor): Pro
     });
 }
 
-/** Organizations that the user may join without an invitation: one of their connections has proved the domain of the user's verified address. */
+/**
+ * Organizations that the user may join without an invitation: one of their connections has proved the domain of the user's verified address, and
+ * nobody removed the user.
+ */
 export async function joinableFor(core: Core, userId: string): Promise<string[]> {
   const user = await core.db.user.findUnique({ where: { id: userId } });
   if (user === null || !isActive(user, core.now()) || user.emailVerifiedAt === null) return [];
@@ -189,5 +192,6 @@ export async function joinableFor(core: Core, userId: string): Promise<string[]>
   });
   const scope = proved?.connection.scope ?? '';
   const org = scope.startsWith('org:') ? await findOrg(core, scope.slice('org:'.length)) : null;
-  return org?.joinByDomain === true ? [org.id] : [];
+  if (org?.joinByDomain !== true || (await wasRemoved(core, userId, scope))) return [];
+  return [org.id];
 }

@@ -1,4 +1,4 @@
-import type { Actor } from '../../actor.js';
+import { type Actor, requireUnrestricted } from '../../actor.js';
 import { planAssign } from '../../core/access/assignment-plans.js';
 import { requireKnown } from '../../core/access/scope-nodes.js';
 import type { Fact } from '../../core/changes/audit.js';
@@ -12,7 +12,7 @@ import { after } from '../../time.js';
 import { asInviter, holdsWithoutEnd } from './accept-invitation.js';
 import { memberPermission, requireAt } from './guard.js';
 import { requireMayOffer, takeFromQuota } from './invitations.js';
-import { requireAllowedAddress } from './members.js';
+import { requireAllowedAddress, wasRemoved } from './members.js';
 
 /** A link that offers a role to everybody who has it, a number of times. The secret in it is shown once and stored as a hash. */
 export interface InvitationLink {
@@ -146,11 +146,14 @@ export async function acceptInvitationLink(
   userId: string,
   actor: Actor,
 ): Promise<{ scope: string; role: string }> {
+  await requireUnrestricted(actor);
   const { id, scope, role } = row;
   const user = await core.db.user.findUnique({ where: { id: userId } });
   if (user === null) throw new AuthTunaError('unauthenticated');
   if (user.emailVerifiedAt === null) throw new AuthTunaError('email_not_verified');
   await requireAllowedAddress(core, scope, user.email);
+  if (await wasRemoved(core, userId, scope, row.createdAt))
+    throw new AuthTunaError('invalid_token', { reason: 'invitation_over' });
   const plan = await asInviter(core, row, (inviter) => planAssign(core, { userId, role, scope }, inviter));
   const writes = [
     // The database counts: of any number of people at once, no more than `maxUses` pass.

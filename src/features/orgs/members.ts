@@ -1,4 +1,4 @@
-import type { Actor } from '../../actor.js';
+import { type Actor, requireUnrestricted } from '../../actor.js';
 import { planAssign, planUnassign } from '../../core/access/assignment-plans.js';
 import { notEnded } from '../../core/access/lists.js';
 import { requireKnown } from '../../core/access/scope-nodes.js';
@@ -117,10 +117,32 @@ export async function removeMember(core: Core, scope: string, userId: string, ac
   await withdraw(core, { userId, scope }, actor, 'member.removed', more);
 }
 
+/**
+ * Whether somebody took the user out of a place, or out of one above it, since then. Ways in that ask nobody must not undo that; people who
+ * left by themselves may come back.
+ *
+ * @param since default: as long as the audit log remembers
+ */
+export async function wasRemoved(core: Core, userId: string, scope: string, since?: Date): Promise<boolean> {
+  const chain = await core.scopeTree.chainOf(scope, { fresh: true });
+  const removal = await core.db.auditEntry.findFirst({
+    where: {
+      targetId: userId,
+      ...(since !== undefined && { at: { gte: since } }),
+      type: 'member.removed',
+      outcome: 'success',
+      scope: { in: [...(chain?.scopes ?? [scope])] },
+    },
+    select: { id: true },
+  });
+  return removal !== null;
+}
+
 /** {@link OrgManager.leave} */
 export async function leave(core: Core, scope: string, actor: Actor): Promise<void> {
   memberPermission(scope, 'read');
   if (actor.userId === null) throw new AuthTunaError('unauthenticated');
+  await requireUnrestricted(actor);
   const more = await invitationsEnded(core, scope, actor.userId);
   await withdraw(core, { userId: actor.userId, scope }, actor, 'member.left', more);
 }

@@ -136,3 +136,20 @@ test('a link is made, shown once, accepted and ended by JSON and by pages (IN-1)
   await authTuna.orgs.delete(org.id, as(owner)).catch(() => authTuna.orgs.delete(org.id, SYSTEM));
   expect((await stranger.open(`/orgs/invitations/accept?token=${second}`)).status).toBe(400);
 });
+
+test('somebody who was removed does not come back by a link of before, accepted or not; somebody who left may (IN-2)', async () => {
+  const { authTuna, owner, scope, link, verified, accept, clock } = await linking();
+  const { token } = await link({ maxUses: 10 });
+  const [mia, noa, kai] = [await verified('mia'), await verified('noa'), await verified('kai')];
+  for (const id of [mia, kai]) expect(await accept(token, id)).toBe('done');
+  await authTuna.orgs.addMember(scope, { userId: noa, role: 'org_member' }, as(owner));
+  clock.advance({ minutes: 1 });
+  for (const id of [mia, noa]) await authTuna.orgs.removeMember(scope, id, as(owner));
+  await authTuna.orgs.leave(scope, as(kai));
+  for (const id of [mia, noa]) expect(await accept(token, id)).toBe('invalid_token');
+  expect(await accept(token, kai)).toBe('done');
+  expect(await authTuna.access.can(mia, 'org:read', scope)).toBe(false);
+  clock.advance({ minutes: 1 });
+  const { token: next } = await link({ maxUses: 10 });
+  expect(await accept(next, mia)).toBe('done'); // whoever makes a new one may know
+});
