@@ -34,7 +34,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   passwordless: 'browserCode inspectLink requestCode',
   serviceAccounts: 'get delete',
   social: 'authorizationOrigins inspectSignUp list unlink tokens',
-  sso: 'get list delete addDomain verifyDomain requireSso removeDomain discover',
+  sso: 'get list delete mappableRoles addDomain verifyDomain requireSso removeDomain discover',
   orgs: 'get find findBySlug findByName delete removeMember leave resendInvitation revokeInvitation revokeInvitationLink acceptInvitation peekInvitation peekInvitationLink joinable join requireAt',
   projects: 'get find delete',
   teams: 'get find delete',
@@ -190,6 +190,7 @@ function callsOf({ authTuna: a }: TestInstance, userId: string, orgId: string) {
       create: () =>
         a.sso.create(more({ scope, name, issuer: 'https://id.example.com', clientId: 'x' }), SYSTEM),
       update: () => a.sso.update('x', odd, SYSTEM),
+      mapRole: () => a.sso.mapRole('x', more({ value: 'staff' }), SYSTEM),
     },
     orgs: {
       create: () => a.orgs.create(more({ name, ownerId: userId }), SYSTEM),

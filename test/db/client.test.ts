@@ -232,11 +232,9 @@ test.runIf(inject('dialect') === 'sqlite')(
       if (!isOver) setImmediate(turn);
     };
     setImmediate(turn);
-    const [began, statements] = [performance.now(), 300];
-    for (let index = 0; index < statements; index += 1) await db.counter.findUnique({ where: { name: 'a' } });
-    const milliseconds = performance.now() - began;
+    for (let index = 0; index < 300; index += 1) await db.counter.findUnique({ where: { name: 'a' } });
     isOver = true;
-    expect(turns).toBeGreaterThan(Math.min(statements, milliseconds) / 4); // libsql alone lets nothing through before the last of them
+    expect(turns).toBeGreaterThan(10); // libsql alone lets nothing through before the last of them
   },
 );
 

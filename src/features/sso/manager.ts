@@ -27,7 +27,7 @@ import type { DomainRecords } from './domain-records.js';
 import { SsoDomains } from './domains.js';
 import { MappedRoles, makerIdOf, namesIn } from './mapped-roles.js';
 import { sealSecret, toProvider } from './provider.js';
-import { connectionBody, connectionChangeBody } from './schemas.js';
+import { connectionBody, connectionChangeBody, mappedRoleInput } from './schemas.js';
 
 /**
  * OpenID connections of organizations: who may sign in there is decided by e-mail domains that the organization has proved by DNS.
@@ -118,9 +118,10 @@ export class SsoConnectionManager {
    */
   async mapRole(
     id: string,
-    { value, role, claim }: { value: string; role?: string; claim?: string },
+    mapped: { value: string; role?: string; claim?: string },
     actor: Actor,
   ): Promise<SsoConnection> {
+    const { value, role, claim } = validate(mappedRoleInput, mapped);
     const row = await managedConnection(this.#core, id, actor);
     const others = Object.entries(namesIn(roleIdsOf(row), await this.#core.roleStore.current())).filter(
       ([present]) => present !== value,

@@ -42,6 +42,13 @@ export const mappedRoleForm = z.strictObject({
 
 export const mappedValueForm = z.strictObject({ value });
 
+/** What `mapRole` takes. */
+export const mappedRoleInput = z.strictObject({
+  value,
+  role: roleName.optional(),
+  claim: connection.rolesClaim.optional(),
+});
+
 export const scopeQuery = z.strictObject({ scope });
 
 export const domainBody = z.strictObject({ domain: z.string().min(1).max(255) });
