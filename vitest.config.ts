@@ -1,10 +1,18 @@
+import { readFileSync } from 'node:fs';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 // Slow and special: run only when their folder is named, as in `vitest run test/race`.
 const onDemand = ['test/race', 'test/e2e'].filter(
   (folder) => !process.argv.some((word) => word.includes(folder)),
 );
-const exclude = [...configDefaults.exclude, 'test/consumers/**', ...onDemand.map((folder) => `${folder}/**`)];
+// For the inner loop: without the files that take the most time; see scripts/slow-tests.js.
+const slow: string[] = process.env.QUICK ? JSON.parse(readFileSync('test/slow.json', 'utf8')) : [];
+const exclude = [
+  ...configDefaults.exclude,
+  'test/consumers/**',
+  ...onDemand.map((folder) => `${folder}/**`),
+  ...slow,
+];
 
 // On PostgreSQL runs what the database decides: transactions, races, conditional writes, constraints, queries and migrations. What our code
 // decides before it asks, or after, is the same on both and runs on SQLite. DATABASES=all runs everything on both.

@@ -304,7 +304,8 @@ test('anybody who has a key may end it, and learns nothing else (AK-5)', async (
   const browser = app.browser();
   const report = async (text: string) =>
     (await browser.post('/auth/api-keys/revoke-leaked', { key: text })).json();
-  expect(await report(`${key.slice(0, -1)}x`)).toEqual({ revoked: false });
+  const other = key.endsWith('x') ? 'y' : 'x';
+  expect(await report(key.slice(0, -1) + other)).toEqual({ revoked: false });
   expect(await report(key)).toEqual({ revoked: true });
   expect(await report(key)).toEqual({ revoked: false });
   expect(await app.authTuna.apiKeys.verify(key)).toBeNull();
