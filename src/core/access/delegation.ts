@@ -63,7 +63,7 @@ export class Standing {
         if (!isFirst) this.#uncovered.add(next.id);
         return false;
       }
-      for (const id of next.assignable) {
+      for (const id of next.edges()) {
         if (seen.has(id) || this.#covered.has(id) || this.#assignable.has(id)) continue;
         const handedOn = this.actor.catalog.byId(id);
         if (handedOn === null) continue;

@@ -44,6 +44,8 @@ export interface CompiledRole {
   readonly permissions: ReadonlySet<string>;
   /** Ids of the roles that some role of the closure may assign. */
   readonly assignable: ReadonlySet<string>;
+  /** The same as a list that may name one twice: for a walk over all roles, where a set of each would cost more than the walk. */
+  edges(): readonly string[];
   /** The scopes that defined roles of the closure for themselves; what those contain counts only at them and below. */
   readonly owners: readonly string[];
 }
@@ -315,10 +317,15 @@ class LazyRole implements CompiledRole {
     return this.#permissions;
   }
   get assignable(): ReadonlySet<string> {
-    this.#assignable ??= new Set(
-      this.#rows().flatMap((row) => row.mayAssign.map((entry) => entry.assignableId)),
-    );
+    this.#assignable ??= new Set(this.edges());
     return this.#assignable;
+  }
+  edges(): string[] {
+    const [only, ...more] = this.#rows();
+    const own = only?.mayAssign.map((entry) => entry.assignableId) ?? [];
+    return more.length === 0
+      ? own
+      : own.concat(more.flatMap((row) => row.mayAssign.map((entry) => entry.assignableId)));
   }
   get rank() {
     return this.#standingOf().rank;
