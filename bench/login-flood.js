@@ -39,7 +39,7 @@ function whileEightWait(rows, { databases, log, short }) {
   });
 }
 
-/** Without Express alone, whose bcrypt takes them all: minutes of work that nobody waits for any more. */
+/** Without Express alone, whose bcrypt takes them all: minutes of work after the last client has gone. */
 async function whileACrowdWaits(rows, { databases, log, short }) {
   const { rounds, comes, seconds, connections } = short
     ? { rounds: 1, comes: 0.4, seconds: 0.8, connections: 100 }

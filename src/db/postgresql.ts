@@ -140,7 +140,7 @@ export function connectionOf(url: string) {
  * can lead to it for a while around a failover. A primary becomes a replica only by a restart, which ends its connections, so once is enough.
  */
 function requirePrimary(client: NewConnection, done: (error?: Error) => void): void {
-  client.on('error', () => {}); // whoever waits for an answer is told; without a listener it would end the process
+  client.on('error', () => {}); // the query that waits for an answer fails; without a listener the error would end the process
   client
     .query('SELECT pg_is_in_recovery() AS "isReplica"')
     .then(({ rows }) => {

@@ -55,7 +55,7 @@ export async function connectRedis(
   return firstOf(place.nodes, async (sentinel) => {
     const node = await masterKnownTo(sentinel, place, limitMs);
     const master = await connected(optionsOf(node, place.access), limitMs, onLost);
-    // A sentinel that was cut off names the old one. Whoever may not ask for the role believes the sentinel.
+    // A sentinel that was cut off names the old one. A user without the right to ask for the role believes the sentinel.
     const [role] = (await master.sendCommand(['ROLE']).catch(() => ['master'])) as unknown[];
     if (role === 'master') return master;
     master.destroy();

@@ -22,7 +22,7 @@ export interface Role {
   origin: 'shipped' | 'code' | 'database';
 }
 
-/** A role with everything it stands for, worked out when it is first asked for: most roles of a large installation are held by nobody here. */
+/** A role with everything it stands for, worked out when it is first asked for: in a large installation few of the roles are asked about in one process. */
 export interface CompiledRole {
   readonly id: string;
   readonly name: string;

@@ -179,7 +179,7 @@ export async function joinByDomain(core: Core, orgId: string, actor: Actor): Pro
 
 /**
  * Organizations that the user may join without an invitation: one of their connections has proved the domain of the user's verified address, and
- * nobody removed the user.
+ * the user was not removed from it.
  */
 export async function joinableFor(core: Core, userId: string): Promise<string[]> {
   const user = await core.db.user.findUnique({ where: { id: userId } });

@@ -118,8 +118,8 @@ export async function removeMember(core: Core, scope: string, userId: string, ac
 }
 
 /**
- * Whether somebody took the user out of a place, or out of one above it, since then. Ways in that ask nobody must not undo that; people who
- * left by themselves may come back.
+ * Whether somebody took the user out of a place, or out of one above it, since then. Links and domains must not undo that; people who left by
+ * themselves may come back.
  *
  * @param since default: as long as the audit log remembers
  */
