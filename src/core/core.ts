@@ -44,7 +44,7 @@ export interface Core<U extends User = User> extends Runtime {
   readonly sessions: SessionManager;
   readonly tokens: OneTimeTokens;
   readonly hasher: PasswordHasher;
-  /** Strangers who sign in, and newcomers who sign up with a password, a few at a time, with all that they ask of the database. */
+  /** Sign-ins by password or mailed code, and sign-ups with a password, a few at a time, with all that they ask of the database. */
   readonly signInQueue: WorkQueue;
   readonly passwords: PasswordManager;
   readonly users: UserManager<U>;

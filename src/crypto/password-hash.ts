@@ -14,7 +14,7 @@ const NO_DIGEST = '.'.repeat(31); // bcrypt's digits of 23 bytes, all zero
  * import verify too, but never for an input of more than 72 bytes, and so do those of `foreignComparison`.
  *
  * Every comparison takes as long as one of today's cost, so that its time does not say which passwords were imported. Work runs on native
- * threads through a bounded queue with two lanes, so that a flood of strangers exhausts no memory and does not keep known users out.
+ * threads through a bounded queue with three lanes, so that a flood of strangers exhausts no memory and does not keep known users out.
  * @see NIST SP 800-63B-4 3.1.1.2; OWASP Password Storage; docs/requirements.md PW-2 to PW-5, DO-1
  */
 export class PasswordHasher {

@@ -180,7 +180,7 @@ function signInRoutes<U extends User>({ auth, http, forms }: Context<U>): Route[
           return { json: { revoked: 1 } };
         }
         // Every session whose cookie carries our signature: also of a tab with the cookie from before a renewal, beside a second cookie, and
-        // beside a bearer token. Nobody may be told that they signed out while a session of theirs goes on.
+        // beside a bearer token. A user must not be told that they signed out while a session of theirs goes on.
         const own = caller.session?.id;
         const ids = new Set([...http.presentedSessionIds(req), ...(own === undefined ? [] : [own])]);
         for (const sessionId of ids) await auth.logout(sessionId, actor);

@@ -112,7 +112,7 @@ export async function inspectVerification(
 /**
  * Confirms an address and signs in: in the browser that signed up, or with the password, nothing is left to prove.
  *
- * @returns null where nobody is signed in: this browser is somebody's already, or the sign-in was refused
+ * @returns null where no sign-in follows: a user is signed in here already, or the sign-in was refused
  */
 export async function verifyAndSignIn(
   core: SignInCore,

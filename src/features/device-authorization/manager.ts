@@ -33,7 +33,7 @@ export interface BegunDevice {
 /** A request as shown to the person who decides: which tool asks, from where, and since when. */
 export interface AskingDevice {
   userCode: string;
-  /** The name that the tool gives itself, which nobody has checked. */
+  /** The name that the tool gives itself, which is not checked. */
   clientId: string;
   /** Permissions and patterns that it asks for; null for everything that the person may do. */
   scopes: string[] | null;

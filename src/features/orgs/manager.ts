@@ -143,7 +143,7 @@ export class OrgManager<O extends Organization = Organization> {
   }
 
   /**
-   * Changes an organization. A slug that is replaced goes on leading to it for 90 days, and nobody else can take it meanwhile. Needs
+   * Changes an organization. A slug that is replaced goes on leading to it for 90 days, and no other organization can take it meanwhile. Needs
    * `org:manage`.
    *
    * @throws AuthTunaError `invalid_input`, `not_found`, `forbidden`, `conflict`
